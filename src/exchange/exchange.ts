@@ -1,0 +1,155 @@
+// The words of the request path: one request and its response on the way through. No I/O.
+import type { Readable } from 'node:stream'
+import type { GatewayError } from './errors.ts'
+import type { Outcome } from './outcome.ts'
+import type { ResponseBody } from './response-body.ts'
+import type { Next } from './compose.ts'
+
+/** What the client asked, as the listener read it. Header lists are flat: name, value, name, value. */
+export interface ClientRequest {
+  readonly method: string
+  /** The request target as received (origin form), path and query. */
+  readonly target: string
+  readonly httpVersion: '1.0' | '1.1' | '2.0'
+  readonly scheme: 'http' | 'https'
+  /** Host or :authority as received; empty for an HTTP/1.0 client that sent none. */
+  readonly authority: string
+  /** The one resolved client address: behind trusted proxies the one they name. */
+  readonly clientAddress: string
+  /** Whether the connection comes from a trusted proxy. */
+  readonly trusted: boolean
+  /** Correlation id: made here, or taken from a trusted proxy. */
+  readonly correlationId: string
+  /** W3C trace id, 32 hex digits. */
+  readonly traceId: string
+}
+
+/** The request body on its way up. `held` bodies can be sent again; a stream only while nothing was read from it. */
+export type RequestBody =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'held', readonly bytes: Buffer }
+  | { readonly kind: 'stream', readonly stream: Readable, readonly contentLength: number | undefined }
+
+/** The request as an endpoint gets it. */
+export interface UpstreamRequest {
+  readonly method: string
+  /** Path and query below the endpoint's base path, bytes as the client sent them wherever nothing had to change. */
+  readonly path: string
+  /** End-to-end headers in the client's order, with ours appended; no Host. Flat list. */
+  readonly headers: string[]
+  /** The client's authority where the upstream wants it (preserveHost), else undefined: the endpoint's own. */
+  readonly host: string | undefined
+  body: RequestBody
+  /** Whether repeating the request is safe by its effective method (never for one-way calls and batches). */
+  readonly safe: boolean
+}
+
+/** One try at one endpoint, as logged. */
+export interface Attempt {
+  readonly endpoint: string
+  readonly startedAtMs: number
+  /** Until the response head, or until it failed. */
+  durationMs: number
+  outcome: Outcome
+  /** HTTP status, or the code of the GatewayError. */
+  result: string
+}
+
+export interface UpstreamResponse {
+  readonly status: number
+  /** Reason phrase as the service sent it: it carries ServiceStack's error code. */
+  readonly reason: string
+  /** End-to-end headers as received, in order and letter case. Flat list. */
+  readonly headers: string[]
+  readonly body: ResponseBody
+}
+
+/** Limits that hold for one route, every default filled in. Milliseconds. */
+export interface Policy {
+  readonly connectTimeoutMs: number
+  readonly queueTimeoutMs: number
+  readonly headersTimeoutMs: number
+  readonly bodyIdleTimeoutMs: number
+  readonly deadlineMs: number
+  readonly attempts: number
+}
+
+/** An endpoint as the request path sees it. `upstream/endpoint.ts` satisfies it. */
+export interface EndpointHandle {
+  /** Origin and base path, without a trailing slash: the name of the endpoint in logs and metrics. */
+  readonly url: string
+  readonly available: boolean
+  send (exchange: Exchange): Promise<UpstreamResponse>
+}
+
+/** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */
+export interface UpstreamHandle {
+  readonly name: string
+  /** Takes a bulkhead slot, or waits for one. Throws BulkheadFull or QueueTimeout. The caller gives it back once. */
+  acquire (exchange: Exchange): Promise<void> | undefined
+  release (): void
+  /** The endpoint for the next attempt, one not tried yet where there is any; undefined when none is available. */
+  pick (exchange: Exchange): EndpointHandle | undefined
+}
+
+/** An entry of the route table. */
+export interface Route {
+  readonly kind: 'message' | 'custom' | 'prefix'
+  /** The message's name as its service lists it, or the prefix pattern. A closed set: safe as a metric label. */
+  readonly name: string
+  readonly upstream: UpstreamHandle
+  /** Keys of the endpoints that have this message; undefined = all of the upstream. */
+  readonly endpoints: ReadonlySet<string> | undefined
+  readonly policy: Policy
+  readonly handle: Next
+}
+
+/** Where the body of a held exchange stands with the client: what the listener is told to do. */
+export interface Informational {
+  readonly status: number
+  readonly headers: string[]
+}
+
+/** One request and its response on the way through. Created with all its fields in one place; filters only assign. */
+export class Exchange {
+  readonly request: ClientRequest
+  readonly upstreamRequest: UpstreamRequest
+  readonly route: Route
+  /** performance.now() when the request head had been read. */
+  readonly startedAtMs: number
+  readonly attempts: Attempt[] = []
+  /** performance.now() at which the budget ends. */
+  deadlineAtMs: number
+  /** The endpoint of the current attempt. */
+  endpoint: EndpointHandle | undefined = undefined
+  /** Why the exchange must end: the deadline, or the client that left. */
+  ended: GatewayError | undefined = undefined
+  /** Passes 1xx answers of the service on to the client. */
+  onInformational: ((informational: Informational) => void) | undefined = undefined
+  #waiter: ((error: GatewayError) => void) | undefined = undefined
+
+  constructor (request: ClientRequest, upstreamRequest: UpstreamRequest, route: Route, startedAtMs: number) {
+    this.request = request
+    this.upstreamRequest = upstreamRequest
+    this.route = route
+    this.startedAtMs = startedAtMs
+    this.deadlineAtMs = startedAtMs + route.policy.deadlineMs
+  }
+
+  /**
+   * Registers what to do when the exchange ends early, for whatever is waiting right now (queue, back-off, attempt).
+   * One at a time: an exchange is one thread of control.
+   */
+  waiting (onEnd: ((error: GatewayError) => void) | undefined): void {
+    this.#waiter = onEnd
+  }
+
+  /** Ends the exchange early: whatever waits is told, and nothing further is started. The first reason stays. */
+  end (error: GatewayError): void {
+    if (this.ended !== undefined) return
+    this.ended = error
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.(error)
+  }
+}

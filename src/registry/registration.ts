@@ -1,0 +1,74 @@
+// What a registry says: one registration, in our words, whatever registry it came from. Types only.
+
+/** Where calls go: an origin and a base path. `url` is both without a trailing slash, and the endpoint's key everywhere. */
+export interface EndpointAddress {
+  readonly url: string
+  /** scheme://host:port, as undici wants it. */
+  readonly origin: string
+  /** '' or '/sub/api'. */
+  readonly basePath: string
+}
+
+/**
+ * `unchecked`: Consul has not run the checks yet, so the endpoint is asked by ourselves. `maintenance`: an operator's order: drain.
+ */
+export type Health = 'passing' | 'warning' | 'critical' | 'unchecked' | 'maintenance'
+
+export interface Registration {
+  readonly id: string
+  /** Which registry said so: `consul`, `embedded`, `file`, or `config` for fixed endpoints of postern.yaml. */
+  readonly registry: 'consul' | 'embedded' | 'file' | 'config'
+  /** The name it registered under (`api` for everything of the plugin). */
+  readonly registeredAs: string
+  /** The service it belongs to: the {ServiceName} of a plugin's id, else `registeredAs`. Names the upstream. */
+  readonly service: string
+  /** `plugin`: ServiceStack.Discovery.Consul; `req`: its shape of April 2016 (req- tags); `plain`: any other. */
+  readonly kind: 'plugin' | 'req' | 'plain'
+  /** Undefined when the address could not be read; `refused` then says why. */
+  readonly address: EndpointAddress | undefined
+  /** Why it can never be used as it stands (bad address, network not allowed). */
+  readonly refused: string | undefined
+  /** Names that may be messages, from tags or Meta, as written. */
+  readonly names: readonly string[]
+  /** From ss-version-*. */
+  readonly version: string | undefined
+  readonly tags: readonly string[]
+  readonly meta: Readonly<Record<string, string>>
+  readonly weights: { readonly passing: number, readonly warning: number }
+  readonly health: Health
+  /** Notes of a maintenance check, or the output of a failing one. */
+  readonly notes: string | undefined
+  readonly createIndex: number
+  readonly node: string
+  readonly datacenter: string | undefined
+}
+
+/** All registrations of one registry at one time. */
+export interface Snapshot {
+  readonly registry: Registration['registry']
+  readonly registrations: readonly Registration[]
+  /** X-Consul-Index, where there is one. */
+  readonly index: number | undefined
+  /** The index went backwards since the last snapshot: the registry has forgotten something. */
+  readonly reset: boolean
+}
+
+/** How a watch is doing, for /api, metrics and log. */
+export interface WatchState {
+  readonly registry: Registration['registry']
+  readonly ok: boolean
+  /** Date.now() of the last good answer; undefined before the first. */
+  readonly lastGoodAt: number | undefined
+  readonly error: string | undefined
+  /** The agent that answered last. */
+  readonly agent: string | undefined
+}
+
+/** A registry that is being watched. */
+export interface Watch {
+  close (): Promise<void>
+}
+export interface WatchListener {
+  snapshot (snapshot: Snapshot): void
+  state (state: WatchState): void
+}

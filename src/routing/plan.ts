@@ -1,0 +1,66 @@
+// What the control plane tells the data plane: differences of the table, small enough to cross a thread in slices. Types only.
+
+export interface EndpointPlan {
+  /** Origin and base path without trailing slash: the endpoint's key. */
+  readonly url: string
+  readonly origin: string
+  readonly basePath: string
+  readonly weight: number
+  readonly version: string | undefined
+  readonly node: string | undefined
+}
+
+export interface UpstreamPlan {
+  readonly name: string
+  /** Endpoints that get traffic. Those that are draining, ghosts, critical or refused are not among them. */
+  readonly endpoints: readonly EndpointPlan[]
+  /** Whether every endpoint answers /api/X; if not, /api/X is sent as /json/reply/X. */
+  readonly apiForm: boolean
+  /** A ServiceStack host: prefix routes to it must not reach what is not routed. */
+  readonly servicestack: boolean
+}
+
+/**
+ * `hidden`: answers like what does not exist. `unread`: named in a registry, but its service's list is not read yet (503 RoutesNotReady).
+ */
+export type MessageState = 'routed' | 'hidden' | 'unread'
+
+export interface MessagePlan {
+  /** Lower-cased name: the key of the table. */
+  readonly key: string
+  /** As the service lists it. */
+  readonly name: string
+  readonly state: MessageState
+  readonly upstream: string
+  /** Keys (url) of the endpoints that have it; undefined = all endpoints of the upstream. */
+  readonly endpoints: readonly string[] | undefined
+  /** Whether a suggestion may name it. */
+  readonly suggest: boolean
+}
+
+/** A RESTful path of a service's own list: routed where customRoutes is on, else kept only so that prefix routes cannot reach a hidden message by it. */
+export interface CustomRoutePlan {
+  /** As listed: /products/{Id}, /files/{Path*}. */
+  readonly path: string
+  /** Upper-case verbs; empty = any. */
+  readonly verbs: readonly string[]
+  /** Key of the message it belongs to. */
+  readonly message: string
+  readonly routed: boolean
+}
+
+export type Change =
+  | { readonly kind: 'upstream', readonly plan: UpstreamPlan }
+  | { readonly kind: 'upstream-gone', readonly name: string }
+  | { readonly kind: 'message', readonly plan: MessagePlan }
+  | { readonly kind: 'message-gone', readonly key: string }
+  /** All custom routes of one upstream, in place of those before. */
+  | { readonly kind: 'custom-routes', readonly upstream: string, readonly routes: readonly CustomRoutePlan[] }
+
+/** A slice of a change of the table. The receiver gathers slices and swaps at the last one. */
+export interface ChangeBatch {
+  readonly changes: readonly Change[]
+  readonly last: boolean
+  /** Counts configurations: the table and the policies of one configuration are swapped together. */
+  readonly configGeneration: number
+}
