@@ -41,6 +41,11 @@ export interface Registration {
   readonly createIndex: number
   readonly node: string
   readonly datacenter: string | undefined
+  /**
+   * Its node is the one of the agent that was asked, and that agent runs on our machine: only then is its loopback ours too.
+   * Left out: not known, so no.
+   */
+  readonly ownNode?: boolean
 }
 
 /** All registrations of one registry at one time. */
@@ -51,6 +56,8 @@ export interface Snapshot {
   readonly index: number | undefined
   /** The index went backwards since the last snapshot: the registry has forgotten something. */
   readonly reset: boolean
+  /** Entries too broken to be shown as registrations: how many, and the first few reasons. */
+  readonly dropped?: { readonly count: number, readonly reasons: readonly string[] }
 }
 
 /** How a watch is doing, for /api, metrics and log. */

@@ -1,0 +1,118 @@
+// One element of Consul's `GET /v1/health/service/:name` -> one registration in our words. Pure.
+import { parseAddress } from './address.ts'
+import { judgeHealth } from './health.ts'
+import type { ConsulCheck } from './health.ts'
+import { carriesTag, readNames } from './names.ts'
+import type { Kind, NameRules } from './names.ts'
+import type { Registration } from './registration.ts'
+
+/** How entries of this catalog are to be read. */
+export interface EntryRules extends NameRules {
+  readonly registry: 'consul' | 'embedded'
+  /** Name of the node whose loopback is also ours (decided by the watch); undefined when no node's is, or it is not known. */
+  readonly ownNode: string | undefined
+}
+
+/**
+ * `dropped`: too broken to be shown under any id; counted with its reason. `elsewhere`: sound, but of another environment.
+ * A registration that has an id but cannot be called comes as a registration with `refused`.
+ */
+export type ReadEntry = { readonly registration: Registration } | { readonly dropped: string } | { readonly elsewhere: true }
+
+const guid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
+/** ss-{ServiceName}-{guid}; the service's name may contain dashes itself. */
+const pluginId = new RegExp(`^ss-(.+)-${guid}$`, 'i')
+
+/** Reads one entry. Never throws: whatever one registration holds, the others are not affected. */
+export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
+  if (!isObject(entry)) return { dropped: 'an entry is not an object' }
+  const service = entry.Service
+  if (!isObject(service)) return { dropped: 'an entry has no Service' }
+  const registeredAs = text(service.Service)
+  const id = text(service.ID) || registeredAs
+  if (id === '') return { dropped: 'an entry has neither an ID nor a service name' }
+  const node = isObject(entry.Node) ? entry.Node : {}
+  const tags = strings(service.Tags)
+  if (rules.environmentTag !== undefined && !carriesTag(tags, rules.environmentTag)) return { elsewhere: true }
+
+  const meta = textRecord(service.Meta)
+  const written = text(service.Address)
+  const kind = kindOf(id, registeredAs, written, tags)
+  const { names, version } = readNames(kind, tags, meta, rules)
+  const parsed = parseAddress({
+    address: written,
+    port: typeof service.Port === 'number' ? service.Port : Number.NaN,
+    nodeAddress: text(node.Address),
+    scheme: meta.scheme?.toLowerCase() === 'https' ? 'https' : 'http'
+  })
+  const { health, notes } = judgeHealth(Array.isArray(entry.Checks) ? entry.Checks.filter(isObject) as ConsulCheck[] : [])
+  const nodeName = text(node.Node)
+  return {
+    registration: {
+      id,
+      registry: rules.registry,
+      registeredAs,
+      service: pluginId.exec(id)?.[1] ?? (registeredAs || id),
+      kind,
+      address: 'address' in parsed ? parsed.address : undefined,
+      refused: refusal(service, entry) ?? ('refused' in parsed ? parsed.refused : undefined),
+      names,
+      version: version ?? (kind === 'req' ? versionInId(id) : undefined),
+      tags,
+      meta,
+      weights: weightsOf(service.Weights),
+      health,
+      notes,
+      createIndex: typeof service.CreateIndex === 'number' ? service.CreateIndex : 0,
+      node: nodeName,
+      datacenter: text(node.Datacenter) || undefined,
+      ownNode: rules.ownNode !== undefined && nodeName === rules.ownNode
+    }
+  }
+}
+
+/** Why the entry as such cannot be used, whatever its address. */
+function refusal (service: Record<string, unknown>, entry: Record<string, unknown>): string | undefined {
+  const kind = text(service.Kind)
+  if (kind !== '') return `it is a ${kind} of the service mesh, not a service`
+  // Without its checks nobody knows whether it is in maintenance.
+  if (!Array.isArray(entry.Checks) && entry.Checks !== null) return 'the registry lists it without its checks'
+  return undefined
+}
+
+function kindOf (id: string, registeredAs: string, address: string, tags: readonly string[]): Kind {
+  const versioned = tags.some((tag) => /^ss-version-/i.test(tag))
+  const url = /^https?:\/\//i.test(address)
+  if (pluginId.test(id) ? versioned || url : versioned && url) return 'plugin'
+  // The plugin of April 2016: SS-ServiceA, SS-ServiceAv2-0, the tag ServiceStack, req- in front of every message.
+  if ((carriesTag(tags, 'ServiceStack') || /^SS-/.test(registeredAs)) && tags.some((tag) => /^req-./i.test(tag))) return 'req'
+  return 'plain'
+}
+
+/** SS-ServiceAv2-0 -> 2.0 */
+function versionInId (id: string): string | undefined {
+  const found = /v([0-9]+)-([0-9]+)$/.exec(id)
+  return found === null ? undefined : `${found[1]}.${found[2]}`
+}
+
+function weightsOf (value: unknown): Registration['weights'] {
+  const weights = isObject(value) ? value : {}
+  return { passing: weight(weights.Passing), warning: weight(weights.Warning) }
+}
+
+/** Consul's own bounds: 0 to 65535, 1 when nothing is said. */
+const weight = (value: unknown): number =>
+  typeof value === 'number' && value >= 0 ? Math.min(65_535, Math.trunc(value)) : 1
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const text = (value: unknown): string => typeof value === 'string' ? value : ''
+const strings = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+
+function textRecord (value: unknown): Record<string, string> {
+  // No prototype: a key of foreign text must not find Object's own.
+  const record: Record<string, string> = Object.create(null)
+  if (isObject(value)) for (const [key, item] of Object.entries(value)) if (typeof item === 'string') record[key] = item
+  return record
+}
