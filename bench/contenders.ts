@@ -1,0 +1,107 @@
+// The contenders: how each is started, in front of the same origin, with an access log in a file where it can write one.
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import type { RunningProcess, Stage } from './support/stage.ts'
+import { findProgram, versionOf } from './support/binaries.ts'
+import { freePorts } from './support/network.ts'
+import { caddyConfig, haproxyConfig, nginxConfig, posternConfig } from './contenders/configurations.ts'
+
+export interface Place {
+  readonly stage: Stage
+  /** Where the contender listens. */
+  readonly port: number
+  readonly originPort: number
+  /** Arguments for Node in front of the script, e.g. --inspect; only contenders that run in Node heed them. */
+  readonly nodeArguments?: readonly string[]
+}
+
+export interface Contender {
+  readonly name: string
+  readonly title: string
+  /** The program of other people it needs; undefined = Node, which is here. */
+  readonly program: string | undefined
+  /** Arguments that make the program print its version. */
+  readonly versionArguments?: readonly string[]
+  /** File name, within the stage's directory, of its access log; undefined = it writes none. */
+  readonly accessLog: string | undefined
+  start (program: string, place: Place): Promise<RunningProcess> | RunningProcess
+}
+
+const local = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+const node = (name: string, title: string): Contender => ({
+  name,
+  title,
+  program: undefined,
+  accessLog: undefined,
+  start: (program, { stage, port, originPort, nodeArguments = [] }) =>
+    stage.start(name, program, [...nodeArguments, local(`contenders/${name}.ts`), String(port), String(originPort)])
+})
+
+/** Postern as a user runs it: `postern start` with defaults, log and metrics on. `main` is the script of the command. */
+export const postern = (name = 'postern', main = local('../src/main.ts')): Contender => ({
+  name,
+  title: name === 'postern' ? 'Postern' : `Postern (${name})`,
+  program: undefined,
+  accessLog: `${name}.log`,
+  start: async (program, { stage, port, originPort, nodeArguments = [] }) => {
+    const [adminPort = 0] = await freePorts(1)
+    const file = join(stage.directory, `${name}.yaml`)
+    writeFileSync(file, posternConfig({ port, adminPort, originPort, logFile: join(stage.directory, `${name}.log`) }))
+    return stage.start(name, program, [...nodeArguments, main, 'start', '--config', file])
+  }
+})
+
+const withFile = (stage: Stage, name: string, text: string): string => {
+  const file = join(stage.directory, name)
+  writeFileSync(file, text)
+  return file
+}
+
+export const contenders: readonly Contender[] = [
+  postern(),
+  {
+    name: 'nginx',
+    title: 'nginx, one worker',
+    program: 'nginx',
+    versionArguments: ['-v'],
+    accessLog: 'nginx.log',
+    start: (program, { stage, port, originPort }) => {
+      const config = withFile(stage, 'nginx.conf', nginxConfig({ port, originPort, directory: stage.directory }))
+      return stage.start('nginx', program, ['-c', config, '-e', join(stage.directory, 'nginx-error.log')])
+    }
+  },
+  {
+    name: 'haproxy',
+    title: 'haproxy, one thread',
+    program: 'haproxy',
+    versionArguments: ['-v'],
+    accessLog: 'haproxy.log',
+    start: (program, { stage, port, originPort }) => {
+      const config = withFile(stage, 'haproxy.cfg', haproxyConfig({ port, originPort }))
+      return stage.start('haproxy', program, ['-db', '-f', config], { stdoutFile: join(stage.directory, 'haproxy.log') })
+    }
+  },
+  {
+    name: 'caddy',
+    title: 'Caddy, GOMAXPROCS=1',
+    program: 'caddy',
+    versionArguments: ['version'],
+    accessLog: 'caddy.log',
+    start: (program, { stage, port, originPort }) => {
+      const config = withFile(stage, 'caddy.json', caddyConfig({ port, originPort, logFile: join(stage.directory, 'caddy.log') }))
+      return stage.start('caddy', program, ['run', '--config', config], { environment: { GOMAXPROCS: '1', HOME: stage.directory, XDG_DATA_HOME: stage.directory, XDG_CONFIG_HOME: stage.directory } })
+    }
+  },
+  node('tcp-relay', 'TCP relay in Node'),
+  node('http-proxy', '@fastify/http-proxy')
+]
+
+/** What to run a contender with: its own program, or this Node. Undefined when the program is missing on this machine. */
+export const programOf = (contender: Contender): string | undefined =>
+  contender.program === undefined ? process.execPath : findProgram(contender.program)
+
+/** The version of what a contender runs on. */
+export const versionOfContender = (contender: Contender, program: string): string =>
+  contender.program === undefined ? `Node ${process.versions.node}` : versionOf(program, ...contender.versionArguments ?? [])

@@ -1,0 +1,89 @@
+// Configurations of the contenders: each proxies to one origin over kept-alive connections, on one core, with an access log. Pure.
+
+interface Ports { readonly port: number, readonly originPort: number }
+
+/** Default buffering; answers never go by way of a temporary file; the limits on requests per connection are lifted, on both sides. */
+export const nginxConfig = ({ port, originPort, directory }: Ports & { directory: string }): string => `
+${process.getuid?.() === 0 ? 'user root;' : ''}
+worker_processes 1; daemon off; pid ${directory}/nginx.pid; error_log ${directory}/nginx-error.log;
+events { worker_connections 4096; }
+http {
+  access_log ${directory}/nginx.log;
+  keepalive_timeout 3600s; keepalive_requests 1000000000; client_max_body_size 1m; client_body_buffer_size 128k;
+  client_body_temp_path ${directory}/nginx-body; proxy_temp_path ${directory}/nginx-proxy; fastcgi_temp_path ${directory}/nginx-fastcgi;
+  uwsgi_temp_path ${directory}/nginx-uwsgi; scgi_temp_path ${directory}/nginx-scgi;
+  upstream origin { server 127.0.0.1:${originPort}; keepalive 128; keepalive_requests 1000000000; }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / {
+      proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_max_temp_file_size 0;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme;
+    }
+  }
+}
+`
+
+export const haproxyConfig = ({ port, originPort }: Ports): string => `
+global
+  nbthread 1
+  maxconn 4096
+  log stdout format raw local0
+defaults
+  mode http
+  log global
+  option httplog
+  option forwardfor
+  http-reuse always
+  timeout connect 5s
+  timeout client 3600s
+  timeout server 60s
+  timeout http-keep-alive 3600s
+frontend listener
+  bind 127.0.0.1:${port} backlog 4096
+  default_backend origin
+backend origin
+  server one 127.0.0.1:${originPort}
+`
+
+/** Keeps as many idle connections as there are clients: its default of 32 a host would make it reconnect all the time. */
+export const caddyConfig = ({ port, originPort, logFile }: Ports & { logFile: string }): string => JSON.stringify({
+  admin: { disabled: true },
+  logging: {
+    logs: {
+      default: { level: 'ERROR' },
+      access: { writer: { output: 'file', filename: logFile, roll: false }, encoder: { format: 'json' }, include: ['http.log.access.bench'] }
+    }
+  },
+  apps: {
+    http: {
+      servers: {
+        bench: {
+          listen: [`127.0.0.1:${port}`],
+          automatic_https: { disable: true },
+          logs: { default_logger_name: 'bench' },
+          routes: [{
+            handle: [{
+              handler: 'reverse_proxy',
+              transport: { protocol: 'http', keep_alive: { max_idle_conns_per_host: 128, idle_timeout: '1h' } },
+              upstreams: [{ dial: `127.0.0.1:${originPort}` }]
+            }]
+          }]
+        }
+      }
+    }
+  }
+})
+
+/** Nothing but addresses, the log's file and what is routed: every protection stands as it comes. */
+export const posternConfig = ({ port, adminPort, originPort, logFile }: Ports & { adminPort: number, logFile: string }): string => `
+listener: { address: "127.0.0.1:${port}" }
+admin: { address: "127.0.0.1:${adminPort}" }
+log: { destination: ${JSON.stringify(logFile)} }
+upstreams:
+  bench: { endpoints: ["http://127.0.0.1:${originPort}"] }
+messages:
+  GetBench: { upstream: bench }
+  GetBenchLarge: { upstream: bench }
+  PostBench: { upstream: bench }
+  PostBenchLarge: { upstream: bench }
+`

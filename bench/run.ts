@@ -1,0 +1,145 @@
+// The command of the benchmark: reads arguments, runs one of the measurements, prints its result.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { compare } from './compare.ts'
+import { contenders, postern } from './contenders.ts'
+import { intoPage, lines, markdown, targetLines } from './report.ts'
+import { scenarios } from './scenarios.ts'
+import { findProgram } from './support/binaries.ts'
+import { exitOnSignals } from './support/stage.ts'
+
+const usage = `Usage: npm run bench -- [MEASUREMENT] [OPTIONS]
+
+Measurements:
+  compare (default)  CPU time per request of Postern and others, as ratios
+  profile            where Postern's CPU time goes: functions and modules by self time
+  memory             whether a million requests leave anything behind
+  swap               what swapping a table of 20,000 messages adds to requests in flight
+
+Options of compare:
+  --rounds N         rounds (20)
+  --seconds N        length of a slice (2)
+  --warm-up N        seconds of load on each contender and scenario before the first round (3)
+  --quick            3 rounds of 1 s, 1 s of warm-up: to see that all works, not to measure
+  --only A,B         contenders: ${contenders.map(({ name }) => name).join(', ')}
+  --scenario A,B     scenarios: ${scenarios.map(({ name }) => name).join(', ')}
+  --also NAME=DIR    also measures the Postern of another working copy, as postern-NAME (repeatable)
+  --json FILE        writes slices and ratios as JSON
+  --write            writes the table into docs/BENCHMARK.md
+
+Options of profile:  --seconds N (10), --scenario NAME (get-small), --contender NAME (postern, tcp-relay, http-proxy),
+                     --top N (40), --out FILE (keeps the .cpuprofile, for a browser's developer tools)
+Options of memory:   --requests N (1000000), --json FILE
+Options of swap:     --seconds N (20, each phase), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s)
+All:                 --connections N (64), --help
+
+Examples:
+  npm run bench
+  npm run bench -- --quick --only postern,nginx --scenario get-small
+  npm run bench -- --rounds 10 --only postern,nginx --also before=../postern-before
+  npm run bench -- profile --seconds 15
+
+Exit codes: 0 measured, 1 a target is missed, 2 wrong arguments, 3 something needed is missing or failed.
+`
+
+/** What the operator got wrong in the arguments. */
+class UsageError extends Error {}
+
+const parse = () => {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        'warm-up': { type: 'string' },
+        connections: { type: 'string', default: '64' },
+        quick: { type: 'boolean', default: false },
+        only: { type: 'string' },
+        scenario: { type: 'string' },
+        also: { type: 'string', multiple: true, default: [] },
+        contender: { type: 'string', default: 'postern' },
+        json: { type: 'string' },
+        write: { type: 'boolean', default: false },
+        top: { type: 'string', default: '40' },
+        out: { type: 'string' },
+        requests: { type: 'string', default: '1000000' },
+        messages: { type: 'string', default: '20000' },
+        endpoints: { type: 'string', default: '2000' },
+        rate: { type: 'string', default: '200' },
+        help: { type: 'boolean', default: false }
+      }
+    })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+type Options = ReturnType<typeof parse>['values']
+
+const wholeNumber = (name: string, text: string | undefined, otherwise: number): number => {
+  if (text === undefined) return otherwise
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--${name} wants a whole number above 0, not ${text}`)
+  return Number(text)
+}
+
+const choose = <T extends { readonly name: string }>(what: string, from: readonly T[], names: string): T[] => names.split(',').map(name => {
+  const found = from.find(candidate => candidate.name === name)
+  if (found === undefined) throw new UsageError(`no ${what} ${name}; there are ${from.map(candidate => candidate.name).join(', ')}`)
+  return found
+})
+
+const tool = (name: string): string => {
+  const found = findProgram(name)
+  if (found === undefined) throw new Error(`${name} is needed and not installed (Debian: apt-get install ${name})`)
+  return found
+}
+
+const otherPostern = (text: string) => {
+  const [, name, directory] = /^([\w-]+)=(.+)$/.exec(text) ?? []
+  if (name === undefined || directory === undefined) throw new UsageError(`--also wants NAME=DIR, not ${text}`)
+  return postern(`postern-${name}`, resolve(directory, 'src/main.ts'))
+}
+
+const runCompare = async (options: Options): Promise<number> => {
+  const connections = wholeNumber('connections', options.connections, 64)
+  const comparison = await compare({
+    contenders: [...options.only === undefined ? contenders : choose('contender', contenders, options.only), ...options.also.map(otherPostern)],
+    scenarios: options.scenario === undefined ? scenarios.filter(({ standard }) => standard) : choose('scenario', scenarios, options.scenario),
+    rounds: wholeNumber('rounds', options.rounds, options.quick ? 3 : 20),
+    seconds: wholeNumber('seconds', options.seconds, options.quick ? 1 : 2),
+    warmUpSeconds: wholeNumber('warm-up', options['warm-up'], options.quick ? 1 : 3),
+    connections,
+    tools: { nginx: tool('nginx'), wrk: tool('wrk') },
+    progress: line => process.stderr.write(`${line}\n`)
+  })
+  const table = markdown(comparison)
+  const reached = targetLines(comparison)
+  process.stdout.write(`\n${table}\n`)
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ...comparison, lines: lines(comparison), targets: reached }, null, 2)}\n`)
+  if (options.write) {
+    const page = new URL('../docs/BENCHMARK.md', import.meta.url)
+    writeFileSync(page, intoPage(readFileSync(page, 'utf8'), table))
+  }
+  return reached.every(({ met }) => met) ? 0 : 1
+}
+
+const run = async (): Promise<number> => {
+  const { values, positionals: [measurement = 'compare', ...rest] } = parse()
+  if (values.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  if (rest.length > 0) throw new UsageError(`too many arguments: ${rest.join(' ')}`)
+  if (process.platform !== 'linux') throw new Error('CPU time is read from /proc: the benchmark runs on Linux only')
+  if (measurement === 'compare') return await runCompare(values)
+  throw new UsageError(`no measurement ${measurement}`)
+}
+
+exitOnSignals()
+try {
+  process.exitCode = await run()
+} catch (error) {
+  process.stderr.write(`${error instanceof UsageError ? `${error.message}\nTry --help.` : (error as Error).message}\n`)
+  process.exitCode = error instanceof UsageError ? 2 : 3
+}
