@@ -90,6 +90,8 @@ export interface UpstreamHandle {
   release (): void
   /** The endpoint for the next attempt, one not tried yet where there is any; undefined when none is available. */
   pick (exchange: Exchange): EndpointHandle | undefined
+  /** Why nothing could be picked: NoEndpoint or BreakerOpen. */
+  whyNone (exchange: Exchange): GatewayError
 }
 
 /** An entry of the route table. */
@@ -122,6 +124,8 @@ export class Exchange {
   deadlineAtMs: number
   /** The endpoint of the current attempt. */
   endpoint: EndpointHandle | undefined = undefined
+  /** What the last attempt failed with. */
+  lastError: GatewayError | undefined = undefined
   /** Why the exchange must end: the deadline, or the client that left. */
   ended: GatewayError | undefined = undefined
   /** Passes 1xx answers of the service on to the client. */

@@ -1,0 +1,228 @@
+// The data plane's live state: upstreams and the route table, changed by plan and by configuration, swapped whole.
+import type { Config } from './config/schema.ts'
+import { breakerFor, bulkheadFor, policyFor } from './config/resolve.ts'
+import type { Next } from './exchange/compose.ts'
+import { GatewayError } from './exchange/errors.ts'
+import type { Policy, Route } from './exchange/exchange.ts'
+import { inSlices } from './lib/slices.ts'
+import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from './routing/plan.ts'
+import type { RequestTarget } from './routing/request-target.ts'
+import { RouteTable, type CustomEntry, type Matched, type MessageEntry, type PrefixEntry } from './routing/table.ts'
+import type { CustomRoute } from './routing/custom-routes.ts'
+import { WindowClock } from './upstream/breaker.ts'
+import type { EndpointEvents } from './upstream/endpoint.ts'
+import { Upstream, type UpstreamSettings } from './upstream/upstream.ts'
+
+/** What the data plane tells: for log and metrics. */
+export interface DataPlaneEvents {
+  /** Events of the endpoints of one upstream. */
+  endpoint (upstream: string): EndpointEvents
+  /** A new table is in force. */
+  swapped (facts: { readonly messages: number, readonly upstreams: number, readonly buildMs: number }): void
+  /** These will not be seen again: their series can go. */
+  gone (what: { readonly messages: readonly string[], readonly upstreams: readonly string[] }): void
+}
+
+export interface DataPlaneOptions {
+  readonly config: Config
+  readonly events: DataPlaneEvents
+  /** Makes the request path of one distinct policy. */
+  readonly buildPipeline: (policy: Policy) => Next
+}
+
+const trimEveryMs = 30_000
+
+export class DataPlane {
+  readonly #events: DataPlaneEvents
+  readonly #buildPipeline: (policy: Policy) => Next
+  readonly #clock = new WindowClock()
+  readonly #upstreams = new Map<string, Upstream>()
+  readonly #trimTimer: NodeJS.Timeout
+  #config: Config
+  #nextConfig: { config: Config, generation: number } | undefined
+  /** Plans in force, kept for the day the configuration changes. */
+  #messages = new Map<string, MessagePlan>()
+  #custom = new Map<string, readonly CustomRoutePlan[]>()
+  #entries = new Map<string, MessageEntry>()
+  #handles = new Map<string, { policy: Policy, handle: Next }>()
+  #staged: Change[] = []
+  #table: RouteTable | undefined
+
+  constructor (options: DataPlaneOptions) {
+    this.#config = options.config
+    this.#events = options.events
+    this.#buildPipeline = options.buildPipeline
+    this.#trimTimer = setInterval(() => { for (const upstream of this.#upstreams.values()) upstream.trim() }, trimEveryMs)
+    this.#trimTimer.unref()
+  }
+
+  /** Whether a table exists. */
+  get ready (): boolean { return this.#table !== undefined }
+  get upstreams (): Iterable<Upstream> { return this.#upstreams.values() }
+  get config (): Config { return this.#config }
+
+  /** @throws GatewayError MessageNotFound, RoutesNotReady, MethodNotAllowed */
+  match (target: RequestTarget, method: string): Matched {
+    if (this.#table === undefined) throw new GatewayError('RoutesNotReady')
+    return this.#table.match(target, method)
+  }
+
+  /** Policies of this configuration come into force together with the table that carries its generation. */
+  expect (config: Config, generation: number): void {
+    this.#nextConfig = { config, generation }
+  }
+
+  /** Takes a slice of a change; the last one swaps the table. To be awaited before the next. */
+  async apply (batch: ChangeBatch): Promise<void> {
+    for (const change of batch.changes) this.#staged.push(change)
+    if (!batch.last) return
+    const staged = this.#staged
+    this.#staged = []
+    const next = this.#nextConfig
+    const reconfigured = next !== undefined && batch.configGeneration >= next.generation
+    if (reconfigured) {
+      this.#config = next.config
+      this.#nextConfig = undefined
+    }
+    await this.#swap(staged, reconfigured)
+  }
+
+  close (): void {
+    clearInterval(this.#trimTimer)
+    for (const upstream of this.#upstreams.values()) upstream.close()
+    this.#upstreams.clear()
+  }
+
+  async #swap (changes: readonly Change[], reconfigured: boolean): Promise<void> {
+    const startedAtMs = performance.now()
+    const messages = new Map(this.#messages)
+    const custom = new Map(this.#custom)
+    const plans: UpstreamPlan[] = []
+    const gone = { messages: [] as string[], upstreams: [] as string[] }
+    const touched = new Set<string>()
+    await inSlices(changes, change => {
+      switch (change.kind) {
+        case 'upstream': plans.push(change.plan); this.#create(change.plan); return
+        case 'upstream-gone': gone.upstreams.push(change.name); return
+        case 'message': messages.set(change.plan.key, change.plan); touched.add(change.plan.key); return
+        case 'message-gone':
+          gone.messages.push(messages.get(change.key)?.name ?? change.key)
+          messages.delete(change.key)
+          touched.add(change.key)
+          return
+        case 'custom-routes': custom.set(change.upstream, change.routes)
+      }
+    })
+    if (reconfigured) this.#handles = new Map()
+    const entries = reconfigured ? new Map<string, MessageEntry>() : new Map(this.#entries)
+    const sets = new Map<string, ReadonlySet<string>>()
+    await inSlices(reconfigured ? messages.keys() : touched, key => {
+      const plan = messages.get(key)
+      if (plan === undefined) entries.delete(key)
+      else entries.set(key, this.#entry(plan, sets))
+    })
+    for (const name of gone.upstreams) custom.delete(name)
+    const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom), prefixes: this.#prefixes(), suggest: this.#config.exposure.suggest })
+
+    // From here on nothing waits: the new table, its endpoints and its policies come into force in one turn of the event loop.
+    for (const plan of plans) this.#upstreams.get(plan.name)?.apply(plan)
+    if (reconfigured) for (const upstream of this.#upstreams.values()) upstream.configure(this.#settings(upstream.name))
+    this.#messages = messages
+    this.#custom = custom
+    this.#entries = entries
+    this.#table = table
+    for (const name of gone.upstreams) this.#remove(name)
+    this.#events.swapped({ messages: entries.size, upstreams: this.#upstreams.size, buildMs: performance.now() - startedAtMs })
+    this.#events.gone(gone)
+  }
+
+  #entry (plan: MessagePlan, sets: Map<string, ReadonlySet<string>>): MessageEntry {
+    const { name, state, suggest } = plan
+    if (state !== 'routed') return { name, state, suggest, route: undefined, upstream: undefined }
+    const upstream = this.#upstream(plan.upstream)
+    const route = this.#route('message', name, upstream, plan.key, shared(plan.endpoints, sets))
+    return { name, state, suggest, route, upstream }
+  }
+
+  #customEntries (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>): Array<CustomRoute<CustomEntry>> {
+    const entries: Array<CustomRoute<CustomEntry>> = []
+    for (const [name, plans] of custom) {
+      const upstream = this.#upstream(name)
+      for (const plan of plans) {
+        const route = plan.routed ? this.#route('custom', plan.message, upstream, plan.message, undefined) : undefined
+        entries.push({ plan, value: { route, upstream } })
+      }
+    }
+    return entries
+  }
+
+  #prefixes (): PrefixEntry[] {
+    return Object.entries(this.#config.prefixes).map(([pattern, { upstream: name, rewrite, websocket }]) => {
+      const upstream = this.#upstream(name)
+      const prefix = pattern.slice(0, -2).toLowerCase()
+      return { prefix, rewrite, websocket, upstream, route: this.#route('prefix', pattern, upstream, pattern, undefined) }
+    })
+  }
+
+  #route (kind: Route['kind'], name: string, upstream: Upstream, key: string, endpoints: ReadonlySet<string> | undefined): Route {
+    const { policy, handle } = this.#handle(upstream.name, key)
+    return { kind, name, upstream, endpoints, policy, handle }
+  }
+
+  /** One pipeline per distinct policy. */
+  #handle (upstream: string, key: string): { policy: Policy, handle: Next } {
+    const policy = policyFor(this.#config, upstream, key)
+    const id = JSON.stringify(policy)
+    let entry = this.#handles.get(id)
+    if (entry === undefined) {
+      entry = { policy, handle: this.#buildPipeline(policy) }
+      this.#handles.set(id, entry)
+    }
+    return entry
+  }
+
+  #create (plan: UpstreamPlan): void {
+    if (!this.#upstreams.has(plan.name)) this.#upstreams.set(plan.name, new Upstream(plan, this.#settings(plan.name), this.#clock, this.#events.endpoint(plan.name)))
+  }
+
+  /** An upstream that is named but not known yet has no endpoints: its calls are answered 503. */
+  #upstream (name: string): Upstream {
+    this.#create({ name, endpoints: [] as EndpointPlan[], apiForm: true, servicestack: false })
+    return this.#upstreams.get(name)!
+  }
+
+  #settings (name: string): UpstreamSettings {
+    const config = this.#config.upstreams[name]
+    return {
+      bulkhead: bulkheadFor(this.#config, name),
+      breaker: breakerFor(this.#config, name),
+      tls: config?.tls,
+      preserveHost: config?.preserveHost ?? false,
+      connectTimeoutMs: policyFor(this.#config, name, undefined).connectTimeoutMs
+    }
+  }
+
+  #remove (name: string): void {
+    const stillNamed = Object.values(this.#config.prefixes).some(prefix => prefix.upstream === name)
+    const upstream = this.#upstreams.get(name)
+    if (upstream === undefined) return
+    if (stillNamed) {
+      upstream.apply({ ...upstream.plan, endpoints: [] })
+      return
+    }
+    upstream.close()
+    this.#upstreams.delete(name)
+  }
+}
+
+/** Messages with the same endpoints share one set. */
+function shared (endpoints: readonly string[] | undefined, sets: Map<string, ReadonlySet<string>>): ReadonlySet<string> | undefined {
+  if (endpoints === undefined) return undefined
+  const id = endpoints.join(' ')
+  let set = sets.get(id)
+  if (set === undefined) {
+    set = new Set(endpoints)
+    sets.set(id, set)
+  }
+  return set
+}

@@ -1,0 +1,25 @@
+// The last step: one attempt at one endpoint, written down.
+import { classifyError, classifyStatus } from '../exchange/outcome.ts'
+import { toGatewayError } from '../exchange/errors.ts'
+import type { Next } from '../exchange/compose.ts'
+import type { Attempt } from '../exchange/exchange.ts'
+
+export const send: Next = async function send (exchange) {
+  const endpoint = exchange.endpoint!
+  const attempt: Attempt = { endpoint: endpoint.url, startedAtMs: performance.now(), durationMs: 0, outcome: 'ignored', result: '' }
+  exchange.attempts.push(attempt)
+  try {
+    const response = await endpoint.send(exchange)
+    attempt.outcome = classifyStatus(response.status)
+    attempt.result = String(response.status)
+    return response
+  } catch (thrown) {
+    const error = toGatewayError(thrown)
+    attempt.outcome = classifyError(error)
+    attempt.result = error.code
+    exchange.lastError = error
+    throw error
+  } finally {
+    attempt.durationMs = performance.now() - attempt.startedAtMs
+  }
+}

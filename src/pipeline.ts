@@ -1,0 +1,27 @@
+// The request path.
+import { compose, type Filter, type Next } from './exchange/compose.ts'
+import { bulkhead } from './filters/bulkhead.ts'
+import { deadline } from './filters/deadline.ts'
+import { pickEndpoint } from './filters/pick-endpoint.ts'
+import { retry } from './filters/retry.ts'
+import { send } from './filters/send.ts'
+
+/**
+ * Filters run from the first line to the last on the way up and back again on the way down, so the first sees every outcome and the
+ * last only real attempts. Built once per distinct policy when the table is built, never per request. docs/ARCHITECTURE.md draws the
+ * same list, with the places of what comes later (admit, cache, breakers of message and upstream).
+ */
+export function buildPipeline (observe: Filter): Next {
+  return compose([
+    // Counts and logs everything that has a route, our own rejections included.
+    observe,
+    // One budget for queueing, back-off and all attempts. Also where a client that leaves ends whatever is waiting.
+    deadline,
+    // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
+    bulkhead,
+    // Everything below runs once per attempt.
+    retry,
+    // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
+    pickEndpoint
+  ], send)
+}

@@ -1,0 +1,163 @@
+// The route table: immutable, keyed by message name without regard to case, swapped whole. Says which route a request takes, and why none. Pure.
+import { GatewayError } from '../exchange/errors.ts'
+import type { Route } from '../exchange/exchange.ts'
+import { CustomRoutes, type CustomRoute } from './custom-routes.ts'
+import { suggest } from './suggest.ts'
+import type { MessageState, UpstreamPlan } from './plan.ts'
+import { messageCandidates, type RequestTarget } from './request-target.ts'
+
+/** What the table knows of an upstream: how to spell a path for it. */
+export interface RoutedUpstream {
+  readonly plan: UpstreamPlan
+  readonly preserveHost: boolean
+}
+
+export interface MessageEntry {
+  readonly name: string
+  readonly state: MessageState
+  readonly suggest: boolean
+  /** Present when routed. */
+  readonly route: Route | undefined
+  readonly upstream: RoutedUpstream | undefined
+}
+
+export interface CustomEntry {
+  readonly route: Route | undefined
+  readonly upstream: RoutedUpstream
+}
+
+export interface PrefixEntry {
+  /** '/legacy' of '/legacy/*'; '' of '/*'. Lower-cased: prefixes match in any letter case. */
+  readonly prefix: string
+  readonly rewrite: string | undefined
+  readonly websocket: boolean
+  readonly route: Route
+  readonly upstream: RoutedUpstream
+}
+
+/** Where a request goes. */
+export interface Matched {
+  readonly route: Route
+  /** To send upstream, below the endpoint's base path, query included. */
+  readonly path: string
+  readonly preserveHost: boolean
+  readonly websocket: boolean
+}
+
+export interface TableContents {
+  readonly messages: ReadonlyMap<string, MessageEntry>
+  readonly custom: ReadonlyArray<CustomRoute<CustomEntry>>
+  readonly prefixes: readonly PrefixEntry[]
+  /** Whether unknown names are answered with the nearest existing ones. */
+  readonly suggest: boolean
+}
+
+export class RouteTable {
+  readonly #messages: ReadonlyMap<string, MessageEntry>
+  readonly #custom: CustomRoutes<CustomEntry>
+  /** Longest first, so the order in the file never matters. */
+  readonly #prefixes: readonly PrefixEntry[]
+  readonly #suggest: boolean
+
+  constructor (contents: TableContents) {
+    this.#messages = contents.messages
+    this.#custom = new CustomRoutes(contents.custom)
+    this.#prefixes = [...contents.prefixes].sort((a, b) => b.prefix.length - a.prefix.length)
+    this.#suggest = contents.suggest
+  }
+
+  get size (): number { return this.#messages.size }
+
+  /**
+   * Messages win over custom routes, those over prefixes.
+   * @throws GatewayError MessageNotFound, RoutesNotReady, MethodNotAllowed
+   */
+  match (target: RequestTarget, method: string): Matched {
+    if (target.kind === 'message') return this.#message(target)
+    return this.#matchCustom(target, method) ?? this.#matchPrefix(target) ?? notFound(undefined)
+  }
+
+  #message (target: RequestTarget & { kind: 'message' }): Matched {
+    const entry = this.#messages.get(target.key)
+    if (entry === undefined || !formats.has(target.format)) return notFound(target.name, this.#suggestions(target.key))
+    if (entry.state === 'unread') throw new GatewayError('RoutesNotReady')
+    if (entry.route === undefined || entry.upstream === undefined) return notFound(target.name, this.#suggestions(target.key))
+    const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
+    const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
+    return { route: entry.route, path: path + target.query, preserveHost: entry.upstream.preserveHost, websocket: false }
+  }
+
+  #matchCustom (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {
+    const allowed: string[] = []
+    for (const { plan, value } of this.#custom.match(target.decodedPath)) {
+      if (value.route === undefined) continue
+      if (plan.verbs.length === 0 || plan.verbs.includes(method)) {
+        return { route: value.route, path: target.path + target.query, preserveHost: value.upstream.preserveHost, websocket: false }
+      }
+      allowed.push(...plan.verbs)
+    }
+    if (allowed.length > 0) throw new GatewayError('MethodNotAllowed', { headers: ['Allow', [...new Set(allowed)].join(', ')] })
+    return undefined
+  }
+
+  #matchPrefix (target: RequestTarget & { kind: 'other' }): Matched | undefined {
+    const path = target.decodedPath.toLowerCase()
+    for (const entry of this.#prefixes) {
+      if (!path.startsWith(entry.prefix) || (path.length > entry.prefix.length && path[entry.prefix.length] !== '/')) continue
+      const decoded = rewritten(entry, target.decodedPath)
+      if (this.#reachesHidden(entry, decoded)) return notFound(undefined)
+      return { route: entry.route, path: rewrittenRaw(entry, target.path, target.decodedPath) + target.query, preserveHost: entry.upstream.preserveHost, websocket: entry.websocket }
+    }
+    return undefined
+  }
+
+  /**
+   * A prefix route must not be a way around: what the host would read as a message must be one that is routed (decisions: exposure is
+   * decided on the decoded path, on prefix routes too). For upstreams that are no ServiceStack hosts only names known as hidden are kept back.
+   */
+  #reachesHidden (entry: PrefixEntry, decodedPath: string): boolean {
+    const { servicestack } = entry.upstream.plan
+    for (const key of messageCandidates(decodedPath)) {
+      const message = this.#messages.get(key)
+      if (message === undefined ? servicestack : message.route === undefined) return true
+    }
+    return this.#custom.match(decodedPath).some(({ plan }) => this.#messages.get(plan.message)?.route === undefined)
+  }
+
+  #suggestions (key: string): readonly string[] {
+    if (!this.#suggest) return []
+    const names: string[] = []
+    for (const entry of this.#messages.values()) if (entry.suggest && entry.route !== undefined) names.push(entry.name)
+    return suggest(key, names)
+  }
+}
+
+/** Formats that ServiceStack hosts know: built in, default plugins, and the MsgPack and ProtoBuf packages. */
+export const formats: ReadonlySet<string> = new Set(['json', 'xml', 'jsv', 'csv', 'html', 'jsonl', 'x-msgpack', 'x-protobuf', 'msgpack', 'protobuf'])
+
+function notFound (name: string | undefined, suggestions: readonly string[] = []): never {
+  if (name === undefined) throw new GatewayError('MessageNotFound', { message: 'Nothing is here.' })
+  const nearest = suggestions.length === 0 ? '' : ` Did you mean ${suggestions.join(', ')}?`
+  throw new GatewayError('MessageNotFound', { message: `The message '${name.slice(0, 200)}' does not exist.${nearest}` })
+}
+
+function rewritten ({ prefix, rewrite }: PrefixEntry, decodedPath: string): string {
+  return rewrite === undefined ? decodedPath : joined(rewrite, decodedPath.slice(prefix.length))
+}
+
+/** The raw path below the prefix, byte for byte. The prefix itself may have been escaped, so segments are counted, not characters. */
+function rewrittenRaw ({ prefix, rewrite }: PrefixEntry, path: string, decodedPath: string): string {
+  if (rewrite === undefined) return path
+  if (path === decodedPath) return joined(rewrite, path.slice(prefix.length))
+  let at = 0
+  for (let segments = prefix.split('/').length - 1; segments > 0; segments--) {
+    const next = path.indexOf('/', at + 1)
+    at = next === -1 ? path.length : next
+  }
+  return joined(rewrite, path.slice(at))
+}
+
+function joined (base: string, rest: string): string {
+  if (rest === '') return base
+  return (base.endsWith('/') ? base.slice(0, -1) : base) + (rest.startsWith('/') ? rest : `/${rest}`)
+}

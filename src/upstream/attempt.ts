@@ -1,0 +1,148 @@
+// One request to one endpoint over undici's dispatch: response head as a promise, body through ResponseBody.
+import type { Dispatcher } from 'undici'
+import { GatewayError } from '../exchange/errors.ts'
+import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
+import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import { isEventStream, readResponseHeaders } from './response-headers.ts'
+import { translateError, type AttemptStage } from './translate-error.ts'
+
+type Controller = Dispatcher.DispatchController & { rawHeaders?: Buffer[] }
+
+const noTrailers: readonly string[] = []
+
+/**
+ * undici calls it back; it settles once at the response head, and calls `onDone` once when the connection is free again or gone.
+ * The body's idle timeout is ours, not undici's: it must not hold for event streams, which only the response head tells.
+ */
+export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource {
+  readonly response: Promise<UpstreamResponse>
+  readonly #exchange: Exchange
+  readonly #endpoint: string
+  readonly #onDone: () => void
+  #resolve!: (response: UpstreamResponse) => void
+  #reject!: (error: GatewayError) => void
+  #stage: AttemptStage = 'connecting'
+  #controller: Controller | undefined
+  #body: ResponseBody | undefined
+  /** Set when nobody waits for it any more. */
+  #givenUp: GatewayError | undefined
+  #done = false
+  #paused = false
+  #idleTimer: NodeJS.Timeout | undefined
+
+  constructor (exchange: Exchange, endpoint: string, onDone: () => void) {
+    this.#exchange = exchange
+    this.#endpoint = endpoint
+    this.#onDone = onDone
+    this.response = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    exchange.waiting(error => this.cancel(error))
+  }
+
+  // ---- called by undici ----
+
+  onRequestStart (controller: Controller): void {
+    this.#controller = controller
+    this.#stage = 'sent'
+    if (this.#givenUp !== undefined) controller.abort(this.#givenUp)
+  }
+
+  onResponseStart (controller: Controller, status: number, _headers: unknown, reason = ''): void {
+    const headers = readResponseHeaders(controller.rawHeaders ?? [])
+    if (status < 200) {
+      this.#exchange.onInformational?.({ status, headers })
+      return
+    }
+    this.#stage = 'body'
+    this.#exchange.waiting(undefined)
+    this.#body = new ResponseBody(this)
+    this.#resolve({ status, reason, headers, body: this.#body })
+  }
+
+  onResponseData (_controller: Controller, chunk: Buffer): void {
+    this.#body!.push(chunk)
+    if (this.#idleTimer !== undefined) this.#idleTimer.refresh()
+  }
+
+  onResponseEnd (_controller: Controller, trailers: Record<string, string | string[] | undefined>): void {
+    this.#finish()
+    this.#body!.end(flatTrailers(trailers))
+  }
+
+  onResponseError (_controller: Controller, error: Error): void {
+    const translated = this.#givenUp ?? this.#clientBroke() ?? translateError(error, this.#stage, this.#endpoint)
+    this.#finish()
+    if (this.#body !== undefined) this.#body.fail(translated)
+    else {
+      this.#exchange.waiting(undefined)
+      this.#reject(translated)
+    }
+  }
+
+  // ---- called by the body's reader ----
+
+  pause (): void {
+    this.#paused = true
+    this.#controller?.pause()
+  }
+
+  resume (): void {
+    this.#paused = false
+    this.#idleTimer?.refresh()
+    this.#controller?.resume()
+  }
+
+  /** The exchange ended, or nobody wants the body. What waits is told at once; the connection goes as soon as undici lets us. */
+  cancel (error: GatewayError): void {
+    if (this.#done || this.#givenUp !== undefined) return
+    this.#givenUp = error
+    this.#exchange.waiting(undefined)
+    if (this.#body === undefined) this.#reject(error)
+    // While connecting there is no controller yet: onRequestStart aborts then, or the connect error ends it.
+    this.#controller?.abort(error)
+  }
+
+  /**
+   * Watches for silence from now on, from either side: an endpoint that stops sending, or a client that stops reading. Nearly always the
+   * body is whole by now and there is nothing to watch.
+   */
+  watchBody (headers: readonly string[], idleTimeoutMs: number): void {
+    if (this.#done || isEventStream(headers)) return
+    this.#idleTimer = setTimeout(() => this.#silence(idleTimeoutMs), idleTimeoutMs)
+  }
+
+  #silence (idleTimeoutMs: number): void {
+    const detail = { endpoint: this.#endpoint, limit: 'bodyIdleTimeoutMs', value: idleTimeoutMs, waitedFor: this.#paused ? 'client' : 'endpoint' }
+    const error = new GatewayError(this.#paused ? 'ClientClosed' : 'BodyTimeout', { detail })
+    this.#givenUp ??= error
+    this.#body?.fail(error)
+    this.#controller?.abort(error)
+  }
+
+  /** undici reports a request body that broke as the failure of the request; it is the client's. */
+  #clientBroke (): GatewayError | undefined {
+    const { body } = this.#exchange.upstreamRequest
+    if (body.kind !== 'stream' || !(body.stream.errored !== null || (body.stream.destroyed && !body.stream.readableEnded))) return undefined
+    return new GatewayError('BodyIncomplete', { cause: body.stream.errored ?? undefined })
+  }
+
+  #finish (): void {
+    if (this.#done) return
+    this.#done = true
+    clearTimeout(this.#idleTimer)
+    this.#onDone()
+  }
+}
+
+function flatTrailers (trailers: Record<string, string | string[] | undefined>): readonly string[] {
+  let flat: string[] | undefined
+  for (const name in trailers) {
+    const value = trailers[name]
+    if (value === undefined) continue
+    flat ??= []
+    for (const one of Array.isArray(value) ? value : [value]) flat.push(name, one)
+  }
+  return flat ?? noTrailers
+}

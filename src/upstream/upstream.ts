@@ -1,0 +1,106 @@
+// A named group of equal endpoints behind one bulkhead. Endpoints come and go by plan; what stays keeps its connections and counters.
+import { GatewayError } from '../exchange/errors.ts'
+import type { EndpointHandle, Exchange, UpstreamHandle } from '../exchange/exchange.ts'
+import type { UpstreamPlan } from '../routing/plan.ts'
+import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
+import { RoundRobin } from './balancer.ts'
+import type { WindowClock } from './breaker.ts'
+import { Endpoint, type EndpointEvents, type EndpointSettings } from './endpoint.ts'
+
+export interface UpstreamSettings extends EndpointSettings {
+  readonly bulkhead: BulkheadLimits
+  readonly preserveHost: boolean
+}
+
+const untried: readonly never[] = []
+
+export class Upstream implements UpstreamHandle {
+  readonly name: string
+  readonly bulkhead: Bulkhead
+  readonly #clock: WindowClock
+  readonly #events: EndpointEvents
+  readonly #balancer = new RoundRobin<Endpoint>()
+  #settings: UpstreamSettings
+  #plan: UpstreamPlan
+  #endpoints: readonly Endpoint[] = []
+  #equalWeights = true
+
+  constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: WindowClock, events: EndpointEvents) {
+    this.name = plan.name
+    this.#plan = plan
+    this.#settings = settings
+    this.#clock = clock
+    this.#events = events
+    this.bulkhead = new Bulkhead(plan.name, settings.bulkhead)
+    this.apply(plan)
+  }
+
+  get plan (): UpstreamPlan { return this.#plan }
+  get preserveHost (): boolean { return this.#settings.preserveHost }
+  get settings (): UpstreamSettings { return this.#settings }
+  get endpoints (): readonly Endpoint[] { return this.#endpoints }
+
+  acquire (exchange: Exchange): Promise<void> | undefined {
+    return this.bulkhead.acquire(exchange)
+  }
+
+  release (): void {
+    this.bulkhead.release()
+  }
+
+  /** One not tried yet in this exchange; else, with no other left, one that was tried and is still available (on a fresh connection). */
+  pick (exchange: Exchange): EndpointHandle | undefined {
+    const only = exchange.route.endpoints
+    const picked = this.#balancer.pick(this.#endpoints, this.#equalWeights, { only, tried: exchange.attempts })
+    if (picked !== undefined || exchange.attempts.length === 0) return picked
+    return this.#balancer.pick(this.#endpoints, this.#equalWeights, { only, tried: untried })
+  }
+
+  /** Why nothing could be picked: for the answer. */
+  whyNone (exchange: Exchange): GatewayError {
+    const only = exchange.route.endpoints
+    const mine = only === undefined ? this.#endpoints : this.#endpoints.filter(endpoint => only.has(endpoint.url))
+    const open = mine.filter(endpoint => endpoint.reachable && !endpoint.available).length
+    const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open }
+    return new GatewayError(open > 0 ? 'BreakerOpen' : 'NoEndpoint', { detail })
+  }
+
+  /** Takes over a new plan: what stays is kept as it is, what left ends its exchanges in peace. */
+  apply (plan: UpstreamPlan): void {
+    const before = new Map(this.#endpoints.map(endpoint => [endpoint.url, endpoint]))
+    this.#endpoints = plan.endpoints.map(endpointPlan => {
+      const kept = before.get(endpointPlan.url)
+      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events)
+      before.delete(endpointPlan.url)
+      kept.plan = endpointPlan
+      return kept
+    })
+    this.#equalWeights = new Set(plan.endpoints.map(endpoint => endpoint.weight)).size <= 1
+    this.#plan = plan
+    for (const gone of before.values()) gone.close()
+  }
+
+  /** New settings. TLS settings hold for new connections only, so endpoints are made anew when they change. */
+  configure (settings: UpstreamSettings): void {
+    const tlsChanged = JSON.stringify(settings.tls) !== JSON.stringify(this.#settings.tls)
+    this.#settings = settings
+    this.bulkhead.configure(settings.bulkhead)
+    if (!tlsChanged) {
+      for (const endpoint of this.#endpoints) endpoint.configure(settings)
+      return
+    }
+    const old = this.#endpoints
+    this.#endpoints = []
+    this.apply(this.#plan)
+    for (const endpoint of old) endpoint.close()
+  }
+
+  trim (): void {
+    for (const endpoint of this.#endpoints) endpoint.trim()
+  }
+
+  close (): void {
+    for (const endpoint of this.#endpoints) endpoint.close()
+    this.#endpoints = []
+  }
+}
