@@ -1,0 +1,105 @@
+// What the request path counts with: plain numbers, read only when somebody scrapes. No library: an observe of one costs ten times as much.
+
+/** Counts of observations per bucket, as a Prometheus histogram has them (not yet cumulative). */
+export class DurationHistogram {
+  readonly bounds: readonly number[]
+  readonly counts: number[]
+  sumMs = 0
+  count = 0
+  readonly #boundsMs: readonly number[]
+
+  /** `bounds` in seconds, ascending. */
+  constructor (bounds: readonly number[]) {
+    this.bounds = bounds
+    this.#boundsMs = bounds.map(bound => bound * 1_000)
+    this.counts = bounds.map(() => 0)
+  }
+
+  observe (ms: number): void {
+    this.sumMs += ms
+    this.count++
+    const bounds = this.#boundsMs
+    for (let i = 0; i < bounds.length; i++) {
+      if (ms <= bounds[i]!) {
+        this.counts[i]!++
+        return
+      }
+    }
+  }
+}
+
+/** Beyond it, reasons are counted as `other`: the codes are one table, so this only bounds a mistake. */
+const maxReasons = 100
+
+/** Counts of one upstream. */
+export class UpstreamMeter {
+  readonly name: string
+  readonly duration: DurationHistogram
+  readonly attemptDuration: DurationHistogram
+  readonly rejections = new Map<string, number>()
+  inFlight = 0
+  retries = 0
+
+  constructor (name: string, bounds: readonly number[]) {
+    this.name = name
+    this.duration = new DurationHistogram(bounds)
+    this.attemptDuration = new DurationHistogram(bounds)
+  }
+
+  reject (code: string): void {
+    const known = this.rejections.get(code)
+    if (known === undefined && this.rejections.size >= maxReasons) code = 'other'
+    this.rejections.set(code, (this.rejections.get(code) ?? 0) + 1)
+  }
+}
+
+/** Counts of one route. Made when the table is built; appears in the exposition with its first exchange. */
+export class RouteMeter {
+  readonly upstream: UpstreamMeter
+  readonly message: string
+  /** Exchanges by class of status: index 2 = 2xx. 0 is what is no status. */
+  readonly byClass: [number, number, number, number, number, number] = [0, 0, 0, 0, 0, 0]
+
+  constructor (upstream: UpstreamMeter, message: string) {
+    this.upstream = upstream
+    this.message = message
+  }
+
+  /** An exchange begins. Every start is followed by one done. */
+  start (): void {
+    this.upstream.inFlight++
+  }
+
+  /** The exchange is over: response sent, failed, or given up by the client. `errorCode` when it ended with an error of ours. */
+  done (status: number, durationMs: number, errorCode?: string): void {
+    const upstream = this.upstream
+    upstream.inFlight--
+    upstream.duration.observe(durationMs)
+    this.byClass[status >= 100 && status < 600 ? Math.trunc(status / 100) as 1 | 2 | 3 | 4 | 5 : 0]++
+    if (errorCode !== undefined) upstream.reject(errorCode)
+  }
+
+  /** One more attempt than the first. */
+  retry (): void {
+    this.upstream.retries++
+  }
+}
+
+/** Counts of one endpoint. */
+export class EndpointMeter {
+  readonly upstream: UpstreamMeter
+  readonly url: string
+  success = 0
+  failure = 0
+  ignored = 0
+
+  constructor (upstream: UpstreamMeter, url: string) {
+    this.upstream = upstream
+    this.url = url
+  }
+
+  attempt (outcome: 'success' | 'failure' | 'ignored', durationMs: number): void {
+    this[outcome]++
+    this.upstream.attemptDuration.observe(durationMs)
+  }
+}

@@ -1,0 +1,42 @@
+// Every metric Postern exports: one table that makes the exposition and docs/METRICS.md. Data only.
+
+export interface MetricSpec {
+  readonly name: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  /** Every label takes its values from a closed set: names of the route table, of postern.yaml, or of this project's own tables. Never client text. */
+  readonly labels: readonly string[]
+  /** Upper bounds in seconds, for histograms. */
+  readonly buckets?: readonly number[]
+}
+
+const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+export const metricTable = {
+  requests: { name: 'postern_requests_total', type: 'counter', labels: ['upstream', 'message', 'code'], help: 'Exchanges that ended, by class of the status the client got (499 and its like count as 4xx). Both names are empty where no route was found.' },
+  duration: { name: 'postern_request_duration_seconds', type: 'histogram', labels: ['upstream'], buckets: seconds, help: 'From the request head until the end of the response.' },
+  inFlight: { name: 'postern_in_flight', type: 'gauge', labels: ['upstream'], help: 'Exchanges under way, those waiting in the queue included.' },
+  queue: { name: 'postern_queue', type: 'gauge', labels: ['upstream'], help: 'Exchanges waiting for a bulkhead slot.' },
+  attempts: { name: 'postern_attempts_total', type: 'counter', labels: ['upstream', 'endpoint', 'outcome'], help: 'Tries at an endpoint, by outcome: success, failure, or ignored (nobody\'s failure).' },
+  attemptDuration: { name: 'postern_attempt_duration_seconds', type: 'histogram', labels: ['upstream'], buckets: seconds, help: 'From the start of an attempt until its response head or its failure.' },
+  retries: { name: 'postern_retries_total', type: 'counter', labels: ['upstream'], help: 'Second and later attempts.' },
+  rejections: { name: 'postern_rejections_total', type: 'counter', labels: ['upstream', 'reason'], help: 'Exchanges that ended with an error of the gateway\'s own, by error code (docs/ERRORS.md). ClientClosed: the client left.' },
+  breaker: { name: 'postern_breaker_state', type: 'gauge', labels: ['upstream', 'endpoint'], help: 'Breaker of an endpoint: 0 closed (traffic flows), 1 half-open, 2 open.' },
+  endpointAvailable: { name: 'postern_endpoint_available', type: 'gauge', labels: ['upstream', 'endpoint'], help: '1 when the endpoint may be picked now.' },
+  pool: { name: 'postern_pool_connections', type: 'gauge', labels: ['upstream', 'endpoint', 'state'], help: 'Connections to an endpoint: busy or idle.' },
+  clientConnections: { name: 'postern_client_connections', type: 'gauge', labels: [], help: 'Open connections of clients.' },
+  registryUp: { name: 'postern_registry_up', type: 'gauge', labels: ['registry'], help: '1 while the last question to the registry was answered.' },
+  registryAge: { name: 'postern_registry_age_seconds', type: 'gauge', labels: ['registry'], help: 'Since the registry\'s last good answer.' },
+  registryErrors: { name: 'postern_registry_errors_total', type: 'counter', labels: ['registry'], help: 'Changes of a registry from answering to failing.' },
+  routes: { name: 'postern_routes', type: 'gauge', labels: ['state'], help: 'Names known, by state: routed, hidden, unread (its service\'s list is not read yet), and so on.' },
+  conflicts: { name: 'postern_conflicts', type: 'gauge', labels: [], help: 'Message names that two services claim.' },
+  tableSwaps: { name: 'postern_table_swaps_total', type: 'counter', labels: [], help: 'Route tables put in place.' },
+  tableBuild: { name: 'postern_table_build_seconds', type: 'histogram', labels: [], buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1], help: 'Work on the main thread to build and swap a route table, all slices together.' },
+  configReloads: { name: 'postern_config_reloads_total', type: 'counter', labels: ['result'], help: 'Changes of postern.yaml: accepted or refused.' },
+  ready: { name: 'postern_ready', type: 'gauge', labels: [], help: '1 when /readyz says yes.' },
+  logDropped: { name: 'postern_log_dropped_total', type: 'counter', labels: [], help: 'Log lines lost because their destination was full, slow or closed.' },
+  build: { name: 'postern_build_info', type: 'gauge', labels: ['version', 'node'], help: 'Always 1.' }
+} as const satisfies Record<string, MetricSpec>
+
+/** Metrics of the process itself come from prom-client under their usual names (process_*, nodejs_*): docs/METRICS.md says so. */
+export type MetricName = keyof typeof metricTable

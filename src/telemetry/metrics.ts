@@ -1,0 +1,199 @@
+// What is measured and how it is exported: meters for the request path, callbacks for what lives elsewhere, prom-client for the exposition.
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { metricTable, type MetricName } from './metric-table.ts'
+import { DurationHistogram, EndpointMeter, RouteMeter, UpstreamMeter } from './meters.ts'
+import { exposition, histogramSamples, type Sample, type Source } from './exposition.ts'
+
+export { metricTable } from './metric-table.ts'
+export type { EndpointMeter, RouteMeter } from './meters.ts'
+
+/** What upstreams tell at a scrape. */
+export interface UpstreamGauges {
+  readonly name: string
+  readonly queued: number
+  readonly endpoints: Iterable<{
+    readonly url: string
+    readonly breaker: 'closed' | 'half-open' | 'open'
+    readonly available: boolean
+    readonly busy: number
+    readonly idle: number
+  }>
+}
+export interface RegistryGauges {
+  readonly registry: string
+  readonly ok: boolean
+  /** Date.now() of the last good answer; undefined before the first. */
+  readonly lastGoodAt: number | undefined
+}
+export interface TableGauges {
+  /** Names by state. */
+  readonly routes: Readonly<Record<string, number>>
+  readonly conflicts: number
+}
+
+export interface Metrics {
+  /** The same meter for the same names, so counts live on over a swap. */
+  routeMeter (upstream: string, message: string): RouteMeter
+  endpointMeter (upstream: string, url: string): EndpointMeter
+  /** For exchanges that found no route: names a client made up are never labels. */
+  readonly unrouted: RouteMeter
+  /** What left the table leaves the exposition. Exchanges still under way count on, unseen. */
+  removeMessage (upstream: string, message: string): void
+  removeEndpoint (upstream: string, url: string): void
+  removeUpstream (upstream: string): void
+
+  tableSwapped (buildMs: number): void
+  configReloaded (result: 'accepted' | 'refused'): void
+  registryFailed (registry: string): void
+
+  observeUpstreams (read: () => Iterable<UpstreamGauges>): void
+  observeRegistries (read: () => Iterable<RegistryGauges>): void
+  observeTable (read: () => TableGauges): void
+  observeClientConnections (read: () => number): void
+  observeReady (read: () => boolean): void
+  observeLogDropped (read: () => number): void
+
+  /** The exposition. Made in slices, so that 20,000 messages hold nobody up. */
+  text (): Promise<string>
+  readonly contentType: string
+}
+
+interface UpstreamEntry {
+  readonly meter: UpstreamMeter
+  readonly routes: Map<string, RouteMeter>
+  readonly endpoints: Map<string, EndpointMeter>
+}
+
+const maxRegistries = 16
+const breakerNumbers = { closed: 0, 'half-open': 1, open: 2 } as const
+const codeClasses = ['other', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
+
+export function createMetrics (options: { version?: string, processMetrics?: boolean } = {}): Metrics {
+  const registry = new Registry()
+  if (options.processMetrics ?? true) collectDefaultMetrics({ register: registry })
+
+  const upstreams = new Map<string, UpstreamEntry>()
+  const entry = (name: string): UpstreamEntry => {
+    let found = upstreams.get(name)
+    if (found === undefined) {
+      found = { meter: new UpstreamMeter(name, metricTable.duration.buckets), routes: new Map(), endpoints: new Map() }
+      upstreams.set(name, found)
+    }
+    return found
+  }
+  // Kept apart from the table, so that no upstream's name can stand for it.
+  const nowhere: UpstreamEntry = { meter: new UpstreamMeter('', metricTable.duration.buckets), routes: new Map(), endpoints: new Map() }
+  const unrouted = new RouteMeter(nowhere.meter, '')
+  nowhere.routes.set('', unrouted)
+
+  const tableBuild = new DurationHistogram(metricTable.tableBuild.buckets)
+  const reloads = { accepted: 0, refused: 0 }
+  const registryErrors = new Map<string, number>()
+
+  let readUpstreams: () => Iterable<UpstreamGauges> = () => []
+  let readRegistries: () => Iterable<RegistryGauges> = () => []
+  let readTable: () => TableGauges = () => ({ routes: {}, conflicts: 0 })
+  let readClientConnections = () => 0
+  let readReady = () => false
+  let readLogDropped = () => 0
+
+  function * entries (): Generator<UpstreamEntry> {
+    yield * upstreams.values()
+    if (unrouted.byClass.some(count => count > 0)) yield nowhere
+  }
+  function * each (of: (one: UpstreamEntry) => Iterable<Sample>): Generator<Sample> {
+    for (const one of entries()) yield * of(one)
+  }
+  function * eachEndpoint (of: (labels: { upstream: string, endpoint: string }, one: UpstreamGauges['endpoints'] extends Iterable<infer E> ? E : never) => Iterable<Sample>): Generator<Sample> {
+    for (const one of readUpstreams()) {
+      for (const endpoint of one.endpoints) yield * of({ upstream: one.name, endpoint: endpoint.url }, endpoint)
+    }
+  }
+  const one = (value: number): Sample[] => [{ labels: {}, value }]
+
+  const read: Record<MetricName, () => Iterable<Sample>> = {
+    requests: () => each(function * ({ meter, routes }) {
+      for (const route of routes.values()) {
+        for (const [index, value] of route.byClass.entries()) {
+          if (value > 0) yield { labels: { upstream: meter.name, message: route.message, code: codeClasses[index]! }, value }
+        }
+      }
+    }),
+    duration: () => each(({ meter }) => histogramSamples(metricTable.duration.name, { upstream: meter.name }, meter.duration)),
+    inFlight: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.inFlight }]),
+    queue: function * () {
+      for (const { name, queued } of readUpstreams()) yield { labels: { upstream: name }, value: queued }
+    },
+    attempts: () => each(function * ({ meter, endpoints }) {
+      for (const endpoint of endpoints.values()) {
+        for (const outcome of ['success', 'failure', 'ignored'] as const) {
+          if (endpoint[outcome] > 0) yield { labels: { upstream: meter.name, endpoint: endpoint.url, outcome }, value: endpoint[outcome] }
+        }
+      }
+    }),
+    attemptDuration: () => each(({ meter }) => meter.attemptDuration.count === 0 ? [] : histogramSamples(metricTable.attemptDuration.name, { upstream: meter.name }, meter.attemptDuration)),
+    retries: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.retries }]),
+    rejections: () => each(function * ({ meter }) {
+      for (const [reason, value] of meter.rejections) yield { labels: { upstream: meter.name, reason }, value }
+    }),
+    breaker: () => eachEndpoint((labels, { breaker }) => [{ labels, value: breakerNumbers[breaker] }]),
+    endpointAvailable: () => eachEndpoint((labels, { available }) => [{ labels, value: available ? 1 : 0 }]),
+    pool: () => eachEndpoint((labels, { busy, idle }) => [{ labels: { ...labels, state: 'busy' }, value: busy }, { labels: { ...labels, state: 'idle' }, value: idle }]),
+    clientConnections: () => one(readClientConnections()),
+    registryUp: function * () {
+      for (const { registry, ok } of readRegistries()) yield { labels: { registry }, value: ok ? 1 : 0 }
+    },
+    registryAge: function * () {
+      const now = Date.now()
+      for (const { registry, lastGoodAt } of readRegistries()) {
+        if (lastGoodAt !== undefined) yield { labels: { registry }, value: Math.max(0, now - lastGoodAt) / 1_000 }
+      }
+    },
+    registryErrors: function * () {
+      for (const [registry, value] of registryErrors) yield { labels: { registry }, value }
+    },
+    routes: function * () {
+      for (const [state, value] of Object.entries(readTable().routes)) yield { labels: { state }, value }
+    },
+    conflicts: () => one(readTable().conflicts),
+    tableSwaps: () => one(tableBuild.count),
+    tableBuild: () => histogramSamples(metricTable.tableBuild.name, {}, tableBuild),
+    configReloads: () => [{ labels: { result: 'accepted' }, value: reloads.accepted }, { labels: { result: 'refused' }, value: reloads.refused }],
+    ready: () => one(readReady() ? 1 : 0),
+    logDropped: () => one(readLogDropped()),
+    build: () => [{ labels: { version: options.version ?? '', node: process.version }, value: 1 }]
+  }
+  const sources: Source[] = (Object.keys(metricTable) as MetricName[]).map(name => ({ spec: metricTable[name], read: read[name] }))
+
+  return {
+    routeMeter (upstream, message) {
+      const of = entry(upstream)
+      let meter = of.routes.get(message)
+      if (meter === undefined) of.routes.set(message, meter = new RouteMeter(of.meter, message))
+      return meter
+    },
+    endpointMeter (upstream, url) {
+      const of = entry(upstream)
+      let meter = of.endpoints.get(url)
+      if (meter === undefined) of.endpoints.set(url, meter = new EndpointMeter(of.meter, url))
+      return meter
+    },
+    unrouted,
+    removeMessage (upstream, message) { upstreams.get(upstream)?.routes.delete(message) },
+    removeEndpoint (upstream, url) { upstreams.get(upstream)?.endpoints.delete(url) },
+    removeUpstream (upstream) { upstreams.delete(upstream) },
+    tableSwapped (buildMs) { tableBuild.observe(buildMs) },
+    configReloaded (result) { reloads[result]++ },
+    registryFailed (name) {
+      if (registryErrors.size < maxRegistries || registryErrors.has(name)) registryErrors.set(name, (registryErrors.get(name) ?? 0) + 1)
+    },
+    observeUpstreams (callback) { readUpstreams = callback },
+    observeRegistries (callback) { readRegistries = callback },
+    observeTable (callback) { readTable = callback },
+    observeClientConnections (callback) { readClientConnections = callback },
+    observeReady (callback) { readReady = callback },
+    observeLogDropped (callback) { readLogDropped = callback },
+    text: () => exposition(registry, sources),
+    contentType: registry.contentType
+  }
+}
