@@ -1,0 +1,38 @@
+// An Exchange for tests of filters and upstreams: everything has a default, nothing touches a socket.
+import { GatewayError } from '../../src/exchange/errors.ts'
+import { Exchange, type EndpointHandle, type Policy, type RequestBody, type Route, type UpstreamHandle } from '../../src/exchange/exchange.ts'
+
+export const policy: Policy = { connectTimeoutMs: 1_000, queueTimeoutMs: 1_000, headersTimeoutMs: 10_000, bodyIdleTimeoutMs: 30_000, deadlineMs: 15_000, attempts: 2 }
+
+export interface ExchangeOptions {
+  readonly method?: string
+  readonly path?: string
+  readonly headers?: string[]
+  readonly body?: RequestBody
+  readonly policy?: Partial<Policy>
+  readonly upstream?: Partial<UpstreamHandle>
+  readonly endpoints?: ReadonlySet<string>
+}
+
+export function makeExchange (options: ExchangeOptions = {}): Exchange {
+  const method = options.method ?? 'GET'
+  const upstream: UpstreamHandle = {
+    name: 'orders',
+    acquire: () => undefined,
+    release: () => {},
+    pick: () => undefined,
+    whyNone: () => new GatewayError('NoEndpoint'),
+    ...options.upstream
+  }
+  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, handle: () => Promise.reject(new Error('not used')) }
+  const path = options.path ?? '/json/reply/GetOrder'
+  return new Exchange(
+    { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },
+    { method, path, headers: options.headers ?? [], host: undefined, body: options.body ?? { kind: 'none' }, safe: method === 'GET' || method === 'HEAD' },
+    route, performance.now())
+}
+
+/** An endpoint that answers by script. */
+export function fakeEndpoint (url: string, send: EndpointHandle['send']): EndpointHandle {
+  return { url, available: true, send }
+}
