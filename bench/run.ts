@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { compare } from './compare.ts'
 import { contenders, postern } from './contenders.ts'
+import { profile } from './profile.ts'
 import { intoPage, lines, markdown, targetLines } from './report.ts'
 import { scenarios } from './scenarios.ts'
 import { findProgram } from './support/binaries.ts'
@@ -28,7 +29,7 @@ Options of compare:
   --json FILE        writes slices and ratios as JSON
   --write            writes the table into docs/BENCHMARK.md
 
-Options of profile:  --seconds N (10), --scenario NAME (get-small), --contender NAME (postern, tcp-relay, http-proxy),
+Options of profile:  --seconds N (10), --warm-up N (4), --scenario NAME (get-small), --contender NAME (postern, tcp-relay, http-proxy),
                      --top N (40), --out FILE (keeps the .cpuprofile, for a browser's developer tools)
 Options of memory:   --requests N (1000000), --json FILE
 Options of swap:     --seconds N (20, each phase), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s)
@@ -124,6 +125,23 @@ const runCompare = async (options: Options): Promise<number> => {
   return reached.every(({ met }) => met) ? 0 : 1
 }
 
+const runProfile = async (options: Options): Promise<number> => {
+  const only = contenders.filter(({ program }) => program === undefined)
+  const [contender] = choose('contender in Node', only, options.contender)
+  const [scenario] = choose('scenario', scenarios, options.scenario ?? 'get-small')
+  process.stdout.write(await profile({
+    contender: contender!,
+    scenario: scenario!,
+    seconds: wholeNumber('seconds', options.seconds, 10),
+    warmUpSeconds: wholeNumber('warm-up', options['warm-up'], 4),
+    connections: wholeNumber('connections', options.connections, 64),
+    top: wholeNumber('top', options.top, 40),
+    out: options.out,
+    tools: { nginx: tool('nginx'), wrk: tool('wrk') }
+  }))
+  return 0
+}
+
 const run = async (): Promise<number> => {
   const { values, positionals: [measurement = 'compare', ...rest] } = parse()
   if (values.help) {
@@ -133,6 +151,7 @@ const run = async (): Promise<number> => {
   if (rest.length > 0) throw new UsageError(`too many arguments: ${rest.join(' ')}`)
   if (process.platform !== 'linux') throw new Error('CPU time is read from /proc: the benchmark runs on Linux only')
   if (measurement === 'compare') return await runCompare(values)
+  if (measurement === 'profile') return await runProfile(values)
   throw new UsageError(`no measurement ${measurement}`)
 }
 
