@@ -1,0 +1,192 @@
+// One Consul agent, read through the `consul` package with the bounds that package lacks: size, connect time, answers that end short.
+import { EventEmitter } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import http from 'node:http'
+import https from 'node:https'
+import Consul from 'consul'
+import type { ConsulConfig } from '../config/schema.ts'
+
+export type AgentConfig = Pick<ConsulConfig, 'token' | 'tls' | 'datacenter' | 'stale' | 'maxAnswerBytes'>
+
+/** What `GET /v1/health/service/:name` answered. */
+export interface AgentAnswer {
+  readonly entries: readonly unknown[]
+  /** X-Consul-Index; undefined when missing or no number. */
+  readonly index: number | undefined
+  /** X-Consul-KnownLeader; true when the header is missing (proxies and the embedded registry). */
+  readonly knownLeader: boolean
+  /** X-Consul-Results-Filtered-By-ACLs (Consul 1.11 and later): something was withheld from our token. */
+  readonly filteredByAcl: boolean
+}
+
+export interface HealthQuery {
+  readonly service: string
+  /** 0: answer at once. Else: answer when the index is greater, or after `waitMs`. */
+  readonly index: number
+  readonly waitMs: number
+}
+
+/** Everything that is not a complete, well-formed list is an error: refused (401, 403), failed, cut short, too large, late, no array. */
+export class AgentError extends Error {
+  override name = 'AgentError'
+  readonly status: number | undefined
+  constructor (message: string, status?: number) {
+    super(message)
+    this.status = status
+  }
+}
+
+export interface AgentConnection {
+  readonly url: string
+  /** Whether the agent runs on our machine, as the latest connection's addresses tell. Undefined before the first answer. */
+  readonly onOurMachine: boolean | undefined
+  /** Throws AgentError, or the signal's reason. */
+  healthOf (query: HealthQuery, signal: AbortSignal): Promise<AgentAnswer>
+  /** Name of the agent's node; undefined when the agent does not say (no agent:read). Throws only the signal's reason. */
+  nodeName (signal: AbortSignal): Promise<string | undefined>
+  close (): void
+}
+
+/** Limits of their own, because the agent is near or not worth waiting for: the next one is tried. Milliseconds. */
+const connectTimeoutMs = 2_000
+const answerTimeoutMs = 10_000
+const selfTimeoutMs = 2_000
+
+/** The part of `papi` (below the `consul` package) whose extension point lets every request pass through our hands. */
+interface Extensible {
+  _ext (event: 'onRequest', extension: (request: PapiRequest, next: () => void) => void): void
+}
+interface PapiRequest { transport: Transport }
+interface Transport { request (options: http.RequestOptions): http.ClientRequest }
+type Context = EventEmitter & { includeResponse: boolean }
+
+/** Opens a connection. Certificate files are read anew each time, so that renewed ones take effect. Throws when one cannot be read. */
+export async function connectAgent (url: string, config: AgentConfig): Promise<AgentConnection> {
+  const tls = config.tls === undefined ? {} : await tlsOptions(config.tls)
+  const httpAgent = url.startsWith('https:')
+    ? new https.Agent({ keepAlive: true, maxSockets: 4, ...tls })
+    : new http.Agent({ keepAlive: true, maxSockets: 4 })
+  let onOurMachine: boolean | undefined
+  const defaults = {
+    stale: config.stale,
+    ...(config.token === undefined ? {} : { token: config.token }),
+    ...(config.datacenter === undefined ? {} : { dc: config.datacenter })
+  }
+  const options = { baseUrl: `${url.replace(/\/+$/, '')}/v1`, agent: httpAgent, defaults }
+  const consul = new Consul(options as ConstructorParameters<typeof Consul>[0])
+  const extensible = consul as unknown as Extensible
+  extensible._ext('onRequest', (request, next) => {
+    request.transport = bounded(request.transport, config.maxAnswerBytes, (local) => { onOurMachine = local })
+    next()
+  })
+
+  return {
+    url,
+    get onOurMachine () { return onOurMachine },
+    async healthOf ({ service, index, waitMs }, signal) {
+      const blocking = index > 0
+      // Consul adds up to a sixteenth of the wait; the rest is for the answer itself.
+      const timeout = blocking ? waitMs + Math.ceil(waitMs / 16) + answerTimeoutMs / 4 : answerTimeoutMs
+      const [response, body] = await call(signal, (ctx) => consul.health.service(
+        { service, timeout, ctx, ...(blocking ? { index: String(index), wait: `${waitMs}ms` } : {}) } as never))
+      if (!Array.isArray(body)) throw new AgentError('the answer is no list')
+      return {
+        entries: body,
+        index: indexOf(response.headers['x-consul-index']),
+        knownLeader: response.headers['x-consul-knownleader'] !== 'false',
+        filteredByAcl: response.headers['x-consul-results-filtered-by-acls'] === 'true'
+      }
+    },
+    async nodeName (signal) {
+      try {
+        const [, body] = await call(signal, (ctx) => consul.agent.self({ timeout: selfTimeoutMs, ctx } as never))
+        const name = (body as { Config?: { NodeName?: unknown } } | undefined)?.Config?.NodeName
+        return typeof name === 'string' ? name : undefined
+      } catch (error) {
+        signal.throwIfAborted()
+        // Not to know is an answer: registrations on loopback are then judged by their node's address.
+        if (error instanceof AgentError) return undefined
+        throw error
+      }
+    },
+    close () { httpAgent.destroy() }
+  }
+}
+
+/** Runs one call of the package so that it ends when the signal does, and its errors say what happened. */
+async function call (signal: AbortSignal, start: (ctx: Context) => Promise<unknown>): Promise<[http.IncomingMessage, unknown]> {
+  signal.throwIfAborted()
+  const ctx = Object.assign(new EventEmitter(), { includeResponse: true })
+  const cancel = (): void => { ctx.emit('cancel') }
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    return await start(ctx) as [http.IncomingMessage, unknown]
+  } catch (error) {
+    signal.throwIfAborted()
+    throw asAgentError(error as Error & { response?: { statusCode?: number, body?: unknown } })
+  } finally {
+    signal.removeEventListener('abort', cancel)
+  }
+}
+
+function asAgentError (error: Error & { response?: { statusCode?: number, body?: unknown } }): AgentError {
+  const status = error.response?.statusCode
+  if (status === undefined) return new AgentError(error.message.replace(/^consul: [a-z.]+: /, ''))
+  if (status >= 200 && status < 300) return new AgentError('the answer is no valid JSON', status)
+  const said = error.response?.body
+  const words = typeof said === 'string' ? said : Buffer.isBuffer(said) ? said.toString('utf8', 0, 200) : ''
+  return new AgentError(`HTTP ${status}${words.trim() === '' ? '' : `: ${words.trim().slice(0, 200)}`}`, status)
+}
+
+/**
+ * A transport that fails where the package would wait or gather for ever: it has no limit on size or connect time, and never notices
+ * that an answer ended short (it listens for `end` only). An `error` event on the request is how it is told.
+ */
+function bounded (transport: Transport, maxBytes: number, onPeer: (local: boolean) => void): Transport {
+  return {
+    request (options) {
+      const host = options.hostname ?? ''
+      const request = transport.request({ ...options, hostname: host?.startsWith('[') ? host.slice(1, -1) : host })
+      const fail = (message: string): void => {
+        request.emit('error', new Error(message))
+        request.destroy()
+      }
+      request.once('socket', (socket) => {
+        if (!socket.connecting) return
+        const timer = setTimeout(() => fail(`no connection within ${connectTimeoutMs} ms`), connectTimeoutMs)
+        const stop = (): void => clearTimeout(timer)
+        socket.once('connect', stop)
+        socket.once('close', stop)
+      })
+      request.once('response', (response) => {
+        const { remoteAddress, localAddress } = response.socket
+        onPeer(remoteAddress !== undefined && (remoteAddress === localAddress || /^(::ffff:)?127\.|^::1$/.test(remoteAddress)))
+        let received = 0
+        const tooLarge = (): void => fail(`the answer is larger than ${maxBytes} bytes`)
+        if (Number(response.headers['content-length'] ?? 0) > maxBytes) {
+          tooLarge()
+          return
+        }
+        response.on('data', (chunk: Buffer) => {
+          received += chunk.length
+          if (received > maxBytes) tooLarge()
+        })
+        response.once('close', () => { if (!response.complete) fail('the answer ended before it was whole') })
+      })
+      return request
+    }
+  }
+}
+
+function indexOf (header: string | string[] | undefined): number | undefined {
+  return typeof header === 'string' && /^[0-9]{1,15}$/.test(header) ? Number(header) : undefined
+}
+
+async function tlsOptions (tls: NonNullable<AgentConfig['tls']>): Promise<https.AgentOptions> {
+  const options: https.AgentOptions = {}
+  if (tls.caFile !== undefined) options.ca = await readFile(tls.caFile)
+  if (tls.certFile !== undefined) options.cert = await readFile(tls.certFile)
+  if (tls.keyFile !== undefined) options.key = await readFile(tls.keyFile)
+  if (tls.serverName !== undefined) options.servername = tls.serverName
+  return options
+}

@@ -1,0 +1,183 @@
+// Watches services of a Consul catalog: one loop of blocking queries per service, merged into one snapshot.
+import { networkInterfaces } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ConsulConfig } from '../config/schema.ts'
+import { connectAgent } from './consul-agent.ts'
+import type { AgentAnswer, AgentConnection } from './consul-agent.ts'
+import { readEntry } from './consul-entry.ts'
+import type { Registration, Watch, WatchListener } from './registration.ts'
+import { answeredEarly, delayAfterAnswer, delayAfterFailure, stepIndex } from './watch-pace.ts'
+
+export interface WatchOptions {
+  /** Jitter. Default: Math.random. */
+  readonly random?: () => number
+  /** Wall clock of `lastGoodAt`. Default: Date.now. */
+  readonly now?: () => number
+  /** Which registry the snapshots are said to come from. */
+  readonly registry?: 'consul' | 'embedded'
+}
+
+/** What one service's latest good answer said. */
+interface ServiceView {
+  readonly registrations: readonly Registration[]
+  readonly dropped: readonly string[]
+  readonly index: number | undefined
+}
+
+/** How one service's loop is doing. */
+interface LoopState {
+  view: ServiceView | undefined
+  error: string | undefined
+  lastGoodAt: number | undefined
+  agent: string | undefined
+}
+
+/** Reasons of dropped entries that a snapshot carries. */
+const reasonsShown = 10
+
+/**
+ * Starts watching. The first snapshot comes when every service has been answered once; later ones whenever Consul's index moves. An
+ * error (refusal included) never makes a snapshot: the last one stays in force, and the state says why.
+ * Whatever the listener throws counts as a failed read and is shown in the state.
+ */
+export function watchConsul (config: ConsulConfig, listener: WatchListener, options: WatchOptions = {}): Watch {
+  const registry = options.registry ?? 'consul'
+  const random = options.random ?? Math.random
+  const now = options.now ?? Date.now
+  const closing = new AbortController()
+  const services = [...new Set(config.services)]
+  const loops = new Map<string, LoopState>(services.map((service) =>
+    [service, { view: undefined, error: undefined, lastGoodAt: undefined, agent: undefined }]))
+
+  const publish = (reset: boolean): void => {
+    const views: ServiceView[] = []
+    for (const { view } of loops.values()) {
+      if (view === undefined) return
+      views.push(view)
+    }
+    const indexes = views.flatMap((view) => view.index ?? [])
+    const dropped = views.flatMap((view) => view.dropped)
+    listener.snapshot({
+      registry,
+      registrations: views.length === 1 ? views[0]!.registrations : views.flatMap((view) => view.registrations),
+      index: indexes.length === 0 ? undefined : Math.max(...indexes),
+      reset,
+      ...(dropped.length === 0 ? {} : { dropped: { count: dropped.length, reasons: dropped.slice(0, reasonsShown) } })
+    })
+  }
+
+  const tell = (agent: string | undefined): void => {
+    let error: string | undefined
+    let oldest: number | undefined = Infinity
+    for (const [service, loop] of loops) {
+      if (loop.error !== undefined) error ??= loops.size === 1 ? loop.error : `${service}: ${loop.error}`
+      oldest = loop.lastGoodAt === undefined || oldest === undefined ? undefined : Math.min(oldest, loop.lastGoodAt)
+    }
+    listener.state({ registry, ok: error === undefined && oldest !== undefined, lastGoodAt: oldest, error, agent })
+  }
+
+  const follow = async (service: string, loop: LoopState): Promise<void> => {
+    const signal = closing.signal
+    let connection: AgentConnection | undefined
+    let agent = 0
+    let asked = 0
+    let lastSeen = 0
+    let failures = 0
+    let early = 0
+    let nodeName: string | undefined
+    // An index says nothing about what another agent, or the same one after a failure, holds: its first answer always counts.
+    let mustPublish = true
+    while (!signal.aborted) {
+      let delayMs: number
+      const startedAt = performance.now()
+      const url = config.agents[agent]!
+      try {
+        const fresh = connection === undefined
+        connection ??= await connectAgent(url, config)
+        const [answer, name] = await Promise.all([
+          connection.healthOf({ service, index: asked, waitMs: config.waitMs }, signal),
+          fresh ? connection.nodeName(signal) : nodeName
+        ])
+        nodeName = name
+        const answeredAt = performance.now()
+        accept(answer, loop)
+        const step = stepIndex(lastSeen, answer.index)
+        early = answeredEarly(asked, answer.index, answeredAt - startedAt, config) ? early + 1 : 0
+        if (mustPublish || step.reset || answer.index === undefined || answer.index !== loop.view?.index) {
+          const ownNode = connection.onOurMachine === true ? nodeName ?? nodeOfOurs(answer.entries) : undefined
+          loop.view = readAll(answer, { ...config, registry, ownNode })
+          publish(step.reset)
+          mustPublish = false
+        }
+        lastSeen = answer.index === undefined ? lastSeen : answer.index
+        asked = step.next
+        failures = 0
+        loop.error = undefined
+        loop.lastGoodAt = now()
+        loop.agent = shownUrl(url)
+        tell(loop.agent)
+        delayMs = delayAfterAnswer(answeredAt - startedAt, performance.now() - answeredAt, early, config)
+      } catch (error) {
+        connection?.close()
+        connection = undefined
+        if (signal.aborted) return
+        // After a restart an agent's index may be lower than ours: waiting on ours would show nothing for the whole wait.
+        asked = 0
+        early = 0
+        mustPublish = true
+        failures++
+        agent = (agent + 1) % config.agents.length
+        loop.error = `${shownUrl(url)}: ${(error as Error).message}`
+        tell(loop.agent)
+        delayMs = delayAfterFailure(failures, config.agents.length, random(), config)
+      }
+      await sleep(delayMs, undefined, { signal }).catch(ignoreAbort)
+    }
+    connection?.close()
+  }
+
+  const running = [...loops].map(([service, loop]) => follow(service, loop))
+  return {
+    async close () {
+      closing.abort(new Error('the watch was closed'))
+      await Promise.all(running)
+    }
+  }
+}
+
+/** Complete answers that must not be believed. Throws. */
+function accept (answer: AgentAnswer, loop: LoopState): void {
+  // Without a leader a server answers what it last knew; a restarted one knows nothing yet.
+  if (!answer.knownLeader && (answer.entries.length === 0 || loop.view !== undefined)) throw new Error('the agent knows no leader of its cluster')
+  if (answer.filteredByAcl && answer.entries.length === 0) throw new Error('the token may not read this service')
+}
+
+function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1]): ServiceView {
+  const registrations: Registration[] = []
+  const dropped: string[] = []
+  for (const entry of answer.entries) {
+    const read = readEntry(entry, rules)
+    if ('registration' in read) registrations.push(read.registration)
+    else if ('dropped' in read) dropped.push(read.dropped)
+  }
+  return { registrations, dropped, index: answer.index }
+}
+
+/** Where the agent does not tell its node's name: the node that is listed under an address of this machine. */
+function nodeOfOurs (entries: readonly unknown[]): string | undefined {
+  const ours = new Set(Object.values(networkInterfaces()).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []))
+  for (const entry of entries) {
+    const node = (entry as { Node?: { Node?: unknown, Address?: unknown } } | null)?.Node
+    if (typeof node?.Node === 'string' && typeof node.Address === 'string' && ours.has(node.Address)) return node.Node
+  }
+  return undefined
+}
+
+/** Agent URLs may carry a user name and password. */
+function shownUrl (url: string): string {
+  return url.replace(/\/\/[^@/]*@/, '//')
+}
+
+function ignoreAbort (error: Error): void {
+  if (error.name !== 'AbortError') throw error
+}

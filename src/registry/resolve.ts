@@ -1,0 +1,114 @@
+// Host names of endpoints -> IP addresses, off the request path: bounded in time and number, TTLs honoured, the last good answer kept.
+import { lookup, Resolver } from 'node:dns/promises'
+
+export interface Resolution {
+  readonly ips: readonly string[]
+  /** Date.now() of the answer. */
+  readonly at: number
+  /** Why the latest try failed; the addresses are then those of the last good answer. */
+  readonly error: string | undefined
+}
+
+export interface ResolverOptions {
+  /** Limit on one question. Milliseconds. */
+  readonly timeoutMs: number
+  /** Names kept; the longest unused goes first. */
+  readonly maxNames: number
+  /** Bounds on the TTL that answers carry. Milliseconds. */
+  readonly minTtlMs: number
+  readonly maxTtlMs: number
+  /** Asks the network. Default: DNS for A and AAAA, then the system's own resolver (hosts file), whose answers have no TTL. */
+  readonly ask?: (name: string, signal: AbortSignal) => Promise<Answer>
+  readonly now?: () => number
+}
+
+export interface Answer {
+  readonly ips: readonly string[]
+  readonly ttlMs: number
+}
+
+interface Entry {
+  ips: readonly string[]
+  at: number
+  error: string | undefined
+  expiresAt: number
+  asking: Promise<void> | undefined
+}
+
+export interface NameResolver {
+  /** The addresses of a name: from memory while the TTL lasts, else asked. Rejects only when there never was a good answer. */
+  resolve (name: string): Promise<Resolution>
+  /** Ends questions in flight. */
+  close (): void
+}
+
+/** What DNS gives no TTL for (hosts file) is asked again after this long. */
+const systemTtlMs = 30_000
+
+/** Creates a resolver. It starts no timers of its own between questions. */
+export function createNameResolver (options: ResolverOptions): NameResolver {
+  const now = options.now ?? Date.now
+  const ask = options.ask ?? askNetwork
+  const entries = new Map<string, Entry>()
+  const closed = new AbortController()
+
+  const refresh = async (name: string, entry: Entry): Promise<void> => {
+    const limit = AbortSignal.timeout(options.timeoutMs)
+    try {
+      const signal = AbortSignal.any([closed.signal, limit])
+      const answer = await Promise.race([ask(name, signal), rejectOn(signal)])
+      if (answer.ips.length === 0) throw new Error(`${name} has no address`)
+      entry.ips = answer.ips
+      entry.at = now()
+      entry.error = undefined
+      entry.expiresAt = now() + Math.min(options.maxTtlMs, Math.max(options.minTtlMs, answer.ttlMs))
+    } catch (error) {
+      entry.error = limit.aborted ? `no answer within ${options.timeoutMs} ms` : (error as Error).message
+      entry.expiresAt = now() + options.minTtlMs
+    }
+  }
+
+  return {
+    async resolve (name) {
+      const key = name.toLowerCase()
+      let entry = entries.get(key)
+      entry ??= { ips: [], at: 0, error: undefined, expiresAt: 0, asking: undefined }
+      entries.delete(key)
+      entries.set(key, entry)
+      if (entries.size > options.maxNames) entries.delete(entries.keys().next().value!)
+      if (entry.expiresAt <= now()) {
+        const asked = entry
+        entry.asking ??= refresh(key, asked).finally(() => { asked.asking = undefined })
+        await entry.asking
+      }
+      if (entry.ips.length === 0) throw new Error(entry.error ?? `${name} has no address`)
+      return { ips: entry.ips, at: entry.at, error: entry.error }
+    },
+    close () { closed.abort(new Error('the resolver was closed')) }
+  }
+}
+
+async function askNetwork (name: string, signal: AbortSignal): Promise<Answer> {
+  const resolver = new Resolver()
+  const cancel = (): void => resolver.cancel()
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    const answers = await Promise.allSettled([resolver.resolve4(name, { ttl: true }), resolver.resolve6(name, { ttl: true })])
+    const records = answers.flatMap((answer) => answer.status === 'fulfilled' ? answer.value : [])
+    if (records.length > 0) {
+      return { ips: records.map((record) => record.address), ttlMs: Math.min(...records.map((record) => record.ttl)) * 1_000 }
+    }
+    signal.throwIfAborted()
+    const found = await lookup(name, { all: true })
+    return { ips: found.map((item) => item.address), ttlMs: systemTtlMs }
+  } finally {
+    signal.removeEventListener('abort', cancel)
+  }
+}
+
+function rejectOn (signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason as Error)
+    else signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
+}
