@@ -7,17 +7,24 @@ import { exposition, histogramSamples, type Sample, type Source } from './exposi
 export { metricTable } from './metric-table.ts'
 export type { EndpointMeter, RouteMeter } from './meters.ts'
 
-/** What upstreams tell at a scrape. */
+/** What an upstream tells at a scrape. `upstream/upstream.ts` satisfies it. */
 export interface UpstreamGauges {
   readonly name: string
-  readonly queued: number
-  readonly endpoints: Iterable<{
-    readonly url: string
-    readonly breaker: 'closed' | 'half-open' | 'open'
-    readonly available: boolean
-    readonly busy: number
-    readonly idle: number
-  }>
+  readonly bulkhead: { readonly queued: number }
+  readonly endpoints: Iterable<EndpointGauges>
+}
+export interface EndpointGauges {
+  readonly url: string
+  readonly breakerState: keyof typeof breakerNumbers
+  readonly available: boolean
+  readonly inFlight: number
+  readonly idleConnections: number
+}
+/** What is in the table and what is not. */
+export interface KnownNames {
+  hasUpstream (upstream: string): boolean
+  hasMessage (upstream: string, message: string): boolean
+  hasEndpoint (upstream: string, url: string): boolean
 }
 export interface RegistryGauges {
   readonly registry: string
@@ -41,6 +48,8 @@ export interface Metrics {
   removeMessage (upstream: string, message: string): void
   removeEndpoint (upstream: string, url: string): void
   removeUpstream (upstream: string): void
+  /** Removes all series the table does not know (a message that moved to another upstream among them). About 1 ms for 20,000 names. */
+  retain (known: KnownNames): void
 
   tableSwapped (buildMs: number): void
   configReloaded (result: 'accepted' | 'refused'): void
@@ -104,7 +113,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
   function * each (of: (one: UpstreamEntry) => Iterable<Sample>): Generator<Sample> {
     for (const one of entries()) yield * of(one)
   }
-  function * eachEndpoint (of: (labels: { upstream: string, endpoint: string }, one: UpstreamGauges['endpoints'] extends Iterable<infer E> ? E : never) => Iterable<Sample>): Generator<Sample> {
+  function * eachEndpoint (of: (labels: { upstream: string, endpoint: string }, one: EndpointGauges) => Iterable<Sample>): Generator<Sample> {
     for (const one of readUpstreams()) {
       for (const endpoint of one.endpoints) yield * of({ upstream: one.name, endpoint: endpoint.url }, endpoint)
     }
@@ -122,7 +131,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     duration: () => each(({ meter }) => histogramSamples(metricTable.duration.name, { upstream: meter.name }, meter.duration)),
     inFlight: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.inFlight }]),
     queue: function * () {
-      for (const { name, queued } of readUpstreams()) yield { labels: { upstream: name }, value: queued }
+      for (const { name, bulkhead } of readUpstreams()) yield { labels: { upstream: name }, value: bulkhead.queued }
     },
     attempts: () => each(function * ({ meter, endpoints }) {
       for (const endpoint of endpoints.values()) {
@@ -136,9 +145,9 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     rejections: () => each(function * ({ meter }) {
       for (const [reason, value] of meter.rejections) yield { labels: { upstream: meter.name, reason }, value }
     }),
-    breaker: () => eachEndpoint((labels, { breaker }) => [{ labels, value: breakerNumbers[breaker] }]),
+    breaker: () => eachEndpoint((labels, { breakerState }) => [{ labels, value: breakerNumbers[breakerState] }]),
     endpointAvailable: () => eachEndpoint((labels, { available }) => [{ labels, value: available ? 1 : 0 }]),
-    pool: () => eachEndpoint((labels, { busy, idle }) => [{ labels: { ...labels, state: 'busy' }, value: busy }, { labels: { ...labels, state: 'idle' }, value: idle }]),
+    pool: () => eachEndpoint((labels, { inFlight, idleConnections }) => [{ labels: { ...labels, state: 'busy' }, value: inFlight }, { labels: { ...labels, state: 'idle' }, value: idleConnections }]),
     clientConnections: () => one(readClientConnections()),
     registryUp: function * () {
       for (const { registry, ok } of readRegistries()) yield { labels: { registry }, value: ok ? 1 : 0 }
@@ -182,6 +191,16 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     removeMessage (upstream, message) { upstreams.get(upstream)?.routes.delete(message) },
     removeEndpoint (upstream, url) { upstreams.get(upstream)?.endpoints.delete(url) },
     removeUpstream (upstream) { upstreams.delete(upstream) },
+    retain (known) {
+      for (const [upstream, { routes, endpoints }] of upstreams) {
+        if (!known.hasUpstream(upstream)) {
+          upstreams.delete(upstream)
+          continue
+        }
+        for (const message of routes.keys()) if (!known.hasMessage(upstream, message)) routes.delete(message)
+        for (const url of endpoints.keys()) if (!known.hasEndpoint(upstream, url)) endpoints.delete(url)
+      }
+    },
     tableSwapped (buildMs) { tableBuild.observe(buildMs) },
     configReloaded (result) { reloads[result]++ },
     registryFailed (name) {
