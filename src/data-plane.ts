@@ -3,7 +3,7 @@ import type { Config } from './config/schema.ts'
 import { breakerFor, bulkheadFor, policyFor } from './config/resolve.ts'
 import type { Next } from './exchange/compose.ts'
 import { GatewayError } from './exchange/errors.ts'
-import type { Policy, Route } from './exchange/exchange.ts'
+import type { Meter, Policy, Route } from './exchange/exchange.ts'
 import { inSlices } from './lib/slices.ts'
 import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from './routing/plan.ts'
 import type { RequestTarget } from './routing/request-target.ts'
@@ -28,6 +28,7 @@ export interface DataPlaneOptions {
   readonly events: DataPlaneEvents
   /** Makes the request path of one distinct policy. */
   readonly buildPipeline: (policy: Policy) => Next
+  readonly meter: (upstream: string, route: string) => Meter
 }
 
 const trimEveryMs = 30_000
@@ -35,6 +36,7 @@ const trimEveryMs = 30_000
 export class DataPlane {
   readonly #events: DataPlaneEvents
   readonly #buildPipeline: (policy: Policy) => Next
+  readonly #meter: (upstream: string, route: string) => Meter
   readonly #clock = new WindowClock()
   readonly #upstreams = new Map<string, Upstream>()
   readonly #trimTimer: NodeJS.Timeout
@@ -52,6 +54,7 @@ export class DataPlane {
     this.#config = options.config
     this.#events = options.events
     this.#buildPipeline = options.buildPipeline
+    this.#meter = options.meter
     this.#trimTimer = setInterval(() => { for (const upstream of this.#upstreams.values()) upstream.trim() }, trimEveryMs)
     this.#trimTimer.unref()
   }
@@ -166,7 +169,7 @@ export class DataPlane {
 
   #route (kind: Route['kind'], name: string, upstream: Upstream, key: string, endpoints: ReadonlySet<string> | undefined): Route {
     const { policy, handle } = this.#handle(upstream.name, key)
-    return { kind, name, upstream, endpoints, policy, handle }
+    return { kind, name, upstream, endpoints, policy, meter: this.#meter(upstream.name, name), handle }
   }
 
   /** One pipeline per distinct policy. */

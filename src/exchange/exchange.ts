@@ -94,6 +94,14 @@ export interface UpstreamHandle {
   whyNone (exchange: Exchange): GatewayError
 }
 
+/** Counts the exchanges of one route. `telemetry/meters.ts` satisfies it. */
+export interface Meter {
+  start (): void
+  /** Once for every start. `errorCode` when the exchange ended with an error of ours. */
+  done (status: number, durationMs: number, errorCode?: string): void
+  retry (): void
+}
+
 /** An entry of the route table. */
 export interface Route {
   readonly kind: 'message' | 'custom' | 'prefix'
@@ -103,6 +111,7 @@ export interface Route {
   /** Keys of the endpoints that have this message; undefined = all of the upstream. */
   readonly endpoints: ReadonlySet<string> | undefined
   readonly policy: Policy
+  readonly meter: Meter
   readonly handle: Next
 }
 

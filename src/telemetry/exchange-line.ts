@@ -24,6 +24,8 @@ export interface ExchangeLine {
   readonly status: number
   /** Code of the GatewayError, when the gateway answered itself or the client left. */
   readonly errorCode: string | undefined
+  /** What the error says of itself: which limit, its value, the occupancy. Only strings, numbers and booleans are written. */
+  readonly detail?: Readonly<Record<string, unknown>> | undefined
   readonly durationMs: number
   /** Body bytes sent to the client. */
   readonly bytes: number
@@ -88,7 +90,7 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
   let text = `${head},"service":${quote(line.service)}`
   if (line.endpoint !== undefined) text += `,"endpoint":${quote(line.endpoint)}`
   text += `,"message":${quote(line.message)},"method":${quote(line.method)},"path":${pathOf(line.path)},"status":${line.status}`
-  if (line.errorCode !== undefined) text += `,"error":${quote(line.errorCode)}`
+  if (line.errorCode !== undefined) text += `,"error":${quote(line.errorCode)}${detailText(line.detail)}`
   text += `,"ms":${decimal(line.durationMs)},"bytes":${line.bytes},"traceId":${quote(line.traceId)},"correlationId":${quote(line.correlationId)},"client":${quote(line.clientAddress)}`
   text += ',"attempts":['
   const count = Math.min(line.attempts.length, maxAttempts)
@@ -103,11 +105,14 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
 export function securityLine (head: string, line: SecurityLine): string {
   let text = `${head},"stream":"security","event":${quote(line.event)},"client":${quote(line.clientAddress)},"method":${quote(line.method)},"path":${pathOf(line.path)}`
   text += `,"status":${line.status},"correlationId":${quote(line.correlationId)},"traceId":${quote(line.traceId)}`
-  const details = Object.entries(line.detail ?? {}).slice(0, maxDetails).filter(([, value]) => isPlain(value))
-  if (details.length > 0) {
-    text += `,"detail":{${details.map(([name, value]) => `${quote(name)}:${typeof value === 'string' ? quote(value) : String(value)}`).join(',')}}`
-  }
-  return `${text},"msg":"refused"}\n`
+  return `${text}${detailText(line.detail)},"msg":"refused"}\n`
+}
+
+function detailText (detail: Readonly<Record<string, unknown>> | undefined): string {
+  if (detail === undefined) return ''
+  const details = Object.entries(detail).slice(0, maxDetails).filter(([, value]) => isPlain(value))
+  if (details.length === 0) return ''
+  return `,"detail":{${details.map(([name, value]) => `${quote(name)}:${typeof value === 'string' ? quote(value) : String(value)}`).join(',')}}`
 }
 
 const isPlain = (value: unknown): boolean =>

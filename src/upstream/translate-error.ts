@@ -20,7 +20,6 @@ function codeFor (error: Error & { code?: string }, stage: AttemptStage): ErrorC
   if (stage === 'connecting') return error.code === 'UND_ERR_CONNECT_TIMEOUT' ? 'ConnectTimeout' : 'ConnectFailed'
   if (stage === 'body') return 'BodyCut'
   if (error.code === 'UND_ERR_HEADERS_TIMEOUT') return 'HeadersTimeout'
-  // llhttp's own codes: HPE_INVALID_CONSTANT and the like.
-  if (error.code?.startsWith('HPE_') === true || answerCodes.has(error.code ?? '') || error.message === 'bad response') return 'BadAnswer'
+  if (error.name === 'HTTPParserError' || answerCodes.has(error.code ?? '') || error.message === 'bad response') return 'BadAnswer'
   return 'ConnectionClosed'
 }

@@ -24,7 +24,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     whyNone: () => new GatewayError('NoEndpoint'),
     ...options.upstream
   }
-  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, handle: () => Promise.reject(new Error('not used')) }
+  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, meter: { start () {}, done () {}, retry () {} }, handle: () => Promise.reject(new Error('not used')) }
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },
