@@ -4,9 +4,11 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { compare } from './compare.ts'
 import { contenders, postern } from './contenders.ts'
+import { describe, measureMemory } from './memory.ts'
 import { profile } from './profile.ts'
 import { intoPage, lines, markdown, targetLines } from './report.ts'
 import { scenarios } from './scenarios.ts'
+import { describeSwap, judgeSwap, measureSwap } from './swap.ts'
 import { findProgram } from './support/binaries.ts'
 import { exitOnSignals } from './support/stage.ts'
 
@@ -32,7 +34,8 @@ Options of compare:
 Options of profile:  --seconds N (10), --warm-up N (4), --scenario NAME (get-small), --contender NAME (postern, tcp-relay, http-proxy),
                      --top N (40), --out FILE (keeps the .cpuprofile, for a browser's developer tools)
 Options of memory:   --requests N (1000000), --json FILE
-Options of swap:     --seconds N (20, each phase), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s)
+Options of swap:     --seconds N (20, each phase), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
+                     --json FILE
 All:                 --connections N (64), --help
 
 Examples:
@@ -96,6 +99,8 @@ const tool = (name: string): string => {
   return found
 }
 
+const progress = (line: string): void => { process.stderr.write(`${line}\n`) }
+
 const otherPostern = (text: string) => {
   const [, name, directory] = /^([\w-]+)=(.+)$/.exec(text) ?? []
   if (name === undefined || directory === undefined) throw new UsageError(`--also wants NAME=DIR, not ${text}`)
@@ -112,7 +117,7 @@ const runCompare = async (options: Options): Promise<number> => {
     warmUpSeconds: wholeNumber('warm-up', options['warm-up'], options.quick ? 1 : 3),
     connections,
     tools: { nginx: tool('nginx'), wrk: tool('wrk') },
-    progress: line => process.stderr.write(`${line}\n`)
+    progress
   })
   const table = markdown(comparison)
   const reached = targetLines(comparison)
@@ -142,6 +147,32 @@ const runProfile = async (options: Options): Promise<number> => {
   return 0
 }
 
+const runMemory = async (options: Options): Promise<number> => {
+  const { samples, verdict } = await measureMemory({
+    requests: wholeNumber('requests', options.requests, 1_000_000),
+    connections: wholeNumber('connections', options.connections, 64),
+    tools: { nginx: tool('nginx'), wrk: tool('wrk') },
+    progress
+  })
+  process.stdout.write(describe(samples, verdict))
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ samples, verdict }, null, 2)}\n`)
+  return verdict.flat ? 0 : 1
+}
+
+const runSwap = async (options: Options): Promise<number> => {
+  const result = await measureSwap({
+    messages: wholeNumber('messages', options.messages, 20_000),
+    endpoints: wholeNumber('endpoints', options.endpoints, 2_000),
+    seconds: wholeNumber('seconds', options.seconds, 20),
+    rate: wholeNumber('rate', options.rate, 200),
+    tools: { nginx: tool('nginx') },
+    progress
+  })
+  process.stdout.write(describeSwap(result))
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ...result, verdict: judgeSwap(result) }, null, 2)}\n`)
+  return judgeSwap(result).met ? 0 : 1
+}
+
 const run = async (): Promise<number> => {
   const { values, positionals: [measurement = 'compare', ...rest] } = parse()
   if (values.help) {
@@ -152,6 +183,8 @@ const run = async (): Promise<number> => {
   if (process.platform !== 'linux') throw new Error('CPU time is read from /proc: the benchmark runs on Linux only')
   if (measurement === 'compare') return await runCompare(values)
   if (measurement === 'profile') return await runProfile(values)
+  if (measurement === 'memory') return await runMemory(values)
+  if (measurement === 'swap') return await runSwap(values)
   throw new UsageError(`no measurement ${measurement}`)
 }
 
