@@ -15,12 +15,17 @@ import { Upstream, type UpstreamSettings } from './upstream/upstream.ts'
 
 /** What the data plane tells: for log and metrics. */
 export interface DataPlaneEvents {
-  /** Events of the endpoints of one upstream. */
-  endpoint (upstream: string): EndpointEvents
+  endpoint (upstream: string, url: string): EndpointEvents
   /** A new table is in force. */
   swapped (facts: { readonly messages: number, readonly upstreams: number, readonly buildMs: number }): void
   /** These will not be seen again: their series can go. */
-  gone (what: { readonly messages: readonly string[], readonly upstreams: readonly string[] }): void
+  gone (what: Gone): void
+}
+
+export interface Gone {
+  readonly messages: Array<{ readonly upstream: string, readonly name: string }>
+  readonly endpoints: Array<{ readonly upstream: string, readonly url: string }>
+  readonly upstreams: string[]
 }
 
 export interface DataPlaneOptions {
@@ -41,7 +46,7 @@ export class DataPlane {
   readonly #upstreams = new Map<string, Upstream>()
   readonly #trimTimer: NodeJS.Timeout
   #config: Config
-  #nextConfig: { config: Config, generation: number } | undefined
+  #nextConfig: { config: Config, generation: number, inForce: () => void } | undefined
   /** Plans in force, kept for the day the configuration changes. */
   #messages = new Map<string, MessagePlan>()
   #custom = new Map<string, readonly CustomRoutePlan[]>()
@@ -70,9 +75,12 @@ export class DataPlane {
     return this.#table.match(target, method)
   }
 
-  /** Policies of this configuration come into force together with the table that carries its generation. */
-  expect (config: Config, generation: number): void {
-    this.#nextConfig = { config, generation }
+  /** Policies of this configuration come into force together with the table that carries its generation; then the promise settles. */
+  expect (config: Config, generation: number): Promise<void> {
+    this.#nextConfig?.inForce()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#nextConfig = { config, generation, inForce: resolve }
+    return promise
   }
 
   /** Takes a slice of a change; the last one swaps the table. To be awaited before the next. */
@@ -88,6 +96,7 @@ export class DataPlane {
       this.#nextConfig = undefined
     }
     await this.#swap(staged, reconfigured)
+    if (reconfigured) next.inForce()
   }
 
   close (): void {
@@ -101,7 +110,7 @@ export class DataPlane {
     const messages = new Map(this.#messages)
     const custom = new Map(this.#custom)
     const plans: UpstreamPlan[] = []
-    const gone = { messages: [] as string[], upstreams: [] as string[] }
+    const gone: Gone = { messages: [], endpoints: [], upstreams: [] }
     const touched = new Set<string>()
     await inSlices(changes, change => {
       switch (change.kind) {
@@ -109,7 +118,6 @@ export class DataPlane {
         case 'upstream-gone': gone.upstreams.push(change.name); return
         case 'message': messages.set(change.plan.key, change.plan); touched.add(change.plan.key); return
         case 'message-gone':
-          gone.messages.push(messages.get(change.key)?.name ?? change.key)
           messages.delete(change.key)
           touched.add(change.key)
           return
@@ -121,6 +129,8 @@ export class DataPlane {
     const sets = new Map<string, ReadonlySet<string>>()
     await inSlices(reconfigured ? messages.keys() : touched, key => {
       const plan = messages.get(key)
+      const before = this.#messages.get(key)
+      if (before !== undefined && (before.upstream !== plan?.upstream || before.name !== plan.name)) gone.messages.push(before)
       if (plan === undefined) entries.delete(key)
       else entries.set(key, this.#entry(plan, sets))
     })
@@ -128,7 +138,12 @@ export class DataPlane {
     const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom), prefixes: this.#prefixes(), suggest: this.#config.exposure.suggest })
 
     // From here on nothing waits: the new table, its endpoints and its policies come into force in one turn of the event loop.
-    for (const plan of plans) this.#upstreams.get(plan.name)?.apply(plan)
+    for (const plan of plans) {
+      const upstream = this.#upstreams.get(plan.name)!
+      const staying = new Set(plan.endpoints.map(endpoint => endpoint.url))
+      for (const { url } of upstream.endpoints) if (!staying.has(url)) gone.endpoints.push({ upstream: plan.name, url })
+      upstream.apply(plan)
+    }
     if (reconfigured) for (const upstream of this.#upstreams.values()) upstream.configure(this.#settings(upstream.name))
     this.#messages = messages
     this.#custom = custom
@@ -185,7 +200,7 @@ export class DataPlane {
   }
 
   #create (plan: UpstreamPlan): void {
-    if (!this.#upstreams.has(plan.name)) this.#upstreams.set(plan.name, new Upstream(plan, this.#settings(plan.name), this.#clock, this.#events.endpoint(plan.name)))
+    if (!this.#upstreams.has(plan.name)) this.#upstreams.set(plan.name, new Upstream(plan, this.#settings(plan.name), this.#clock, url => this.#events.endpoint(plan.name, url)))
   }
 
   /** An upstream that is named but not known yet has no endpoints: its calls are answered 503. */

@@ -7,11 +7,11 @@ import { Breaker, type BreakerSettings, type BreakerState, type WindowClock } fr
 import { EndpointPool, type UpstreamTls } from './pool.ts'
 import { probeUntilReachable, type Probe } from './probe.ts'
 
-/** What an endpoint tells its owner; for log and metrics. */
+/** What an endpoint tells; for log and metrics. */
 export interface EndpointEvents {
-  breaker (url: string, state: BreakerState): void
-  reachable (url: string, reachable: boolean, reason: string | undefined): void
-  attempt (url: string, outcome: Outcome, durationMs: number): void
+  breaker (state: BreakerState): void
+  reachable (reachable: boolean, reason: string | undefined): void
+  attempt (outcome: Outcome, durationMs: number): void
 }
 
 export interface EndpointSettings {
@@ -36,7 +36,7 @@ export class Endpoint implements EndpointHandle {
     this.plan = plan
     this.#settings = settings
     this.#events = events
-    this.#breaker = new Breaker(settings.breaker, clock, state => events.breaker(plan.url, state))
+    this.#breaker = new Breaker(settings.breaker, clock, state => events.breaker(state))
     this.#pool = new EndpointPool(plan, settings.tls)
   }
 
@@ -58,14 +58,14 @@ export class Endpoint implements EndpointHandle {
       const response = await this.#pool.send(exchange, exchange.attempts.some(attempt => attempt.endpoint === this.url && attempt.result === 'ConnectionClosed'))
       const outcome = classifyStatus(response.status)
       this.#breaker.report(outcome, trial)
-      this.#events.attempt(this.url, outcome, performance.now() - startedAtMs)
+      this.#events.attempt(outcome, performance.now() - startedAtMs)
       return response
     } catch (thrown) {
       const error = toGatewayError(thrown)
       const outcome = classifyError(error)
       this.#breaker.report(outcome, trial)
       if (error.spec.retry === 'always') this.#unreachable(error)
-      this.#events.attempt(this.url, outcome, performance.now() - startedAtMs)
+      this.#events.attempt(outcome, performance.now() - startedAtMs)
       throw error
     }
   }
@@ -91,10 +91,10 @@ export class Endpoint implements EndpointHandle {
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */
   #unreachable (error: GatewayError): void {
     if (this.#probe !== undefined) return
-    this.#events.reachable(this.url, false, String(error.detail?.['cause'] ?? error.code))
+    this.#events.reachable(false, String(error.detail?.['cause'] ?? error.code))
     this.#probe = probeUntilReachable(this.plan.origin, this.#settings.connectTimeoutMs, () => {
       this.#probe = undefined
-      this.#events.reachable(this.url, true, undefined)
+      this.#events.reachable(true, undefined)
     })
   }
 }

@@ -18,14 +18,14 @@ export class Upstream implements UpstreamHandle {
   readonly name: string
   readonly bulkhead: Bulkhead
   readonly #clock: WindowClock
-  readonly #events: EndpointEvents
+  readonly #events: (url: string) => EndpointEvents
   readonly #balancer = new RoundRobin<Endpoint>()
   #settings: UpstreamSettings
   #plan: UpstreamPlan
   #endpoints: readonly Endpoint[] = []
   #equalWeights = true
 
-  constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: WindowClock, events: EndpointEvents) {
+  constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: WindowClock, events: (url: string) => EndpointEvents) {
     this.name = plan.name
     this.#plan = plan
     this.#settings = settings
@@ -70,7 +70,7 @@ export class Upstream implements UpstreamHandle {
     const before = new Map(this.#endpoints.map(endpoint => [endpoint.url, endpoint]))
     this.#endpoints = plan.endpoints.map(endpointPlan => {
       const kept = before.get(endpointPlan.url)
-      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events)
+      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events(endpointPlan.url))
       before.delete(endpointPlan.url)
       kept.plan = endpointPlan
       return kept

@@ -32,9 +32,9 @@ function endpointAt (t: TestContext, port: number, basePath = ''): Endpoint & { 
   const events: string[] = []
   const origin = `http://127.0.0.1:${port}`
   const endpoint = new Endpoint({ url: origin + basePath, origin, basePath, weight: 1, version: undefined, node: undefined }, settings, new WindowClock(), {
-    breaker: (_url, state) => events.push(state),
-    reachable: (_url, reachable) => events.push(reachable ? 'reachable' : 'unreachable'),
-    attempt: (_url, outcome) => events.push(outcome)
+    breaker: state => events.push(state),
+    reachable: reachable => events.push(reachable ? 'reachable' : 'unreachable'),
+    attempt: outcome => events.push(outcome)
   })
   t.after(() => endpoint.close())
   return Object.assign(endpoint, { events })

@@ -1,0 +1,178 @@
+// The composition root: builds every part and hands it to the next. No behaviour of its own.
+import { createAdmin, type Admin } from './admin/server.ts'
+import type { Config } from './config/schema.ts'
+import { createControlPlane, type ControlPlane } from './control/control-plane.ts'
+import { DataPlane, type DataPlaneEvents } from './data-plane.ts'
+import { observe } from './filters/observe.ts'
+import { createListener, type GatewayCore, type Listener } from './listener/server.ts'
+import { buildPipeline } from './pipeline.ts'
+import { createLog, type Log } from './telemetry/log.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import { version } from './version.ts'
+
+export interface Gateway {
+  /** Listens, then starts the control plane. Before the first table every call is answered 503 RoutesNotReady. */
+  start (): Promise<void>
+  /** Puts a new configuration into force, whole: settles when table, policies and listener have it. */
+  reload (config: Config): Promise<void>
+  /** Counts a configuration that was refused. */
+  reloadRefused (): void
+  readonly addresses: { readonly listener: string, readonly admin: string, readonly embedded: string | undefined }
+  readonly ready: boolean
+  readonly log: Log
+  /** Readiness off, what is in flight finishes (at most config.drainMs), then everything is closed. */
+  drain (): Promise<void>
+  close (): Promise<void>
+}
+
+export async function createGateway (config: Config, options: { log?: Log } = {}): Promise<Gateway> {
+  const log = options.log ?? createLog(config.log)
+  const metrics = createMetrics({ version })
+  const handle = buildPipeline(observe(log))
+  const dataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics), buildPipeline: () => handle, meter: (upstream, route) => metrics.routeMeter(upstream, route) })
+  const state = { draining: false, generation: 1, current: config }
+  let listener: Listener | undefined
+  let admin: Admin | undefined
+  let control: ControlPlane | undefined
+
+  const core: GatewayCore = {
+    match: (target, method) => dataPlane.match(target, method),
+    refused: refusalRecorder(log, metrics),
+    log,
+    metrics,
+    get draining () { return state.draining }
+  }
+  observeLive(metrics, log, dataPlane, () => control, () => listener, () => dataPlane.ready && !state.draining)
+
+  const close = async () => {
+    await Promise.all([listener?.close(), admin?.close(), control?.close()])
+    dataPlane.close()
+    await log.close()
+  }
+  return {
+    async start () {
+      try {
+        listener = await createListener({ config: config.listener, edge: config.edge, gateway: core })
+        admin = await createAdmin({
+          config: config.admin,
+          core: {
+            ready: () => readiness(dataPlane.ready, state.draining),
+            metricsText: () => metrics.text(),
+            metricsContentType: metrics.contentType,
+            describe: what => control!.describe(what),
+            upstreamStates: () => upstreamStates(dataPlane),
+            configView: () => state.current,
+            version
+          },
+          log
+        })
+        control = createControlPlane({
+          config,
+          log,
+          ownListeners: [...listener.addresses, ...admin.addresses].map(({ host, port }) => ({ host, port })),
+          onChanges: batch => dataPlane.apply(batch)
+        })
+        await control.start()
+      } catch (error) {
+        await close()
+        throw error
+      }
+    },
+    async reload (next) {
+      const generation = ++state.generation
+      const inForce = dataPlane.expect(next, generation)
+      listener?.configure(next.listener, next.edge)
+      control?.configure(next, generation)
+      await inForce
+      state.current = next
+      metrics.configReloaded('accepted')
+      log.info({ generation }, 'configuration in force')
+    },
+    reloadRefused () { metrics.configReloaded('refused') },
+    get addresses () {
+      const url = ({ scheme, host, port }: { scheme: string, host: string, port: number }) => `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+      return { listener: url(listener!.addresses[0]!), admin: url({ scheme: 'http', ...admin!.addresses[0]! }), embedded: control?.status().embeddedUrl }
+    },
+    get ready () { return dataPlane.ready && !state.draining },
+    log,
+    async drain () {
+      state.draining = true
+      log.info({ drainMs: state.current.drainMs }, 'draining')
+      await listener?.drain(state.current.drainMs)
+      await close()
+    },
+    close
+  }
+}
+
+function readiness (hasTable: boolean, draining: boolean): { ready: boolean, reason: string } {
+  if (draining) return { ready: false, reason: 'draining' }
+  return hasTable ? { ready: true, reason: 'ready' } : { ready: false, reason: 'no route table yet' }
+}
+
+function dataPlaneEvents (log: Log, metrics: Metrics): DataPlaneEvents {
+  return {
+    endpoint: (upstream, endpoint) => {
+      const meter = metrics.endpointMeter(upstream, endpoint)
+      return {
+        breaker: breaker => log.warn({ service: upstream, endpoint, breaker }, 'breaker changed'),
+        reachable: (reachable, reason) => log.warn({ service: upstream, endpoint, reachable, reason }, 'endpoint reachability changed'),
+        attempt: (outcome, durationMs) => meter.attempt(outcome, durationMs)
+      }
+    },
+    swapped: facts => {
+      metrics.tableSwapped(facts.buildMs)
+      log.debug(facts, 'route table swapped')
+    },
+    gone: ({ messages, upstreams, endpoints }) => {
+      for (const { upstream, name } of messages) metrics.removeMessage(upstream, name)
+      for (const { upstream, url } of endpoints) metrics.removeEndpoint(upstream, url)
+      for (const upstream of upstreams) metrics.removeUpstream(upstream)
+    }
+  }
+}
+
+/** Refusals before a route exists: counted, and those that smell of an attack go to the security stream. */
+function refusalRecorder (log: Log, metrics: Metrics): GatewayCore['refused'] {
+  return (error, request) => {
+    metrics.unrouted.start()
+    metrics.unrouted.done(error.spec.status, 0, error.code)
+    if (error.spec.security === true) {
+      log.security({ event: error.code, clientAddress: request.clientAddress, method: request.method, path: request.target, status: error.spec.status, correlationId: request.correlationId, traceId: request.traceId, detail: error.detail })
+    }
+  }
+}
+
+function upstreamStates (dataPlane: DataPlane): unknown[] {
+  return [...dataPlane.upstreams].map(upstream => ({
+    name: upstream.name,
+    inFlight: upstream.bulkhead.inFlight,
+    queued: upstream.bulkhead.queued,
+    bulkhead: upstream.bulkhead.limits,
+    endpoints: upstream.endpoints.map(endpoint => ({
+      url: endpoint.url,
+      available: endpoint.available,
+      reachable: endpoint.reachable,
+      breaker: endpoint.breakerState,
+      inFlight: endpoint.inFlight,
+      idleConnections: endpoint.idleConnections
+    }))
+  }))
+}
+
+function observeLive (metrics: Metrics, log: Log, dataPlane: DataPlane, control: () => ControlPlane | undefined, listener: () => Listener | undefined, ready: () => boolean): void {
+  metrics.observeUpstreams(function * () {
+    for (const upstream of dataPlane.upstreams) {
+      yield {
+        name: upstream.name,
+        queued: upstream.bulkhead.queued,
+        endpoints: upstream.endpoints.map(endpoint => ({ url: endpoint.url, breaker: endpoint.breakerState, available: endpoint.available, busy: endpoint.inFlight, idle: endpoint.idleConnections }))
+      }
+    }
+  })
+  metrics.observeRegistries(() => control()?.status().registries ?? [])
+  metrics.observeTable(() => control()?.status().counts ?? { routes: {}, conflicts: 0 })
+  metrics.observeClientConnections(() => listener()?.connections ?? 0)
+  metrics.observeReady(ready)
+  metrics.observeLogDropped(() => log.dropped)
+}
