@@ -95,7 +95,7 @@ const choose = <T extends { readonly name: string }>(what: string, from: readonl
 
 const tool = (name: string): string => {
   const found = findProgram(name)
-  if (found === undefined) throw new Error(`${name} is needed and not installed (Debian: apt-get install ${name})`)
+  if (found === undefined) throw new Error(`${name} is needed and not installed (Debian: apt-get install ${name}, or .ci/parts ${name})`)
   return found
 }
 

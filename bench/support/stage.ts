@@ -4,6 +4,7 @@ import { mkdtempSync, openSync, closeSync, rmSync } from 'node:fs'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { environmentFor } from './binaries.ts'
 
 export interface RunningProcess {
   readonly name: string
@@ -56,7 +57,7 @@ export const openStage = (): Stage => {
       detached: true,
       cwd: directory,
       stdio: ['ignore', file ?? 'pipe', 'pipe'],
-      env: { ...process.env, ...options.environment }
+      env: { ...process.env, ...environmentFor(command), ...options.environment }
     })
     if (file !== undefined) closeSync(file)
     running.add(child)

@@ -1,0 +1,57 @@
+// The fleet that the swap measurement deploys again and again: it must behave as Consul and the hosts do, or the measurement shows nothing.
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startFleet } from '../../bench/swap/fleet.ts'
+import { ask, freePorts } from '../../bench/support/network.ts'
+import { between } from '../../bench/swap.ts'
+import { judge, type Sample } from '../../bench/memory.ts'
+
+interface Entry { Service: { ID: string, Tags: string[], Address: string } }
+
+test('a waiting query is answered by the change, and the hosts say the same of themselves', async t => {
+  const [port = 0] = await freePorts(1)
+  const fleet = await startFleet({ messages: 40, endpoints: 20, origin: `http://127.0.0.1:${port}`, port })
+  t.after(() => fleet.close())
+  const catalogue = async (query: string) => JSON.parse((await ask(port, `/v1/health/service/api?${query}`)).body.toString()) as Entry[]
+  const json = async (path: string) => JSON.parse((await ask(port, path)).body.toString()) as unknown
+
+  assert.equal(fleet.services, 4)
+  const before = await catalogue('passing=1')
+  assert.equal(before.length, 20)
+  assert.equal(new Set(before.flatMap(({ Service }) => Service.Tags.slice(1))).size, 40)
+
+  let answered = false
+  const waiting = catalogue('index=100&wait=1500ms').finally(() => { answered = true })
+  await ask(port, '/v1/agent/self')
+  assert.equal(answered, false, 'nothing has changed yet')
+  const oldNames = fleet.messagesOf(2)
+  fleet.replace([2])
+  const after = await waiting
+  assert.equal(after.filter(({ Service }, n) => Service.ID !== before[n]!.Service.ID).length, 5)
+  const newNames = fleet.messagesOf(2)
+  assert.equal(newNames.filter(name => !oldNames.includes(name)).length, 5)
+  assert.deepEqual(after[10]!.Service.Tags.slice(1), newNames)
+  assert.deepEqual((await json('/e10/operations/metadata') as Array<{ name: string }>).map(({ name }) => name), newNames)
+  assert.equal((await json('/e10/json/reply/ServiceRegistration') as { id: string }).id, after[10]!.Service.ID)
+  assert.equal((await ask(port, '/e10/json/reply/Other')).status, 404)
+})
+
+test('builds between two readings: their mean, and the bound none went over', () => {
+  const before = { count: 10, sumMs: 50, below: new Map([[1, 2], [5, 9], [10, 10], [Infinity, 10]]) }
+  const after = { count: 14, sumMs: 62, below: new Map([[1, 2], [5, 13], [10, 14], [Infinity, 14]]) }
+  assert.deepEqual(between(before, after), { count: 4, meanMs: 3, atMostMs: 5 })
+  assert.deepEqual(between(before, before), { count: 0, meanMs: 0, atMostMs: 1 })
+})
+
+test('a series is flat when neither live memory nor the resident set grows with the requests', () => {
+  const series = (perRequest: number, residentPerRequest: number): Sample[] => Array.from({ length: 21 }, (_, n) => ({
+    requests: n * 50_000,
+    heapUsed: 20e6 + n * 50_000 * perRequest + (n % 2) * 100_000,
+    external: 5e6,
+    rss: 100e6 + n * 50_000 * residentPerRequest
+  }))
+  assert.equal(judge(series(0, 0)).flat, true)
+  assert.equal(judge(series(8, 0)).flat, false, 'one slot of a list for each request')
+  assert.equal(judge(series(0, 64)).flat, false, 'memory outside the heap')
+  assert.ok(Math.abs(judge(series(8, 0)).bytesPerRequest - 8) < 0.1)
+})
