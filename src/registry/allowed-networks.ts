@@ -1,5 +1,7 @@
-// Whether Postern may connect to an address that a registry lists. Pure; host names are decided on what they resolve to (resolve.ts).
+// Whether Postern may connect to an address that a registry lists. Pure but for the default of `ownIps`; host names are decided on what they
+// resolve to (resolve.ts).
 import { BlockList, isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import type { EndpointAddress, Registration } from './registration.ts'
 
 export interface OwnListener {
@@ -38,12 +40,12 @@ const loopback = listOf(['127.0.0.0/8', '::1/128'])
 const unspecified = listOf(['0.0.0.0/8', '::/128'])
 
 /**
- * Builds the rule of decisions kept in the operator's `allowedNetworks`.
+ * Builds the rules from the operator's `allowedNetworks`.
  * @param ownListeners Postern's own: an endpoint there would be a loop.
  * @param ownIps Addresses of this machine's interfaces: they reach listeners on 0.0.0.0.
  * @throws RangeError for a malformed CIDR
  */
-export function createNetworkRules (cidrs: readonly string[], ownListeners: readonly OwnListener[], ownIps: readonly string[] = []): NetworkRules {
+export function createNetworkRules (cidrs: readonly string[], ownListeners: readonly OwnListener[], ownIps: readonly string[] = machineIps()): NetworkRules {
   const allowed = listOf(cidrs)
   const refusedAlways = never.map(([cidr, what]) => ({ list: listOf([cidr]), what }))
   const own = listOf(ownIps.filter((ip) => isIP(ip) !== 0).map((ip) => `${ip}/${isIP(ip) === 6 ? 128 : 32}`))
@@ -83,8 +85,12 @@ export function createNetworkRules (cidrs: readonly string[], ownListeners: read
 }
 
 /** The rule alone, where host names are resolved elsewhere. */
-export function createNetworkRule (cidrs: readonly string[], ownListeners: readonly OwnListener[], ownIps: readonly string[] = []): NetworkRule {
+export function createNetworkRule (cidrs: readonly string[], ownListeners: readonly OwnListener[], ownIps: readonly string[] = machineIps()): NetworkRule {
   return createNetworkRules(cidrs, ownListeners, ownIps).check
+}
+
+function machineIps (): string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) => addresses?.map(({ address }) => address) ?? [])
 }
 
 /** Host (IPv6 without brackets) and port of an endpoint, default ports filled in. */
