@@ -1,0 +1,131 @@
+// Asks one endpoint who it is and what it lists: own id, operations, heartbeat or liveness path. I/O.
+import { createAgent, get, type AskTls, type GetResult } from './get.ts'
+import { parseOperations, property, type OperationList } from './operations.ts'
+
+export interface Question {
+  /** The endpoint: origin and base path without trailing slash. */
+  readonly url: string
+  /** plugin: a ServiceStack host with the discovery plugin; plain: anything else that speaks HTTP. */
+  readonly kind: 'plugin' | 'plain'
+  /** Asked of plain services: any complete answer below 500 counts. */
+  readonly livenessPath: string
+  readonly tls?: AskTls | undefined
+}
+
+export interface AskLimits {
+  /** Limit on one question, ms. An ask is at most three questions. */
+  readonly timeoutMs: number
+  readonly maxAnswerBytes: number
+}
+
+/** The endpoint's list: read; `none` = it publishes none (decisions 2.4); `unread` = not now, ask again. */
+export type Listed =
+  | { readonly state: 'read', readonly list: OperationList }
+  | { readonly state: 'none', readonly reason: string }
+  | { readonly state: 'unread', readonly reason: string }
+
+export type Answer =
+  /** No traffic on this word: `reached` tells a sick process (it spoke HTTP) from nobody. */
+  | { readonly kind: 'silent', readonly reached: boolean, readonly reason: string }
+  | {
+    readonly kind: 'answered'
+    /** The registration id of the running process, from its own memory. */
+    readonly ownId: string | undefined
+    readonly listed: Listed
+    /** From X-Powered-By: 10.15; undefined for what is no ServiceStack host. */
+    readonly servicestackVersion: string | undefined
+    /** /api/X exists there: since 6.0. (5.14 is its preview; 5.2.0 hosts say 5.00 [measured], so only the major is believed.) */
+    readonly apiForm: boolean
+  }
+
+/** Version in `ServiceStack/10.15 NET10/Linux`. */
+export function toServicestackVersion (poweredBy: string): string | undefined {
+  return /^ServiceStack\/(\d{1,4}(?:\.\d{1,6})*)/i.exec(poweredBy)?.[1]
+}
+
+/** The id in an answer of ServiceRegistration; undefined when it has none. */
+export function toOwnId (result: GetResult): string | undefined {
+  if (result.kind !== 'answer' || result.status !== 200) return undefined
+  let value: unknown
+  try {
+    value = JSON.parse(result.body)
+  } catch {
+    // Another program at the address answers with something else: it reports no id.
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  const id = property(value, 'id')
+  return typeof id === 'string' && id.length > 0 && id.length <= 512 ? id : undefined
+}
+
+const busy = new Set([408, 425, 429])
+
+export type ParseList = (body: string) => OperationList | undefined
+
+/** What an answer to /operations/metadata says (decisions 2.4). */
+export function toListed (result: GetResult, parse: ParseList = parseOperations): Listed {
+  if (result.kind !== 'answer') return { state: 'unread', reason: result.reason }
+  if (result.status >= 500 || busy.has(result.status)) return { state: 'unread', reason: `its list answered ${result.status}` }
+  if (result.status !== 200) return { state: 'none', reason: `its list answered ${result.status}` }
+  const list = parse(result.body)
+  if (list !== undefined) return { state: 'read', list }
+  if (/json/i.test(result.contentType)) return { state: 'unread', reason: 'its list is not valid' }
+  return { state: 'none', reason: `its list answered ${result.contentType.split(';')[0] || 'nothing'} in place of JSON` }
+}
+
+/** Asks one endpoint. Never rejects. At most three questions over one connection, each bounded by `limits`. */
+export async function ask (question: Question, limits: AskLimits, signal: AbortSignal, parse: ParseList = parseOperations): Promise<Answer> {
+  const agent = createAgent(question.url)
+  const put = (path: string) => get(question.url + path, { ...limits, tls: question.tls, agent, signal })
+  try {
+    return await (question.kind === 'plugin' ? askPlugin(put, parse) : askPlain(put, parse, question.livenessPath))
+  } finally {
+    agent.destroy()
+  }
+}
+
+type Put = (path: string) => Promise<GetResult>
+
+const versionOf = (...results: GetResult[]): string | undefined => {
+  for (const result of results) {
+    const version = result.kind === 'answer' ? toServicestackVersion(result.poweredBy) : undefined
+    if (version !== undefined) return version
+  }
+  return undefined
+}
+
+const answered = (ownId: string | undefined, listed: Listed, version: string | undefined): Answer =>
+  ({ kind: 'answered', ownId, listed, servicestackVersion: version, apiForm: Number.parseInt(version ?? '', 10) >= 6 })
+
+const refusal = (result: GetResult, what: string): Answer => result.kind === 'answer'
+  ? { kind: 'silent', reached: true, reason: `${what} answered ${result.status}` }
+  : { kind: 'silent', reached: result.kind === 'broken', reason: result.reason }
+
+async function askPlugin (put: Put, parse: ParseList): Promise<Answer> {
+  const own = await put('/json/reply/ServiceRegistration')
+  // Nobody listens: no point in asking on.
+  if (own.kind === 'silent') return refusal(own, 'its registration')
+  const answer = await put('/operations/metadata')
+  // A host that cannot say now who it is may be a ghost's new tenant: its list alone is not believed.
+  const unsure = own.kind === 'broken' || own.status >= 500 || busy.has(own.status)
+  const listed: Listed = unsure ? { state: 'unread', reason: own.kind === 'broken' ? own.reason : `its registration answered ${own.status}` } : toListed(answer, parse)
+  if (listed.state === 'read') return answered(toOwnId(own), listed, versionOf(own, answer))
+  // Without a list, only its heartbeat says that it is a host and up.
+  const heartbeat = await put('/json/reply/Heartbeat')
+  if (heartbeat.kind !== 'answer' || heartbeat.status !== 200) {
+    const told = refusal(heartbeat, 'its heartbeat')
+    return told.kind === 'silent' ? { ...told, reached: true } : told
+  }
+  return answered(toOwnId(own), listed, versionOf(own, answer, heartbeat))
+}
+
+async function askPlain (put: Put, parse: ParseList, livenessPath: string): Promise<Answer> {
+  const alive = await put(livenessPath)
+  if (alive.kind !== 'answer' || alive.status >= 500) return refusal(alive, livenessPath)
+  // A plain registration may still be a ServiceStack host, whose restricted messages must not get out.
+  const answer = await put('/operations/metadata')
+  const version = versionOf(alive, answer)
+  const listed = toListed(answer, parse)
+  if (listed.state === 'unread' && version === undefined) return answered(undefined, { state: 'none', reason: listed.reason }, undefined)
+  return answered(undefined, listed, version)
+}

@@ -1,0 +1,214 @@
+// When which endpoint is asked: one schedule over all of them, bounded in concurrency, urgent ones first. Timers are injected.
+import type { Answer, Question } from './ask.ts'
+
+/**
+ * `fast`: asked at once, every interval for a minute, then backing off, until it has answered and its list is read.
+ * `slow`: the same at leisure: its registry says it is down. `watched`: its answers decide something over and over (unconfirmed,
+ * owner of a contested name): asked every maxIntervalMs for as long as that lasts.
+ */
+export type Pace = 'fast' | 'slow' | 'watched'
+
+export interface Target {
+  readonly question: Question
+  /** What the answer is for (the registrations at the address and how they stand). A new key is asked at once. */
+  readonly key: string
+  readonly pace: Pace
+}
+
+export interface AskerSettings {
+  readonly intervalMs: number
+  readonly maxIntervalMs: number
+  readonly concurrency: number
+}
+
+export interface AskerOptions {
+  readonly settings: AskerSettings
+  readonly ask: (question: Question, signal: AbortSignal) => Promise<Answer>
+  /** `key` is the one the question was asked for. */
+  readonly onAnswer: (url: string, answer: Answer, key: string) => void
+  /** ms, monotonic. */
+  readonly now?: () => number
+  readonly random?: () => number
+  readonly setTimeout?: (callback: () => void, ms: number) => unknown
+  readonly clearTimeout?: (timer: unknown) => void
+}
+
+export interface Asker {
+  /** The whole set of endpoints; those not in it are forgotten. */
+  update (targets: readonly Target[]): void
+  /** Ask again although nothing changed: an answer of the endpoint gave reason to. At most once per recheckMs and endpoint. */
+  recheck (url: string): void
+  configure (settings: AskerSettings): void
+  readonly size: number
+  close (): void
+}
+
+/** Shortest time between two rechecks of one endpoint, ms. */
+export const recheckMs = 2_000
+const fastPhaseMs = 60_000
+/** A dead registration stays for 90 minutes; asking it every 5 s would fill the slots. */
+const slowFactor = 6
+
+interface Entry {
+  target: Target
+  /** When its key was first seen: the start of the fast phase. */
+  since: number
+  dueAt: number
+  delayMs: number
+  running: AbortController | undefined
+  /** The set of targets changed, or a recheck came, while it was being asked. */
+  again: boolean
+  recheckedAt: number
+  urgent: boolean
+}
+
+/** Whether an answer leaves nothing to ask for now. */
+const isSettled = (answer: Answer) => answer.kind === 'answered' && answer.listed.state !== 'unread'
+
+export function createAsker (options: AskerOptions): Asker {
+  const now = options.now ?? (() => performance.now())
+  const random = options.random ?? Math.random
+  const startTimer = options.setTimeout ?? ((callback, ms) => setTimeout(callback, ms))
+  const stopTimer = options.clearTimeout ?? (timer => clearTimeout(timer as NodeJS.Timeout))
+  let settings = options.settings
+  let closed = false
+  let running = 0
+  let runningBackedOff = 0
+  let timer: unknown
+  let timerAt = Infinity
+  const entries = new Map<string, Entry>()
+  /** Those with something to ask: resting endpoints cost nothing. */
+  const active = new Set<Entry>()
+
+  const schedule = (entry: Entry, dueAt: number) => {
+    entry.dueAt = dueAt
+    active.add(entry)
+  }
+
+  /** Next question to the same endpoint: never later than the interval in its first minute, spread by jitter so that a fleet does not beat in time. */
+  const nextDelay = (entry: Entry): number => {
+    const jitter = 0.7 + 0.3 * random()
+    const pace = entry.target.pace
+    if (pace === 'watched') return settings.maxIntervalMs * jitter
+    const most = pace === 'slow' ? settings.maxIntervalMs * slowFactor : settings.maxIntervalMs
+    if (pace !== 'slow' && now() - entry.since < fastPhaseMs) return settings.intervalMs * jitter
+    entry.delayMs = Math.min(most, Math.max(entry.delayMs, settings.intervalMs) * 2)
+    return entry.delayMs * jitter
+  }
+
+  const finish = (entry: Entry, key: string, startedAt: number, answer: Answer) => {
+    const url = entry.target.question.url
+    running--
+    if (!entry.urgent) runningBackedOff--
+    entry.running = undefined
+    if (closed || entries.get(url) !== entry) return pump()
+    if (entry.again) schedule(entry, now())
+    else if (entry.target.pace === 'watched' || !isSettled(answer)) schedule(entry, Math.max(now(), startedAt + nextDelay(entry)))
+    entry.again = false
+    options.onAnswer(url, answer, key)
+    pump()
+  }
+
+  const start = (entry: Entry, urgent: boolean) => {
+    const { key, question } = entry.target
+    const controller = new AbortController()
+    const startedAt = now()
+    active.delete(entry)
+    entry.running = controller
+    entry.urgent = urgent
+    running++
+    if (!urgent) runningBackedOff++
+    options.ask(question, controller.signal).then(
+      answer => finish(entry, key, startedAt, answer),
+      // ask() never rejects; should it, the endpoint counts as silent and the reason is shown.
+      error => finish(entry, key, startedAt, { kind: 'silent', reached: false, reason: String(error) }))
+  }
+
+  const isUrgent = (entry: Entry) => entry.target.pace !== 'slow' && now() - entry.since < fastPhaseMs
+
+  const pump = () => {
+    if (closed) return
+    const time = now()
+    if (running < settings.concurrency) {
+      const due = [...active].filter(entry => entry.dueAt <= time).sort((a, b) => a.dueAt - b.dueAt)
+      const urgent = due.filter(isUrgent)
+      for (const entry of urgent) if (running < settings.concurrency) start(entry, true)
+      // Half of the slots at most for those that have not answered for long: black-holed addresses must not hold up a fresh service.
+      const share = Math.max(1, settings.concurrency >> 1)
+      for (const entry of due) {
+        if (running >= settings.concurrency || runningBackedOff >= share) break
+        if (entry.running === undefined && !isUrgent(entry)) start(entry, false)
+      }
+    }
+    arm(time)
+  }
+
+  const arm = (time: number) => {
+    let next = Infinity
+    for (const entry of active) if (entry.dueAt > time && entry.dueAt < next) next = entry.dueAt
+    if (next >= timerAt && timerAt > time) return
+    stopTimer(timer)
+    timerAt = next
+    if (next === Infinity) return
+    timer = startTimer(() => {
+      timerAt = Infinity
+      pump()
+    }, Math.max(1, Math.ceil(next - time)))
+  }
+
+  return {
+    update (targets) {
+      const time = now()
+      const seen = new Set<string>()
+      for (const target of targets) {
+        const url = target.question.url
+        seen.add(url)
+        const entry = entries.get(url)
+        if (entry === undefined) {
+          const fresh: Entry = { target, since: time, dueAt: time, delayMs: 0, running: undefined, again: false, recheckedAt: -Infinity, urgent: false }
+          entries.set(url, fresh)
+          schedule(fresh, time)
+          continue
+        }
+        const changed = entry.target.key !== target.key
+        const faster = entry.target.pace !== target.pace && (target.pace === 'watched' || target.pace === 'fast')
+        entry.target = target
+        if (changed) entry.since = time
+        if (changed) entry.delayMs = 0
+        if (!changed && !faster) continue
+        if (entry.running !== undefined) entry.again = entry.again || changed
+        else schedule(entry, changed ? time : Math.min(active.has(entry) ? entry.dueAt : Infinity, time + settings.intervalMs))
+      }
+      for (const [url, entry] of entries) {
+        if (seen.has(url)) continue
+        entries.delete(url)
+        active.delete(entry)
+        entry.running?.abort()
+      }
+      pump()
+    },
+    recheck (url) {
+      const entry = entries.get(url)
+      const time = now()
+      if (entry === undefined || time - entry.recheckedAt < recheckMs) return
+      entry.recheckedAt = time
+      entry.since = time
+      entry.delayMs = 0
+      if (entry.running !== undefined) entry.again = true
+      else schedule(entry, time)
+      pump()
+    },
+    configure (next) {
+      settings = next
+      pump()
+    },
+    get size () { return entries.size },
+    close () {
+      closed = true
+      stopTimer(timer)
+      for (const entry of entries.values()) entry.running?.abort()
+      entries.clear()
+      active.clear()
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// Which upstream claims which names, with which endpoints: the offers of all endpoints of an upstream, joined per name. Pure.
+import type { Operation } from '../contracts/operations.ts'
+import type { EndpointPlan } from '../routing/plan.ts'
+import type { Verdict } from './endpoints.ts'
+import { groupOffers, type OfferGroup, type Standing } from './offers.ts'
+
+/** What one upstream says of one name. */
+export interface Claim {
+  readonly key: string
+  name: string
+  standing: Standing
+  restricted: boolean
+  visible: boolean
+  /** Indexes of the offer groups whose endpoints have the message. */
+  readonly groups: number[]
+}
+
+export interface UpstreamView {
+  readonly name: string
+  readonly verdicts: readonly Verdict[]
+  readonly groups: readonly OfferGroup[]
+  readonly claims: ReadonlyMap<string, Claim>
+  readonly firstIndex: number
+  /** Since when no endpoint answers at all; ms since epoch. */
+  readonly silentSince: number | undefined
+}
+
+const strength: Record<Standing, number> = { listed: 4, trusted: 3, unread: 2, unlisted: 1, absent: 0 }
+export const isConfirmed = (standing: Standing) => standing === 'listed' || standing === 'trusted'
+
+function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
+  let since: number | undefined
+  for (const { speaks, state, registration, knowledge } of verdicts) {
+    if (!speaks) continue
+    // Merely unhealthy, in an operator's hands, or not asked yet: that is not gone.
+    if (registration.registry === 'config' || state === 'draining' || knowledge?.silent === undefined || knowledge.silent.reached) return undefined
+    since = Math.max(since ?? 0, knowledge.silent.since)
+  }
+  return since
+}
+
+/** Joins what the endpoints of one upstream offer. */
+export function viewUpstream (name: string, verdicts: readonly Verdict[], trustTags: boolean): UpstreamView {
+  const groups = groupOffers(verdicts, trustTags)
+  const claims = new Map<string, Claim>()
+  groups.forEach(({ offers }, index) => {
+    for (const { key, name: listedName, standing, operation } of offers) {
+      const restricted = operation?.restricted ?? false
+      const visible = operation?.visible ?? true
+      const claim = claims.get(key)
+      if (claim === undefined) {
+        claims.set(key, { key, name: listedName, standing, restricted, visible, groups: isConfirmed(standing) ? [index] : [] })
+        continue
+      }
+      if (strength[standing] > strength[claim.standing]) {
+        claim.standing = standing
+        claim.name = listedName
+      }
+      // Where endpoints differ, the stricter one holds for all.
+      claim.restricted ||= restricted
+      claim.visible &&= visible
+      if (isConfirmed(standing)) claim.groups.push(index)
+    }
+  })
+  let firstIndex = Infinity
+  for (const { speaks, registration } of verdicts) if (speaks && registration.createIndex < firstIndex) firstIndex = registration.createIndex
+  return { name, verdicts, groups, claims, firstIndex, silentSince: silentSinceOf(verdicts) }
+}
+
+/** Endpoints of an upstream's list that has the message, for messages that no tag names (Authenticate). Undefined = no list has it. */
+export function listedBy (view: UpstreamView, key: string): { verdicts: Verdict[], operation: Operation } | undefined {
+  const verdicts: Verdict[] = []
+  let found: Operation | undefined
+  for (const verdict of view.verdicts) {
+    const listed = verdict.speaks && verdict.state !== 'stranger' ? verdict.knowledge?.listed : undefined
+    const operation = listed?.state === 'read' ? listed.list.byName.get(key) : undefined
+    if (operation === undefined) continue
+    verdicts.push(verdict)
+    found = found === undefined ? operation : { ...found, restricted: found.restricted || operation.restricted, visible: found.visible && operation.visible }
+  }
+  return found === undefined ? undefined : { verdicts, operation: found }
+}
+
+/** Those of the best tier that has any: passing ones, else warning ones, else (panic rule) those that fail their checks. */
+export function pickTier (verdicts: readonly Verdict[], panic: boolean): Verdict[] {
+  for (const tier of panic ? [1, 2, 3] : [1, 2]) {
+    const picked = verdicts.filter(verdict => verdict.tier === tier)
+    if (picked.length === 0) continue
+    if (tier < 3) return picked
+    // Of the failing ones, those that spoke HTTP to us when last asked; where none did, all: the data plane finds out.
+    const reached = picked.filter(({ knowledge }) => knowledge !== undefined && (knowledge.silent === undefined || knowledge.silent.reached))
+    return reached.length > 0 ? reached : picked
+  }
+  return []
+}
+
+export function toEndpointPlan ({ registration, tier }: Verdict): EndpointPlan | undefined {
+  const { address, weights, version, node } = registration
+  if (address === undefined) return undefined
+  return { url: address.url, origin: address.origin, basePath: address.basePath, weight: tier === 1 ? weights.passing : weights.warning, version, node: node === '' ? undefined : node }
+}

@@ -1,0 +1,98 @@
+// The RESTful paths of the services' own lists: which are routed, which are only kept from prefix routes (decisions 2.7). Pure.
+import { operationLimits, type Operation, type OperationList } from '../contracts/operations.ts'
+import type { CustomRoutePlan } from '../routing/plan.ts'
+import type { PathConflict } from './plan.ts'
+
+/** Most paths of one upstream; what is beyond is not routed. */
+const mostRoutes = operationLimits.operations
+
+export interface RouteSource {
+  readonly upstream: string
+  readonly lists: readonly OperationList[]
+  /** customRoutes of postern.yaml. */
+  readonly isOn: boolean
+  /** A host with the discovery plugin: its /discovery paths tell the whole topology. */
+  readonly hasDiscovery: boolean
+  /** Whether the message is kept from outside: restricted, hidden, or never routed. */
+  readonly isHidden: (key: string, restricted: boolean) => boolean
+  /** Since when this upstream owns the message and it is routed; undefined when it is not. ms since epoch. */
+  readonly routedSince: (key: string) => number | undefined
+}
+
+/** What makes two paths the same to a host: letter case and the names of the places do not. */
+export function toShape (path: string): string {
+  return path.toLowerCase().replace(/\{[^{}*]*\}/g, '{}').replace(/\{[^{}*]*\*\}/g, '{*}').replace(/(?<=.)\/$/, '')
+}
+
+const overlap = (a: readonly string[], b: readonly string[]): boolean => a.length === 0 || b.length === 0 || a.some(verb => b.includes(verb))
+
+interface Candidate { readonly plan: CustomRoutePlan, readonly upstream: string, readonly since: number, readonly shape: string }
+
+function operationsOf (lists: readonly OperationList[]): Map<string, Operation[]> {
+  const all = new Map<string, Operation[]>()
+  for (const { operations } of lists) {
+    for (const operation of operations) {
+      if (operation.routes.length === 0) continue
+      const key = operation.name.toLowerCase()
+      const same = all.get(key)
+      if (same === undefined) all.set(key, [operation])
+      else same.push(operation)
+    }
+  }
+  return all
+}
+
+function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: CustomRoutePlan[] } {
+  const routed: Candidate[] = []
+  const blocked: CustomRoutePlan[] = []
+  if (source.hasDiscovery) for (const path of ['/discovery', '/discovery/{Path*}']) blocked.push({ path, verbs: [], message: 'getservices', routed: false })
+  for (const [key, operations] of operationsOf(source.lists)) {
+    const hidden = source.isHidden(key, operations.some(operation => operation.restricted))
+    const since = source.isOn && !hidden ? source.routedSince(key) : undefined
+    if (!hidden && since === undefined) continue
+    const actions = new Set(operations.flatMap(operation => operation.actions))
+    const verbs = actions.has('ANY') ? [] : [...actions]
+    for (const path of new Set(operations.flatMap(operation => operation.routes))) {
+      if (routed.length + blocked.length >= mostRoutes) break
+      if (hidden) blocked.push({ path, verbs, message: key, routed: false })
+      else if (since !== undefined) routed.push({ plan: { path, verbs, message: key, routed: true }, upstream: source.upstream, since, shape: toShape(path) })
+    }
+  }
+  return { routed, blocked }
+}
+
+/** All custom routes. One path and verb wanted by two messages is a conflict: who had its message first keeps it. */
+export function planCustomRoutes (sources: readonly RouteSource[]): { routes: Map<string, CustomRoutePlan[]>, conflicts: PathConflict[] } {
+  const routes = new Map<string, CustomRoutePlan[]>()
+  const conflicts: PathConflict[] = []
+  const wanted: Candidate[] = []
+  const blockedShapes = new Map<string, CustomRoutePlan[]>()
+  for (const source of sources) {
+    const { routed, blocked } = candidatesOf(source)
+    wanted.push(...routed)
+    if (blocked.length > 0) routes.set(source.upstream, [...blocked])
+    for (const plan of blocked) {
+      const place = `${source.upstream} ${toShape(plan.path)}`
+      blockedShapes.set(place, [...blockedShapes.get(place) ?? [], plan])
+    }
+  }
+  wanted.sort((a, b) => a.since - b.since || (a.plan.message < b.plan.message ? -1 : a.plan.message > b.plan.message ? 1 : 0))
+  const taken = new Map<string, Candidate[]>()
+  for (const candidate of wanted) {
+    const { plan, shape, upstream } = candidate
+    const same = taken.get(shape) ?? []
+    const other = same.find(({ plan: { message, verbs } }) => message !== plan.message && overlap(verbs, plan.verbs))?.plan.message ??
+      // On its own host the same path also reaches a message that is kept inside.
+      blockedShapes.get(`${upstream} ${shape}`)?.find(({ verbs }) => overlap(verbs, plan.verbs))?.message
+    if (other !== undefined) {
+      conflicts.push({ path: plan.path, upstream, message: plan.message, conflictWith: other })
+      continue
+    }
+    same.push(candidate)
+    taken.set(shape, same)
+    const list = routes.get(upstream)
+    if (list === undefined) routes.set(upstream, [plan])
+    else list.push(plan)
+  }
+  return { routes, conflicts }
+}

@@ -1,0 +1,74 @@
+// The answers of /api/routes and /api/upstreams: a decision as JSON, every entry with its sentence. Pure.
+import type { Config } from '../config/schema.ts'
+import type { WatchState } from '../registry/registration.ts'
+import { explainEndpoint, explainName } from './explain.ts'
+import type { Decision } from './plan.ts'
+
+const toTime = (ms: number) => new Date(ms).toISOString()
+const byText = <T>(of: (item: T) => string) => (a: T, b: T) => { const [x, y] = [of(a), of(b)]; return x < y ? -1 : x > y ? 1 : 0 }
+
+/** JSON of GET /api/routes. Order is stable. */
+export function describeRoutes (decision: Decision, prefixes: Config['prefixes']): string {
+  const routes = decision.names.toSorted(byText(name => `${name.key} ${name.state === 'routed' ? 0 : 1} ${name.upstream}`)).map(name => ({
+    message: name.name,
+    state: name.state,
+    upstream: name.upstream,
+    endpoints: name.endpoints,
+    ...explainName(name),
+    since: toTime(name.since),
+    ...(name.conflictWith.length > 0 ? { conflictWith: name.conflictWith } : {})
+  }))
+  const paths = [...decision.plan.customRoutes].flatMap(([upstream, plans]) => plans.filter(plan => plan.routed).map(plan => ({ path: plan.path, verbs: plan.verbs, message: plan.message, upstream })))
+  return JSON.stringify({
+    routes,
+    prefixes: Object.entries(prefixes).map(([path, prefix]) => ({ path, upstream: prefix.upstream, endpoints: decision.plan.upstreams.get(prefix.upstream)?.endpoints.length ?? 0 })),
+    customRoutes: paths,
+    pathConflicts: decision.pathConflicts
+  })
+}
+
+/** JSON of GET /api/upstreams. Several registrations of one address are one entry each: each has its own sentence. */
+export function describeUpstreams (decision: Decision, registries: readonly WatchState[]): string {
+  const upstreams = new Map<string, { name: string, registry: string[], servicestack: boolean, apiForm: boolean, messages: number, endpoints: object[] }>()
+  for (const [name, plan] of decision.plan.upstreams) upstreams.set(name, { name, registry: [], servicestack: plan.servicestack, apiForm: plan.apiForm, messages: 0, endpoints: [] })
+  for (const { state, upstream } of decision.plan.messages.values()) {
+    const entry = upstreams.get(upstream)
+    if (entry !== undefined && state === 'routed') entry.messages++
+  }
+  for (const endpoint of decision.endpoints.toSorted(byText(({ verdict }) => `${verdict.url} ${verdict.registration.id}`))) {
+    const { verdict, upstream: name, state, since } = endpoint
+    const { registration } = verdict
+    let upstream = upstreams.get(name)
+    if (upstream === undefined) upstreams.set(name, upstream = { name, registry: [], servicestack: false, apiForm: false, messages: 0, endpoints: [] })
+    if (!upstream.registry.includes(registration.registry)) upstream.registry.push(registration.registry)
+    upstream.endpoints.push({
+      url: verdict.url,
+      registrationIds: [registration.id],
+      registry: registration.registry,
+      state,
+      traffic: decision.plan.upstreams.get(name)?.endpoints.some(({ url }) => url === verdict.url && verdict.speaks && state !== 'waiting' && state !== 'draining') ?? false,
+      health: registration.health,
+      version: registration.version,
+      servicestackVersion: verdict.knowledge?.servicestackVersion,
+      ...explainEndpoint(endpoint),
+      since: toTime(since)
+    })
+  }
+  return JSON.stringify({ upstreams: [...upstreams.values()].sort(byText(upstream => upstream.name)), registries })
+}
+
+/** Numbers for metrics and status. */
+export function countDecision (decision: Decision): Record<string, number> {
+  const counts: Record<string, number> = {
+    upstreams: decision.plan.upstreams.size, messages: 0, hidden: 0, unread: 0, quarantined: 0, conflict: 0, absent: 0,
+    registrations: decision.endpoints.length, served: decision.memory.served.size, ghost: 0, stranger: 0, waiting: 0, unconfirmed: 0, draining: 0, refused: 0, critical: 0, standby: 0, panic: 0,
+    pathConflicts: decision.pathConflicts.length
+  }
+  const add = (name: string) => { counts[name] = (counts[name] ?? 0) + 1 }
+  for (const { state } of decision.names) add(state === 'routed' ? 'messages' : state)
+  for (const { state, byPanic } of decision.endpoints) {
+    if (state !== 'routed') add(state)
+    if (byPanic) add('panic')
+  }
+  return counts
+}

@@ -1,0 +1,57 @@
+// The differences between two plans, in batches small enough for the data plane to apply between requests. Pure.
+import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
+import type { Plan } from './plan.ts'
+
+/** Most changes in a batch. */
+export const batchSize = 500
+
+const sameTexts = (a: readonly string[] | undefined, b: readonly string[] | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((text, index) => text === b[index]))
+
+const sameEndpoint = (a: EndpointPlan, b: EndpointPlan | undefined): boolean =>
+  b !== undefined && a.url === b.url && a.origin === b.origin && a.basePath === b.basePath && a.weight === b.weight && a.version === b.version && a.node === b.node
+
+const sameUpstream = (a: UpstreamPlan, b: UpstreamPlan): boolean =>
+  a === b || (a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
+
+const sameMessage = (a: MessagePlan, b: MessagePlan): boolean =>
+  a === b || (a.name === b.name && a.state === b.state && a.upstream === b.upstream && a.suggest === b.suggest && sameTexts(a.endpoints, b.endpoints))
+
+const sameRoutes = (a: readonly CustomRoutePlan[], b: readonly CustomRoutePlan[]): boolean =>
+  a.length === b.length && a.every((route, index) => {
+    const other = b[index]
+    return other !== undefined && route.path === other.path && route.message === other.message && route.routed === other.routed && sameTexts(route.verbs, other.verbs)
+  })
+
+/**
+ * What leads from one plan to another. Upstreams come before the messages that name them and go after them, so that every
+ * prefix of the list leaves no message without its upstream.
+ */
+export function diff (before: Plan, after: Plan): Change[] {
+  const changes: Change[] = []
+  for (const [name, plan] of after.upstreams) {
+    const old = before.upstreams.get(name)
+    if (old === undefined || !sameUpstream(old, plan)) changes.push({ kind: 'upstream', plan })
+  }
+  for (const [key, plan] of after.messages) {
+    const old = before.messages.get(key)
+    if (old === undefined || !sameMessage(old, plan)) changes.push({ kind: 'message', plan })
+  }
+  for (const key of before.messages.keys()) if (!after.messages.has(key)) changes.push({ kind: 'message-gone', key })
+  for (const [upstream, routes] of after.customRoutes) {
+    const old = before.customRoutes.get(upstream)
+    if (old === undefined || !sameRoutes(old, routes)) changes.push({ kind: 'custom-routes', upstream, routes })
+  }
+  for (const upstream of before.customRoutes.keys()) if (!after.customRoutes.has(upstream)) changes.push({ kind: 'custom-routes', upstream, routes: [] })
+  for (const name of before.upstreams.keys()) if (!after.upstreams.has(name)) changes.push({ kind: 'upstream-gone', name })
+  return changes
+}
+
+/** At least one batch; the last one commits. */
+export function toBatches (changes: readonly Change[], configGeneration: number): ChangeBatch[] {
+  const batches: ChangeBatch[] = []
+  for (let at = 0; at < changes.length || at === 0; at += batchSize) {
+    batches.push({ changes: changes.slice(at, at + batchSize), last: at + batchSize >= changes.length, configGeneration })
+  }
+  return batches
+}

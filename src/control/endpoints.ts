@@ -1,0 +1,122 @@
+// Who is at an address and may it get traffic: the registrations there, judged by what the endpoint itself said (decisions 1.2–1.4). Pure.
+import type { Registration } from '../registry/registration.ts'
+import type { CatalogEntry } from './catalog.ts'
+import type { Knowledge } from './knowledge.ts'
+
+/** 1: gets traffic; 2: when no 1 is left; 3: panic rule only; 0: none. */
+export type Tier = 0 | 1 | 2 | 3
+
+export type EndpointCause =
+  | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer'
+  | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'unconfirmed' | 'unconfirmed-silent' | 'old-process'
+
+export type EndpointState = 'routed' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
+
+export interface Verdict {
+  readonly entry: CatalogEntry
+  readonly registration: Registration
+  /** '' for a registration without a usable address. */
+  readonly url: string
+  readonly knowledge: Knowledge | undefined
+  /** What the asker asks for; equal to knowledge.key once that is answered. '' = not asked. */
+  readonly key: string
+  readonly tier: Tier
+  /** As it stands before the upstream is looked at whole; decide.ts makes `standby` of unused ones. */
+  readonly state: EndpointState
+  readonly cause: EndpointCause
+  /** Another registration id the verdict is about. */
+  readonly otherId?: string
+  /** Ghosts and refused ones say nothing about messages. */
+  readonly speaks: boolean
+}
+
+const letter: Record<Registration['health'], string> = { passing: 'p', warning: 'p', unchecked: 'u', critical: 'c', maintenance: 'm' }
+
+/** The key of a question: which registrations stand at the address and how. Every change of it is a reason to ask again. */
+export function toAskKey (entries: readonly CatalogEntry[]): string {
+  return entries
+    .map(({ registration, unconfirmedSince }) => `${registration.registry}/${registration.id}=${unconfirmedSince === undefined ? letter[registration.health] : 'x'}`)
+    .sort().join(' ')
+}
+
+/** Indexes of different registries cannot be compared; what an operator wrote counts most. */
+const rank: Record<Registration['registry'], number> = { config: 4, file: 3, consul: 2, embedded: 1 }
+
+function isNewer (a: CatalogEntry, b: CatalogEntry): boolean {
+  // A registry that has forgotten numbers anew: what it names now is younger than what it no longer names.
+  if ((a.unconfirmedSince === undefined) !== (b.unconfirmedSince === undefined)) return a.unconfirmedSince === undefined
+  const [one, other] = [a.registration, b.registration]
+  if (one.registry !== other.registry) return rank[one.registry] > rank[other.registry]
+  return one.createIndex === other.createIndex ? one.id > other.id : one.createIndex > other.createIndex
+}
+
+/** The registration that holds at an address, or none when the endpoint runs under an id that no registry lists. */
+function pickTrue (entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, isAsked: boolean): CatalogEntry | undefined {
+  if (knowledge?.ownId !== undefined) {
+    const own = entries.filter(({ registration }) => registration.id === knowledge.ownId)
+    if (own.length > 0) return own.reduce((a, b) => isNewer(b, a) ? b : a)
+    // It said so for just these registrations: all of them are ghosts. An older answer only says that it is time to ask.
+    if (isAsked && knowledge.silent === undefined) return undefined
+  }
+  return entries.reduce((a, b) => isNewer(b, a) ? b : a)
+}
+
+/** Whether nothing that a registration names is in the endpoint's own list: somebody else answers there. */
+function listsNothing (registration: Registration, knowledge: Knowledge | undefined): boolean {
+  if (registration.names.length === 0 || knowledge?.listed?.state !== 'read') return false
+  const { byName, byLastPart } = knowledge.listed.list
+  return !registration.names.some(name => byName.has(name.toLowerCase()) || byLastPart.has(name.toLowerCase()))
+}
+
+/** `unchecked` and `unconfirmed` endpoints live by our own question; while it is being asked, by the traffic they had. */
+function answersUs (knowledge: Knowledge | undefined, isAsked: boolean, hadTraffic: boolean): EndpointCause {
+  if (isAsked) return knowledge?.silent === undefined ? 'answered' : 'no-answer'
+  return hadTraffic ? 'had-traffic' : 'not-asked'
+}
+
+/** Judges all registrations of one address. `hadTraffic`: whether the address is in the table now. */
+export function judgeAddress (url: string, entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, hadTraffic: boolean): Verdict[] {
+  const asked = entries.filter(({ registration }) => registration.registry !== 'config')
+  const key = toAskKey(entries)
+  const isAsked = knowledge?.key === key
+  const truth = asked.length === 0 ? undefined : pickTrue(asked, knowledge, isAsked)
+  return entries.map(entry => {
+    const registration = entry.registration
+    const make = (tier: Tier, state: EndpointState, cause: EndpointCause, speaks = true, otherId?: string): Verdict =>
+      ({ entry, registration, url, knowledge, key, tier, state, cause, speaks, ...(otherId === undefined ? {} : { otherId }) })
+
+    if (registration.registry === 'config') return make(1, 'routed', 'fixed')
+    if (entry !== truth) {
+      if (truth === undefined) return make(0, 'ghost', 'unknown-id', false, knowledge?.ownId)
+      if (knowledge?.ownId === truth.registration.id) {
+        // The new process of a restart has registered and the old one's answer still stands.
+        return isAsked && knowledge.silent === undefined
+          ? make(0, 'ghost', 'other-id', false, truth.registration.id)
+          : make(0, 'waiting', 'old-process', false, truth.registration.id)
+      }
+      return make(0, 'ghost', 'newer', false, truth.registration.id)
+    }
+    if (registration.health === 'maintenance') return make(0, 'draining', 'maintenance')
+    if (listsNothing(registration, knowledge)) return make(0, 'stranger', 'lists-nothing')
+    if (entry.unconfirmedSince !== undefined) {
+      const cause = answersUs(knowledge, isAsked, hadTraffic)
+      const answers = (cause === 'answered' || cause === 'had-traffic') && registration.health !== 'critical'
+      return make(answers ? 1 : 0, 'unconfirmed', answers ? 'unconfirmed' : 'unconfirmed-silent')
+    }
+    switch (registration.health) {
+      case 'passing': return make(1, 'routed', 'passing')
+      case 'warning': return make(2, 'routed', 'warning')
+      case 'critical': return make(3, 'critical', 'critical')
+      case 'unchecked': {
+        const cause = answersUs(knowledge, isAsked, hadTraffic)
+        const answers = cause === 'answered' || cause === 'had-traffic'
+        return make(answers ? 1 : 0, answers ? 'routed' : 'waiting', cause)
+      }
+    }
+  })
+}
+
+/** The verdict on what can never be used as it stands. */
+export function judgeRefused (entry: CatalogEntry): Verdict {
+  return { entry, registration: entry.registration, url: entry.registration.address?.url ?? '', knowledge: undefined, key: '', tier: 0, state: 'refused', cause: 'refused', speaks: false }
+}

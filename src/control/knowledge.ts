@@ -1,0 +1,48 @@
+// What endpoints have said of themselves, answer by answer: a later doubt never erases an earlier list. Pure.
+import type { Answer, Listed } from '../contracts/ask.ts'
+
+export interface Knowledge {
+  /** Id of the running process; undefined when it reports none or never answered. */
+  readonly ownId: string | undefined
+  /** Undefined before the first answer. */
+  readonly listed: Listed | undefined
+  readonly servicestackVersion: string | undefined
+  readonly apiForm: boolean
+  /** Date.now() of the last answer. */
+  readonly answeredAt: number | undefined
+  /** What the last finished question was asked for; see AskTarget keys in endpoints.ts. */
+  readonly key: string
+  /** Set while the last question got no good answer. */
+  readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string } | undefined
+}
+
+/** What is known after one more answer. `key`: what it was asked for. `now`: ms since epoch. */
+export function learn (before: Knowledge | undefined, answer: Answer, key: string, now: number): Knowledge {
+  if (answer.kind === 'silent') {
+    const known = before ?? { ownId: undefined, listed: undefined, servicestackVersion: undefined, apiForm: false, answeredAt: undefined }
+    // "Nobody there" counts from the first such answer in a row; a process that spoke in between starts it anew.
+    const since = before?.silent !== undefined && before.silent.reached === answer.reached ? before.silent.since : now
+    return { ...known, key, silent: { since, reached: answer.reached, reason: answer.reason } }
+  }
+  // One process never changes its list; whoever reports no id may be somebody else, whose "none" counts.
+  const sameProcess = before?.ownId === answer.ownId
+  const keepsList = before?.listed?.state === 'read' && sameProcess && (answer.listed.state === 'unread' || (answer.listed.state === 'none' && answer.ownId !== undefined))
+  const listed = keepsList ? before.listed : answer.listed
+  return {
+    ownId: answer.ownId,
+    listed,
+    servicestackVersion: answer.servicestackVersion,
+    apiForm: answer.apiForm,
+    answeredAt: now,
+    key,
+    silent: undefined
+  }
+}
+
+/** Whether two states of knowledge lead to the same decisions. */
+export function isSameKnowledge (a: Knowledge | undefined, b: Knowledge): boolean {
+  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion &&
+    a.silent?.since === b.silent?.since && a.silent?.reached === b.silent?.reached && a.silent?.reason === b.silent?.reason &&
+    (a.answeredAt === undefined) === (b.answeredAt === undefined) &&
+    a.listed?.state === b.listed?.state && (a.listed?.state !== 'read' || b.listed?.state !== 'read' || a.listed.list === b.listed.list)
+}

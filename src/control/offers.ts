@@ -1,0 +1,74 @@
+// Which names of a registration are messages: the tags held against the endpoint's own list (decisions 2.1, 2.4). Pure.
+import type { Listed } from '../contracts/ask.ts'
+import { findOperations, isMessageName, operationLimits, type Operation, type OperationList } from '../contracts/operations.ts'
+import type { Verdict } from './endpoints.ts'
+
+/**
+ * `listed`: in the tags and in the list. `trusted`: the endpoint publishes no list and its names are believed. `unread`: not read yet.
+ * `unlisted`: no list, and nobody said to believe the tags. `absent`: the list does not have it: a custom tag, or a stranger's.
+ */
+export type Standing = 'listed' | 'trusted' | 'unread' | 'unlisted' | 'absent'
+
+export interface Offer {
+  /** Lower-cased. */
+  readonly key: string
+  readonly name: string
+  readonly standing: Standing
+  readonly operation: Operation | undefined
+}
+
+/** `believesTags`: plain services name their messages on purpose, and operators may say so for others (trustTags). */
+export function toOffers (names: readonly string[], listed: Listed | undefined, believesTags: boolean): Offer[] {
+  const offers = new Map<string, Offer>()
+  const add = (name: string, standing: Standing, operation?: Operation) => {
+    const key = name.toLowerCase()
+    if (!offers.has(key) || operation !== undefined) offers.set(key, { key, name, standing, operation })
+  }
+  for (const name of names.slice(0, operationLimits.operations)) {
+    if (!isMessageName(name)) continue
+    if (listed === undefined || listed.state === 'unread') add(name, 'unread')
+    else if (listed.state === 'none') add(name, believesTags ? 'trusted' : 'unlisted')
+    else {
+      const operations = findOperations(listed.list, name.toLowerCase())
+      if (operations.length === 0) add(name, 'absent')
+      for (const operation of operations) add(operation.name, 'listed', operation)
+    }
+  }
+  return [...offers.values()]
+}
+
+/** Endpoints that offer the same: computed once for all instances of a service. */
+export interface OfferGroup {
+  readonly offers: readonly Offer[]
+  readonly verdicts: Verdict[]
+}
+
+/** Groups the endpoints of one upstream by what they offer. */
+export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean): OfferGroup[] {
+  const lists = new Map<OperationList, number>()
+  const groups = new Map<string, OfferGroup>()
+  for (const verdict of verdicts) {
+    const { registration } = verdict
+    if (!verdict.speaks || registration.names.length === 0) continue
+    const listed = listedOf(verdict)
+    const believes = trustTags || registration.kind === 'plain'
+    let identity: string = listed?.state ?? 'unread'
+    if (listed?.state === 'read') {
+      const number = lists.get(listed.list) ?? lists.size
+      lists.set(listed.list, number)
+      identity = String(number)
+    }
+    const signature = `${identity} ${believes} ${registration.names.join(' ')}`
+    const group = groups.get(signature)
+    if (group === undefined) groups.set(signature, { offers: toOffers(registration.names, listed, believes), verdicts: [verdict] })
+    else group.verdicts.push(verdict)
+  }
+  return [...groups.values()]
+}
+
+/** A plain service that its registry calls healthy needs not answer us: without a list its names hold. */
+function listedOf ({ registration, knowledge }: Verdict): Listed | undefined {
+  if (knowledge?.listed !== undefined) return knowledge.listed
+  const isHealthy = registration.health === 'passing' || registration.health === 'warning'
+  return registration.kind === 'plain' && isHealthy && knowledge?.silent !== undefined ? { state: 'none', reason: knowledge.silent.reason } : undefined
+}

@@ -1,0 +1,73 @@
+// Which service a name belongs to when several claim it (decisions 2.6). Pure.
+
+export interface Owner {
+  readonly upstream: string
+  /** ms since epoch. */
+  readonly since: number
+}
+
+export interface Claimant {
+  readonly upstream: string
+  /** An endpoint of it really has the message. Others (list not read, or none published) can keep a name but not take one. */
+  readonly confirmed: boolean
+  /** Lowest CreateIndex of its registrations: who came first, where nobody remembers. */
+  readonly firstIndex: number
+  /** Since when no endpoint of it answers at all; undefined while one does, or while that is unknown. ms since epoch. */
+  readonly silentSince: number | undefined
+}
+
+export interface Resolution {
+  readonly owner: string | undefined
+  readonly since: number
+  /** Claimants that have the message and do not get its traffic. */
+  readonly quarantined: readonly string[]
+  readonly by: 'yaml' | 'kept' | 'only' | 'first' | 'moved' | 'nobody'
+  /** Who had it before, when it just changed hands. */
+  readonly from: string | undefined
+  /** When time alone may change this; ms since epoch. */
+  readonly nextAt: number | undefined
+}
+
+export interface OwnershipRules {
+  /** The upstream that postern.yaml names. */
+  readonly settled: string | undefined
+  readonly ownerGoneMs: number
+  /** Every registry has answered: who does not claim a name has really left it. */
+  readonly complete: boolean
+  readonly now: number
+}
+
+const firstOf = (claimants: readonly Claimant[]): Claimant | undefined =>
+  claimants.toSorted((a, b) => a.firstIndex - b.firstIndex || (a.upstream < b.upstream ? -1 : 1))[0]
+
+/** `recorded`: the owner so far. Never gives a name to one of several newcomers while somebody else owned it: that would be a guess. */
+export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | undefined, rules: OwnershipRules): Resolution {
+  const { now } = rules
+  const confirmed = claimants.filter(claimant => claimant.confirmed)
+  const settle = (owner: string | undefined, by: Resolution['by'], nextAt?: number): Resolution => {
+    const isChange = owner !== undefined && recorded !== undefined && recorded.upstream !== owner
+    return {
+      owner,
+      since: recorded !== undefined && recorded.upstream === owner ? recorded.since : now,
+      quarantined: confirmed.filter(claimant => claimant.upstream !== owner).map(claimant => claimant.upstream),
+      by,
+      from: isChange ? recorded.upstream : undefined,
+      nextAt
+    }
+  }
+  if (rules.settled !== undefined) return settle(rules.settled, 'yaml')
+  if (recorded === undefined) {
+    const first = firstOf(confirmed)
+    return settle(first?.upstream, first === undefined ? 'nobody' : confirmed.length === 1 ? 'only' : 'first')
+  }
+  const others = confirmed.filter(claimant => claimant.upstream !== recorded.upstream)
+  const owner = claimants.find(claimant => claimant.upstream === recorded.upstream)
+  const successor = others.length === 1 ? others[0] : undefined
+  if (owner === undefined) {
+    if (!rules.complete) return settle(recorded.upstream, 'kept')
+    return successor === undefined ? settle(undefined, 'nobody') : settle(successor.upstream, 'moved')
+  }
+  if (successor === undefined || owner.silentSince === undefined) return settle(recorded.upstream, 'kept')
+  const movesAt = owner.silentSince + rules.ownerGoneMs
+  return now >= movesAt ? settle(successor.upstream, 'moved') : settle(recorded.upstream, 'kept', movesAt)
+}

@@ -1,0 +1,81 @@
+// What the control plane decided, whole: the table to be and the reasons for everything in it. Types only.
+import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
+import type { Verdict } from './endpoints.ts'
+import type { ExposureCause } from './exposure.ts'
+import type { Owner, Resolution } from './ownership.ts'
+
+/** The table as the data plane is to have it. */
+export interface Plan {
+  readonly upstreams: ReadonlyMap<string, UpstreamPlan>
+  /** By lower-cased name. */
+  readonly messages: ReadonlyMap<string, MessagePlan>
+  /** By upstream. */
+  readonly customRoutes: ReadonlyMap<string, readonly CustomRoutePlan[]>
+}
+
+export const emptyPlan: Plan = { upstreams: new Map(), messages: new Map(), customRoutes: new Map() }
+
+/** Since when something stands as it does; ms since epoch. */
+export interface Mark {
+  readonly state: string
+  readonly since: number
+}
+
+/** What one decision hands to the next. */
+export interface Memory {
+  /** Endpoints (url) in the table. */
+  readonly served: ReadonlySet<string>
+  readonly owners: ReadonlyMap<string, Owner>
+  readonly marks: ReadonlyMap<string, Mark>
+}
+
+export const emptyMemory: Memory = { served: new Set(), owners: new Map(), marks: new Map() }
+
+/** `absent`: a tag that no endpoint lists, so no message. `conflict`: its owner has left and several others claim it. */
+export type NameState = 'routed' | 'hidden' | 'unread' | 'quarantined' | 'conflict' | 'absent'
+
+/** One name of one upstream, and why it stands as it does. */
+export interface NameDecision {
+  readonly key: string
+  readonly name: string
+  readonly upstream: string
+  readonly state: NameState
+  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'not-read' | 'not-listed' | 'owned' | 'several' | 'yaml'
+  readonly by: Resolution['by']
+  /** The other upstreams that claim it. */
+  readonly conflictWith: readonly string[]
+  /** Where it came from, while it stands there by a move. */
+  readonly from: string | undefined
+  /** Endpoints that get its calls. */
+  readonly endpoints: number
+  readonly since: number
+}
+
+export interface EndpointDecision {
+  readonly upstream: string
+  readonly verdict: Verdict
+  readonly state: Verdict['state']
+  /** In the table only because every endpoint of its upstream fails its checks. */
+  readonly byPanic: boolean
+  readonly since: number
+}
+
+/** Two messages want one path. */
+export interface PathConflict {
+  readonly path: string
+  readonly upstream: string
+  readonly message: string
+  readonly conflictWith: string
+}
+
+export interface Decision {
+  readonly plan: Plan
+  readonly memory: Memory
+  readonly names: readonly NameDecision[]
+  readonly endpoints: readonly EndpointDecision[]
+  readonly pathConflicts: readonly PathConflict[]
+  /** Endpoints (url) of owners whose name is claimed by somebody else too: whether they answer decides who has it. */
+  readonly watched: ReadonlySet<string>
+  /** When time alone changes something; ms since epoch. */
+  readonly nextAt: number | undefined
+}

@@ -1,0 +1,34 @@
+// Which endpoints are asked, what, and how urgently: made from the last decision. Pure.
+import type { AskTls } from '../contracts/get.ts'
+import type { Target } from '../contracts/asker.ts'
+import type { Config } from '../config/schema.ts'
+import { settingsOf } from './decide.ts'
+import type { Decision, EndpointDecision } from './plan.ts'
+
+/** Asker targets of all endpoints. Those that only stand in maintenance, or may not be connected to, are left alone. */
+export function toTargets (decision: Decision, upstreams: Config['upstreams'], tls: ReadonlyMap<string, AskTls>): Target[] {
+  const byUrl = new Map<string, EndpointDecision[]>()
+  for (const endpoint of decision.endpoints) {
+    const { url, key } = endpoint.verdict
+    if (url === '' || key === '') continue
+    const same = byUrl.get(url)
+    if (same === undefined) byUrl.set(url, [endpoint])
+    else same.push(endpoint)
+  }
+  const targets: Target[] = []
+  for (const [url, endpoints] of byUrl) {
+    const registrations = endpoints.map(({ verdict }) => verdict.registration)
+    if (registrations.every(({ health }) => health === 'maintenance')) continue
+    const isPlugin = registrations.some(({ kind }) => kind !== 'plain')
+    // What the upstream of the one that speaks says about TLS and paths.
+    const upstream = (endpoints.find(({ verdict }) => verdict.speaks) ?? endpoints[0])?.upstream ?? ''
+    const isWatched = decision.watched.has(url) || endpoints.some(({ verdict }) => verdict.entry.unconfirmedSince !== undefined)
+    const isSlow = registrations.every(({ health, registry }) => health === 'critical' || registry === 'config')
+    targets.push({
+      key: endpoints[0]?.verdict.key ?? '',
+      pace: isWatched ? 'watched' : isSlow ? 'slow' : 'fast',
+      question: { url, kind: isPlugin ? 'plugin' : 'plain', livenessPath: settingsOf({ upstreams }, upstream)?.livenessPath ?? '/', tls: tls.get(upstream) }
+    })
+  }
+  return targets
+}
