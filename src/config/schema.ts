@@ -183,6 +183,7 @@ const Registry = section({
     concurrency: count('Questions at one time, all endpoints together.', 32, 1),
     maxAnswerBytes: bytes('Largest accepted answer.', 4_194_304, 65_536)
   }, 'How Postern asks endpoints for their own id and list of operations.'),
+  panic: flag('When every endpoint of an upstream fails its checks, serve from them anyway (bounded by bulkhead and breakers) rather than refuse everybody. Endpoints in maintenance are never served.', true),
   unconfirmedMs: ms('How long endpoints that an amnesic Consul no longer names are served while they answer our own question.', 600_000, 0),
   ownerGoneMs: ms('How long no endpoint of a message\'s owner must answer before the name passes to the single other claimant.', 30_000, 0)
 }, 'Where endpoints come from.')
