@@ -66,7 +66,6 @@ const maxDetails = 12
 const maxAttempts = 8
 
 // What JSON must escape, and everything beyond ASCII, which JSON.stringify then decides about (lone surrogates).
-// eslint-disable-next-line no-control-regex
 const needsEscape = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
 
 function quote (text: string, maxChars = maxTextChars): string {

@@ -7,24 +7,18 @@ import { exposition, histogramSamples, type Sample, type Source } from './exposi
 export { metricTable } from './metric-table.ts'
 export type { EndpointMeter, RouteMeter } from './meters.ts'
 
-/** What an upstream tells at a scrape. `upstream/upstream.ts` satisfies it. */
+/** What an upstream tells at a scrape. */
 export interface UpstreamGauges {
   readonly name: string
-  readonly bulkhead: { readonly queued: number }
+  readonly queued: number
   readonly endpoints: Iterable<EndpointGauges>
 }
 export interface EndpointGauges {
   readonly url: string
-  readonly breakerState: keyof typeof breakerNumbers
+  readonly breaker: keyof typeof breakerNumbers
   readonly available: boolean
-  readonly inFlight: number
-  readonly idleConnections: number
-}
-/** What is in the table and what is not. */
-export interface KnownNames {
-  hasUpstream (upstream: string): boolean
-  hasMessage (upstream: string, message: string): boolean
-  hasEndpoint (upstream: string, url: string): boolean
+  readonly busy: number
+  readonly idle: number
 }
 export interface RegistryGauges {
   readonly registry: string
@@ -48,8 +42,6 @@ export interface Metrics {
   removeMessage (upstream: string, message: string): void
   removeEndpoint (upstream: string, url: string): void
   removeUpstream (upstream: string): void
-  /** Removes all series the table does not know (a message that moved to another upstream among them). About 1 ms for 20,000 names. */
-  retain (known: KnownNames): void
 
   tableSwapped (buildMs: number): void
   configReloaded (result: 'accepted' | 'refused'): void
@@ -131,7 +123,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     duration: () => each(({ meter }) => histogramSamples(metricTable.duration.name, { upstream: meter.name }, meter.duration)),
     inFlight: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.inFlight }]),
     queue: function * () {
-      for (const { name, bulkhead } of readUpstreams()) yield { labels: { upstream: name }, value: bulkhead.queued }
+      for (const { name, queued } of readUpstreams()) yield { labels: { upstream: name }, value: queued }
     },
     attempts: () => each(function * ({ meter, endpoints }) {
       for (const endpoint of endpoints.values()) {
@@ -145,9 +137,9 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     rejections: () => each(function * ({ meter }) {
       for (const [reason, value] of meter.rejections) yield { labels: { upstream: meter.name, reason }, value }
     }),
-    breaker: () => eachEndpoint((labels, { breakerState }) => [{ labels, value: breakerNumbers[breakerState] }]),
+    breaker: () => eachEndpoint((labels, { breaker }) => [{ labels, value: breakerNumbers[breaker] }]),
     endpointAvailable: () => eachEndpoint((labels, { available }) => [{ labels, value: available ? 1 : 0 }]),
-    pool: () => eachEndpoint((labels, { inFlight, idleConnections }) => [{ labels: { ...labels, state: 'busy' }, value: inFlight }, { labels: { ...labels, state: 'idle' }, value: idleConnections }]),
+    pool: () => eachEndpoint((labels, { busy, idle }) => [{ labels: { ...labels, state: 'busy' }, value: busy }, { labels: { ...labels, state: 'idle' }, value: idle }]),
     clientConnections: () => one(readClientConnections()),
     registryUp: function * () {
       for (const { registry, ok } of readRegistries()) yield { labels: { registry }, value: ok ? 1 : 0 }
@@ -191,16 +183,6 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     removeMessage (upstream, message) { upstreams.get(upstream)?.routes.delete(message) },
     removeEndpoint (upstream, url) { upstreams.get(upstream)?.endpoints.delete(url) },
     removeUpstream (upstream) { upstreams.delete(upstream) },
-    retain (known) {
-      for (const [upstream, { routes, endpoints }] of upstreams) {
-        if (!known.hasUpstream(upstream)) {
-          upstreams.delete(upstream)
-          continue
-        }
-        for (const message of routes.keys()) if (!known.hasMessage(upstream, message)) routes.delete(message)
-        for (const url of endpoints.keys()) if (!known.hasEndpoint(upstream, url)) endpoints.delete(url)
-      }
-    },
     tableSwapped (buildMs) { tableBuild.observe(buildMs) },
     configReloaded (result) { reloads[result]++ },
     registryFailed (name) {
