@@ -123,16 +123,23 @@ async function call (signal: AbortSignal, start: (ctx: Context) => Promise<unkno
     return await start(ctx) as [http.IncomingMessage, unknown]
   } catch (error) {
     signal.throwIfAborted()
-    throw asAgentError(error as Error & { response?: { statusCode?: number, body?: unknown } })
+    throw asAgentError(error as PackageError)
   } finally {
     signal.removeEventListener('abort', cancel)
   }
 }
 
-function asAgentError (error: Error & { response?: { statusCode?: number, body?: unknown } }): AgentError {
+/** The package's errors: `isResponse` for a status other than 2xx, `isCodec` for a body that cannot be parsed, else of the connection. */
+interface PackageError extends Error {
+  readonly isResponse?: boolean
+  readonly isCodec?: boolean
+  readonly response?: { readonly statusCode?: number, readonly body?: unknown }
+}
+
+function asAgentError (error: PackageError): AgentError {
   const status = error.response?.statusCode
-  if (status === undefined) return new AgentError(error.message.replace(/^consul: [a-z.]+: /, ''))
-  if (status >= 200 && status < 300) return new AgentError('the answer is no valid JSON', status)
+  if (error.isCodec === true) return new AgentError('the answer is no valid JSON', status)
+  if (error.isResponse !== true || status === undefined) return new AgentError(error.message.replace(/^consul: [a-z.]+: /, ''))
   const said = error.response?.body
   const words = typeof said === 'string' ? said : Buffer.isBuffer(said) ? said.toString('utf8', 0, 200) : ''
   return new AgentError(`HTTP ${status}${words.trim() === '' ? '' : `: ${words.trim().slice(0, 200)}`}`, status)

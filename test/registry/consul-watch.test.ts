@@ -1,0 +1,337 @@
+// The watch against agents that block, fail, lie, hang and come back: what it asks, how often, and what it reports.
+import assert from 'node:assert/strict'
+import net from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { ConsulConfig } from '../../src/config/schema.ts'
+import { watchConsul } from '../../src/registry/consul-watch.ts'
+import type { WatchOptions } from '../../src/registry/consul-watch.ts'
+import type { Snapshot, WatchState } from '../../src/registry/registration.ts'
+import { answerList, healthEntry, startFakeConsul } from '../support/fake-consul.ts'
+import type { FakeConsul } from '../support/fake-consul.ts'
+import { until } from '../support/until.ts'
+
+const config = (agents: string[], over: Partial<ConsulConfig> = {}): ConsulConfig => ({
+  agents, stale: true, services: ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 2_000, minIntervalMs: 20, maxBackoffMs: 100, maxAnswerBytes: 1_048_576, ...over
+})
+
+/** A watch that notes everything. Closed with the test. */
+function watching (t: TestContext, settings: ConsulConfig, options: WatchOptions = { random: () => 0.5 }) {
+  const snapshots: Snapshot[] = []
+  const states: WatchState[] = []
+  const watch = watchConsul(settings, { snapshot: (snapshot) => { snapshots.push(snapshot) }, state: (state) => { states.push(state) } }, options)
+  t.after(() => watch.close())
+  return {
+    watch,
+    snapshots,
+    states,
+    ids: () => snapshots.at(-1)?.registrations.map(({ id }) => id),
+    snapshot: (what: string, check: (snapshot: Snapshot) => boolean) => until(what, () => snapshots.find(check)),
+    listed: (...ids: string[]) => until(`a snapshot of [${ids}]`, () => JSON.stringify(snapshots.at(-1)?.registrations.map(({ id }) => id)) === JSON.stringify(ids)),
+    failed: (reason: RegExp) => until(`the state to say ${reason}`, () => states.find(({ ok, error }) => !ok && reason.test(error ?? '')))
+  }
+}
+async function fake (t: TestContext): Promise<FakeConsul> {
+  const consul = await startFakeConsul()
+  t.after(() => consul.close())
+  return consul
+}
+
+test('the first list comes at once, then one query waits', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a')], 94)
+  const watch = watching(t, config([consul.url]))
+  await watch.listed('a')
+  await consul.queried(2)
+  assert.deepEqual(watch.snapshots.map(({ index, reset, registry, dropped }) => ({ index, reset, registry, dropped })), [{ index: 94, reset: false, registry: 'consul', dropped: undefined }])
+  assert.equal(consul.queries[0]!.query.has('index'), false)
+  assert.equal(consul.queries[1]!.index, 94)
+  assert.equal(consul.queries[1]!.waitMs, 2_000)
+  assert.equal(consul.queries.length, 2)
+  assert.deepEqual(watch.states.at(-1), { registry: 'consul', ok: true, lastGoodAt: watch.states.at(-1)!.lastGoodAt, error: undefined, agent: consul.url })
+  assert.ok(Date.now() - watch.states.at(-1)!.lastGoodAt! < 5_000)
+})
+
+test('a change arrives within 250 ms, and passing, tag and near are not asked for', async (t) => {
+  const consul = await fake(t)
+  consul.list([])
+  const watch = watching(t, config([consul.url], { minIntervalMs: 100 }))
+  await watch.listed()
+  await consul.queried(2)
+  const changedAt = performance.now()
+  consul.list([healthEntry('a')])
+  await watch.listed('a')
+  assert.ok(performance.now() - changedAt < 250)
+  for (const { query } of consul.queries) assert.deepEqual([...query.keys()].filter((key) => !['index', 'wait', 'stale'].includes(key)), [])
+})
+
+test('token, datacenter and stale go with every query', async (t) => {
+  const consul = await fake(t)
+  const watch = watching(t, config([consul.url], { token: 'sesame', datacenter: 'dc7' }))
+  await watch.listed()
+  const { headers, query } = consul.queries[0]!
+  assert.equal(headers['x-consul-token'], 'sesame')
+  assert.equal(query.get('dc'), 'dc7')
+  assert.equal(query.get('stale'), '1')
+  const strict = watching(t, config([consul.url], { stale: false }))
+  await strict.listed()
+  assert.ok(consul.queries.some(({ query: other }) => !other.has('stale')))
+})
+
+test('a storm of changes is coalesced into one read per interval', async (t) => {
+  const consul = await fake(t)
+  consul.list([], 10)
+  const watch = watching(t, config([consul.url], { minIntervalMs: 100 }))
+  await watch.listed()
+  await consul.queried(2)
+  const before = consul.queries.length
+  const startedAt = performance.now()
+  let changes = 0
+  await until('half a second of storm', () => {
+    consul.list([healthEntry(`a${++changes}`)])
+    return performance.now() - startedAt > 500
+  }, { everyMs: 2 })
+  await watch.listed(`a${changes}`)
+  const reads = consul.queries.length - before
+  assert.ok(reads <= (performance.now() - startedAt) / 100 + 2, `${reads} reads`)
+  assert.ok(changes > 40, `${changes} changes`)
+})
+
+test('several services are followed each on its own, and merged once each has answered', async (t) => {
+  const consul = await fake(t)
+  const held: Array<() => void> = []
+  consul.list([], 10)
+  consul.answer(({ service, index, response }) => {
+    if (index > 0) return false
+    const answer = (): void => answerList(response, [healthEntry(`${service}-1`, { service: { Service: service } })], service === 'api' ? 30 : 20)
+    if (service === 'orders') held.push(answer)
+    else answer()
+    return undefined
+  })
+  const watch = watching(t, config([consul.url], { services: ['api', 'orders', 'api'] }))
+  await until('orders to be asked', () => held.length === 1 && consul.queries.length >= 3)
+  assert.equal(watch.snapshots.length, 0)
+  assert.equal(watch.states.some(({ ok }) => ok), false)
+  held[0]!()
+  await watch.listed('api-1', 'orders-1')
+  assert.equal(watch.snapshots.at(-1)!.index, 30)
+  assert.equal(watch.states.at(-1)!.ok, true)
+})
+
+test('an index that goes backwards is told as a reset, and the watch goes on from there', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a')], 94)
+  const watch = watching(t, config([consul.url]))
+  await watch.listed('a')
+  await consul.queried(2)
+  consul.answer(({ index, response }) => { if (index === 94) { answerList(response, [], 12) } else return false; return undefined })
+  consul.list([], 12)
+  consul.breakConnections()
+  await watch.snapshot('the reset', ({ reset }) => reset)
+  assert.deepEqual(watch.ids(), [])
+  consul.answer(undefined)
+  consul.list([healthEntry('b')], 15)
+  await watch.listed('b')
+  assert.equal(watch.snapshots.at(-1)!.reset, false)
+  assert.equal(watch.snapshots.filter(({ reset }) => reset).length, 1)
+})
+
+test('a restarted agent with a lower index is not waited on: what registers there shows at once', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a')], 94)
+  const watch = watching(t, config([consul.url], { waitMs: 15_000 }))
+  await watch.listed('a')
+  await consul.queried(2)
+  consul.list([healthEntry('b')], 13)
+  // Consul would let index=94 wait the whole time, as 13 is not above it.
+  consul.answer(({ index }) => index <= 13 ? false : undefined)
+  consul.breakConnections()
+  await watch.listed('b')
+  assert.equal(watch.snapshots.at(-1)!.reset, true)
+})
+
+describe('an agent that answers at once is polled ever more slowly, not hammered', { concurrency: true }, () => {
+  for (const [name, index, most] of [['no index', undefined, 8], ['index 0', 0, 8], ['the same index', 7, 9]] as const) {
+    test(`with ${name}`, async (t) => {
+      const consul = await fake(t)
+      consul.answer(({ response }) => answerList(response, [healthEntry('a')], index))
+      const watch = watching(t, config([consul.url], { minIntervalMs: 20 }))
+      await watch.listed('a')
+      const startedAt = performance.now()
+      await until('a second', () => performance.now() - startedAt > 1_000)
+      assert.ok(consul.queries.length <= most, `${consul.queries.length} queries in a second`)
+      assert.ok(consul.queries.length >= 4)
+      assert.equal(watch.states.at(-1)!.ok, true)
+    })
+  }
+})
+
+const wrong: Array<[sentence: string, reason: RegExp, answer: (response: import('node:http').ServerResponse) => void]> = [
+  ['500', /HTTP 500: rpc error/, (response) => response.writeHead(500).end('rpc error making call: No cluster leader')],
+  ['400, at which the package\'s own watch stops for ever', /HTTP 400/, (response) => response.writeHead(400).end('Invalid index')],
+  ['401', /HTTP 401/, (response) => response.writeHead(401).end()],
+  ['403 is an error, not an empty list', /HTTP 403: Permission denied/, (response) => response.writeHead(403, { 'content-type': 'text/plain' }).end('Permission denied')],
+  ['200 with something that is no list', /no list/, (response) => answerList(response, { errors: [] }, 99)],
+  ['200 with an HTML page', /no list/, (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>')],
+  ['200 with nothing', /no list/, (response) => response.writeHead(200, { 'content-type': 'application/json', 'x-consul-index': '99' }).end()],
+  ['half an answer', /no valid JSON/, (response) => response.writeHead(200, { 'content-type': 'application/json', 'x-consul-index': '99' }).end('[{"Node":')],
+  ['an answer that is cut', /ended before it was whole|aborted|hang up/, (response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'x-consul-index': '99', 'content-length': '1000' }).write('[')
+    response.socket!.setTimeout(10, () => response.socket?.destroy())
+  }],
+  ['an answer that is announced too large', /larger than 1048576 bytes/, (response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'x-consul-index': '99', 'content-length': '1048577' }).write('[')
+  }],
+  ['an answer that grows too large', /larger than 1048576 bytes/, (response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'x-consul-index': '99' })
+    const blanks = Buffer.alloc(65_536, 32)
+    const more = (): void => { while (!response.destroyed && response.write(blanks)); if (!response.destroyed) response.once('drain', more) }
+    more()
+  }],
+  ['an empty list without a leader', /no leader/, (response) => answerList(response, [], 99, { 'x-consul-knownleader': 'false' })],
+  ['an empty list filtered by ACLs', /token may not read/, (response) => answerList(response, [], 99, { 'x-consul-results-filtered-by-acls': 'true' })]
+]
+describe('the last good list outlives an agent that answers', { concurrency: true }, () => {
+  for (const [sentence, reason, answer] of wrong) test(sentence, async (t) => {
+    const consul = await fake(t)
+    consul.list([healthEntry('a')], 94)
+    const watch = watching(t, config([consul.url]))
+    await watch.listed('a')
+    await consul.queried(2)
+    consul.answer(({ response }) => answer(response))
+    consul.breakConnections()
+    const bad = await watch.failed(reason)
+    assert.equal(typeof bad.lastGoodAt, 'number')
+    assert.match(bad.error!, /^http:\/\/127\.0\.0\.1:/)
+    const before = consul.queries.length
+    const startedAt = performance.now()
+    await until('300 ms of it', () => performance.now() - startedAt > 300)
+    assert.ok(consul.queries.length - before <= 15, `${consul.queries.length - before} queries in 300 ms, back-off at most 100 ms`)
+    assert.equal(watch.snapshots.length, 1)
+    consul.answer(undefined)
+    consul.list([healthEntry('b')], 95)
+    await watch.listed('b')
+    assert.equal(watch.states.at(-1)!.ok, true)
+  })
+})
+
+test('an agent that hangs is given up after the wait and its margin, and its late answer is not used', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a')], 94)
+  const watch = watching(t, config([consul.url], { waitMs: 100 }))
+  await watch.listed('a')
+  await consul.queried(2)
+  const hungAt = performance.now()
+  consul.answer(({ index }) => index > 0 ? undefined : false)
+  consul.list([healthEntry('b')], 95)
+  await watch.listed('b')
+  await until('the hang to be noticed', () => watch.states.find(({ ok, error }) => !ok && /timed out/.test(error ?? '')), { timeoutMs: 6_000 })
+  assert.ok(performance.now() - hungAt < 6_000)
+})
+
+test('agents are tried in turn: the next one answers at once when one is gone', async (t) => {
+  const first = await startFakeConsul()
+  const second = await fake(t)
+  first.list([healthEntry('a')], 94)
+  second.list([healthEntry('a')], 94)
+  const watch = watching(t, config([first.url, second.url]))
+  await watch.listed('a')
+  await first.queried(2)
+  assert.equal(second.queries.length, 0)
+  const goneAt = performance.now()
+  await first.close()
+  await second.queried(1)
+  assert.ok(performance.now() - goneAt < 250)
+  await until('the state to name the second', () => watch.states.at(-1)?.agent === second.url && watch.states.at(-1)?.ok)
+  second.list([healthEntry('b')], 95)
+  await watch.listed('b')
+})
+
+test('an agent that is not there is asked with back-off, and found when it comes', async (t) => {
+  const placeholder = net.createServer((socket) => { connects++; socket.destroy() })
+  let connects = 0
+  await new Promise<void>((resolve) => { placeholder.listen(0, '127.0.0.1', resolve) })
+  const { port } = placeholder.address() as AddressInfo
+  const watch = watching(t, config([`http://127.0.0.1:${port}`]), { random: () => 0.999 })
+  const startedAt = performance.now()
+  await until('a second', () => performance.now() - startedAt > 1_000)
+  // Two connections a try: health and self.
+  assert.ok(connects <= 30, `${connects} connections in a second`)
+  assert.equal(watch.snapshots.length, 0)
+  assert.equal(watch.states.at(-1)!.ok, false)
+  assert.equal(watch.states.at(-1)!.lastGoodAt, undefined)
+  await new Promise<void>((resolve) => { placeholder.close(() => resolve()) })
+  const consul = await startFakeConsul({ port })
+  t.after(() => consul.close())
+  consul.list([healthEntry('a')])
+  await watch.listed('a')
+})
+
+test('one broken entry does not spoil the others, and is counted with a reason', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a'), null as unknown as object, { Service: {} }, healthEntry('b', { service: { Address: 'ftp://x' } })])
+  const watch = watching(t, config([consul.url]))
+  await watch.listed('a', 'b')
+  const [snapshot] = watch.snapshots
+  assert.deepEqual(snapshot!.dropped, { count: 2, reasons: ['an entry is not an object', 'an entry has neither an ID nor a service name'] })
+  assert.match(snapshot!.registrations[1]!.refused!, /ftp/)
+})
+
+test('the own node is the one the agent names, or else the one listed under an address of this machine', async (t) => {
+  const consul = await fake(t)
+  const entries = [healthEntry('a', { node: { Node: 'vm' } }), healthEntry('b', { node: { Node: 'other', Address: '10.99.0.1' } })]
+  consul.list(entries)
+  const told = watching(t, config([consul.url]))
+  await told.listed('a', 'b')
+  assert.deepEqual(told.snapshots[0]!.registrations.map(({ ownNode }) => ownNode), [true, false])
+  consul.nodeName = undefined
+  const guessed = watching(t, config([consul.url]))
+  await guessed.listed('a', 'b')
+  assert.deepEqual(guessed.snapshots[0]!.registrations.map(({ ownNode }) => ownNode), [true, false])
+})
+
+test('what the listener throws is shown, and the loop lives on', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a')])
+  let thrown = 0
+  const seen: Snapshot[] = []
+  const states: WatchState[] = []
+  const watch = watchConsul(config([consul.url]), {
+    snapshot (snapshot) {
+      if (thrown++ === 0) throw new Error('no room')
+      seen.push(snapshot)
+    },
+    state (state) { states.push(state) }
+  })
+  t.after(() => watch.close())
+  await until('the second try', () => seen.length > 0)
+  assert.ok(states.some(({ error }) => error?.includes('no room')))
+})
+
+test('closing ends a waiting query at once, and nothing is reported afterwards', async (t) => {
+  const consul = await fake(t)
+  const watch = watching(t, config([consul.url], { waitMs: 60_000 }))
+  await watch.listed()
+  await consul.queried(2)
+  const gone = new Promise<void>((resolve) => { consul.queries[1]!.response.once('close', resolve) })
+  const closedAt = performance.now()
+  await watch.watch.close()
+  await gone
+  assert.ok(performance.now() - closedAt < 200)
+  const { length } = watch.states
+  consul.list([healthEntry('late')])
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(watch.states.length, length)
+  assert.deepEqual(watch.ids(), [])
+})
+
+test('closing during back-off and before the first answer ends at once', async (t) => {
+  const consul = await fake(t)
+  consul.answer(() => {})
+  const watch = watching(t, config([consul.url, 'http://127.0.0.1:1']))
+  await consul.queried(1)
+  const closedAt = performance.now()
+  await watch.watch.close()
+  assert.ok(performance.now() - closedAt < 200)
+})
