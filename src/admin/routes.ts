@@ -1,0 +1,99 @@
+// What the admin listener answers: each path once, as text made from what the gateway tells.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { endpoints, indexPage } from './index-page.ts'
+import { redact } from './redact.ts'
+
+/** What the admin listener asks of the gateway. */
+export interface AdminCore {
+  ready (): { readonly ready: boolean, readonly reason: string }
+  metricsText (): Promise<string>
+  readonly metricsContentType: string
+  /** A JSON object as text, made by the control plane: it may be slow to answer, or not answer. */
+  describe (what: 'routes' | 'upstreams'): Promise<string>
+  /** What the data plane knows of its upstreams right now. */
+  upstreamStates (): readonly unknown[]
+  /** The configuration in force; secrets are taken out here. */
+  configView (): unknown
+  readonly version: string
+}
+
+/** After this the control plane counts as not answering. */
+const describeTimeoutMs = 2_000
+
+const json = 'application/json; charset=utf-8'
+
+export function addProbes (server: FastifyInstance, core: Pick<AdminCore, 'ready'>): void {
+  server.get('/livez', (_request, reply) => reply.type(json).send('{"status":"live"}\n'))
+  server.get('/readyz', (_request, reply) => {
+    const { ready, reason } = core.ready()
+    return reply.code(ready ? 200 : 503).type(json).send(`${JSON.stringify({ status: ready ? 'ready' : 'not ready', reason })}\n`)
+  })
+}
+
+export function addRoutes (server: FastifyInstance, core: AdminCore): void {
+  const metrics = collapse(() => core.metricsText())
+  const describe = {
+    routes: collapse(() => withTimeout(core.describe('routes'))),
+    upstreams: collapse(() => withTimeout(core.describe('upstreams')))
+  }
+
+  server.get('/metrics', async (_request, reply) => reply.type(core.metricsContentType).send(await metrics()))
+  server.get('/api/routes', async (_request, reply) => {
+    const text = await describe.routes()
+    return text === undefined ? notAnswering(reply) : reply.type(json).send(text)
+  })
+  server.get('/api/upstreams', async (_request, reply) => {
+    const text = await describe.upstreams()
+    const live = JSON.stringify(core.upstreamStates())
+    if (text === undefined) return notAnswering(reply, `,"live":${live}`)
+    // Joined as text: reading the control plane's megabyte on this thread would hold up the exchanges that share it.
+    return reply.type(json).send(`${text.slice(0, text.lastIndexOf('}'))},"live":${live}}`)
+  })
+  server.get('/api/config', (_request, reply) => reply.type(json).send(JSON.stringify(redact(core.configView()), undefined, 2)))
+  server.get('/api/version', (_request, reply) => reply.type(json).send(JSON.stringify({ version: core.version, node: process.version })))
+  server.get('/', (_request, reply) => reply
+    .type('text/html; charset=utf-8')
+    .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+    .send(indexPage({ version: core.version, ...core.ready() })))
+}
+
+/** An unknown path is told what there is; a known one with another method, which works. */
+export function answerUnknown (paths: readonly string[]): (request: FastifyRequest, reply: FastifyReply) => FastifyReply {
+  const known = Object.fromEntries(Object.entries(endpoints).filter(([path]) => paths.includes(path)))
+  return (request, reply) => {
+    const path = request.url.split('?', 1)[0]!
+    if (paths.includes(path)) {
+      return sendError(reply.header('allow', 'GET, HEAD'), 405, { code: 'MethodNotAllowed', message: `${path} answers GET and HEAD only.` })
+    }
+    return sendError(reply, 404, { code: 'NotFound', message: 'There is nothing at this path.', endpoints: known })
+  }
+}
+
+export function sendError (reply: FastifyReply, status: number, error: { code: string, message: string, endpoints?: object }): FastifyReply {
+  return reply.code(status).type(json).send(`${JSON.stringify({ error })}\n`)
+}
+
+function notAnswering (reply: FastifyReply, more = ''): FastifyReply {
+  const error = { code: 'ControlPlaneSilent', message: `The control plane did not answer within ${describeTimeoutMs} ms. Calls are still served, from the last route table.` }
+  return reply.code(503).type(json).header('retry-after', '5').send(`{"error":${JSON.stringify(error)}${more}}`)
+}
+
+/** Callers that come while an answer is being made share it: a scrape is made once, however many ask. */
+function collapse<T> (make: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined
+  return () => {
+    underWay ??= make().finally(() => { underWay = undefined })
+    return underWay
+  }
+}
+
+/** Undefined when it takes too long. */
+async function withTimeout (answer: Promise<string>): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<undefined>(resolve => { timer = setTimeout(() => { resolve(undefined) }, describeTimeoutMs) })
+  try {
+    return await Promise.race([answer, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}
