@@ -15,6 +15,8 @@ export interface CatalogEntry {
 export interface RegistryMemory {
   readonly index: number | undefined
   readonly entries: ReadonlyMap<string, CatalogEntry>
+  /** The operator has pointed to another registry: its first answer holds whole, what it leaves out is gone. */
+  readonly replaced?: boolean
 }
 
 export type Catalog = ReadonlyMap<Registration['registry'], RegistryMemory>
@@ -51,7 +53,7 @@ export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot
     const before = memory?.entries.get(registration.id)
     entries.set(registration.id, { registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false })
   }
-  if (memory === undefined) return { index: snapshot.index, entries }
+  if (memory === undefined || memory.replaced === true) return { index: snapshot.index, entries }
   const forgetful = looksForgetful(memory, snapshot)
   let kept = 0
   for (const [id, entry] of memory.entries) {
@@ -68,5 +70,5 @@ export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot
 export function expire (memory: RegistryMemory, now: number, unconfirmedMs: number): RegistryMemory {
   const isOver = (entry: CatalogEntry) => entry.unconfirmedSince !== undefined && now - entry.unconfirmedSince >= unconfirmedMs
   if (![...memory.entries.values()].some(isOver)) return memory
-  return { index: memory.index, entries: new Map([...memory.entries].filter(([, entry]) => !isOver(entry))) }
+  return { ...memory, entries: new Map([...memory.entries].filter(([, entry]) => !isOver(entry))) }
 }

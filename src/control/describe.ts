@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts'
 import type { WatchState } from '../registry/registration.ts'
 import { explainEndpoint, explainName } from './explain.ts'
 import type { Decision } from './plan.ts'
+import type { ControlCounts } from './protocol.ts'
 
 const toTime = (ms: number) => new Date(ms).toISOString()
 const byText = <T>(of: (item: T) => string) => (a: T, b: T) => { const [x, y] = [of(a), of(b)]; return x < y ? -1 : x > y ? 1 : 0 }
@@ -57,18 +58,12 @@ export function describeUpstreams (decision: Decision, registries: readonly Watc
   return JSON.stringify({ upstreams: [...upstreams.values()].sort(byText(upstream => upstream.name)), registries })
 }
 
-/** Numbers for metrics and status. */
-export function countDecision (decision: Decision): Record<string, number> {
-  const counts: Record<string, number> = {
-    upstreams: decision.plan.upstreams.size, messages: 0, hidden: 0, unread: 0, quarantined: 0, conflict: 0, absent: 0,
-    registrations: decision.endpoints.length, served: decision.memory.served.size, ghost: 0, stranger: 0, waiting: 0, unconfirmed: 0, draining: 0, refused: 0, critical: 0, standby: 0, panic: 0,
-    pathConflicts: decision.pathConflicts.length
-  }
-  const add = (name: string) => { counts[name] = (counts[name] ?? 0) + 1 }
-  for (const { state } of decision.names) add(state === 'routed' ? 'messages' : state)
-  for (const { state, byPanic } of decision.endpoints) {
-    if (state !== 'routed') add(state)
-    if (byPanic) add('panic')
-  }
-  return counts
+/** Numbers for metrics and status. Every state is there, also at 0: a gauge that vanishes cannot be alarmed on. */
+export function countDecision (decision: Decision): ControlCounts {
+  const routes: Record<string, number> = { routed: 0, hidden: 0, unread: 0, quarantined: 0, conflict: 0 }
+  const registrations: Record<string, number> = { routed: 0, standby: 0, waiting: 0, critical: 0, draining: 0, ghost: 0, stranger: 0, unconfirmed: 0, refused: 0 }
+  for (const { state } of decision.names) if (state !== 'absent') routes[state] = (routes[state] ?? 0) + 1
+  for (const { state } of decision.endpoints) registrations[state] = (registrations[state] ?? 0) + 1
+  const disputed = new Set(decision.names.filter(({ state }) => state === 'quarantined' || state === 'conflict').map(({ key }) => key))
+  return { routes, conflicts: disputed.size + decision.pathConflicts.length, registrations, upstreams: decision.plan.upstreams.size, served: decision.memory.served.size }
 }

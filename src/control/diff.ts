@@ -1,6 +1,7 @@
 // The differences between two plans, in batches small enough for the data plane to apply between requests. Pure.
 import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { Plan } from './plan.ts'
+import type { Applied } from './protocol.ts'
 
 /** Most changes in a batch. */
 export const batchSize = 500
@@ -54,4 +55,23 @@ export function toBatches (changes: readonly Change[], configGeneration: number)
     batches.push({ changes: changes.slice(at, at + batchSize), last: at + batchSize >= changes.length, configGeneration })
   }
   return batches
+}
+
+/** The names in a plan. */
+export function namesOf ({ upstreams, messages, customRoutes }: Plan): Applied {
+  return { upstreams: [...upstreams.keys()], messages: [...messages].map(([key, { upstream }]) => [key, upstream]), customRoutes: [...customRoutes.keys()] }
+}
+
+/** A plan with these names and contents that equal nothing: what the data plane has when nobody knows how much of it arrived. */
+export function unknownPlan (...parts: readonly Applied[]): Plan {
+  const upstreams = new Map<string, UpstreamPlan>()
+  const messages = new Map<string, MessagePlan>()
+  const customRoutes = new Map<string, CustomRoutePlan[]>()
+  const nowhere = { url: '', origin: '', basePath: '', weight: 0, version: undefined, node: undefined }
+  for (const part of parts) {
+    for (const name of part.upstreams) upstreams.set(name, { name, endpoints: [nowhere], apiForm: false, servicestack: false })
+    for (const [key, upstream] of part.messages) messages.set(key, { key, name: '', state: 'hidden', upstream, endpoints: undefined, suggest: false })
+    for (const name of part.customRoutes) customRoutes.set(name, [{ path: '', verbs: [], message: '', routed: false }])
+  }
+  return { upstreams, messages, customRoutes }
 }

@@ -1,0 +1,295 @@
+// The control plane's loop: what registries and endpoints say goes in, a decision comes out, its differences are sent. Runs in the control thread.
+import type { Config } from '../config/schema.ts'
+import type { Answer, Question } from '../contracts/ask.ts'
+import { createAsker, type Asker } from '../contracts/asker.ts'
+import type { AskTls } from '../contracts/get.ts'
+import type { Registration, WatchState } from '../registry/registration.ts'
+import type { ChangeBatch } from '../routing/plan.ts'
+import type { Admission } from './admission.ts'
+import { expire, remember, type CatalogEntry, type RegistryMemory } from './catalog.ts'
+import { describeChanges, type LogLine } from './changes-log.ts'
+import { decide } from './decide.ts'
+import { countDecision, describeRoutes, describeUpstreams } from './describe.ts'
+import { diff, namesOf, toBatches, unknownPlan } from './diff.ts'
+import { toFixedRegistrations } from './fixed.ts'
+import { isSameKnowledge, learn, type Knowledge } from './knowledge.ts'
+import { emptyMemory, type Decision, type Memory, type Plan } from './plan.ts'
+import { noCounts, type ControlStatus } from './protocol.ts'
+import type { KeptState } from './state-file.ts'
+import { toTargets } from './targets.ts'
+import { createWatches, registriesOf, sourceOf, type WatchStarters } from './watches.ts'
+
+export interface EngineOptions {
+  readonly config: Config
+  readonly generation: number
+  /** Resolves when the data plane has the batch. */
+  readonly send: (batch: ChangeBatch) => Promise<void>
+  readonly log: (line: LogLine) => void
+  readonly onStatus: (status: ControlStatus) => void
+  readonly starters: WatchStarters
+  readonly ask: (question: Question, limits: { timeoutMs: number, maxAnswerBytes: number }, signal: AbortSignal) => Promise<Answer>
+  readonly createAdmission: (config: Config, onChange: () => void) => Admission
+  readonly loadTls: (config: Config) => ReadonlyMap<string, AskTls>
+  /** What the data plane has of an earlier thread, contents unknown. */
+  readonly applied: Plan
+  readonly owners: Memory['owners']
+  /** Read from disk. */
+  readonly kept?: KeptState | undefined
+  /** Called with what is worth keeping, after a decision that changed something. */
+  readonly keep?: (state: () => KeptState) => void
+  /** ms since epoch. */
+  readonly now?: () => number
+}
+
+export interface Engine {
+  start (): Promise<void>
+  configure (config: Config, generation: number): void
+  recheck (url: string): void
+  describe (what: 'routes' | 'upstreams'): string
+  /** For tests: settles when nothing is left to decide or send. */
+  idle (): Promise<void>
+  close (): Promise<void>
+}
+
+/** Shortest time between two decisions, ms. */
+const coalesceMs = 50
+
+export function createEngine (options: EngineOptions): Engine {
+  const now = options.now ?? Date.now
+  let { config, generation } = options
+  let memory: Memory = { ...emptyMemory, owners: options.owners }
+  let sent: Plan = options.applied
+  let decision: Decision | undefined
+  let hasTable = false
+  let mustSend = true
+  let closed = false
+  let embeddedUrl: string | undefined
+  const registries = new Map<Registration['registry'], RegistryMemory>()
+  const sources = new Map<Registration['registry'], string>()
+  /** Registries that have answered since the start, and those whose last good answer came from disk. */
+  const answered = new Set<Registration['registry']>()
+  const restored = new Set<Registration['registry']>()
+  const states = new Map<Registration['registry'], WatchState>()
+  const knowledge = new Map<string, Knowledge>()
+  let tls = options.loadTls(config)
+  let fixed: CatalogEntry[] = []
+  let admission = options.createAdmission(config, () => trigger())
+
+  const asker: Asker = createAsker({
+    settings: config.registry.ask,
+    ask: (question, signal) => options.ask(question, config.registry.ask, signal),
+    onAnswer: (url, answer, key) => {
+      const before = knowledge.get(url)
+      const after = learn(before, answer, key, now())
+      knowledge.set(url, after)
+      if (!isSameKnowledge(before, after)) trigger()
+    }
+  })
+
+  const watches = createWatches(options.starters, {
+    snapshot (snapshot) {
+      const { registry } = snapshot
+      registries.set(registry, remember(registries.get(registry), snapshot, now()))
+      answered.add(registry)
+      restored.delete(registry)
+      trigger()
+    },
+    state (state) {
+      const before = states.get(state.registry)
+      states.set(state.registry, state)
+      if (before?.ok !== state.ok) {
+        options.log(state.ok
+          ? { level: 'info', fields: { registry: state.registry, agent: state.agent }, message: 'registry answers' }
+          : { level: 'warn', fields: { registry: state.registry, error: state.error, lastGoodAt: state.lastGoodAt }, message: 'registry does not answer; its last good list stays in force' })
+      }
+      postStatus()
+    },
+    started (registry, source) {
+      // Another source is another truth: its first answer replaces what the former said, without doubting what it leaves out.
+      if (sources.get(registry) !== undefined && sources.get(registry) !== source) forgetIndex(registry)
+      sources.set(registry, source)
+      if (!states.has(registry)) states.set(registry, { registry, ok: false, lastGoodAt: undefined, error: undefined, agent: undefined })
+      postStatus()
+    },
+    stopped (registry) {
+      registries.delete(registry)
+      sources.delete(registry)
+      states.delete(registry)
+      answered.delete(registry)
+      trigger()
+    },
+    embedded (url) {
+      embeddedUrl = url
+      postStatus()
+    },
+    failed (registry, error) {
+      states.set(registry, { registry, ok: false, lastGoodAt: undefined, error: error.message, agent: undefined })
+      options.log({ level: 'error', fields: { registry, error: error.message }, message: 'registry could not be started' })
+      postStatus()
+    }
+  })
+
+  /** After a change of source: the entries serve on until the new one answers, which then holds whole. */
+  function forgetIndex (registry: Registration['registry']): void {
+    const known = registries.get(registry)
+    if (known !== undefined) registries.set(registry, { ...known, replaced: true })
+  }
+
+  const refreshFixed = () => {
+    const before = new Map(fixed.map(entry => [entry.registration.id, entry.firstSeenAt]))
+    fixed = toFixedRegistrations(config.upstreams).map(registration => ({ registration, firstSeenAt: before.get(registration.id) ?? now(), unconfirmedSince: undefined, stale: false }))
+  }
+
+  function * entries (): Generator<CatalogEntry> {
+    yield * fixed
+    for (const { entries: own } of registries.values()) {
+      for (const entry of own.values()) {
+        const admitted = admission.admit(entry.registration)
+        yield admitted === entry.registration ? entry : { ...entry, registration: admitted }
+      }
+    }
+  }
+
+  const postStatus = () => {
+    if (closed) return
+    options.onStatus({ registries: [...states.values()], embeddedUrl, hasTable, counts: decision === undefined ? noCounts : countDecision(decision) })
+  }
+
+  // ---- Deciding: one at a time, coalesced, the next one only when the data plane has the last ----
+
+  let wanted = false
+  let running: Promise<void> | undefined
+  let pause: NodeJS.Timeout | undefined
+  let alarm: NodeJS.Timeout | undefined
+  let lastAt = -Infinity
+
+  function trigger (): void {
+    wanted = true
+    if (closed || running !== undefined || pause !== undefined) return
+    const wait = lastAt + coalesceMs - performance.now()
+    // The first one waits for nothing; setTimeout 0 still joins what comes in the same turn.
+    pause = setTimeout(() => {
+      pause = undefined
+      running = run().catch((error: Error) => {
+        if (closed) return
+        // A bug of ours must not take the table away: the last one stays, the next change tries again.
+        options.log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'decision failed; the last table stays in force' })
+      }).finally(() => {
+        running = undefined
+        lastAt = performance.now()
+        if (wanted) trigger()
+      })
+    }, Math.max(0, wait))
+  }
+
+  const isComplete = () => registriesOf(config.registry).every(registry => answered.has(registry))
+  const canCommit = () => hasTable || registriesOf(config.registry).every(registry => answered.has(registry) || restored.has(registry))
+
+  async function run (): Promise<void> {
+    wanted = false
+    const time = now()
+    for (const [registry, known] of registries) registries.set(registry, expire(known, time, config.registry.unconfirmedMs))
+    const before = decision
+    const next = decide({ entries: entries(), knowledge, config, memory, complete: isComplete(), now: time })
+    asker.update(toTargets(next, config.upstreams, tls))
+    forgetEndpoints(next)
+    memory = next.memory
+    decision = next
+    arm(next.nextAt, time)
+    if (!canCommit()) return postStatus()
+    const target = next.plan
+    const changes = diff(sent, target)
+    const hasNews = changes.length > 0 || mustSend
+    if (hasNews) {
+      mustSend = false
+      const batches = toBatches(changes, generation)
+      try {
+        for (const batch of batches) await options.send(batch)
+      } catch (error) {
+        mustSend = true
+        sent = unknownPlan(namesOf(sent), namesOf(target))
+        throw error
+      }
+      sent = target
+    }
+    for (const line of describeChanges(hasTable ? before : undefined, next)) options.log(line)
+    hasTable = true
+    if (hasNews) options.keep?.(toKept)
+    postStatus()
+  }
+
+  function arm (nextAt: number | undefined, time: number): void {
+    clearTimeout(alarm)
+    if (nextAt !== undefined) alarm = setTimeout(trigger, Math.min(2 ** 31 - 1, Math.max(10, nextAt - time)))
+  }
+
+  /** What is known of endpoints that nobody names any more goes with them. */
+  function forgetEndpoints (next: Decision): void {
+    const named = new Set(next.endpoints.map(({ verdict }) => verdict.url))
+    for (const url of knowledge.keys()) if (!named.has(url)) knowledge.delete(url)
+  }
+
+  function toKept (): KeptState {
+    return {
+      registries: [...registries].map(([registry, known]) => ({ registry, source: sources.get(registry) ?? '', index: known.index, entries: [...known.entries.values()] })),
+      knowledge: [...knowledge],
+      owners: [...memory.owners]
+    }
+  }
+
+  function restore (kept: KeptState): void {
+    for (const { registry, source, index, entries: own } of kept.registries) {
+      // The operator has pointed us somewhere else since.
+      if (registry === 'config' || config.registry[registry] === undefined || sourceOf(config.registry, registry) !== source) continue
+      registries.set(registry, { index, entries: new Map(own.map(entry => [entry.registration.id, { ...entry, stale: true }])) })
+      restored.add(registry)
+    }
+    for (const [url, known] of kept.knowledge) knowledge.set(url, known)
+    memory = { ...memory, owners: new Map([...kept.owners, ...memory.owners]) }
+  }
+
+  return {
+    async start () {
+      refreshFixed()
+      if (options.kept !== undefined) restore(options.kept)
+      trigger()
+      await watches.configure(config.registry)
+    },
+    configure (next, nextGeneration) {
+      const networks = JSON.stringify(config.registry.allowedNetworks) !== JSON.stringify(next.registry.allowedNetworks)
+      config = next
+      generation = nextGeneration
+      mustSend = true
+      tls = options.loadTls(config)
+      refreshFixed()
+      asker.configure(config.registry.ask)
+      if (networks) {
+        admission.close()
+        admission = options.createAdmission(config, () => trigger())
+      }
+      watches.configure(config.registry).catch((error: Error) => options.log({ level: 'error', fields: { error: error.message }, message: 'registries could not be reconfigured' }))
+      trigger()
+    },
+    recheck: url => asker.recheck(url),
+    describe: what => {
+      if (decision === undefined) return what === 'routes' ? '{"routes":[],"prefixes":[],"customRoutes":[],"pathConflicts":[]}' : JSON.stringify({ upstreams: [], registries: [...states.values()] })
+      return what === 'routes' ? describeRoutes(decision, config.prefixes) : describeUpstreams(decision, [...states.values()])
+    },
+    async idle () {
+      while (wanted || running !== undefined || pause !== undefined) {
+        await (running ?? new Promise(resolve => setTimeout(resolve, 5)))
+      }
+    },
+    async close () {
+      closed = true
+      clearTimeout(pause)
+      clearTimeout(alarm)
+      pause = undefined
+      wanted = false
+      asker.close()
+      admission.close()
+      await watches.close()
+      await running
+    }
+  }
+}

@@ -1,0 +1,58 @@
+// What the main thread and the control thread say to each other. Types only; everything here can be cloned.
+import type { Config } from '../config/schema.ts'
+import type { OwnListener } from '../registry/allowed-networks.ts'
+import type { WatchState } from '../registry/registration.ts'
+import type { ChangeBatch } from '../routing/plan.ts'
+
+/** What the data plane has of an earlier control thread. */
+export interface Applied {
+  readonly upstreams: readonly string[]
+  /** Key and upstream: whose it was, it stays. */
+  readonly messages: ReadonlyArray<readonly [key: string, upstream: string]>
+  /** Upstreams with custom routes. */
+  readonly customRoutes: readonly string[]
+}
+
+export interface ControlStart {
+  readonly config: Config
+  readonly generation: number
+  readonly ownListeners: readonly OwnListener[]
+  readonly applied: Applied
+}
+
+export interface ControlCounts {
+  /** Names by state. */
+  readonly routes: Readonly<Record<string, number>>
+  /** Names that more than one service claims, and paths likewise. */
+  readonly conflicts: number
+  /** Registrations by state. */
+  readonly registrations: Readonly<Record<string, number>>
+  readonly upstreams: number
+  /** Endpoints in the table. */
+  readonly served: number
+}
+
+export interface ControlStatus {
+  readonly registries: WatchState[]
+  readonly embeddedUrl: string | undefined
+  /** A table was committed. */
+  readonly hasTable: boolean
+  readonly counts: ControlCounts
+}
+
+export type ToThread =
+  | { readonly kind: 'configure', readonly config: Config, readonly generation: number }
+  | { readonly kind: 'applied', readonly error: string | undefined }
+  | { readonly kind: 'recheck', readonly url: string }
+  | { readonly kind: 'describe', readonly id: number, readonly what: 'routes' | 'upstreams' }
+  | { readonly kind: 'close' }
+
+export type FromThread =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'batch', readonly batch: ChangeBatch }
+  | { readonly kind: 'status', readonly status: ControlStatus }
+  | { readonly kind: 'log', readonly level: 'debug' | 'info' | 'warn' | 'error', readonly fields: Readonly<Record<string, unknown>>, readonly message: string }
+  | { readonly kind: 'described', readonly id: number, readonly json: string | undefined, readonly error: string | undefined }
+  | { readonly kind: 'closed' }
+
+export const noCounts: ControlCounts = { routes: {}, conflicts: 0, registrations: {}, upstreams: 0, served: 0 }

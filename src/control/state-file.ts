@@ -1,0 +1,151 @@
+// The last good state on disk, so that a restart without Consul serves at once: written whole or not at all, never trusted blindly. I/O.
+import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { toOperationList, type Operation, type OperationList } from '../contracts/operations.ts'
+import type { Registration } from '../registry/registration.ts'
+import type { CatalogEntry } from './catalog.ts'
+import type { Knowledge } from './knowledge.ts'
+import type { Owner } from './ownership.ts'
+
+export interface KeptState {
+  readonly registries: ReadonlyArray<{ readonly registry: Registration['registry'], readonly source: string, readonly index: number | undefined, readonly entries: readonly CatalogEntry[] }>
+  readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Knowledge]>
+  readonly owners: ReadonlyArray<readonly [key: string, owner: Owner]>
+}
+
+const version = 1
+const fileName = 'control-state.json'
+/** A larger file is not ours: 5,000 instances with 20,000 messages make about 20 MB. */
+export const mostBytes = 268_435_456
+
+interface OnDisk {
+  readonly version: number
+  readonly savedAt: string
+  readonly registries: KeptState['registries']
+  /** Lists are shared by the instances of a service, so each is written once. */
+  readonly lists: ReadonlyArray<readonly Operation[]>
+  readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed'> & { readonly list: number | undefined, readonly none: string | undefined }]>
+  readonly owners: KeptState['owners']
+}
+
+/** The text of the file. Pure. */
+export function serializeState (state: KeptState, now: Date): string {
+  const numbers = new Map<OperationList, number>()
+  const knowledge = state.knowledge.map(([url, { listed, ...rest }]) => {
+    if (listed?.state === 'read' && !numbers.has(listed.list)) numbers.set(listed.list, numbers.size)
+    return [url, {
+      ...rest,
+      list: listed?.state === 'read' ? numbers.get(listed.list) : undefined,
+      none: listed?.state === 'none' ? listed.reason : undefined
+    }] as const
+  })
+  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), knowledge, owners: state.owners }
+  return JSON.stringify(content)
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isPair = (value: unknown): value is [string, Record<string, unknown>] => Array.isArray(value) && typeof value[0] === 'string' && isObject(value[1])
+
+function isEntry (value: unknown): value is CatalogEntry {
+  if (!isObject(value) || typeof value['firstSeenAt'] !== 'number' || !isObject(value['registration'])) return false
+  const { id, service, names, tags, health, createIndex, weights, meta } = value['registration']
+  return typeof id === 'string' && typeof service === 'string' && Array.isArray(names) && names.every(name => typeof name === 'string') &&
+    Array.isArray(tags) && typeof health === 'string' && typeof createIndex === 'number' && isObject(weights) && isObject(meta)
+}
+
+/**
+ * Reads the text back. Pure.
+ * @throws Error when it is not such a file
+ */
+export function parseState (text: string): KeptState {
+  const value: unknown = JSON.parse(text)
+  if (!isObject(value)) throw new Error('it is no object')
+  if (value['version'] !== version) throw new Error(`it has version ${String(value['version'])}, and this program reads ${version}`)
+  const { registries, lists, knowledge, owners } = value
+  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(knowledge) || !Array.isArray(owners)) throw new Error('a part of it is missing')
+  const operationLists = lists.map(list => toOperationList(list as Operation[]))
+  return {
+    registries: registries.map(part => {
+      if (!isObject(part) || !Array.isArray(part['entries']) || !part['entries'].every(isEntry)) throw new Error('its registrations cannot be read')
+      return part as unknown as KeptState['registries'][number]
+    }),
+    knowledge: knowledge.map(pair => {
+      if (!isPair(pair)) throw new Error('its answers cannot be read')
+      const [url, { list, none, ...rest }] = pair
+      const read = typeof list === 'number' ? operationLists[list] : undefined
+      const listed = read !== undefined ? { state: 'read' as const, list: read } : typeof none === 'string' ? { state: 'none' as const, reason: none } : undefined
+      return [url, { ...(rest as unknown as Omit<Knowledge, 'listed'>), ownId: rest['ownId'] as string | undefined, listed }] as const
+    }),
+    owners: owners.map(pair => {
+      if (!isPair(pair) || typeof pair[1]['upstream'] !== 'string' || typeof pair[1]['since'] !== 'number') throw new Error('its owners cannot be read')
+      return pair as unknown as KeptState['owners'][number]
+    })
+  }
+}
+
+export interface StateFile {
+  /** Undefined when there is none. A file that cannot be read is reported to `onProblem` and set aside. */
+  load (): Promise<KeptState | undefined>
+  /** Writes soon; several calls in a row become one. */
+  save (state: () => KeptState): void
+  /** Writes what is still to be written. */
+  close (): Promise<void>
+}
+
+/** `delayMs`: how long changes are gathered before they are written. */
+export function createStateFile (directory: string, onProblem: (problem: string, error: Error) => void, delayMs = 1_000): StateFile {
+  const path = join(directory, fileName)
+  let waiting: (() => KeptState) | undefined
+  let timer: NodeJS.Timeout | undefined
+  let writing: Promise<void> = Promise.resolve()
+
+  const write = async (state: () => KeptState) => {
+    const temporary = `${path}.tmp`
+    try {
+      await mkdir(directory, { recursive: true })
+      const text = serializeState(state(), new Date())
+      if (text.length > mostBytes) throw new Error(`the state is longer than ${mostBytes} bytes`)
+      const file = await open(temporary, 'w', 0o600)
+      try {
+        await file.writeFile(text)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(temporary, path)
+      // The rename itself is only safe once the directory is.
+      const folder = await open(directory, 'r')
+      try { await folder.sync() } finally { await folder.close() }
+    } catch (error) {
+      onProblem('the state could not be kept', error as Error)
+      await unlink(temporary).catch(() => undefined /* it may never have been made */)
+    }
+  }
+
+  const flush = () => {
+    clearTimeout(timer)
+    timer = undefined
+    const state = waiting
+    waiting = undefined
+    if (state !== undefined) writing = writing.then(() => write(state))
+    return writing
+  }
+
+  return {
+    async load () {
+      try {
+        const { size } = await stat(path)
+        if (size > mostBytes) throw new Error(`it is longer than ${mostBytes} bytes`)
+        return parseState(await readFile(path, 'utf8'))
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') onProblem('the kept state cannot be read and is ignored', error as Error)
+        return undefined
+      }
+    },
+    save (state) {
+      waiting = state
+      timer ??= setTimeout(flush, delayMs)
+    },
+    close: flush
+  }
+}

@@ -1,0 +1,105 @@
+// The control thread: glue between the main thread's messages and the engine. Started by control-plane.ts.
+import { parentPort, workerData } from 'node:worker_threads'
+import { ask } from '../contracts/ask.ts'
+import { createListCache } from '../contracts/list-cache.ts'
+import { watchConsul } from '../registry/consul-watch.ts'
+import { startEmbeddedRegistry } from '../registry/embedded.ts'
+import { watchFile } from '../registry/file-watch.ts'
+import { createAdmission } from './admission.ts'
+import { loadAskTls } from './ask-tls.ts'
+import { createEngine, type Engine } from './engine.ts'
+import type { LogLine } from './changes-log.ts'
+import { unknownPlan } from './diff.ts'
+import type { ControlStart, FromThread, ToThread } from './protocol.ts'
+import { createStateFile } from './state-file.ts'
+import type { WatchStarters } from './watches.ts'
+
+if (parentPort === null) throw new Error('control/thread.ts runs as a worker thread only')
+const port = parentPort
+const start = workerData as ControlStart
+const post = (message: FromThread) => port.postMessage(message)
+const log = ({ level, fields, message }: LogLine) => post({ kind: 'log', level, fields, message })
+
+/** Different lists kept in parsed form: one a service and version. */
+const mostLists = 5_000
+
+/** One batch is on the way at a time; the main thread says when it has it. */
+let acknowledge: ((error: string | undefined) => void) | undefined
+const send = (batch: Extract<FromThread, { kind: 'batch' }>['batch']) => new Promise<void>((resolve, reject) => {
+  acknowledge = error => error === undefined ? resolve() : reject(new Error(error))
+  post({ kind: 'batch', batch })
+})
+
+const splitAddress = (address: string) => {
+  const colon = address.lastIndexOf(':')
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
+}
+
+const starters: WatchStarters = {
+  consul: (config, listener) => watchConsul(config, listener),
+  file: (path, listener) => watchFile(path, listener),
+  async embedded (config, listener) {
+    const registry = await startEmbeddedRegistry(splitAddress(config.address))
+    const consul = start.config.registry.consul
+    const watch = watchConsul({
+      agents: [registry.url], stale: false, services: consul?.services ?? ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 15_000, minIntervalMs: 20, maxBackoffMs: 1_000, maxAnswerBytes: 134_217_728
+    }, listener, { registry: 'embedded' })
+    return { url: registry.url, close: async () => { await watch.close(); await registry.close() } }
+  }
+}
+
+const parse = createListCache(mostLists)
+const stateFile = start.config.dataDirectory === undefined
+  ? undefined
+  : createStateFile(start.config.dataDirectory, (problem, error) => log({ level: 'error', fields: { error: error.message }, message: problem }))
+
+async function open (): Promise<Engine> {
+  const kept = await stateFile?.load()
+  const since = Date.now()
+  const engine = createEngine({
+    config: start.config,
+    generation: start.generation,
+    send,
+    log,
+    onStatus: status => post({ kind: 'status', status }),
+    starters,
+    ask: (question, limits, signal) => ask(question, limits, signal, parse),
+    createAdmission: (config, onChange) => createAdmission(config.registry.allowedNetworks, start.ownListeners, onChange),
+    loadTls: config => loadAskTls(config.upstreams, (upstream, error) => log({ level: 'error', fields: { service: upstream, error: error.message }, message: 'TLS files of an upstream cannot be read' })),
+    applied: unknownPlan(start.applied),
+    owners: new Map(start.applied.messages.map(([key, upstream]) => [key, { upstream, since }])),
+    kept,
+    ...(stateFile === undefined ? {} : { keep: stateFile.save })
+  })
+  await engine.start()
+  return engine
+}
+
+const opened = open()
+opened.then(() => post({ kind: 'started' }), (error: Error) => { throw error })
+
+port.on('message', (message: ToThread) => {
+  if (message.kind === 'applied') return acknowledge?.(message.error)
+  opened.then(async engine => {
+    switch (message.kind) {
+      case 'configure': return engine.configure(message.config, message.generation)
+      case 'recheck': return engine.recheck(message.url)
+      case 'describe': {
+        try {
+          return post({ kind: 'described', id: message.id, json: engine.describe(message.what), error: undefined })
+        } catch (error) {
+          return post({ kind: 'described', id: message.id, json: undefined, error: (error as Error).message })
+        }
+      }
+      case 'close': {
+        const closed = engine.close()
+        // A batch on the way is no longer waited for.
+        acknowledge?.('the control plane is closing')
+        await closed
+        await stateFile?.close()
+        post({ kind: 'closed' })
+        port.close()
+      }
+    }
+  }).catch((error: Error) => log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'control thread failed to do what it was asked' }))
+})

@@ -1,0 +1,105 @@
+// The registries being watched, as configured: started, restarted where their settings changed, stopped. I/O.
+import type { Config, RegistryConfig } from '../config/schema.ts'
+import type { Registration, Watch, WatchListener } from '../registry/registration.ts'
+
+export type WatchedRegistry = Exclude<Registration['registry'], 'config'>
+
+/** How each registry is watched; the composition in thread.ts gives the real ones, tests give their own. */
+export interface WatchStarters {
+  consul (config: NonNullable<RegistryConfig['consul']>, listener: WatchListener): Watch
+  file (path: string, listener: WatchListener): Watch
+  /** Starts the registry itself, then watches it. */
+  embedded (config: NonNullable<RegistryConfig['embedded']>, listener: WatchListener): Promise<Watch & { readonly url: string }>
+}
+
+export interface WatchesEvents extends WatchListener {
+  /** `source`: what the answers come from; answers of another source replace the earlier ones whole. */
+  started (registry: WatchedRegistry, source: string): void
+  stopped (registry: WatchedRegistry): void
+  embedded (url: string | undefined): void
+  failed (registry: WatchedRegistry, error: Error): void
+}
+
+export interface Watches {
+  configure (registry: Config['registry']): Promise<void>
+  close (): Promise<void>
+}
+
+interface Running { readonly settings: string, readonly watch: Watch, readonly gate: { open: boolean } }
+
+const kinds: readonly WatchedRegistry[] = ['consul', 'embedded', 'file']
+
+/** Which registries a configuration names. */
+export function registriesOf (registry: Config['registry']): WatchedRegistry[] {
+  return kinds.filter(kind => registry[kind] !== undefined)
+}
+
+/** What decides whose answers these are; a new token or another rhythm does not. */
+export function sourceOf (registry: Config['registry'], kind: WatchedRegistry): string {
+  if (kind === 'file') return `file ${registry.file}`
+  if (kind === 'embedded') return 'embedded'
+  const consul = registry.consul
+  return `consul ${JSON.stringify([consul?.agents.toSorted(), consul?.datacenter, consul?.services.toSorted(), consul?.environmentTag])}`
+}
+
+export function createWatches (starters: WatchStarters, events: WatchesEvents): Watches {
+  const running = new Map<WatchedRegistry, Running>()
+  let queue: Promise<void> = Promise.resolve()
+  let closed = false
+
+  const stop = async (kind: WatchedRegistry) => {
+    const current = running.get(kind)
+    if (current === undefined) return
+    running.delete(kind)
+    current.gate.open = false
+    await current.watch.close()
+    if (kind === 'embedded') events.embedded(undefined)
+  }
+
+  const start = async (kind: WatchedRegistry, registry: Config['registry'], settings: string) => {
+    // What a stopped watch still says is not heard.
+    const gate = { open: true }
+    const listener: WatchListener = {
+      snapshot: snapshot => { if (gate.open) events.snapshot(snapshot) },
+      state: state => { if (gate.open) events.state(state) }
+    }
+    events.started(kind, sourceOf(registry, kind))
+    try {
+      let watch: Watch
+      if (kind === 'consul') watch = starters.consul(registry.consul!, listener)
+      else if (kind === 'file') watch = starters.file(registry.file!, listener)
+      else {
+        const embedded = await starters.embedded(registry.embedded!, listener)
+        events.embedded(embedded.url)
+        watch = embedded
+      }
+      running.set(kind, { settings, watch, gate })
+    } catch (error) {
+      gate.open = false
+      events.failed(kind, error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  const apply = async (registry: Config['registry']) => {
+    for (const kind of kinds) {
+      const settings = JSON.stringify(registry[kind])
+      if (running.get(kind)?.settings === settings && settings !== undefined) continue
+      const wasRunning = running.has(kind)
+      await stop(kind)
+      if (settings === undefined && wasRunning) events.stopped(kind)
+      if (settings !== undefined && !closed) await start(kind, registry, settings)
+    }
+  }
+
+  return {
+    configure (registry) {
+      queue = queue.then(() => closed ? undefined : apply(registry))
+      return queue
+    },
+    async close () {
+      closed = true
+      await queue
+      await Promise.all(kinds.map(stop))
+    }
+  }
+}
