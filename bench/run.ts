@@ -8,7 +8,8 @@ import { describe, measureMemory } from './memory.ts'
 import { profile } from './profile.ts'
 import { intoPage, lines, markdown, targetLines } from './report.ts'
 import { scenarios } from './scenarios.ts'
-import { describeSwap, judgeSwap, measureSwap } from './swap.ts'
+import { measureSwap } from './swap.ts'
+import { describeSwap, judgeSwap } from './swap/verdict.ts'
 import { findProgram } from './support/binaries.ts'
 import { exitOnSignals } from './support/stage.ts'
 
@@ -34,7 +35,7 @@ Options of compare:
 Options of profile:  --seconds N (10), --warm-up N (4), --scenario NAME (get-small), --contender NAME (postern, tcp-relay, http-proxy),
                      --top N (40), --out FILE (keeps the .cpuprofile, for a browser's developer tools)
 Options of memory:   --requests N (1000000), --json FILE
-Options of swap:     --seconds N (20, each phase), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
+Options of swap:     --seconds N (20, each of six phases), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
                      --json FILE
 All:                 --connections N (64), --help
 

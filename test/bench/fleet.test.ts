@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startFleet } from '../../bench/swap/fleet.ts'
 import { ask, freePorts } from '../../bench/support/network.ts'
-import { between } from '../../bench/swap.ts'
+import { between, parseBuilds } from '../../bench/swap/builds.ts'
+import { judgeSwap, type Phase } from '../../bench/swap/verdict.ts'
 import { judge, type Sample } from '../../bench/memory.ts'
 
 interface Entry { Service: { ID: string, Tags: string[], Address: string } }
@@ -41,6 +42,26 @@ test('builds between two readings: their mean, and the bound none went over', ()
   const after = { count: 14, sumMs: 62, below: new Map([[1, 2], [5, 13], [10, 14], [Infinity, 14]]) }
   assert.deepEqual(between(before, after), { count: 4, meanMs: 3, atMostMs: 5 })
   assert.deepEqual(between(before, before), { count: 0, meanMs: 0, atMostMs: 1 })
+})
+
+test('build times are read from the text of /metrics', () => {
+  const text = [
+    'postern_table_build_seconds_bucket{le="0.001"} 3', 'postern_table_build_seconds_bucket{le="+Inf"} 4',
+    'postern_table_build_seconds_sum 0.25', 'postern_table_build_seconds_count 4'
+  ].join('\n')
+  assert.deepEqual(parseBuilds(text), { count: 4, sumMs: 250, below: new Map([[1, 3], [Infinity, 4]]) })
+  assert.throws(() => parseBuilds('other 1'), /exports no/)
+})
+
+test('swaps are judged by the slowest request, the slowest build, failures, and by whether there were any', () => {
+  const phase = (kind: Phase['kind'], max: number, more: Partial<Phase> = {}): Phase =>
+    ({ kind, p50: 1, p99: 2, p999: 3, max, loopMax: 1, failed: 0, builds: { count: kind === 'quiet' ? 0 : 5, meanMs: 2, atMostMs: kind === 'quiet' ? 1 : 5 }, ...more })
+  const judged = (...phases: Phase[]) => judgeSwap({ phases, firstBuilds: { count: 3, meanMs: 20, atMostMs: 50 }, propagationsMs: [200], failures: [] })
+  assert.equal(judged(phase('quiet', 4), phase('deploying', 13), phase('reloading', 14)).met, true)
+  assert.equal(judged(phase('quiet', 4), phase('deploying', 15), phase('reloading', 4)).met, false)
+  assert.equal(judged(phase('quiet', 4), phase('deploying', 4, { failed: 1 })).met, false)
+  assert.equal(judged(phase('quiet', 4), phase('reloading', 4, { builds: { count: 1, meanMs: 120, atMostMs: 250 } })).met, false)
+  assert.equal(judged(phase('quiet', 4), phase('deploying', 4, { builds: { count: 0, meanMs: 0, atMostMs: 1 } })).met, false)
 })
 
 test('a series is flat when neither live memory nor the resident set grows with the requests', () => {
