@@ -65,6 +65,8 @@ export default [
       'max-params': 'off',
       'max-depth': 'off',
       complexity: 'off',
+      // Polling a value that a callback changes.
+      'no-unmodified-loop-condition': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-call': 'off',
