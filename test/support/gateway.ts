@@ -5,19 +5,11 @@ import { join } from 'node:path'
 import { openConnection, request, targetOf, type RawConnection, type RawResponse, type RequestOptions } from './http-client.ts'
 import { until } from './until.ts'
 import type { Config } from '../../src/config/schema.ts'
+import type { Gateway } from '../../src/gateway.ts'
 
 /** A config with anything left out. */
 export type PartialConfig = { readonly [K in keyof Config]?: Config[K] extends object | undefined ? DeepPartial<NonNullable<Config[K]>> : Config[K] }
 type DeepPartial<T> = T extends ReadonlyArray<infer _> ? T : T extends object ? { readonly [K in keyof T]?: DeepPartial<NonNullable<T[K]>> } : T
-
-interface Gateway {
-  start (): Promise<void>
-  reload (config: Config): Promise<void>
-  readonly addresses: { readonly listener: string, readonly admin: string, readonly embedded?: string }
-  readonly ready: boolean
-  drain (): Promise<void>
-  close (): Promise<void>
-}
 
 export interface TestGateway {
   readonly url: string
@@ -36,6 +28,8 @@ export interface TestGateway {
   api (what: 'routes' | 'upstreams'): Promise<any>
   /** Resolves with the milliseconds it took until a message is routed. */
   waitForRoute (name: string, options?: { timeoutMs?: number }): Promise<number>
+  /** Resolves when an endpoint gets traffic. */
+  waitForEndpoint (url: string, options?: { timeoutMs?: number }): Promise<void>
   reload (config: PartialConfig): Promise<void>
   close (): Promise<void>
   [Symbol.asyncDispose] (): Promise<void>
@@ -59,7 +53,7 @@ export async function configOf (partial: PartialConfig, directory: string): Prom
 export async function startGateway (partial: PartialConfig = {}): Promise<TestGateway> {
   const { createGateway } = await import('../../src/gateway.ts')
   const directory = await mkdtemp(join(tmpdir(), 'postern-test-'))
-  const gateway: Gateway = await createGateway(await configOf(partial, directory))
+  const gateway = await createGateway(await configOf(partial, directory))
   await gateway.start()
   const url = gateway.addresses.listener
   const close = async () => {
@@ -93,6 +87,9 @@ export async function startGateway (partial: PartialConfig = {}): Promise<TestGa
       await until(`a route for ${name}`, async () => isRouted(await api('routes'), name), options)
       return performance.now() - started
     },
+    waitForEndpoint: async (endpoint, options = {}) => {
+      await until(`traffic for ${endpoint}`, async () => isAvailable(sumText(await request(targetOf(gateway.addresses.admin), '/metrics')), endpoint), options)
+    },
     reload: async config => { await gateway.reload(await configOf(config, directory)) },
     close,
     [Symbol.asyncDispose]: close
@@ -108,6 +105,9 @@ export function isRouted (routes: unknown, name: string): boolean {
   if (named && (entry['state'] === undefined || entry['state'] === 'routed')) return true
   return Object.values(entry).some(value => typeof value === 'object' && isRouted(value, name))
 }
+
+const sumText = (response: RawResponse) => response.text()
+const isAvailable = (exposition: string, endpoint: string) => sumOf(exposition, 'postern_endpoint_available', { endpoint }) > 0
 
 /** Adds up the samples of a Prometheus text that carry all of these labels. */
 export function sumOf (exposition: string, name: string, labels: Readonly<Record<string, string>>): number {

@@ -1,0 +1,378 @@
+// Faithful forwarding: what reaches the service and what reaches the client, byte for byte, and what is rightly taken out or put in.
+import { after, before, describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { startOrigins, type OriginFleet } from '../support/fleet.ts'
+import { requestBytes, targetOf, type RawResponse } from '../support/http-client.ts'
+import * as behave from '../support/origin.ts'
+import { head, write, type HeaderList } from '../support/raw-server.ts'
+import { until, within } from '../support/until.ts'
+
+interface Seen { method: string, target: string, headers: HeaderList, chunked: boolean, body: string }
+const seen = (response: RawResponse): Seen & { all (name: string): string[], one (name: string): string | undefined } => {
+  assert.equal(response.status, 200, response.text())
+  const echoed = response.json() as Seen
+  const all = (name: string) => echoed.headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value)
+  return { ...echoed, all, one: name => all(name)[0] }
+}
+const path = '/json/reply/Echo'
+
+describe('forwarding for strangers', { timeout: 60_000 }, () => {
+  let fleet: OriginFleet
+  before(async () => { fleet = await startOrigins([behave.echo()]) })
+  after(async () => { await fleet[Symbol.asyncDispose]() })
+  const authority = () => new URL(fleet.gateway.url).host
+  const behaving = (behaviour: behave.Behaviour) => { fleet.origin.behave(behaviour) }
+
+  test('hop-by-hop headers stay on their hop, those named in Connection too', async () => {
+    behaving(behave.echo())
+    const request = seen(await fleet.gateway.get(path, {
+      headers: [['Connection', 'keep-alive, X-Secret, Te'], ['Keep-Alive', 'timeout=9'], ['TE', 'trailers'], ['Proxy-Connection', 'keep-alive'], ['Proxy-Authorization', 'Basic x'], ['X-Secret', 'of this hop'], ['X-Kept', 'yes']]
+    }))
+    for (const name of ['keep-alive', 'te', 'proxy-connection', 'proxy-authorization', 'x-secret']) assert.deepEqual(request.all(name), [], name)
+    assert.ok(!/x-secret/i.test(request.one('connection') ?? ''))
+    assert.equal(request.one('x-kept'), 'yes')
+    behaving(behave.ok('x', { headers: [['Connection', 'X-Hop'], ['Keep-Alive', 'timeout=3'], ['X-Hop', '1'], ['X-End', '2']] }))
+    const response = await fleet.gateway.get(path)
+    assert.equal(response.header('x-hop'), undefined)
+    assert.notEqual(response.header('keep-alive'), 'timeout=3')
+    assert.equal(response.header('x-end'), '2')
+  })
+
+  test('what strangers say of themselves is not believed', async () => {
+    behaving(behave.echo())
+    const request = seen(await fleet.gateway.get(path, {
+      headers: [['X-Forwarded-For', '203.0.113.9, 198.51.100.1'], ['X-Forwarded-Proto', 'https'], ['X-Forwarded-Host', 'evil.test'], ['X-Forwarded-Port', '444'], ['Forwarded', 'for=203.0.113.9;proto=https'], ['X-Real-IP', '203.0.113.9']]
+    }))
+    assert.deepEqual(request.all('x-forwarded-for'), ['127.0.0.1'], 'the one resolved client address')
+    assert.deepEqual(request.all('x-forwarded-proto'), ['http'])
+    assert.deepEqual(request.all('x-forwarded-host'), [authority()])
+    assert.ok(!JSON.stringify(request.headers).includes('203.0.113.9'), JSON.stringify(request.headers))
+    assert.ok(!JSON.stringify(request.headers).includes('evil.test'))
+    assert.match(request.one('forwarded')!, /for="?127\.0\.0\.1/)
+  })
+
+  test('Host is the endpoint\'s own; X-Forwarded-Host carries the client\'s', async () => {
+    behaving(behave.echo())
+    const request = seen(await fleet.gateway.get(path, { headers: [['Host', 'shop.test']] }))
+    assert.deepEqual(request.all('host'), [new URL(fleet.origin.url).host])
+    assert.deepEqual(request.all('x-forwarded-host'), ['shop.test'])
+  })
+
+  test('Via is added, and a request that came through here already twice is refused with 508', async () => {
+    behaving(behave.echo())
+    const via = seen(await fleet.gateway.get(path)).one('via')!
+    assert.match(via, /^1\.1 \S+/)
+    assert.equal((await fleet.gateway.get(path, { headers: [['Via', '1.0 somebody, 1.1 else']] })).status, 200)
+    const before = fleet.origin.received.length
+    const loop = await fleet.gateway.get(path, { headers: [['Via', `${via}, 1.1 other, ${via}`]] })
+    assert.equal(loop.status, 508)
+    assert.equal(loop.reason, 'LoopDetected')
+    assert.equal(loop.json().responseStatus.errorCode, 'LoopDetected')
+    assert.equal(fleet.origin.received.length, before)
+  })
+
+  test('correlation and trace ids are made here, forwarded, echoed and logged; strangers\' are not believed', async () => {
+    behaving(behave.echo())
+    const response = await fleet.gateway.get(path, { headers: [['x-mac-requestId', 'mine'], ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01']] })
+    const request = seen(response)
+    const id = request.one('x-mac-requestid')!
+    assert.ok(id.length > 8 && id !== 'mine')
+    assert.equal(request.all('x-mac-requestid').length, 1)
+    assert.deepEqual(response.all('x-mac-requestid'), [id])
+    const trace = request.one('traceparent')!
+    assert.match(trace, /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/)
+    assert.ok(!trace.includes('0af7651916cd43dd8448eb211c80319c'))
+    const line = await until('the log line', async () => (await fleet.gateway.log()).find(line => JSON.stringify(line).includes(id)))
+    assert.ok(JSON.stringify(line).includes(trace.split('-')[1]!), 'the log line has the trace id')
+    const refused = await fleet.gateway.get('/json/reply/NoSuchMessage')
+    assert.ok(refused.header('x-mac-requestid'), 'local replies carry the id too')
+  })
+
+  test('Location and Content-Location that point at an upstream point at the gateway, others stay', async () => {
+    const locations: Array<[string, string]> = [
+      [`${fleet.origin.url}/things/1?x=%2f#y`, `http://${authority()}/things/1?x=%2f#y`],
+      ['https://elsewhere.test/a', 'https://elsewhere.test/a'],
+      ['/relative/b', '/relative/b'],
+      [`${fleet.origin.url}.evil.test/c`, `${fleet.origin.url}.evil.test/c`]
+    ]
+    for (const [sent, wanted] of locations) {
+      behaving(behave.ok('', { status: 201, reason: 'Created', headers: [['Location', sent], ['Content-Location', sent]] }))
+      const response = await fleet.gateway.get(path)
+      assert.equal(response.header('location'), wanted)
+      assert.equal(response.header('content-location'), wanted)
+    }
+  })
+
+  test('status, reason phrase, header order and letter case, and every cookie stay', async () => {
+    behaving(behave.ok('{}', { status: 404, reason: 'NotFound', headers: [['X-B', '1'], ['Set-Cookie', 'a=1; expires=Wed, 01 Jan 2031 00:00:00 GMT'], ['x-a', 'two, three'], ['set-cookie', 'b=2'], ['ETAG', '"e"'], ['X-B', '4']] }))
+    const response = await fleet.gateway.get(path, { headers: [['Cookie', 'ss-id=x; 01 Jan 2031 00:00:00 GMT=null; =;;']] })
+    assert.equal(response.statusLine, 'HTTP/1.1 404 NotFound')
+    const own = new Set(['x-b', 'set-cookie', 'x-a', 'etag'])
+    assert.deepEqual(response.headers.filter(([name]) => own.has(name.toLowerCase())), [
+      ['X-B', '1'], ['Set-Cookie', 'a=1; expires=Wed, 01 Jan 2031 00:00:00 GMT'], ['x-a', 'two, three'], ['set-cookie', 'b=2'], ['ETAG', '"e"'], ['X-B', '4']
+    ])
+    assert.equal(fleet.origin.received.at(-1)!.header('cookie'), 'ss-id=x; 01 Jan 2031 00:00:00 GMT=null; =;;')
+  })
+
+  test('request headers keep order, letter case and repetition; path and query go up byte for byte', async () => {
+    behaving(behave.echo())
+    const target = `${path}?a=%7B%22x%22:1%7D&b=a+b&c=%C3%BC&&d&=e`
+    const request = seen(await fleet.gateway.get(target, { headers: [['X-One', '1'], ['accept', 'a'], ['X-ONE', '2'], ['Accept', 'b']] }))
+    assert.equal(request.target, target)
+    assert.deepEqual(request.headers.filter(([name]) => /^(x-one|accept)$/i.test(name)), [['X-One', '1'], ['accept', 'a'], ['X-ONE', '2'], ['Accept', 'b']])
+  })
+
+  test('HEAD, 204 and 304 have no body and leave the connection usable', async () => {
+    behaving(async request => {
+      await request.body()
+      const status = Number(new URLSearchParams(request.target.split('?')[1]).get('s'))
+      await write(request.socket, head(status, 'R', [['ETag', '"x"'], ...status === 200 ? [['Content-Length', '1234'] as const] : []]))
+    })
+    using connection = await fleet.gateway.connect()
+    for (const [method, status] of [['HEAD', 200], ['GET', 204], ['GET', 304], ['HEAD', 304]] as const) {
+      connection.send(requestBytes('x', `${path}?s=${status}`, { method }))
+      const response = await connection.response(method)
+      assert.equal(response.status, status)
+      assert.equal(response.header('etag'), '"x"')
+      assert.equal(response.header('transfer-encoding'), undefined)
+      if (status === 200) assert.equal(response.header('content-length'), '1234')
+    }
+    behaving(behave.ok('after'))
+    connection.send(requestBytes('x', path))
+    assert.equal((await connection.response()).text(), 'after')
+  })
+
+  test('1xx answers and trailers pass', async () => {
+    behaving(behave.informational())
+    const response = await fleet.gateway.get(path, { headers: [['TE', 'trailers'], ['Connection', 'TE']] })
+    assert.deepEqual(response.informational.map(({ status, headers }) => [status, headers.find(([name]) => name.toLowerCase() === 'link')?.[1]]), [[103, '</style.css>; rel=preload']])
+    assert.equal(response.text(), 'with trailers')
+    assert.deepEqual(response.trailers.map(([name, value]) => [name.toLowerCase(), value]), [['x-checksum', 'abc']])
+  })
+
+  test('DELETE with a JSON content type and no body is accepted', async () => {
+    behaving(behave.echo())
+    const request = seen(await fleet.gateway.request(`${path}?Id=1`, { method: 'DELETE', headers: [['Content-Type', 'application/json']] }))
+    assert.equal(request.method, 'DELETE')
+    assert.equal(request.one('content-type'), 'application/json')
+    assert.equal(request.body, '')
+    assert.equal(request.chunked, false)
+  })
+
+  test('every method passes but CONNECT and TRACE', async () => {
+    behaving(behave.echo())
+    for (const method of ['PROPFIND', 'QUERY', 'OPTIONS', 'PATCH', 'PURGE', 'M-SEARCH']) {
+      assert.equal(seen(await fleet.gateway.request(path, { method })).method, method)
+    }
+    const trace = await fleet.gateway.request(path, { method: 'TRACE' })
+    assert.equal(trace.status, 405)
+    assert.ok(trace.header('allow'))
+    assert.equal(trace.json().responseStatus.errorCode, 'MethodNotAllowed')
+  })
+
+  test('a chunked body arrives with its Content-Length', async () => {
+    behaving(behave.echo())
+    for (const body of ['{"a":1}', 'x'.repeat(100_000)]) {
+      using connection = await fleet.gateway.connect()
+      connection.send(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`)
+      for (let at = 0; at < body.length; at += 30_000) {
+        const piece = body.slice(at, at + 30_000)
+        connection.send(`${piece.length.toString(16)}\r\n${piece}\r\n`)
+      }
+      connection.send('0\r\nX-Trailer: dropped\r\n\r\n')
+      const request = seen(await connection.response('POST'))
+      assert.equal(request.chunked, false)
+      assert.deepEqual(request.all('content-length'), [String(body.length)])
+      assert.equal(request.body.length, body.length)
+    }
+  })
+
+  test('a body that ends short never reaches the service as whole', async () => {
+    let whole = 0
+    behaving(async request => {
+      await request.body()
+      whole++
+      await behave.ok()(request)
+    })
+    const cut = [
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf`,
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n${'x'.repeat(200_000)}`,
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n`,
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhal`
+    ]
+    for (const bytes of cut) {
+      using connection = await fleet.gateway.connect()
+      connection.socket.end(bytes)
+      // An answer, if any, says 400; usually the connection just ends.
+      const answer = await within('the connection ends', 5_000, connection.reader.rest())
+      if (answer.length > 0) assert.match(answer.toString(), /^HTTP\/1\.1 400 /)
+    }
+    // What was streamed was cut on the upstream side too: the origin saw the end of its connection, not of the body.
+    await until('nothing of it is in flight', async () => await fleet.gateway.metric('postern_in_flight') === 0)
+    assert.equal(whole, 0)
+  })
+
+  test('a cut answer is cut for the client too', async () => {
+    for (const framing of ['length', 'chunked'] as const) {
+      behaving(behave.cutBody(framing))
+      using connection = await fleet.gateway.connect()
+      connection.send(requestBytes('x', path))
+      const response = await connection.response()
+      assert.equal(response.status, 200)
+      assert.equal(response.whole, false, framing)
+      await within('the connection ends', 5_000, connection.reader.rest())
+    }
+  })
+
+  test('a client that leaves cancels the work upstream, and is nobody\'s failure', async () => {
+    behaving(behave.hang())
+    const before = fleet.origin.received.length
+    using connection = await fleet.gateway.connect()
+    connection.send(requestBytes('x', path))
+    await until('the call is upstream', () => fleet.origin.received.length > before)
+    connection.close()
+    await until('the origin is told', () => fleet.origin.received.at(-1)!.gone)
+    await until('it is counted', async () => await fleet.gateway.metric('postern_rejections_total', { reason: 'ClientClosed' }) > 0)
+    assert.equal(await fleet.gateway.metric('postern_attempts_total', { outcome: 'failure', endpoint: fleet.origin.url }), (await fleet.gateway.metric('postern_attempts_total', { outcome: 'failure' })))
+    behaving(behave.drip(1_000, 10))
+    using reading = await fleet.gateway.connect()
+    reading.send(requestBytes('x', path))
+    await reading.head()
+    reading.close()
+    await until('the origin is told in the middle of the body', () => fleet.origin.received.at(-1)!.gone)
+  })
+
+  test('Expect: 100-continue is answered here after admission and not forwarded', async () => {
+    behaving(behave.echo())
+    using connection = await fleet.gateway.connect()
+    connection.send(`POST ${path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
+    assert.equal((await connection.head()).status, 100)
+    connection.send('body')
+    const request = seen(await connection.response('POST'))
+    assert.equal(request.body, 'body')
+    assert.deepEqual(request.all('expect'), [])
+    using refused = await fleet.gateway.connect()
+    refused.send('POST /json/reply/NoSuchMessage HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n')
+    assert.equal((await refused.head()).status, 404, 'no 100 for what will not be read')
+  })
+
+  test('method overrides, session headers and debug keys of strangers are removed, and nothing else', async () => {
+    behaving(behave.echo())
+    const body = 'a=1&X-HTTP-Method-Override=DELETE&b=%26&authsecret=z&debug=1'
+    const request = seen(await fleet.gateway.request(`${path}?x=1&X-Http-Method-Override=PUT&y=%20&debug=true&simulate=1&AuthSecret=q&z=a+b&debugger=1`, {
+      method: 'POST',
+      headers: [['X-HTTP-Method-Override', 'GET'], ['X-ss-id', 's'], ['x-SS-pid', 'p'], ['X-ss-opt', 'perm'], ['authsecret', 'k'], ['X-ss-idle', 'stays'], ['Content-Type', 'application/x-www-form-urlencoded']],
+      body
+    }))
+    assert.equal(request.target, `${path}?x=1&y=%20&z=a+b&debugger=1`)
+    for (const name of ['x-http-method-override', 'x-ss-id', 'x-ss-pid', 'x-ss-opt', 'authsecret']) assert.deepEqual(request.all(name), [], name)
+    assert.equal(request.one('x-ss-idle'), 'stays')
+    assert.equal(request.body, 'a=1&b=%26')
+    assert.deepEqual(request.all('content-length'), ['9'])
+    const escaped = seen(await fleet.gateway.get(`${path}?a=1&X-HTTP-Method%2DOverride=PUT&%64ebug=1`))
+    assert.equal(escaped.target, `${path}?a=1`, 'escaped keys are the same keys')
+  })
+
+  test('a slow reader holds the service back: memory stays bounded with 200 MB under way', async () => {
+    const total = 200 * 1_048_576
+    let written = 0
+    behaving(behave.flood(total, { onWritten: bytes => { written = bytes } }))
+    const { host, port } = targetOf(fleet.gateway.url)
+    const socket = connect({ host, port })
+    try {
+      socket.write(requestBytes('x', path))
+      socket.pause()
+      let last = -1
+      await until('the service is held back', () => {
+        const same = written === last && written > 0
+        last = written
+        return same
+      }, { everyMs: 200 })
+      assert.ok(written < 48 * 1_048_576, `${written} bytes were taken from the service while nobody read`)
+      let read = 0
+      await new Promise<void>((resolve, reject) => {
+        socket.on('data', bytes => {
+          read += bytes.length
+          if (read >= total) resolve()
+        })
+        socket.on('close', () => { reject(new Error(`closed after ${read} bytes`)) })
+        socket.resume()
+      })
+    } finally {
+      socket.destroy()
+    }
+  })
+
+  test('a slow service holds the client back', async () => {
+    const total = 64 * 1_048_576
+    const gate = Promise.withResolvers<void>()
+    let received = 0
+    behaving(async request => {
+      await gate.promise
+      for await (const piece of request.pieces()) received += piece.length
+      await behave.ok(String(received))(request)
+    })
+    using connection = await fleet.gateway.connect({ timeoutMs: 30_000 })
+    const { socket } = connection
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: ${total}\r\n\r\n`)
+    socket.write(Buffer.alloc(total, 'y'))
+    const sent = () => socket.bytesWritten - socket.writableLength
+    let last = -1
+    await until('the client is held back', () => {
+      const same = sent() === last && last > 0
+      last = sent()
+      return same
+    }, { everyMs: 200 })
+    assert.ok(sent() < 32 * 1_048_576, `${sent()} bytes were taken from the client while the service read nothing`)
+    gate.resolve()
+    const response = await connection.response('POST')
+    assert.equal(response.text(), String(total))
+  })
+})
+
+describe('forwarding behind a trusted proxy, to a base path', { timeout: 30_000 }, () => {
+  let fleet: OriginFleet
+  before(async () => { fleet = await startOrigins([behave.echo()], { edge: { trustedProxies: ['127.0.0.1', '10.0.0.0/8'] } }, { basePath: '/sub/api' }) })
+  after(async () => { await fleet[Symbol.asyncDispose]() })
+
+  test('its word is believed: client address, scheme, host, correlation and trace id', async () => {
+    const response = await fleet.gateway.get(path, {
+      headers: [['X-Forwarded-For', '6.6.6.6, 203.0.113.9, 10.1.1.1'], ['X-Forwarded-Proto', 'https'], ['X-Forwarded-Host', 'api.shop.test'], ['x-mac-requestId', 'abc-1'], ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01']]
+    })
+    const request = seen(response)
+    assert.deepEqual(request.all('x-forwarded-for'), ['203.0.113.9'], 'the last address that is no proxy of ours')
+    assert.deepEqual(request.all('x-forwarded-proto'), ['https'])
+    assert.deepEqual(request.all('x-forwarded-host'), ['api.shop.test'])
+    assert.match(request.one('forwarded')!, /203\.0\.113\.9/)
+    assert.deepEqual(request.all('x-mac-requestid'), ['abc-1'])
+    assert.deepEqual(response.all('x-mac-requestid'), ['abc-1'])
+    assert.match(request.one('traceparent')!, /^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/)
+  })
+
+  test('the base path is put before the path and taken out of Location', async () => {
+    fleet.origin.behave(behave.echo())
+    assert.equal(seen(await fleet.gateway.get(`${path}?a=1`)).target, `/sub/api${path}?a=1`)
+    fleet.origin.behave(behave.ok('', { status: 302, reason: 'Found', headers: [['Location', `${fleet.origin.url}/sub/api/x/1`]] }))
+    const response = await fleet.gateway.get(path, { headers: [['X-Forwarded-Proto', 'https'], ['X-Forwarded-Host', 'api.shop.test']] })
+    assert.equal(response.header('location'), 'https://api.shop.test/x/1')
+  })
+})
+
+describe('an edge that refuses instead of removing', { timeout: 30_000 }, () => {
+  test('a stranger\'s override is answered with 400 and never sent', async () => {
+    await using fleet = await startOrigins([behave.echo()], { edge: { methodOverride: 'refuse', sessionHeaders: 'refuse', debugKeys: 'refuse' } })
+    const refused = [
+      await fleet.gateway.get(path, { headers: [['X-HTTP-Method-Override', 'DELETE']] }),
+      await fleet.gateway.get(`${path}?x-http-method-override=DELETE`),
+      await fleet.gateway.get(path, { headers: [['X-ss-id', 'a']] }),
+      await fleet.gateway.get(`${path}?authsecret=1`),
+      await fleet.gateway.post(path, 'X-HTTP-Method-Override=GET', { headers: [['Content-Type', 'application/x-www-form-urlencoded']] })
+    ]
+    for (const response of refused) {
+      assert.equal(response.status, 400)
+      assert.equal(response.json().responseStatus.errorCode, 'FieldNotAllowed')
+    }
+    assert.equal(fleet.origin.received.length, 0)
+  })
+})

@@ -1,0 +1,155 @@
+// A hidden message is reached by no spelling whatever, and answers exactly like one that does not exist.
+import { after, before, describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { connect as connectHttp2 } from 'node:http2'
+import { makeCertificate } from '../support/certificates.ts'
+import { startFleet, type Fleet } from '../support/fleet.ts'
+import { EndOfBytes } from '../support/byte-reader.ts'
+import { openConnection, sendBytes, type RawResponse } from '../support/http-client.ts'
+import { spellings } from '../support/spellings.ts'
+import type { Generation } from '../support/recordings.ts'
+
+const internalOnly = ['AnySecurityMode, AnyHttpMethod, AnyCallStyle, AnyFormat, AnyEndpoint, InternalNetworkAccess']
+const hidden = 'ReindexProducts'
+/** As long, with escapes and special letters at the same places, and unknown to everybody. */
+const missing = 'ReindexPr0ducts'
+
+/** What a client can tell of an answer, its own name, ids and dates aside. */
+function fingerprint (response: RawResponse | 'cut', name: string): unknown {
+  if (response === 'cut') return response
+  const nameless = (text: string) => text.replaceAll(new RegExp(name, 'gi'), 'NAME').replaceAll(new RegExp(name.replaceAll('s', 'ſ'), 'gi'), 'NAME').replaceAll(new RegExp(name.replaceAll('i', 'ı'), 'gi'), 'NAME')
+  return {
+    statusLine: response.statusLine,
+    headers: response.headers.map(([key, value]) => /^(date|x-mac-requestid|traceparent)$/i.test(key) ? key : `${key}: ${value}`),
+    body: nameless(response.text()).replaceAll(/[0-9a-f]{32}/g, 'ID'),
+    whole: response.whole
+  }
+}
+
+for (const generation of ['10.1.5', '5.2.0'] as Generation[]) {
+  describe(`hidden messages of a ${generation} host`, { timeout: 120_000 }, () => {
+    let fleet: Fleet
+    before(async () => {
+      fleet = await startFleet([{
+        generation,
+        messages: { Purge: { actions: ['ANY'], routes: ['/admin/purge/{Id}', '/purge'], restrictTo: internalOnly, handler: () => undefined } }
+      }], {
+        upstreams: { Catalog: { customRoutes: true } },
+        prefixes: { '/direct/*': { upstream: 'Catalog' }, '/rewritten/*': { upstream: 'Catalog', rewrite: '/' }, '/*': { upstream: 'Catalog' } }
+      })
+    })
+    after(async () => { await fleet[Symbol.asyncDispose]() })
+    const host = () => fleet.hosts[0]!
+    const send = async (method: string, target: string, extra = '', body = ''): Promise<RawResponse | 'cut'> => {
+      const length = body === '' && method === 'GET' ? '' : `Content-Length: ${Buffer.byteLength(body)}\r\n`
+      try {
+        return await sendBytes(fleet.gateway.url, `${method} ${target} HTTP/1.1\r\nHost: catalog.test\r\n${extra}${length}Connection: close\r\n\r\n${body}`, { method, timeoutMs: 5_000 })
+      } catch (error) {
+        if (error instanceof EndOfBytes) return 'cut'
+        throw error
+      }
+    }
+
+    test('it is restricted in the list, present in the catalog, and executed by the host when asked directly', async () => {
+      assert.ok(host().tags.includes(hidden))
+      const direct = await sendBytes(host().url, `POST /json/reply/${hidden} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`)
+      assert.equal(direct.status, 204)
+      host().executed.length = 0
+    })
+
+    test('no spelling reaches it, and each answers as for a name that does not exist', async () => {
+      const targets = spellings(hidden)
+      const others = spellings(missing)
+      assert.equal(targets.length, others.length)
+      assert.ok(targets.length > 1_500, `${targets.length} spellings`)
+      const differing: string[] = []
+      const statuses = new Map<string, number>()
+      for (const [index, target] of targets.entries()) {
+        const [method, extra, body] = index % 2 === 0 ? ['POST', 'Content-Type: application/json\r\n', '{}'] as const : ['GET', '', ''] as const
+        const answer = await send(method, target, extra, body)
+        const expected = await send(method, others[index]!, extra, body)
+        if (JSON.stringify(fingerprint(answer, hidden)) !== JSON.stringify(fingerprint(expected, missing))) {
+          differing.push(`${target}: ${answer === 'cut' ? answer : `${answer.statusLine} ${answer.text().slice(0, 150)}`} | ${expected === 'cut' ? expected : `${expected.statusLine} ${expected.text().slice(0, 150)}`}`)
+        }
+        const status = answer === 'cut' ? 'cut' : String(answer.status)
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+        if (host().executed.some(name => name !== 'GetProduct' && name !== 'SearchProducts')) assert.fail(`${method} ${target} executed ${host().executed.join()}`)
+      }
+      assert.deepEqual(differing, [])
+      assert.deepEqual(host().complaints, [])
+      assert.ok((statuses.get('404') ?? 0) > 100 && (statuses.get('400') ?? 0) > 100, JSON.stringify([...statuses]))
+    })
+
+    test('nor does any other way to name it: overrides, batches, RESTful paths, headers', async () => {
+      const json = 'Content-Type: application/json\r\n'
+      const ways: Array<[string, string, string, string]> = [
+        ['POST', `/json/reply/${hidden}[]`, json, '[{},{}]'],
+        ['POST', `/json/oneway/${hidden}[]`, json, '[{}]'],
+        ['GET', `/json/reply/${hidden}?X-HTTP-Method-Override=POST`, '', ''],
+        ['GET', `/json/reply/${hidden}`, 'X-HTTP-Method-Override: POST\r\n', ''],
+        ['POST', '/json/reply/GetProduct', `X-Original-URL: /json/reply/${hidden}\r\nX-Rewrite-URL: /json/reply/${hidden}\r\nX-Forwarded-Prefix: /json/reply/${hidden}\r\n${json}`, '{}'],
+        ['POST', '/json/reply/GetProduct', `SOAPAction: ${hidden}\r\n${json}`, '{}'],
+        ['POST', '/soap12', `SOAPAction: ${hidden}\r\nContent-Type: application/soap+xml\r\n`, `<${hidden}/>`],
+        ['POST', '/soap11', `SOAPAction: ${hidden}\r\nContent-Type: text/xml\r\n`, `<${hidden}/>`],
+        ['GET', '/admin/purge/1', '', ''],
+        ['GET', '/Admin/Purge/1', '', ''],
+        ['GET', '/admin/purge/1/', '', ''],
+        ['GET', '/admin//purge/1', '', ''],
+        ['GET', '/%61dmin/purge/1', '', ''],
+        ['POST', '/purge', json, '{}'],
+        ['GET', '/direct/../purge', '', ''],
+        ['GET', '/rewritten/purge', '', ''],
+        ['GET', '/rewritten/admin/purge/1', '', ''],
+        ['POST', `/rewritten/json/reply/${hidden}`, json, '{}'],
+        ['POST', `/rewritten/api/${hidden}`, json, '{}']
+      ]
+      for (const [method, target, extra, body] of ways) {
+        await send(method, target, extra, body)
+        const bad = host().executed.filter(name => name === hidden || name === 'Purge')
+        assert.deepEqual(bad, [], `${method} ${target}`)
+      }
+      using connection = await openConnection(fleet.gateway.url)
+      // Smuggling: a body that looks like a request is a body.
+      const inner = `POST /json/reply/${hidden} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`
+      connection.send(`POST /json/reply/GetProduct HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${inner}`)
+      await connection.reader.rest().catch(() => {}) // Whatever it answers, the hidden message must not run.
+      assert.ok(!host().executed.includes(hidden))
+    })
+
+    test('what may be called still may, in every accepted spelling', async () => {
+      for (const target of ['/json/reply/GetProduct?Id=1', '/json/reply/getproduct?Id=1', '//json/reply/GetProduct?Id=1', '/JSON/Reply/Get%50roduct/?Id=1', '/api/GetProduct?Id=1', '/api/GetProduct.json?Id=1', '/products/1', '/direct/../nothing']) {
+        const response = await send('GET', target)
+        assert.ok(response !== 'cut')
+        assert.equal(response.status, target.startsWith('/direct') ? 400 : 200, target)
+      }
+    })
+  })
+}
+
+test('over HTTP/2 too', { timeout: 30_000 }, async () => {
+  const certificate = await makeCertificate(['localhost'])
+  await using fleet = await startFleet([{}], { listener: { tls: { certificates: [{ certFile: certificate.certFile, keyFile: certificate.keyFile }] } } as never })
+  const session = connectHttp2(fleet.gateway.url.replace('127.0.0.1', 'localhost'), { ca: certificate.pem })
+  try {
+    const call = async (path: string, method = 'POST') => await new Promise<{ status: number, text: string }>((resolve, reject) => {
+      const stream = session.request({ ':method': method, ':path': path, 'content-type': 'application/json' })
+      let text = ''
+      let status = 0
+      stream.on('response', headers => { status = Number(headers[':status']) })
+      stream.on('data', chunk => { text += String(chunk) })
+      stream.on('end', () => { resolve({ status, text }) })
+      stream.on('error', reject)
+      stream.end(method === 'POST' ? '{}' : undefined)
+    })
+    assert.equal((await call('/json/reply/GetProduct?Id=1', 'GET')).status, 200)
+    const executed = () => fleet.hosts[0]!.executed.filter(name => name === hidden)
+    for (const target of spellings(hidden, 'GetProduct', []).filter(target => target.startsWith('/')).filter((_, index) => index % 7 === 0)) {
+      const { status } = await call(target)
+      assert.ok(status >= 400 || !target.includes(hidden), `${target}: ${status}`)
+      assert.deepEqual(executed(), [], target)
+    }
+  } finally {
+    session.destroy()
+    await certificate.remove()
+  }
+})

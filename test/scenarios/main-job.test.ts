@@ -1,0 +1,206 @@
+// The main job on a real Consul agent: hosts register as the plugin does, and clients call their messages; nobody wrote a route.
+import { after, before, describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { openConnection, requestBytes, type RawConnection } from '../support/http-client.ts'
+import { deregister, deregisterAsPlugin, registerAsPlugin } from '../support/plugin-registration.ts'
+import { startServiceStackHost, type HostOptions, type ServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
+
+const long = process.env['POSTERN_LONG'] === '1'
+const outageMs = long ? 60_000 : 3_000
+const skip = await consulSkip()
+
+/** Calls without pause until stopped; every answer that is not 200 is kept. */
+function startLoad (url: string, target: string, options: { method?: string, callers?: number } = {}): { calls: number, failures: string[], stop (): Promise<void> } {
+  const state = { stopped: false, calls: 0, failures: [] as string[] }
+  const caller = async () => {
+    let connection: RawConnection | undefined
+    while (!state.stopped) {
+      try {
+        connection ??= await openConnection(url, { timeoutMs: 10 * 60_000 })
+        connection.send(requestBytes('x', target, { method: options.method ?? 'GET', ...options.method === 'POST' ? { body: '{}', headers: [['Content-Type', 'application/json']] } : {} }))
+        const response = await connection.response()
+        state.calls++
+        if (response.status !== 200) state.failures.push(`${response.statusLine} ${response.text().slice(0, 200)}`)
+      } catch (error) {
+        state.failures.push(String(error))
+        connection?.close()
+        connection = undefined
+      }
+      await sleep(2)
+    }
+    connection?.close()
+  }
+  const callers = Array.from({ length: options.callers ?? 4 }, caller)
+  return {
+    get calls () { return state.calls },
+    get failures () { return state.failures },
+    stop: async () => {
+      state.stopped = true
+      await Promise.all(callers)
+    }
+  }
+}
+
+describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
+  let consul: RealConsul
+  let gateway: TestGateway
+  const hosts: ServiceStackHost[] = []
+  before(async () => {
+    consul = await startConsul({ keepData: true })
+    gateway = await startGateway({ registry: { consul: { agents: [consul.url] } } } as never)
+  })
+  after(async () => {
+    await gateway.close()
+    await Promise.all(hosts.map(async host => { await host.close() }))
+    await consul.stop()
+  })
+  const start = async (options: HostOptions): Promise<ServiceStackHost> => {
+    const host = await startServiceStackHost(options)
+    hosts.push(host)
+    return host
+  }
+  const status = async (name: string) => (await gateway.get(`/json/reply/${name}`)).status
+
+  test('before anything is registered: ready, and everything is unknown', async () => {
+    await until('a table', async () => await status('GetProduct') === 404)
+  })
+
+  test('registered before it listens, as real hosts are: callable within a second of listening, though Consul says critical', async () => {
+    for (const [generation, basePath] of [['10.1.5', ''], ['5.2.0', '/sub/api']] as const) {
+      const name = `Ping${generation.replaceAll('.', '')}`
+      const host = await start({ generation, basePath, service: `Fresh${generation[0]}`, messages: { [name]: () => ({ body: { pong: true } }) }, listen: false })
+      await registerAsPlugin(consul.url, host) // Its own interval: 30 s to the first check.
+      // Consul knows it; nothing listens: no traffic, and no 200.
+      await until('Consul lists it', async () => JSON.stringify(await consul.get('/v1/health/service/api')).includes(host.id))
+      await sleep(600)
+      assert.notEqual(await status(name), 200)
+      await host.listen()
+      const listening = performance.now()
+      await until('the call works', async () => await status(name) === 200, { everyMs: 5 })
+      const took = performance.now() - listening
+      assert.ok(took < 1_000, `${took.toFixed(0)} ms after listening`)
+      const entry = (await consul.get('/v1/health/service/api') as Array<{ Service: { ID: string }, Checks: Array<{ Status: string, ServiceID: string }> }>).find(({ Service }) => Service.ID === host.id)!
+      assert.ok(entry.Checks.some(check => check.ServiceID === host.id && check.Status === 'critical'), 'Consul itself still says critical')
+      assert.ok(host.calls.every(({ target }) => target.startsWith(basePath)))
+      assert.equal((await gateway.get('/api/' + name)).status, 200, '/api works whatever the generation')
+    }
+  })
+
+  test('a running host that registers is callable within a second', async () => {
+    const host = await start({ service: 'Catalog' })
+    const started = performance.now()
+    await registerAsPlugin(consul.url, host)
+    await until('the call works', async () => await status('GetProduct') === 200, { everyMs: 5 })
+    assert.ok(performance.now() - started < 1_000, `${performance.now() - started} ms`)
+    assert.equal(await status('ReindexProducts'), 404, 'restricted ones are hidden before their first call')
+    assert.equal(await status('team-catalog'), 404, 'a custom tag is no message')
+    assert.equal(await status('ss-version-1.0'), 404)
+    assert.ok(!host.executed.includes('ReindexProducts'))
+  })
+
+  test('the plugin\'s own deregistration is refused by Consul; by PUT it goes, and its messages are unknown again', async () => {
+    const host = await start({ service: 'Passing', messages: { ShortLived: () => ({ body: {} }) } })
+    await registerAsPlugin(consul.url, host)
+    await until('the call works', async () => await status('ShortLived') === 200)
+    assert.equal((await deregisterAsPlugin(consul.url, host.id)).status, 405)
+    assert.equal(await status('ShortLived'), 200)
+    const started = performance.now()
+    await deregister(consul.url, host.id)
+    await until('it is unknown', async () => await status('ShortLived') === 404)
+    assert.ok(performance.now() - started < 1_000)
+    assert.ok(await gateway.metric('postern_requests_total', { message: 'ShortLived' }) === 0, 'its series are gone')
+  })
+
+  test('two instances share the calls; the one whose check fails leaves, and comes back', async () => {
+    const messages = (which: string) => ({ Shared: () => ({ body: { which } }) })
+    const [a, b] = [await start({ service: 'Pair', messages: messages('a') }), await start({ service: 'Pair', messages: messages('b') })]
+    for (const host of [a, b]) await registerAsPlugin(consul.url, host, { heartbeatIntervalS: 1 })
+    const which = async () => (await gateway.get('/json/reply/Shared')).json().which as string
+    await until('both answer', async () => new Set([await which(), await which()]).size === 2)
+    const load = startLoad(gateway.url, '/json/reply/Shared')
+    a.failing = 503
+    await until('a leaves', async () => new Set([await which(), await which(), await which(), await which()]).size === 1, { timeoutMs: 10_000, everyMs: 100 })
+    assert.equal(await which(), 'b')
+    a.failing = undefined
+    await until('a comes back', async () => new Set([await which(), await which()]).size === 2, { timeoutMs: 10_000, everyMs: 100 })
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+    assert.ok(load.calls > 100)
+  })
+
+  test('an instance killed under load costs no GET; restarted under a new id it serves again, and its ghost gets nothing twice', async () => {
+    const messages = (which: string) => ({ Sturdy: () => ({ body: { which } }) })
+    const [a, b] = [await start({ service: 'Trio', messages: messages('a') }), await start({ service: 'Trio', messages: messages('b') })]
+    for (const host of [a, b]) await registerAsPlugin(consul.url, host, { heartbeatIntervalS: 1 })
+    await gateway.waitForEndpoint(a.url)
+    await gateway.waitForEndpoint(b.url)
+    const load = startLoad(gateway.url, '/json/reply/Sturdy')
+    await until('load is on', () => load.calls > 50)
+    await a.kill()
+    const calls = load.calls
+    await until('load goes on', () => load.calls > calls + 100)
+    await a.restart()
+    await registerAsPlugin(consul.url, a, { heartbeatIntervalS: 1 })
+    const before = a.executed.length
+    await until('a serves again', () => a.executed.length > before)
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+    const [atA, atB] = [a.executed.length, b.executed.length]
+    for (let n = 0; n < 20; n++) await gateway.get('/json/reply/Sturdy')
+    assert.deepEqual([a.executed.length - atA, b.executed.length - atB], [10, 10], 'one endpoint, one share, whatever is registered beside it')
+  })
+
+  test(`the agent is gone for ${outageMs / 1000} s: not one healthy call fails, and changes arrive afterwards`, async () => {
+    const host = await start({ service: 'Steady', messages: { Steady: () => ({ body: {} }) } })
+    await registerAsPlugin(consul.url, host, { heartbeatIntervalS: 1 })
+    await until('the call works', async () => await status('Steady') === 200)
+    const load = startLoad(gateway.url, '/json/reply/Steady')
+    try {
+      await until('load is on', () => load.calls > 50)
+      await consul.kill()
+      await until('the gateway knows that the agent is gone', async () => await gateway.metric('postern_registry_up', { registry: 'consul' }) === 0, { timeoutMs: 20_000, everyMs: 100 })
+      const gone = performance.now()
+      const calls = load.calls
+      await until('the outage is over', () => performance.now() - gone > outageMs, { timeoutMs: outageMs + 5_000, everyMs: 50 })
+      assert.ok(load.calls > calls + 50)
+      assert.ok(await gateway.metric('postern_registry_age_seconds', { registry: 'consul' }) >= outageMs / 1_000 - 1)
+      await consul.restart()
+      await until('the registry is read again', async () => await gateway.metric('postern_registry_up', { registry: 'consul' }) === 1, { timeoutMs: 20_000, everyMs: 100 })
+      const late = await start({ service: 'Late', messages: { Latecomer: () => ({ body: {} }) } })
+      await registerAsPlugin(consul.url, late)
+      await until('what registers now is callable', async () => await status('Latecomer') === 200, { timeoutMs: 10_000 })
+      assert.equal(await status('GetProduct'), 200)
+    } finally {
+      await load.stop()
+    }
+    assert.deepEqual(load.failures, [])
+  })
+})
+
+test('an agent that comes back having forgotten everything takes nothing out that still answers', { timeout: 60_000, skip }, async () => {
+  const consul = await startConsul()
+  try {
+    await using gateway = await startGateway({ registry: { consul: { agents: [consul.url] } } } as never)
+    await using one = await startServiceStackHost({ service: 'One', messages: { First: () => ({ body: {} }) } })
+    await using two = await startServiceStackHost({ service: 'Two', messages: { Second: () => ({ body: {} }) } })
+    for (const host of [one, two]) await registerAsPlugin(consul.url, host)
+    await gateway.waitForRoute('First')
+    await gateway.waitForRoute('Second')
+    await until('both answer', async () => (await gateway.get('/json/reply/First')).status === 200 && (await gateway.get('/json/reply/Second')).status === 200)
+    const load = startLoad(gateway.url, '/json/reply/First')
+    await consul.restart()
+    assert.deepEqual(await consul.get('/v1/health/service/api'), [], 'it has forgotten everything')
+    await until('the registry is read again', async () => await gateway.metric('postern_registry_up', { registry: 'consul' }) === 1, { timeoutMs: 20_000, everyMs: 50 })
+    const { calls } = load
+    await until('calls go on', () => load.calls > calls + 200, { timeoutMs: 10_000 })
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+    assert.equal((await gateway.get('/json/reply/Second')).status, 200)
+  } finally {
+    await consul.stop()
+  }
+})

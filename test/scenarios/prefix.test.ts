@@ -1,0 +1,200 @@
+// Prefix routes for what is not a message: longest wins, rewriting, message routes first, WebSocket, RESTful paths on request.
+import { after, before, describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:http'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { WebSocket, WebSocketServer } from 'ws'
+import { startFleet } from '../support/fleet.ts'
+import { configOf, startGateway, type TestGateway } from '../support/gateway.ts'
+import { requestBytes } from '../support/http-client.ts'
+import * as behave from '../support/origin.ts'
+import { startOrigin, type Origin } from '../support/origin.ts'
+import { until, within } from '../support/until.ts'
+
+describe('prefix routes', { timeout: 30_000 }, () => {
+  let legacy: Origin
+  let deep: Origin
+  let gateway: TestGateway
+  before(async () => {
+    legacy = await startOrigin(behave.echo())
+    deep = await startOrigin(behave.echo())
+    gateway = await startGateway({
+      upstreams: { legacy: { endpoints: [`${legacy.url}/base`] }, deep: { endpoints: [deep.url] } },
+      messages: { Echo: { upstream: 'deep' } },
+      // The order in the file never matters: the shorter one stands first.
+      prefixes: {
+        '/legacy/*': { upstream: 'legacy' },
+        '/legacy/deep/*': { upstream: 'deep' },
+        '/old/*': { upstream: 'legacy', rewrite: '/new' },
+        '/root/*': { upstream: 'deep', rewrite: '/' },
+        '/hang/*': { upstream: 'deep', policy: { headersTimeoutMs: 100 } }
+      }
+    } as never)
+    await gateway.waitForRoute('Echo')
+  })
+  after(async () => {
+    await gateway.close()
+    await Promise.all([legacy.close(), deep.close()])
+  })
+  const target = async (path: string) => {
+    const response = await gateway.get(path)
+    assert.equal(response.status, 200, `${path}: ${response.text()}`)
+    return response.json().target as string
+  }
+
+  test('the longest prefix wins, and the path goes up as it came, below the base path', async () => {
+    const [atLegacy, atDeep] = [legacy.received.length, deep.received.length]
+    assert.equal(await target('/legacy/a%20b/c?x=%2f&y'), '/base/legacy/a%20b/c?x=%2f&y')
+    assert.equal(await target('/legacy/deep/x'), '/legacy/deep/x')
+    assert.equal(await target('/legacy'), '/base/legacy')
+    assert.equal(await target('/legacy/deeper'), '/base/legacy/deeper')
+    assert.deepEqual([legacy.received.length - atLegacy, deep.received.length - atDeep], [3, 1])
+  })
+
+  test('a prefix ends at a segment', async () => {
+    assert.equal((await gateway.get('/legacyx')).status, 404)
+    assert.equal((await gateway.get('/')).status, 404)
+  })
+
+  test('rewriting replaces the prefix and nothing else', async () => {
+    assert.equal(await target('/old/a%20b?q=/old/'), '/base/new/a%20b?q=/old/')
+    assert.equal(await target('/root/a//b/'), '/a//b/')
+    assert.equal(await target('/root/'), '/')
+  })
+
+  test('message routes win, whatever the prefixes', async () => {
+    assert.equal(await target('/json/reply/Echo'), '/json/reply/Echo')
+    assert.equal((await gateway.get('/json/reply/Unknown')).status, 404)
+  })
+
+  test('spellings that hosts read as another path are refused on prefix routes too', async () => {
+    const received = () => legacy.received.length + deep.received.length
+    const before = received()
+    for (const path of ['/legacy/../json/reply/X', '/legacy/%2e%2e/x', '/legacy/a%2f..%2fb', '/legacy/a%5cb', '/legacy/%00', '/legacy/%', '/legacy/./x', '/legacy/a\\b']) {
+      const response = await gateway.get(path)
+      assert.equal(response.status, 400, path)
+      assert.equal(response.json().responseStatus.errorCode, 'BadRequestTarget')
+    }
+    assert.equal(received(), before)
+  })
+
+  test('the same safety measures: policy of the prefix, bodies, cut answers', async () => {
+    deep.behave(behave.hang())
+    assert.equal((await gateway.post('/hang/x', {})).json().responseStatus.errorCode, 'HeadersTimeout')
+    deep.behave(behave.cutBody())
+    assert.equal((await gateway.get('/root/x')).whole, false)
+    deep.behave(behave.echo())
+    // What is no message streams as it came.
+    using connection = await gateway.connect()
+    connection.send('POST /root/upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n')
+    assert.equal((await connection.response('POST')).json().body, 'hello')
+  })
+
+  test('server-sent events come as they are sent, and outlive the deadline', async () => {
+    const gate = Promise.withResolvers<void>()
+    deep.behave(async request => {
+      request.socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n')
+      await gate.promise
+      request.socket.write('9\r\ndata: 2\n\n\r\n0\r\n\r\n')
+    })
+    using connection = await gateway.connect()
+    connection.send(requestBytes('x', '/root/events'))
+    assert.equal((await connection.head()).status, 200)
+    assert.match((await within('the first event', 2_000, connection.reader.until('data: 1\n\n'))).toString(), /data: 1/)
+    gate.resolve()
+    assert.match((await within('the second event', 2_000, connection.reader.until('data: 2\n\n'))).toString(), /data: 2/)
+    deep.behave(behave.echo())
+  })
+
+  test('a prefix that would shadow a message form is a configuration error', async () => {
+    for (const prefix of ['/json/reply/*', '/api/*', '/JSON/*', '/xml/oneway/*']) {
+      await assert.rejects(configOf({ upstreams: { a: { endpoints: ['http://127.0.0.1:1'] } }, prefixes: { [prefix]: { upstream: 'a' } } } as never, tmpdir()), { name: 'ConfigError' }, prefix)
+    }
+  })
+})
+
+describe('WebSocket', { timeout: 30_000 }, () => {
+  let server: Server
+  let sockets: WebSocketServer
+  let gateway: TestGateway
+  const upgrades: Array<{ url: string, headers: NodeJS.Dict<string | string[]> }> = []
+  before(async () => {
+    server = createServer()
+    sockets = new WebSocketServer({ server })
+    sockets.on('connection', (socket, request) => {
+      upgrades.push({ url: request.url!, headers: request.headers })
+      socket.on('message', (data, isBinary) => { socket.send(data, { binary: isBinary }) })
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    gateway = await startGateway({
+      upstreams: { chat: { endpoints: [`http://127.0.0.1:${port}`], bulkhead: { maxConcurrent: 3, maxQueue: 0 } } },
+      messages: { Echo: { upstream: 'chat' } },
+      prefixes: { '/chat/*': { upstream: 'chat', rewrite: '/' }, '/quiet/*': { upstream: 'chat', websocket: false } }
+    } as never)
+    await gateway.waitForRoute('Echo')
+  })
+  after(async () => {
+    await gateway.close()
+    for (const client of sockets.clients) client.terminate()
+    sockets.close()
+    await new Promise(resolve => server.close(resolve))
+  })
+  const open = async (path: string, options: { headers?: Record<string, string> } = {}): Promise<WebSocket> => {
+    const socket = new WebSocket(gateway.url.replace('http', 'ws') + path, options)
+    await Promise.race([once(socket, 'open'), once(socket, 'unexpected-response').then(([, response]) => { throw new Error(`status ${(response as { statusCode: number }).statusCode}`) })])
+    return socket
+  }
+  const echoed = async (socket: WebSocket, data: string | Buffer) => {
+    const answer = once(socket, 'message')
+    socket.send(data)
+    const [message, isBinary] = await within('the echo', 5_000, answer) as [Buffer, boolean]
+    assert.equal(isBinary, Buffer.isBuffer(data))
+    return message
+  }
+
+  test('text and binary pass both ways, headers are cleaned as for calls', async () => {
+    const socket = await open('/chat/room?x=1', { headers: { 'X-Forwarded-For': '203.0.113.9', 'X-ss-id': 'stolen' } })
+    try {
+      assert.equal((await echoed(socket, 'hello')).toString(), 'hello')
+      const big = Buffer.alloc(1_000_000, 'z')
+      assert.equal((await echoed(socket, big)).length, big.length)
+      const upgrade = upgrades.at(-1)!
+      assert.equal(upgrade.url, '/room?x=1')
+      assert.equal(upgrade.headers['x-forwarded-for'], '127.0.0.1')
+      assert.equal(upgrade.headers['x-ss-id'], undefined)
+      assert.ok(upgrade.headers['x-mac-requestid'])
+    } finally {
+      socket.terminate()
+    }
+  })
+
+  test('an open socket holds a bulkhead slot until it closes', async () => {
+    await until('slots are free', async () => await gateway.metric('postern_in_flight', { upstream: 'chat' }) === 0)
+    const open3 = [await open('/chat/1'), await open('/chat/2'), await open('/chat/3')]
+    await assert.rejects(open('/chat/4'), /status 503/)
+    open3[0]!.terminate()
+    const fourth = await until('a slot is free', async () => await open('/chat/4').catch(() => undefined))
+    for (const socket of [...open3, fourth]) socket.terminate()
+  })
+
+  test('where websocket is off, and on messages, an upgrade is refused', async () => {
+    await assert.rejects(open('/quiet/room'), /status 400/)
+    await assert.rejects(open('/json/reply/Echo'), /status 400/)
+    await assert.rejects(open('/nowhere'), /status 404/)
+  })
+})
+
+test('RESTful paths of a service\'s own list, where asked for', { timeout: 30_000 }, async () => {
+  await using fleet = await startFleet([{ replay: false }], { upstreams: { Catalog: { customRoutes: true } } } as never)
+  const response = await fleet.gateway.get('/products/7')
+  assert.equal(response.json().id, 0, 'the double binds the query only; what counts is that it ran')
+  assert.equal(fleet.hosts[0]!.executed.at(-1), 'GetProduct')
+  assert.equal(fleet.hosts[0]!.calls.at(-1)!.target, '/products/7')
+  const post = await fleet.gateway.post('/products/7', {})
+  assert.equal(post.status, 405)
+  assert.equal(post.header('allow'), 'GET')
+  assert.equal((await fleet.gateway.get('/products')).status, 404)
+})
