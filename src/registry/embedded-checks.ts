@@ -1,0 +1,158 @@
+// Runs the checks of the embedded registry: HTTP and TCP for real, TTLs by the clock, and removes services that stay critical.
+import http from 'node:http'
+import https from 'node:https'
+import net from 'node:net'
+import { hostAndPort } from './embedded-body.ts'
+import type { CheckDefinition, Status } from './embedded-body.ts'
+import type { Store, StoredCheck } from './embedded-store.ts'
+
+/** What is kept of an answer's body, as in Consul. Bytes. */
+const outputBytes = 4_096
+/** Longest body that is read; the rest is not waited for. Bytes. */
+const readBytes = 65_536
+/** Redirects that are followed, as Go's client does. */
+const mostRedirects = 10
+
+export interface CheckRunner {
+  /** Feeds a TTL check. Returns false when there is no such TTL check. */
+  feed (id: string, status: Status, output: string): boolean
+  close (): void
+}
+
+interface Running {
+  readonly definition: CheckDefinition
+  timer: NodeJS.Timeout | undefined
+  readonly abort: AbortController
+}
+
+/**
+ * Runs whatever checks the store holds from now on. The first run comes at a random time within the interval, as in Consul, so that many
+ * checks are spread.
+ * @param random 0 ≤ random < 1
+ */
+export function runChecks (store: Store, random: () => number = Math.random): CheckRunner {
+  const running = new Map<string, Running>()
+  const reaping = new Map<string, NodeJS.Timeout>()
+
+  const stop = (id: string): void => {
+    const check = running.get(id)
+    running.delete(id)
+    clearTimeout(check?.timer)
+    check?.abort.abort()
+  }
+  const unreap = (id: string): void => {
+    clearTimeout(reaping.get(id))
+    reaping.delete(id)
+  }
+  const runLater = (check: Running, delayMs: number): void => {
+    check.timer = setTimeout(() => {
+      void probe(check.definition, check.abort.signal).then(({ status, output }) => {
+        if (running.get(check.definition.id) !== check) return
+        store.setStatus(check.definition.id, status, output)
+        // The status may have removed the check.
+        if (running.get(check.definition.id) === check) runLater(check, check.definition.intervalMs)
+      })
+    }, delayMs)
+  }
+  const expireLater = (check: Running): void => {
+    clearTimeout(check.timer)
+    check.timer = setTimeout(() => store.setStatus(check.definition.id, 'critical', 'TTL expired'), check.definition.intervalMs)
+  }
+
+  store.listener = {
+    checkAdded (definition) {
+      stop(definition.id)
+      if (definition.type === 'maintenance') return
+      const check: Running = { definition, timer: undefined, abort: new AbortController() }
+      running.set(definition.id, check)
+      if (definition.type === 'ttl') expireLater(check)
+      else runLater(check, random() * definition.intervalMs)
+    },
+    checkRemoved (id) {
+      stop(id)
+      unreap(id)
+    },
+    statusChanged ({ definition, status }: StoredCheck) {
+      unreap(definition.id)
+      if (status !== 'critical' || definition.deregisterAfterMs === 0 || definition.serviceId === '') return
+      reaping.set(definition.id, setTimeout(() => store.deregister(definition.serviceId), Math.min(definition.deregisterAfterMs, 2 ** 31 - 1)))
+    }
+  }
+  return {
+    feed (id, status, output) {
+      const check = running.get(id)
+      if (check?.definition.type !== 'ttl') return false
+      store.setStatus(id, status, output)
+      expireLater(check)
+      return true
+    },
+    close () {
+      for (const id of [...running.keys()]) stop(id)
+      for (const id of [...reaping.keys()]) unreap(id)
+      store.listener = undefined
+    }
+  }
+}
+
+/** One run of a check. Never rejects: whatever goes wrong is the check's finding. */
+export async function probe (check: CheckDefinition, signal: AbortSignal): Promise<{ status: Status, output: string }> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(check.timeoutMs)])
+  try {
+    if (check.type === 'tcp') {
+      await connect(check.target, limit)
+      return { status: 'passing', output: `TCP connect ${check.target}: Success` }
+    }
+    const { status, phrase, body } = await get(check, new URL(check.target), limit, mostRedirects)
+    const found = status >= 200 && status < 300 ? 'passing' : status === 429 ? 'warning' : 'critical'
+    return { status: found, output: `HTTP ${check.method} ${check.target}: ${status} ${phrase} Output: ${body}` }
+  } catch (error) {
+    const reason = limit.aborted ? `no answer within ${check.timeoutMs} ms` : (error as NodeJS.ErrnoException).code ?? (error as Error).message
+    return { status: 'critical', output: check.type === 'tcp' ? `dial tcp ${check.target}: ${reason}` : `${check.method} ${JSON.stringify(check.target)}: ${reason}` }
+  }
+}
+
+interface Answer { status: number, phrase: string, body: string }
+
+async function get (check: CheckDefinition, url: URL, signal: AbortSignal, redirects: number): Promise<Answer> {
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    const request = (url.protocol === 'https:' ? https : http).request(url, {
+      method: check.method,
+      // Go's client takes several values for a name; Node takes a flat list.
+      headers: ['Host', url.host, 'User-Agent', 'Postern Health Check', 'Accept', 'text/plain, text/*, */*', 'Connection', 'close',
+        ...(check.body === '' ? [] : ['Content-Length', String(Buffer.byteLength(check.body))]), ...check.header.flat()],
+      signal,
+      rejectUnauthorized: !check.tlsSkipVerify
+    }, resolve)
+    request.once('error', reject)
+    request.end(check.body)
+  })
+  const location = response.headers.location
+  if (location !== undefined && [301, 302, 303, 307, 308].includes(response.statusCode!)) {
+    response.destroy()
+    const next = new URL(location, url)
+    if (redirects === 0 || !/^https?:$/.test(next.protocol)) throw new Error(`stopped at a redirect to ${next.href.slice(0, 200)}`)
+    return await get(check, next, signal, redirects - 1)
+  }
+  const chunks: Buffer[] = []
+  let received = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    if (received < outputBytes) chunks.push(chunk)
+    received += chunk.length
+    if (received > readBytes) break
+  }
+  const body = Buffer.concat(chunks).subarray(0, outputBytes).toString()
+  return { status: response.statusCode!, phrase: response.statusMessage ?? '', body }
+}
+
+function connect (target: string, signal: AbortSignal): Promise<void> {
+  const address = hostAndPort(target)
+  if (address === undefined) throw new Error('not host:port')
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ ...address, signal } as net.TcpNetConnectOpts)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve()
+    })
+    socket.once('error', reject)
+  })
+}
