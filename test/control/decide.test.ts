@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { explainEndpoint, explainName } from '../../src/control/explain.ts'
+import { emptyMemory } from '../../src/control/plan.ts'
+import { decideWorld, namesOf, operation, statesOf, tableOf, type World } from './support.ts'
+
+const had = { ...emptyMemory, served: new Set(['http://10.0.0.1:9101']) }
+const get = { lists: ['GetProduct'] }
+
+const rows: ReadonlyArray<readonly [sentence: string, world: World, table: string[], states?: Record<string, string>]> = [
+  // ---- Health ----
+  ['a passing endpoint that lists the message gets its calls', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } } }, ['GetProduct→Catalog 9101'], { a: 'routed' }],
+  ['a passing endpoint gets traffic whether or not it answers us, once its list is known', { registrations: [{ id: 'a' }], before: { 9101: { id: 'a', ...get } }, says: { 9101: 'silent' } }, ['GetProduct→Catalog 9101'], { a: 'routed' }],
+  ['an unchecked one gets none before it has answered', { registrations: [{ id: 'a', health: 'unchecked' }] }, ['GetProduct unread'], { a: 'waiting' }],
+  ['an unchecked one gets none when it does not answer', { registrations: [{ id: 'a', health: 'unchecked' }], says: { 9101: 'silent' } }, ['GetProduct unread'], { a: 'waiting' }],
+  ['an unchecked one gets traffic as soon as it has answered', { registrations: [{ id: 'a', health: 'unchecked' }], says: { 9101: { id: 'a', ...get } } }, ['GetProduct→Catalog 9101'], { a: 'routed' }],
+  ['one that had traffic keeps it while it is being asked', { registrations: [{ id: 'a', health: 'unchecked' }], before: { 9101: { id: 'a', ...get } }, memory: had }, ['GetProduct→Catalog 9101'], { a: 'routed' }],
+  ['one that had traffic loses it when it did not answer', { registrations: [{ id: 'a', health: 'unchecked' }], before: { 9101: { id: 'a', ...get } }, says: { 9101: 'silent' }, memory: had }, ['GetProduct→Catalog '], { a: 'waiting' }],
+  ['a warning one stands by while another passes', { registrations: [{ id: 'a', health: 'warning' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'standby', b: 'routed' }],
+  ['a warning one gets traffic when no passing one is left', { registrations: [{ id: 'a', health: 'warning' }, { id: 'b', port: 9102, health: 'critical' }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9101'], { a: 'routed', b: 'critical' }],
+  ['a warning one alone has a message that the passing one lacks', { registrations: [{ id: 'a', health: 'warning' }, { id: 'b', port: 9102, names: ['Other'] }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', lists: ['Other'] } } }, ['GetProduct→Catalog 9101', 'Other→Catalog 9102']],
+  ['a critical one gets none while another passes', { registrations: [{ id: 'a', health: 'critical' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'critical', b: 'routed' }],
+  ['when all are critical they are served anyway', { registrations: [{ id: 'a', health: 'critical' }, { id: 'b', port: 9102, health: 'critical' }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9101,9102'], { a: 'routed', b: 'routed' }],
+  ['panic prefers those that answer us', { registrations: [{ id: 'a', health: 'critical' }, { id: 'b', port: 9102, health: 'critical' }], before: { 9102: { id: 'b', ...get } }, says: { 9101: { id: 'a', ...get }, 9102: 'silent' } }, ['GetProduct→Catalog 9101'], { a: 'routed', b: 'critical' }],
+  ['panic: false serves none of them', { registrations: [{ id: 'a', health: 'critical' }], says: { 9101: { id: 'a', ...get } }, config: { registry: { panic: false } } }, ['GetProduct→Catalog '], { a: 'critical' }],
+  ['maintenance is drained, panic or not', { registrations: [{ id: 'a', health: 'maintenance' }, { id: 'b', port: 9102, health: 'critical' }], says: { 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'draining', b: 'routed' }],
+  ['maintenance alone gets nothing', { registrations: [{ id: 'a', health: 'maintenance' }], before: { 9101: { id: 'a', ...get } }, memory: had }, ['GetProduct→Catalog '], { a: 'draining' }],
+
+  // ---- Who is at the address ----
+  ['of two registrations the one the endpoint names is true, although older', { registrations: [{ id: 'old', createIndex: 99, names: ['Gone'] }, { id: 'new', createIndex: 5 }], says: { 9101: { id: 'new', ...get } } }, ['GetProduct→Catalog 9101'], { old: 'ghost', new: 'routed' }],
+  ['a ghost is one although it passes and its true sibling is critical', { registrations: [{ id: 'old', names: ['Gone'] }, { id: 'new', health: 'critical' }], says: { 9101: { id: 'new', ...get } } }, ['GetProduct→Catalog 9101'], { old: 'ghost', new: 'routed' }],
+  ['where the endpoint reports no id the highest CreateIndex decides', { registrations: [{ id: 'z', createIndex: 5 }, { id: 'a', createIndex: 99 }], says: { 9101: get } }, ['GetProduct→Catalog 9101'], { z: 'ghost', a: 'routed' }],
+  ['an id that nobody registered makes all registrations there ghosts', { registrations: [{ id: 'a' }], says: { 9101: { id: 'somebody', ...get } } }, [], { a: 'ghost' }],
+  ['the new id of a restart waits while the old answer stands, and the old one keeps its traffic', { registrations: [{ id: 'old' }, { id: 'new', health: 'unchecked' }], before: { 9101: { id: 'old', ...get } }, memory: had }, ['GetProduct→Catalog 9101'], { old: 'routed', new: 'waiting' }],
+  ['somebody else answers there: a list without any of its names makes a stranger', { registrations: [{ id: 'a' }], says: { 9101: { lists: ['Invoice'] } } }, [], { a: 'stranger' }],
+  ['what is refused is never used', { registrations: [{ id: 'a', refused: '169.254.169.254 is link-local' }] }, [], { a: 'refused' }],
+
+  // ---- Tags and lists ----
+  ['a custom tag is no message', { registrations: [{ id: 'a', names: ['GetProduct', 'team-catalog'] }], says: { 9101: { id: 'a', ...get } } }, ['GetProduct→Catalog 9101']],
+  ['what is listed and not tagged is no message', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', lists: ['GetProduct', 'AdminDashboard', 'Untagged'] } } }, ['GetProduct→Catalog 9101']],
+  ['letter case makes no difference, and the name is as listed', { registrations: [{ id: 'a', names: ['getPRODUCT'] }], says: { 9101: { id: 'a', ...get } } }, ['GetProduct→Catalog 9101']],
+  ['a tag matches the last dotted part of a nested type', { registrations: [{ id: 'a', names: ['Inner'] }], says: { 9101: { id: 'a', lists: ['Outer.Inner'] } } }, ['Outer.Inner→Catalog 9101']],
+  ['endpoints that lack a message do not get it', { registrations: [{ id: 'a', names: ['GetProduct', 'New'] }, { id: 'b', port: 9102, names: ['GetProduct', 'New'] }], says: { 9101: { id: 'a', lists: ['GetProduct', 'New'] }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9101,9102', 'New→Catalog 9101']],
+  ['a restricted message is hidden', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', lists: [operation('GetProduct', { restricted: true })] } } }, ['GetProduct hidden']],
+  ['one restricting endpoint hides it for all', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', lists: [operation('GetProduct', { restricted: true })] } } }, ['GetProduct hidden']],
+  ['never-routed names stay hidden, whatever YAML says', { registrations: [{ id: 'a', names: ['Heartbeat', 'GetServices'] }], says: { 9101: { id: 'a', lists: ['Heartbeat', 'GetServices'] } }, config: { messages: { heartbeat: { expose: true, upstream: 'Catalog' } } } }, ['GetServices hidden', 'Heartbeat hidden']],
+  ['a plugin registration that publishes no list stays hidden', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', none: true } } }, ['GetProduct hidden'], { a: 'routed' }],
+  ['trustTags routes it', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', none: true } }, config: { upstreams: { Catalog: { trustTags: true } } } }, ['GetProduct→Catalog 9101']],
+  ['a plain service that names its messages is routed without a list', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: { none: true } } }, ['GetProduct→Catalog 9101']],
+  ['a passing plain service is routed although it does not answer us', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: 'silent' } }, ['GetProduct→Catalog 9101']],
+  ['a list not read yet is answered so', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', unread: true } } }, ['GetProduct unread']],
+  ['a list that could not be read again is kept', { registrations: [{ id: 'a' }], before: { 9101: { id: 'a', ...get } }, says: { 9101: { id: 'a', unread: true } } }, ['GetProduct→Catalog 9101']],
+  ['the list of another process is not kept', { registrations: [{ id: 'b' }], before: { 9101: { id: 'a', ...get } }, says: { 9101: { id: 'b', unread: true } } }, ['GetProduct unread']],
+  ['one endpoint that is read is enough', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', unread: true } } }, ['GetProduct→Catalog 9101']],
+
+  // ---- Exposure ----
+  ['a pattern of hide hides', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, config: { exposure: { hide: ['get*'] } } }, ['GetProduct hidden']],
+  ['hidden by pattern is hidden before its list is read', { registrations: [{ id: 'a' }], config: { exposure: { hide: ['get*'] } } }, ['GetProduct hidden']],
+  ['an upstream\'s own patterns stand in place of the general ones', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, config: { exposure: { hide: ['*'] }, upstreams: { Catalog: { hide: [] } } } }, ['GetProduct→Catalog 9101']],
+  ['what no pattern exposes is hidden', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, config: { exposure: { expose: ['Place*'] } } }, ['GetProduct hidden']],
+  ['exposeRestricted lets a restricted one out', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', lists: [operation('GetProduct', { restricted: true })] } }, config: { exposure: { exposeRestricted: ['*Product'] } } }, ['GetProduct→Catalog 9101']],
+  ['messages.X.expose decides over everything', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, config: { messages: { GETPRODUCT: { expose: false } } } }, ['GetProduct hidden']],
+
+  // ---- YAML: fixed upstreams and built-in messages ----
+  ['a fixed upstream has traffic without a word of anybody', { config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000/'] } }, messages: { Authenticate: { upstream: 'Legacy' } } } }, ['Authenticate→Legacy 7000']],
+  ['a built-in message goes to the endpoints whose list has it', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', lists: ['GetProduct', 'Authenticate'] }, 9102: { id: 'b', ...get } }, config: { messages: { authenticate: { upstream: 'Catalog' } } } }, ['Authenticate→Catalog 9101', 'GetProduct→Catalog 9101,9102']],
+  ['a built-in message waits for the list that may restrict it', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', unread: true } }, config: { messages: { Authenticate: { upstream: 'Catalog' } } } }, ['Authenticate unread', 'GetProduct unread']],
+  ['an upstream that nobody has registered has no endpoints', { config: { messages: { Authenticate: { upstream: 'Nobody' } } } }, ['Authenticate→Nobody ']],
+
+  // ---- Amnesia ----
+  ['an unconfirmed endpoint is served while it answers', { registrations: [{ id: 'a', unconfirmedSince: 999_000 }], says: { 9101: { id: 'a', ...get } } }, ['GetProduct→Catalog 9101'], { a: 'unconfirmed' }],
+  ['an unconfirmed endpoint that had traffic keeps it while it is being asked', { registrations: [{ id: 'a', unconfirmedSince: 999_000 }], before: { 9101: { id: 'a', ...get } }, memory: had }, ['GetProduct→Catalog 9101'], { a: 'unconfirmed' }],
+  ['an unconfirmed endpoint that does not answer is not served', { registrations: [{ id: 'a', unconfirmedSince: 999_000 }], before: { 9101: { id: 'a', ...get } }, says: { 9101: 'silent' }, memory: had }, ['GetProduct→Catalog '], { a: 'unconfirmed' }],
+  ['who registered anew at the address of an unconfirmed one holds it', { registrations: [{ id: 'a', unconfirmedSince: 999_000, createIndex: 99 }, { id: 'b', createIndex: 3 }], says: { 9101: get } }, ['GetProduct→Catalog 9101'], { a: 'ghost', b: 'routed' }]
+]
+
+for (const [sentence, world, table, states] of rows) {
+  test(sentence, () => {
+    const decision = decideWorld(world)
+    assert.deepEqual(tableOf(decision), table)
+    if (states !== undefined) assert.deepEqual(statesOf(decision), states)
+    // Every name and every registration has its sentence.
+    for (const name of decision.names) assert.match(explainName(name).why, /^[A-Z].*\.$/)
+    for (const endpoint of decision.endpoints) assert.match(explainEndpoint(endpoint).why, /^[A-Z].*\.$/)
+    // The message's endpoints are always among those of its upstream.
+    for (const { upstream, endpoints } of decision.plan.messages.values()) {
+      for (const url of endpoints ?? []) assert.ok(decision.plan.upstreams.get(upstream)?.endpoints.some(endpoint => endpoint.url === url))
+    }
+  })
+}
+
+test('the sentence of what is hidden for want of a list names the very line that shows it', () => {
+  const decision = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', none: true } } })
+  assert.match(explainName(decision.names[0]!).hint ?? '', /write upstreams\.Catalog\.trustTags: true$/)
+})
+
+test('the reason of maintenance is shown', () => {
+  const decision = decideWorld({ registrations: [{ id: 'a', health: 'maintenance', notes: 'disk change by Ann' }] })
+  assert.match(explainEndpoint(decision.endpoints[0]!).why, /disk change by Ann/)
+})
+
+test('the version and weight in the table come from the true registration', () => {
+  const decision = decideWorld({ registrations: [{ id: 'old', version: '1.0', createIndex: 99 }, { id: 'new', version: '1.1', weights: { passing: 7, warning: 1 } }], says: { 9101: { id: 'new', ...get } } })
+  assert.deepEqual(decision.plan.upstreams.get('Catalog')?.endpoints.map(({ version, weight }) => [version, weight]), [['1.1', 7]])
+})
+
+test('the api form is used only where every endpoint has it; other servers get the path as it came', () => {
+  const form = (world: World, name = 'Catalog') => decideWorld(world).plan.upstreams.get(name)?.apiForm
+  const two = [{ id: 'a' }, { id: 'b', port: 9102 }]
+  assert.equal(form({ registrations: two, says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get } } }), true)
+  assert.equal(form({ registrations: two, says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get, version: '5.00' } } }), false)
+  assert.equal(form({ registrations: two, says: { 9101: { id: 'a', ...get } } }), false)
+  assert.equal(form({ config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000'] } } } }, 'Legacy'), true)
+})
+
+test('a state keeps its time until it changes', () => {
+  const first = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, now: 1_000 })
+  const second = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, now: 2_000, memory: first.memory })
+  const third = decideWorld({ registrations: [{ id: 'a', health: 'maintenance' }], before: { 9101: { id: 'a', ...get } }, now: 3_000, memory: second.memory })
+  assert.deepEqual([second, third].map(decision => decision.endpoints[0]?.since), [1_000, 3_000])
+  assert.deepEqual([second, third].map(decision => decision.names[0]?.since), [1_000, 1_000])
+})
+
+test('names of Object.prototype are services and messages like others', () => {
+  const decision = decideWorld({ registrations: [{ id: 'a', service: 'constructor', names: ['__proto__', 'toString'] }], says: { 9101: { id: 'a', lists: ['__proto__', 'toString'] } } })
+  assert.deepEqual(tableOf(decision), ['__proto__→constructor 9101', 'toString→constructor 9101'])
+  assert.deepEqual(namesOf(decision, 'toString'), { constructor: 'routed' })
+})
