@@ -1,9 +1,8 @@
 // Which limits hold for a route: message over upstream over defaults. Pure; asked when the table is built, never per request.
-import type { Policy } from '../exchange/exchange.ts'
-import type { BreakerConfig, BulkheadConfig, Config } from './schema.ts'
+import type { BreakerConfig, BulkheadConfig, Config, PolicyConfig } from './schema.ts'
 
 /** `key` is a message's lower-cased name or a prefix pattern; undefined = the upstream's own. */
-export function policyFor (config: Config, upstream: string, key: string | undefined): Policy {
+export function policyFor (config: Config, upstream: string, key: string | undefined): PolicyConfig {
   const own = key === undefined ? undefined : config.prefixes[key]?.policy ?? messageFor(config, key)?.policy
   return { ...config.defaults.policy, ...config.upstreams[upstream]?.policy, ...own }
 }

@@ -15,11 +15,17 @@ const count = (description: string, byDefault: number, minimum = 0) =>
   Type.Integer({ minimum, default: byDefault, description })
 const flag = (description: string, byDefault: boolean) => Type.Boolean({ default: byDefault, description })
 const text = (description: string) => Type.String({ minLength: 1, description })
+/** Relative paths are taken from the directory of postern.yaml; the loader makes them absolute. */
+const path = (description: string) => Type.String({ minLength: 1, format: 'path', description })
 const names = (description: string, byDefault: string[]) => Type.Array(Type.String({ minLength: 1 }), { default: byDefault, description })
 const oneOf = <const V extends readonly string[]>(values: V, byDefault: V[number], description: string) =>
   Type.Unsafe<V[number]>({ type: 'string', enum: [...values], default: byDefault, description })
-const address = (description: string, byDefault: string) =>
-  Type.String({ pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:\\s]+):[0-9]{1,5}$', default: byDefault, description: `${description} HOST:PORT; port 0 picks a free one.` })
+/** Without a default for what is off when left out. */
+const address = (description: string, byDefault?: string) => Type.String({
+  format: 'listen-address',
+  description: `${description} HOST:PORT; port 0 picks a free one.`,
+  ...(byDefault === undefined ? {} : { default: byDefault })
+})
 
 // ---- Policies: what may differ per message, per upstream, or as a default --------------------
 
@@ -55,10 +61,10 @@ const Breaker = section({
 }, 'Circuit breaker of each endpoint (opossum).')
 
 const UpstreamTls = object({
-  caFile: Type.Optional(text('PEM file with the authorities that may sign the endpoint\'s certificate, in place of the system\'s.')),
+  caFile: Type.Optional(path('PEM file with the authorities that may sign the endpoint\'s certificate, in place of the system\'s.')),
   serverName: Type.Optional(text('Name sent by SNI and expected in the certificate, in place of the endpoint\'s host.')),
-  certFile: Type.Optional(text('PEM file with the client certificate to present.')),
-  keyFile: Type.Optional(text('PEM file with its private key.')),
+  certFile: Type.Optional(path('PEM file with the client certificate to present.')),
+  keyFile: Type.Optional(path('PEM file with its private key.')),
   verify: flag('Whether the certificate is verified. Switching it off is logged as a warning at every load.', true)
 }, { description: 'TLS towards the endpoints of this upstream (for https origins).' })
 
@@ -101,9 +107,9 @@ const Prefix = object({
 // ---- Listeners --------------------------------------------------------------------------------
 
 const Certificate = object({
-  certFile: text('PEM file with the certificate chain. Reloaded when it changes.'),
-  keyFile: text('PEM file with the private key.'),
-  hosts: Type.Optional(names('Host names this certificate answers for (*.example.com allowed). Default: the names in the certificate.', []))
+  certFile: path('PEM file with the certificate chain. Reloaded when it changes.'),
+  keyFile: path('PEM file with the private key.'),
+  hosts: names('Host names this certificate answers for (*.example.com allowed). Empty: the names in the certificate.', [])
 }, { description: 'A certificate and the names it serves.' })
 
 const Listener = section({
@@ -112,7 +118,7 @@ const Listener = section({
     certificates: Type.Array(Certificate, { minItems: 1, description: 'The first one answers clients that send no name.' }),
     minVersion: oneOf(['TLSv1.2', 'TLSv1.3'], 'TLSv1.2', 'Oldest accepted TLS version.'),
     http2: flag('Offers HTTP/2 by ALPN beside HTTP/1.1.', true),
-    redirectFrom: Type.Optional(address('A plain HTTP listener that redirects to this one with 308.', '0.0.0.0:80'))
+    redirectFrom: Type.Optional(address('A plain HTTP listener that redirects to this one with 308.'))
   }, { description: 'Terminates TLS on this listener.' })),
   limits: section({
     requestTargetBytes: bytes('Longest accepted request target; above: 414.', 8_192, 256),
@@ -142,18 +148,18 @@ const Edge = section({
 
 const Admin = section({
   address: address('Where operators and probes call: /livez, /readyz, /metrics, /api.', '127.0.0.1:9901'),
-  probesAddress: Type.Optional(address('A second address that serves /livez and /readyz only.', '0.0.0.0:9902'))
+  probesAddress: Type.Optional(address('A second address that serves /livez and /readyz only.'))
 }, 'The admin listener. Loopback by default; it has no login.')
 
 // ---- Registry ---------------------------------------------------------------------------------
 
 const Consul = object({
   agents: Type.Array(Type.String({ format: 'uri', pattern: '^https?://' }), { minItems: 1, default: ['http://127.0.0.1:8500'], description: 'Agents, tried in turn.' }),
-  token: Type.Optional(Type.String({ description: 'ACL token. Better ${env:NAME} or ${file:PATH} than the token itself.' })),
+  token: Type.Optional(Type.String({ minLength: 1, writeOnly: true, description: 'ACL token. Better ${env:NAME} or ${file:PATH} than the token itself.' })),
   tls: Type.Optional(object({
-    caFile: Type.Optional(text('PEM file with the authorities of the agents\' certificates.')),
-    certFile: Type.Optional(text('PEM file with the client certificate.')),
-    keyFile: Type.Optional(text('PEM file with its private key.')),
+    caFile: Type.Optional(path('PEM file with the authorities of the agents\' certificates.')),
+    certFile: Type.Optional(path('PEM file with the client certificate.')),
+    keyFile: Type.Optional(path('PEM file with its private key.')),
     serverName: Type.Optional(text('Name expected in the agent\'s certificate.'))
   }, { description: 'TLS towards the agents.' })),
   datacenter: Type.Optional(text('Datacenter to read; default: the agent\'s own.')),
@@ -174,7 +180,7 @@ const Registry = section({
   embedded: Type.Optional(object({
     address: address('Where services register.', '127.0.0.1:8500')
   }, { description: 'Runs a registry of our own that speaks the part of Consul\'s HTTP API that services use.' })),
-  file: Type.Optional(text('A services.yaml with fixed registrations, watched.')),
+  file: Type.Optional(path('A services.yaml with fixed registrations, watched.')),
   allowedNetworks: names('Networks that endpoints may stand in (CIDR). Link-local and metadata addresses and Postern\'s own listeners are refused always.', ['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),
   ask: section({
     intervalMs: ms('How often an unchecked endpoint is asked during its first minute.', 300, 50),
@@ -190,9 +196,9 @@ const Registry = section({
 
 const Log = section({
   level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'info', 'Least severe line that is written.'),
-  destination: Type.String({ default: 'stderr', description: 'stderr, stdout or a file path.' }),
+  destination: Type.String({ minLength: 1, format: 'path', default: 'stderr', description: 'stderr, stdout or a file path.' }),
   exchanges: flag('One line an exchange.', true),
-  securityDestination: Type.Optional(text('A file of its own for the security stream (refusals). Default: the same as destination, marked "stream":"security".'))
+  securityDestination: Type.Optional(path('A file of its own for the security stream (refusals). Default: the same as destination, marked "stream":"security".'))
 }, 'JSON lines (pino).')
 
 export const ConfigSchema = Type.Object({
@@ -206,7 +212,7 @@ export const ConfigSchema = Type.Object({
   messages: Type.Record(Type.String(), Message, { default: {}, description: 'Settings per message, keyed by its name in any letter case.' }),
   prefixes: Type.Record(Type.String(), Prefix, { default: {}, description: 'Prefix routes, keyed by path pattern. Their order never matters.' }),
   log: Log,
-  dataDirectory: Type.Optional(text('Where the last good table, the services\' own lists and name ownership are kept, so that a restart needs neither Consul nor questions. Left out: nothing is kept.')),
+  dataDirectory: Type.Optional(path('Where the last good table, the services\' own lists and name ownership are kept, so that a restart needs neither Consul nor questions. Left out: nothing is kept.')),
   drainMs: ms('How long a stopping gateway waits for exchanges in flight.', 30_000, 0)
 }, { ...closed, $id: 'postern.schema.json', title: 'postern.yaml', description: 'Configuration of the Postern API gateway.' })
 

@@ -1,4 +1,5 @@
 // The nearest existing names for an unknown one. Pure.
+import { editDistance } from '../lib/edit-distance.ts'
 
 const mostSuggestions = 3
 const longestName = 80
@@ -23,21 +24,4 @@ export function suggest (key: string, names: readonly string[]): string[] {
 /** A typing mistake rarely hits both the first and the last letter. */
 function sharesAnEnd (key: string, name: string): boolean {
   return name[0]?.toLowerCase() === key[0] || name.at(-1)?.toLowerCase() === key.at(-1)
-}
-
-/** Levenshtein, given up beyond `limit`. */
-export function editDistance (a: string, b: string, limit: number): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    let least = i
-    for (let j = 1; j <= b.length; j++) {
-      const cost = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
-      next.push(cost)
-      least = Math.min(least, cost)
-    }
-    if (least > limit) return limit + 1
-    row = next
-  }
-  return row[b.length]!
 }

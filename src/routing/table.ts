@@ -5,6 +5,9 @@ import { CustomRoutes, type CustomRoute } from './custom-routes.ts'
 import { suggest } from './suggest.ts'
 import type { MessageState, UpstreamPlan } from './plan.ts'
 import { messageCandidates, type RequestTarget } from './request-target.ts'
+import { formats } from '../lib/formats.ts'
+
+export { formats }
 
 /** What the table knows of an upstream: how to spell a path for it. */
 export interface RoutedUpstream {
@@ -131,9 +134,6 @@ export class RouteTable {
     return suggest(key, names)
   }
 }
-
-/** Formats that ServiceStack hosts know: built in, default plugins, and the MsgPack and ProtoBuf packages. */
-export const formats: ReadonlySet<string> = new Set(['json', 'xml', 'jsv', 'csv', 'html', 'jsonl', 'x-msgpack', 'x-protobuf', 'msgpack', 'protobuf'])
 
 function notFound (name: string | undefined, suggestions: readonly string[] = []): never {
   if (name === undefined) throw new GatewayError('MessageNotFound', { message: 'Nothing is here.' })

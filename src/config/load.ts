@@ -1,0 +1,90 @@
+// Reads postern.yaml and the secrets it names. What the text means is decided in parse.ts.
+import { open } from 'node:fs/promises'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parseConfig, type Overrides, type ParsedConfig } from './parse.ts'
+import { ConfigError } from './problem.ts'
+import type { Config } from './schema.ts'
+import type { ReadSecret } from './secrets.ts'
+
+export { ConfigError } from './problem.ts'
+export { parseConfig, type Overrides, type ParsedConfig } from './parse.ts'
+
+const maxFileBytes = 4_194_304
+const maxSecretBytes = 65_536
+
+/**
+ * The configuration of a file, of the command line, or (without either) of the defaults alone.
+ * @throws ConfigError with every mistake at once; also when the file cannot be read
+ */
+export async function loadConfig (file: string | undefined, overrides: Overrides = {}): Promise<Config> {
+  return (await readConfig(file, overrides)).config
+}
+
+/** The same, with the warnings. */
+export async function readConfig (file: string | undefined, overrides: Overrides = {}): Promise<ParsedConfig> {
+  const directory = file === undefined ? process.cwd() : dirname(resolve(file))
+  const text = file === undefined ? '' : await readText(file)
+  return parseConfig(text, { file: file ?? 'defaults', directory, overrides, readSecret: secretReader(directory) })
+}
+
+/** All defaults: no registry, no routes. */
+export function defaultConfig (): Config {
+  return parseConfig('', { file: 'defaults', directory: process.cwd(), readSecret: secretReader(process.cwd()) }).config
+}
+
+/** Reads at most one byte beyond the limit, whatever stands there (a device, a pipe, a file that grows). */
+async function readText (file: string): Promise<string> {
+  try {
+    const handle = await open(file, 'r')
+    try {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      for await (const chunk of handle.createReadStream({ end: maxFileBytes, autoClose: false }) as AsyncIterable<Buffer>) {
+        chunks.push(chunk)
+        bytes += chunk.length
+      }
+      if (bytes > maxFileBytes) throw new Error(`is longer than ${maxFileBytes} bytes`)
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(Buffer.concat(chunks))
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    throw new ConfigError([{ source: file, place: undefined, path: '', message: reasonOf(error), hint: undefined, frame: undefined }])
+  }
+}
+
+function reasonOf (error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOENT') return 'there is no such file'
+  if (code === 'EISDIR') return 'is a directory, not a file'
+  if (code === 'EACCES') return 'may not be read (permissions)'
+  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'is not UTF-8 text'
+  return error instanceof Error ? error.message : String(error)
+}
+
+function secretReader (directory: string): ReadSecret {
+  return (kind, name) => {
+    if (kind === 'env') {
+      const value = process.env[name]
+      if (value === undefined || value === '') throw new Error(value === undefined ? 'the variable is not set' : 'the variable is empty')
+      return value
+    }
+    const bytes = Buffer.alloc(maxSecretBytes + 1)
+    let length: number
+    try {
+      const descriptor = openSync(resolve(directory, name), 'r')
+      try {
+        length = readSync(descriptor, bytes)
+      } finally {
+        closeSync(descriptor)
+      }
+    } catch (error) {
+      throw new Error(reasonOf(error), { cause: error })
+    }
+    if (length > maxSecretBytes) throw new Error(`is longer than ${maxSecretBytes} bytes`)
+    const text = bytes.toString('utf8', 0, length).replace(/\r?\n$/, '')
+    if (text === '') throw new Error('the file is empty')
+    return text
+  }
+}
