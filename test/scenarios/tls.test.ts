@@ -5,11 +5,13 @@ import { execFileSync } from 'node:child_process'
 import { copyFile, rename } from 'node:fs/promises'
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2'
 import { connect as connectTls } from 'node:tls'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { makeCertificate, type TestCertificate } from '../support/certificates.ts'
 import { startFleet, type Fleet } from '../support/fleet.ts'
 import { openConnection, request, requestBytes, targetOf } from '../support/http-client.ts'
 import { closedPort } from '../support/origin.ts'
 import { until } from '../support/until.ts'
+import type { MessageHandler } from '../support/servicestack-host.ts'
 
 const hasOpenssl = (() => {
   try {
@@ -29,13 +31,11 @@ describe('TLS', { timeout: 60_000, skip: hasOpenssl ? false : 'NO OPENSSL: TLS s
     shop = await makeCertificate(['shop.test'])
     api = await makeCertificate(['*.api.test'])
     plainPort = await closedPort()
-    fleet = await startFleet([{ messages: { Seen: ({ request }) => ({ body: { headers: request.headers } }), Slow: async ({ request }) => {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, 20)
-        request.gone.addEventListener('abort', () => { clearTimeout(timer); resolve() })
-      })
+    const slow: MessageHandler = async ({ request }) => {
+      await sleep(20, undefined, { signal: request.gone }).catch(() => {}) // The caller left.
       return { body: 'ok' }
-    } } }], {
+    }
+    fleet = await startFleet([{ messages: { Seen: ({ request }) => ({ body: { headers: request.headers } }), Slow: slow } }], {
       listener: { tls: { certificates: [{ certFile: shop.certFile, keyFile: shop.keyFile }, { certFile: api.certFile, keyFile: api.keyFile }], redirectFrom: `127.0.0.1:${plainPort}` } } as never
     })
   })

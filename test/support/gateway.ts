@@ -9,7 +9,7 @@ import type { Gateway } from '../../src/gateway.ts'
 
 /** A config with anything left out. */
 export type PartialConfig = { readonly [K in keyof Config]?: Config[K] extends object | undefined ? DeepPartial<NonNullable<Config[K]>> : Config[K] }
-type DeepPartial<T> = T extends ReadonlyArray<infer _> ? T : T extends object ? { readonly [K in keyof T]?: DeepPartial<NonNullable<T[K]>> } : T
+type DeepPartial<T> = T extends readonly unknown[] ? T : T extends object ? { readonly [K in keyof T]?: DeepPartial<NonNullable<T[K]>> } : T
 
 export interface TestGateway {
   readonly url: string

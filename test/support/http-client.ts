@@ -150,10 +150,12 @@ async function readResponse (reader: ByteReader, method: string): Promise<RawRes
     }
   }
   const body = Buffer.concat(pieces)
-  const rawBody = !framed ? body : Buffer.concat([
-    ...pieces.flatMap(piece => [Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]),
-    ...whole ? [Buffer.from(`0\r\n${trailers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)] : []
-  ])
+  const rawBody = !framed
+    ? body
+    : Buffer.concat([
+      ...pieces.flatMap(piece => [Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]),
+      ...whole ? [Buffer.from(`0\r\n${trailers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)] : []
+    ])
   return {
     ...head,
     rawBody,

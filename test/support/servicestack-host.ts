@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
 import { startRawServer, type HeaderList, type RawRequest, type RawServer } from './raw-server.ts'
-import { recordedAddress, recordedCases, recordedOperations, type Generation, type Operation, type RecordedCase } from './recordings.ts'
+import { recordedAddress, recordedOperations, type Generation, type Operation, type RecordedCase } from './recordings.ts'
+import { findCase, pause, replayCases } from './servicestack-replay.ts'
 import { readPath } from './servicestack-paths.ts'
 import { errorAnswer, writeAnswer, writeEmpty, writeRecorded, type Answer } from './servicestack-answers.ts'
 import { bind, effectiveVerb, queryOf, type Bound } from './servicestack-binding.ts'
@@ -101,7 +102,7 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
   const recordedService = service === 'Catalog' || service === 'Orders' ? service : undefined
   const cases = options.replay === false || recordedService === undefined
     ? new Map<string, RecordedCase>()
-    : casesByKey(recordedCases(generation).filter(recorded => recorded.host === recordedService.toLowerCase() && !isOverridden(recorded, options)))
+    : replayCases(generation, recordedService === 'Catalog' ? 'catalog' : 'orders', Object.keys(options.messages ?? {}))
   const recordedFrom = recordedAddress[service === 'Orders' ? 'orders' : 'catalog'][generation]
   const builtIn = recordedOperations('Catalog', generation).filter(operation => operation.serviceName !== 'CatalogServices')
   const operations = [...builtIn, ...Array.from(messages.values(), definition => toOperation(definition.name, definition))]
@@ -132,7 +133,6 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
   }
 
   const answer = async (request: RawRequest, record: Received): Promise<void> => {
-    const below = { ...request, target: belowBase(request.target, basePath) }
     const path = readPath(request.target, basePath, generation)
     if (path.kind === 'refused') return await writeEmpty(request, path.status)
     if (path.kind === 'api-index') {
@@ -144,8 +144,8 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
     const body = definition?.streams === true ? Buffer.alloc(0) : await request.body()
     record.body = body
 
-    const recorded = cases.get(keyOf({ ...below, requestBody: body.toString(), chunked: request.chunked }))
-    if (recorded !== undefined && (await isExact(recorded, request) || recorded.name !== 'orders/headers-seen')) {
+    const recorded = findCase(cases, request, belowBase(request.target, basePath), body)
+    if (recorded !== undefined) {
       await pause(recorded, request)
       if (definition !== undefined && !/^HTTP\/1\.1 405/.test(recorded.status)) execute(record, definition.name)
       await writeRecorded(request, recorded, { from: recordedFrom, to: options.address ?? address() })
@@ -285,51 +285,4 @@ function belowBase (target: string, basePath: string): string {
 function withoutTags (operation: Operation): Operation {
   const { tags: _, ...rest } = operation
   return rest
-}
-
-/** A message given anew is not answered from the recording. */
-function isOverridden (recorded: RecordedCase, options: HostOptions): boolean {
-  const target = recorded.target.toLowerCase()
-  return Object.keys(options.messages ?? {}).some(name => target.includes(`/${name.toLowerCase()}`))
-}
-
-/** What decides the answer of a recorded case: method, target, the headers these hosts read, and the body. */
-function keyOf (request: { method: string, target: string, header (name: string): string | undefined, requestBody: string, chunked: boolean }): string {
-  const predefined = /^\/+(api\/|[a-z]+\/(reply|oneway)\/)/i.test(request.target)
-  return [
-    request.method,
-    request.target,
-    request.header('content-type'),
-    predefined ? undefined : request.header('accept'), // Ignored on predefined routes.
-    request.header('if-none-match'),
-    request.header('if-modified-since'),
-    request.header('x-http-method-override'),
-    request.chunked,
-    request.requestBody
-  ].join('\n')
-}
-
-function casesByKey (cases: RecordedCase[]): Map<string, RecordedCase> {
-  return new Map(cases.map(recorded => {
-    const header = (name: string) => recorded.requestHeaders.find(([key]) => key.toLowerCase() === name)?.[1]
-    const chunked = header('transfer-encoding') === 'chunked'
-    const requestBody = chunked ? recorded.requestBody.replaceAll(/[0-9a-f]+\r\n(.*?)\r\n/gs, '$1').replace(/\r\n$/, '') : recorded.requestBody
-    return [keyOf({ method: recorded.method, target: recorded.target, header, requestBody, chunked }), recorded]
-  }))
-}
-
-/** The message that echoes the headers it saw is answered as recorded only when it saw the recorded ones. */
-async function isExact (recorded: RecordedCase, request: RawRequest): Promise<boolean> {
-  return JSON.stringify(recorded.requestHeaders) === JSON.stringify(request.headers)
-}
-
-async function pause (recorded: RecordedCase, request: RawRequest): Promise<void> {
-  if (recorded.name !== 'catalog/slow') return
-  await new Promise<void>(resolve => {
-    const timer = setTimeout(resolve, 300)
-    request.gone.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }
