@@ -47,10 +47,9 @@ export class DataPlane {
   readonly #trimTimer: NodeJS.Timeout
   #config: Config
   #nextConfig: { config: Config, generation: number, inForce: () => void } | undefined
-  /** Plans in force, kept for the day the configuration changes. */
-  #messages = new Map<string, MessagePlan>()
   #custom = new Map<string, readonly CustomRoutePlan[]>()
-  #entries = new Map<string, MessageEntry>()
+  /** The table's own entries: with their plans, for the day the configuration changes. */
+  #entries: ReadonlyMap<string, MessageEntry> = new Map<string, MessageEntry>()
   #handles = new Map<string, { policy: Policy, handle: Next }>()
   #staged: Change[] = []
   #table: RouteTable | undefined
@@ -107,33 +106,30 @@ export class DataPlane {
 
   async #swap (changes: readonly Change[], reconfigured: boolean): Promise<void> {
     const startedAtMs = performance.now()
-    const messages = new Map(this.#messages)
+    const messages = new Map<string, MessagePlan | undefined>()
     const custom = new Map(this.#custom)
     const plans: UpstreamPlan[] = []
     const gone: Gone = { messages: [], endpoints: [], upstreams: [] }
-    const touched = new Set<string>()
     await inSlices(changes, change => {
       switch (change.kind) {
         case 'upstream': plans.push(change.plan); this.#create(change.plan); return
         case 'upstream-gone': gone.upstreams.push(change.name); return
-        case 'message': messages.set(change.plan.key, change.plan); touched.add(change.plan.key); return
-        case 'message-gone':
-          messages.delete(change.key)
-          touched.add(change.key)
-          return
+        case 'message': messages.set(change.plan.key, change.plan); return
+        case 'message-gone': messages.set(change.key, undefined); return
         case 'custom-routes': custom.set(change.upstream, change.routes)
       }
     })
     if (reconfigured) this.#handles = new Map()
-    const entries = reconfigured ? new Map<string, MessageEntry>() : new Map(this.#entries)
+    const entries = new Map(this.#entries)
     const sets = new Map<string, ReadonlySet<string>>()
-    await inSlices(reconfigured ? messages.keys() : touched, key => {
-      const plan = messages.get(key)
-      const before = this.#messages.get(key)
+    await inSlices(messages, ([key, plan]) => {
+      const before = this.#entries.get(key)?.plan
       if (before !== undefined && (before.upstream !== plan?.upstream || before.name !== plan.name)) gone.messages.push(before)
       if (plan === undefined) entries.delete(key)
       else entries.set(key, this.#entry(plan, sets))
     })
+    // Other settings may mean another policy for any message.
+    if (reconfigured) await inSlices(entries, ([key, { plan }]) => entries.set(key, this.#entry(plan, sets)))
     for (const name of gone.upstreams) custom.delete(name)
     const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom), prefixes: this.#prefixes(), suggest: this.#config.exposure.suggest })
 
@@ -145,7 +141,6 @@ export class DataPlane {
       upstream.apply(plan)
     }
     if (reconfigured) for (const upstream of this.#upstreams.values()) upstream.configure(this.#settings(upstream.name))
-    this.#messages = messages
     this.#custom = custom
     this.#entries = entries
     this.#table = table
@@ -155,11 +150,10 @@ export class DataPlane {
   }
 
   #entry (plan: MessagePlan, sets: Map<string, ReadonlySet<string>>): MessageEntry {
-    const { name, state, suggest } = plan
-    if (state !== 'routed') return { name, state, suggest, route: undefined, upstream: undefined }
+    if (plan.state !== 'routed') return { plan, route: undefined, upstream: undefined }
     const upstream = this.#upstream(plan.upstream)
-    const route = this.#route('message', name, upstream, plan.key, shared(plan.endpoints, sets))
-    return { name, state, suggest, route, upstream }
+    const route = this.#route('message', plan.name, upstream, plan.key, shared(plan.endpoints, sets))
+    return { plan, route, upstream }
   }
 
   #customEntries (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>): Array<CustomRoute<CustomEntry>> {

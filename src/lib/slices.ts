@@ -1,7 +1,7 @@
 // Long work on the data plane's thread, cut so that no request waits for it.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-const itemsPerLook = 32
+const itemsPerLook = 8
 
 /** Does `work` for every item, giving the event loop a turn after every `sliceMs` milliseconds. */
 export async function inSlices<T> (items: Iterable<T>, work: (item: T) => void, sliceMs = 4): Promise<void> {

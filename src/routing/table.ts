@@ -3,7 +3,7 @@ import { GatewayError } from '../exchange/errors.ts'
 import type { Route } from '../exchange/exchange.ts'
 import { CustomRoutes, type CustomRoute } from './custom-routes.ts'
 import { suggest } from './suggest.ts'
-import type { MessageState, UpstreamPlan } from './plan.ts'
+import type { MessagePlan, UpstreamPlan } from './plan.ts'
 import { messageCandidates, type RequestTarget } from './request-target.ts'
 import { formats } from '../lib/formats.ts'
 
@@ -16,9 +16,7 @@ export interface RoutedUpstream {
 }
 
 export interface MessageEntry {
-  readonly name: string
-  readonly state: MessageState
-  readonly suggest: boolean
+  readonly plan: MessagePlan
   /** Present when routed. */
   readonly route: Route | undefined
   readonly upstream: RoutedUpstream | undefined
@@ -83,7 +81,7 @@ export class RouteTable {
   #message (target: RequestTarget & { kind: 'message' }): Matched {
     const entry = this.#messages.get(target.key)
     if (entry === undefined || !formats.has(target.format)) return notFound(target.name, this.#suggestions(target.key))
-    if (entry.state === 'unread') throw new GatewayError('RoutesNotReady')
+    if (entry.plan.state === 'unread') throw new GatewayError('RoutesNotReady')
     if (entry.route === undefined || entry.upstream === undefined) return notFound(target.name, this.#suggestions(target.key))
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
@@ -130,7 +128,7 @@ export class RouteTable {
   #suggestions (key: string): readonly string[] {
     if (!this.#suggest) return []
     const names: string[] = []
-    for (const entry of this.#messages.values()) if (entry.suggest && entry.route !== undefined) names.push(entry.name)
+    for (const { plan, route } of this.#messages.values()) if (plan.suggest && route !== undefined) names.push(plan.name)
     return suggest(key, names)
   }
 }

@@ -2,17 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import type { Route } from '../../src/exchange/exchange.ts'
-import type { CustomRoutePlan } from '../../src/routing/plan.ts'
+import type { CustomRoutePlan, MessagePlan } from '../../src/routing/plan.ts'
 import { parseRequestTarget } from '../../src/routing/request-target.ts'
 import { RouteTable, type MessageEntry, type PrefixEntry, type RoutedUpstream, type TableContents } from '../../src/routing/table.ts'
+
+const formats = new Set(['json'])
 
 const upstream = (name: string, plan: Partial<RoutedUpstream['plan']> = {}): RoutedUpstream => ({ plan: { name, endpoints: [], apiForm: true, servicestack: true, ...plan }, preserveHost: false })
 const modern = upstream('Catalog')
 const old = upstream('Old', { apiForm: false })
 const legacy = upstream('legacy', { servicestack: false })
 const route = (name: string): Route => ({ name }) as unknown as Route
-const routed = (name: string, to = modern): MessageEntry => ({ name, state: 'routed', suggest: true, route: route(name), upstream: to })
-const unrouted = (name: string, state: 'hidden' | 'unread'): MessageEntry => ({ name, state, suggest: false, route: undefined, upstream: undefined })
+const plan = (name: string, state: MessagePlan['state']): MessagePlan => ({ key: name.toLowerCase(), name, state, upstream: 'Catalog', endpoints: undefined, suggest: state === 'routed' })
+const routed = (name: string, to = modern): MessageEntry => ({ plan: plan(name, 'routed'), route: route(name), upstream: to })
+const unrouted = (name: string, state: 'hidden' | 'unread'): MessageEntry => ({ plan: plan(name, state), route: undefined, upstream: undefined })
 const prefix = (pattern: string, to: RoutedUpstream, rewrite?: string): PrefixEntry => ({ prefix: pattern.slice(0, -2).toLowerCase(), rewrite, websocket: true, route: route(pattern), upstream: to })
 const custom = (path: string, verbs: string[], message: string, isRouted = true) => {
   const plan: CustomRoutePlan = { path, verbs, message, routed: isRouted }
@@ -34,7 +37,7 @@ const table = new RouteTable(contents)
 
 function ask (target: string, method = 'GET', of = table): string {
   try {
-    const { route, path } = of.match(parseRequestTarget(target), method)
+    const { route, path } = of.match(parseRequestTarget(target, formats), method)
     return `${route.name} ${path}`
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
@@ -74,9 +77,9 @@ for (const { name, target, method, expected } of rows) {
 
 test('near names are suggested only where the operator allows, and only those that may be seen', () => {
   const suggesting = new RouteTable({ ...contents, suggest: true })
-  assert.throws(() => suggesting.match(parseRequestTarget('/json/reply/GetProdct'), 'GET'), /Did you mean GetProduct\?/)
-  assert.throws(() => table.match(parseRequestTarget('/json/reply/GetProdct'), 'GET'), (error: unknown) => error instanceof Error && !error.message.includes('mean'))
-  assert.throws(() => suggesting.match(parseRequestTarget('/json/reply/SlowReprt'), 'GET'), (error: unknown) => error instanceof Error && !error.message.includes('SlowReport'))
+  assert.throws(() => suggesting.match(parseRequestTarget('/json/reply/GetProdct', formats), 'GET'), /Did you mean GetProduct\?/)
+  assert.throws(() => table.match(parseRequestTarget('/json/reply/GetProdct', formats), 'GET'), (error: unknown) => error instanceof Error && !error.message.includes('mean'))
+  assert.throws(() => suggesting.match(parseRequestTarget('/json/reply/SlowReprt', formats), 'GET'), (error: unknown) => error instanceof Error && !error.message.includes('SlowReport'))
 })
 
 test('20,000 messages: built in well under 100 ms, looked up in constant time', () => {
@@ -86,7 +89,7 @@ test('20,000 messages: built in well under 100 ms, looked up in constant time', 
   const builtMs = performance.now() - startedAtMs
   assert.ok(builtMs < 100, `${builtMs} ms`)
   const time = (name: string, of: RouteTable) => {
-    const target = parseRequestTarget(`/json/reply/${name}`)
+    const target = parseRequestTarget(`/json/reply/${name}`, formats)
     const startedAtMs = performance.now()
     for (let i = 0; i < 100_000; i++) of.match(target, 'GET')
     return performance.now() - startedAtMs
