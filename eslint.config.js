@@ -67,6 +67,7 @@ export default [
       complexity: 'off',
       // Polling a value that a callback changes.
       'no-unmodified-loop-condition': 'off',
+      '@typescript-eslint/no-explicit-any': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-call': 'off',
