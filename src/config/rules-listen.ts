@@ -1,107 +1,66 @@
 // Rules for addresses, networks, TLS and who is believed.
 import { isIP } from 'node:net'
 import type { Config } from './schema.ts'
+import { found, refuse, warn, type Rule } from './rule.ts'
+import { secretExample } from './secrets.ts'
 import type { Finding } from './schema-errors.ts'
-import type { Rule } from './rules.ts'
-
-const found = (segments: readonly string[], message: string, hint?: string, because?: Finding['because']): Finding => ({ segments, at: 'value', message, hint, ...(because === undefined ? {} : { because }) })
 
 export const listenRules: readonly Rule[] = [
-  {
-    name: 'addresses-differ',
-    severity: 'error',
-    * check ({ config }) {
-      const seen = new Map<string, string>()
-      for (const { segments, address } of addresses(config)) {
-        if (address.endsWith(':0')) continue
-        const before = seen.get(address)
-        if (before !== undefined) yield found(segments, `${address} is taken by ${before}`, 'Give each listener a port of its own.')
-        seen.set(address, segments.join('.'))
+  refuse('addresses-differ', function * ({ config }) {
+    const seen = new Map<string, string>()
+    for (const { segments, address } of addresses(config)) {
+      if (address.endsWith(':0')) continue
+      const before = seen.get(address)
+      if (before !== undefined) yield found(segments, `${address} is taken by ${before}`, 'Give each listener a port of its own.')
+      seen.set(address, segments.join('.'))
+    }
+  }),
+  refuse('networks', function * ({ config }) {
+    yield * badNetworks(config.registry.allowedNetworks, ['registry', 'allowedNetworks'])
+    yield * badNetworks(config.edge.trustedProxies, ['edge', 'trustedProxies'])
+  }),
+  refuse('certificate-with-key', function * ({ config }) {
+    const sections: Array<{ segments: readonly string[], tls: { certFile?: string, keyFile?: string } | undefined }> = [
+      { segments: ['registry', 'consul', 'tls'], tls: config.registry.consul?.tls },
+      ...Object.entries(config.upstreams).map(([name, { tls }]) => ({ segments: ['upstreams', name, 'tls'], tls }))
+    ]
+    for (const { segments, tls } of sections) {
+      const [has, lacks] = tls?.certFile !== undefined ? ['certFile', 'keyFile'] as const : ['keyFile', 'certFile'] as const
+      if (tls?.[has] !== undefined && tls[lacks] === undefined) yield found([...segments, has], `needs ${lacks} beside it`, undefined, [[...segments, lacks]])
+    }
+  }),
+  refuse('certificate-hosts', function * ({ config }) {
+    for (const [index, { hosts }] of (config.listener.tls?.certificates ?? []).entries()) {
+      for (const [at, host] of hosts.entries()) {
+        if (!/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(host)) yield found(['listener', 'tls', 'certificates', String(index), 'hosts', String(at)], 'is not a host name', 'For example api.example.com or *.example.com, without port.')
       }
     }
-  },
-  {
-    name: 'networks',
-    severity: 'error',
-    * check ({ config }) {
-      yield * badNetworks(config.registry.allowedNetworks, ['registry', 'allowedNetworks'])
-      yield * badNetworks(config.edge.trustedProxies, ['edge', 'trustedProxies'])
+  }),
+  refuse('correlation-header', function * ({ config }) {
+    // RFC 9110 section 5.6.2: a field name is a token.
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(config.edge.correlationHeader)) yield found(['edge', 'correlationHeader'], 'is not a header name')
+  }),
+  refuse('agent-url', function * ({ config }) {
+    for (const [index, agent] of (config.registry.consul?.agents ?? []).entries()) {
+      const url = new URL(agent)
+      if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') yield found(['registry', 'consul', 'agents', String(index)], 'must be the address of an agent alone', 'For example http://127.0.0.1:8500. A token goes to registry.consul.token.')
     }
-  },
-  {
-    name: 'certificate-with-key',
-    severity: 'error',
-    * check ({ config }) {
-      const sections: Array<{ segments: readonly string[], tls: { certFile?: string, keyFile?: string } | undefined }> = [
-        { segments: ['registry', 'consul', 'tls'], tls: config.registry.consul?.tls },
-        ...Object.entries(config.upstreams).map(([name, { tls }]) => ({ segments: ['upstreams', name, 'tls'], tls }))
-      ]
-      for (const { segments, tls } of sections) {
-        const [has, lacks] = tls?.certFile !== undefined ? ['certFile', 'keyFile'] as const : ['keyFile', 'certFile'] as const
-        if (tls?.[has] !== undefined && tls[lacks] === undefined) yield found([...segments, has], `needs ${lacks} beside it`, undefined, [[...segments, lacks]])
-      }
-    }
-  },
-  {
-    name: 'certificate-hosts',
-    severity: 'error',
-    * check ({ config }) {
-      for (const [index, { hosts }] of (config.listener.tls?.certificates ?? []).entries()) {
-        for (const [at, host] of hosts.entries()) {
-          if (!/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(host)) yield found(['listener', 'tls', 'certificates', String(index), 'hosts', String(at)], 'is not a host name', 'For example api.example.com or *.example.com, without port.')
-        }
-      }
-    }
-  },
-  {
-    name: 'correlation-header',
-    severity: 'error',
-    * check ({ config }) {
-      // RFC 9110 section 5.6.2: a field name is a token.
-      if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(config.edge.correlationHeader)) yield found(['edge', 'correlationHeader'], 'is not a header name')
-    }
-  },
-  {
-    name: 'agent-url',
-    severity: 'error',
-    * check ({ config }) {
-      for (const [index, agent] of (config.registry.consul?.agents ?? []).entries()) {
-        const url = new URL(agent)
-        if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') yield found(['registry', 'consul', 'agents', String(index)], 'must be the address of an agent alone', 'For example http://127.0.0.1:8500. A token goes to registry.consul.token.')
-      }
-    }
-  },
-  {
-    name: 'verification-off',
-    severity: 'warning',
-    * check ({ config }) {
-      for (const [name, { tls }] of Object.entries(config.upstreams)) if (tls?.verify === false) yield found(['upstreams', name, 'tls', 'verify'], 'certificates of this upstream are not verified: anybody on the way can read and change its calls', 'Name its authority with caFile.')
-    }
-  },
-  {
-    name: 'token-in-file',
-    severity: 'warning',
-    * check ({ config, isSecret }) {
-      const segments = ['registry', 'consul', 'token']
-      if (config.registry.consul?.token !== undefined && !isSecret(segments)) yield found(segments, 'the token stands in the file itself', 'Write ${env:NAME} or ${file:PATH}.')
-    }
-  },
-  {
-    name: 'admin-open',
-    severity: 'warning',
-    * check ({ config }) {
-      const host = hostOf(config.admin.address)
-      if (host !== 'localhost' && host !== '::1' && !host.startsWith('127.')) yield found(['admin', 'address'], 'the admin listener has no login and can be reached from other machines', 'Bind it to 127.0.0.1; admin.probesAddress serves probes alone.')
-    }
-  },
-  {
-    name: 'everybody-trusted',
-    severity: 'warning',
-    * check ({ config }) {
-      for (const [index, network] of config.edge.trustedProxies.entries()) if (network.endsWith('/0')) yield found(['edge', 'trustedProxies', String(index)], 'everybody counts as a trusted proxy: clients choose their own address', 'Name the proxies in front of Postern only.')
-      if (config.edge.debugKeys === 'allow') yield found(['edge', 'debugKeys'], 'strangers may send authsecret, debug and simulate', 'authsecret makes its sender an administrator on hosts that have one.')
-    }
-  }
+  }),
+  warn('verification-off', function * ({ config }) {
+    for (const [name, { tls }] of Object.entries(config.upstreams)) if (tls?.verify === false) yield found(['upstreams', name, 'tls', 'verify'], 'certificates of this upstream are not verified: anybody on the way can read and change its calls', 'Name its authority with caFile.')
+  }),
+  warn('token-in-file', function * ({ config, isSecret }) {
+    const segments = ['registry', 'consul', 'token']
+    if (config.registry.consul?.token !== undefined && !isSecret(segments)) yield found(segments, 'the token stands in the file itself', `Write ${secretExample}.`)
+  }),
+  warn('admin-open', function * ({ config }) {
+    const host = hostOf(config.admin.address)
+    if (host !== 'localhost' && host !== '::1' && !host.startsWith('127.')) yield found(['admin', 'address'], 'the admin listener has no login and can be reached from other machines', 'Bind it to 127.0.0.1; admin.probesAddress serves probes alone.')
+  }),
+  warn('everybody-trusted', function * ({ config }) {
+    for (const [index, network] of config.edge.trustedProxies.entries()) if (network.endsWith('/0')) yield found(['edge', 'trustedProxies', String(index)], 'everybody counts as a trusted proxy: clients choose their own address', 'Name the proxies in front of Postern only.')
+    if (config.edge.debugKeys === 'allow') yield found(['edge', 'debugKeys'], 'strangers may send authsecret, debug and simulate', 'authsecret makes its sender an administrator on hosts that have one.')
+  })
 ]
 
 function hostOf (address: string): string {

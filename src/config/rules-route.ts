@@ -2,107 +2,60 @@
 import { formats } from '../lib/formats.ts'
 import { nearestWord } from '../lib/edit-distance.ts'
 import type { Config } from './schema.ts'
+import { found, foundKey, refuse, warn, type Rule } from './rule.ts'
 import type { Finding } from './schema-errors.ts'
-import type { Rule } from './rules.ts'
-
-const found = (segments: readonly string[], message: string, hint?: string, because?: Finding['because']): Finding => ({ segments, at: 'value', message, hint, ...(because === undefined ? {} : { because }) })
-const foundKey = (segments: readonly string[], message: string, hint?: string): Finding => ({ segments, at: 'key', message, hint })
 
 export const routeRules: readonly Rule[] = [
-  {
-    name: 'prefix-pattern',
-    severity: 'error',
-    * check ({ config }) {
-      for (const pattern of Object.keys(config.prefixes)) {
-        const wrong = prefixFault(pattern)
-        if (wrong !== undefined) yield foundKey(['prefixes', pattern], wrong.message, wrong.hint)
-      }
-      for (const [pattern, { rewrite }] of Object.entries(config.prefixes)) {
-        if (rewrite !== undefined && (/[?#%\\*]|\/\/|[\s\0]/.test(rewrite) || hasDotSegment(rewrite))) yield found(['prefixes', pattern, 'rewrite'], 'must be a plain path', 'For example /v1. What the * stood for is added to it.')
-      }
+  refuse('prefix-pattern', function * ({ config }) {
+    for (const pattern of Object.keys(config.prefixes)) {
+      const wrong = prefixFault(pattern)
+      if (wrong !== undefined) yield foundKey(['prefixes', pattern], wrong.message, wrong.hint)
     }
-  },
-  {
-    name: 'prefix-unique',
-    severity: 'error',
-    check: ({ config }) => sameButForCase(Object.keys(config.prefixes), 'prefixes')
-  },
-  {
-    name: 'prefix-shadows-message',
-    severity: 'error',
-    * check ({ config }) {
-      for (const pattern of Object.keys(config.prefixes)) {
-        const form = shadowedForm(pattern)
-        if (form !== undefined) yield foundKey(['prefixes', pattern], `would stand before messages: ${form} is a message form`, 'Messages are routed by name. Use messages.<Name>.upstream for one that no registry lists.')
-      }
+    for (const [pattern, { rewrite }] of Object.entries(config.prefixes)) {
+      if (rewrite !== undefined && (/[?#%\\*]|\/\/|[\s\0]/.test(rewrite) || hasDotSegment(rewrite))) yield found(['prefixes', pattern, 'rewrite'], 'must be a plain path', 'For example /v1. What the * stood for is added to it.')
     }
-  },
-  {
-    name: 'upstream-known',
-    severity: 'error',
-    check: ({ config }) => unknownUpstreams(config)
-  },
-  {
-    name: 'message-name',
-    severity: 'error',
-    * check ({ config }) {
-      for (const name of Object.keys(config.messages)) {
-        if (name === '' || /[\s/\\?#%+;[\]\0]/.test(name)) yield foundKey(['messages', name], 'is not a message name', 'The key is the bare name of the request DTO, for example PlaceOrder.')
+  }),
+  refuse('prefix-unique', ({ config }) => sameButForCase(Object.keys(config.prefixes), 'prefixes')),
+  refuse('prefix-shadows-message', function * ({ config }) {
+    for (const pattern of Object.keys(config.prefixes)) {
+      const form = shadowedForm(pattern)
+      if (form !== undefined) yield foundKey(['prefixes', pattern], `would stand before messages: ${form} is a message form`, 'Messages are routed by name. Use messages.<Name>.upstream for one that no registry lists.')
+    }
+  }),
+  refuse('upstream-known', ({ config }) => unknownUpstreams(config)),
+  refuse('message-name', function * ({ config }) {
+    for (const name of Object.keys(config.messages)) {
+      if (name === '' || /[\s/\\?#%+;[\]\0]/.test(name)) yield foundKey(['messages', name], 'is not a message name', 'The key is the bare name of the request DTO, for example PlaceOrder.')
+    }
+  }),
+  refuse('message-unique', ({ config }) => sameButForCase(Object.keys(config.messages), 'messages')),
+  refuse('exposure-pattern', function * ({ config }) {
+    yield * badPatterns(config.exposure, ['exposure'])
+    for (const [name, upstream] of Object.entries(config.upstreams)) yield * badPatterns(upstream, ['upstreams', name])
+  }),
+  refuse('endpoint-url', function * ({ config }) {
+    for (const [name, { endpoints = [] }] of Object.entries(config.upstreams)) {
+      for (const [index, endpoint] of endpoints.entries()) {
+        const segments = ['upstreams', name, 'endpoints', String(index)]
+        const url = new URL(endpoint)
+        if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') yield found(segments, 'must be an origin and a base path alone', 'Without user, query and fragment, for example http://10.0.0.5:8080/base')
+        if (url.port === '0') yield found(segments, 'port 0 cannot be called')
+        if (endpoints.findIndex(other => sameUrl(other, endpoint)) !== index) yield found(segments, 'stands in the list twice')
       }
     }
-  },
-  {
-    name: 'message-unique',
-    severity: 'error',
-    check: ({ config }) => sameButForCase(Object.keys(config.messages), 'messages')
-  },
-  {
-    name: 'exposure-pattern',
-    severity: 'error',
-    * check ({ config }) {
-      yield * badPatterns(config.exposure, ['exposure'])
-      for (const [name, upstream] of Object.entries(config.upstreams)) yield * badPatterns(upstream, ['upstreams', name])
+  }),
+  refuse('upstream-name', function * ({ config }) {
+    // eslint-disable-next-line no-control-regex -- exactly those are refused
+    for (const name of Object.keys(config.upstreams)) if (name.trim() === '' || name.length > 255 || /[\u0000-\u001f\u007f]/.test(name)) yield foundKey(['upstreams', name], 'is not a name', 'The key is the service\'s name as it registers.')
+  }),
+  warn('something-to-serve', function * ({ config: { registry, upstreams } }) {
+    if (!hasRegistry(registry) && !Object.values(upstreams).some(upstream => upstream.endpoints !== undefined)) {
+      yield found(['registry'], 'there is nothing to serve: no registry, and no upstream with endpoints', 'Write registry.consul, registry.embedded, registry.file, or upstreams.<name>.endpoints; or start with --consul URL.')
     }
-  },
-  {
-    name: 'endpoint-url',
-    severity: 'error',
-    * check ({ config }) {
-      for (const [name, { endpoints = [] }] of Object.entries(config.upstreams)) {
-        for (const [index, endpoint] of endpoints.entries()) {
-          const segments = ['upstreams', name, 'endpoints', String(index)]
-          const url = new URL(endpoint)
-          if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') yield found(segments, 'must be an origin and a base path alone', 'Without user, query and fragment, for example http://10.0.0.5:8080/base')
-          if (url.port === '0') yield found(segments, 'port 0 cannot be called')
-          if (endpoints.findIndex(other => sameUrl(other, endpoint)) !== index) yield found(segments, 'stands in the list twice')
-        }
-      }
-    }
-  },
-  {
-    name: 'upstream-name',
-    severity: 'error',
-    * check ({ config }) {
-      // eslint-disable-next-line no-control-regex -- exactly those are refused
-      for (const name of Object.keys(config.upstreams)) if (name.trim() === '' || name.length > 255 || /[\u0000-\u001f\u007f]/.test(name)) yield foundKey(['upstreams', name], 'is not a name', 'The key is the service\'s name as it registers.')
-    }
-  },
-  {
-    name: 'something-to-serve',
-    severity: 'warning',
-    * check ({ config: { registry, upstreams } }) {
-      if (!hasRegistry(registry) && !Object.values(upstreams).some(upstream => upstream.endpoints !== undefined)) {
-        yield found(['registry'], 'there is nothing to serve: no registry, and no upstream with endpoints', 'Write registry.consul, registry.embedded, registry.file, or upstreams.<name>.endpoints; or start with --consul URL.')
-      }
-    }
-  },
-  {
-    name: 'tags-trusted',
-    severity: 'warning',
-    * check ({ config }) {
-      for (const [name, { trustTags }] of Object.entries(config.upstreams)) if (trustTags) yield found(['upstreams', name, 'trustTags'], 'if this service publishes no list, its restricted messages can be called from outside', 'Hide them by name with hide.')
-    }
-  }
+  }),
+  warn('tags-trusted', function * ({ config }) {
+    for (const [name, { trustTags }] of Object.entries(config.upstreams)) if (trustTags) yield found(['upstreams', name, 'trustTags'], 'if this service publishes no list, its restricted messages can be called from outside', 'Hide them by name with hide.')
+  })
 ]
 
 const hasRegistry = (registry: Config['registry']) => registry.consul !== undefined || registry.embedded !== undefined || registry.file !== undefined

@@ -155,6 +155,7 @@ const Admin = section({
 
 const Consul = object({
   agents: Type.Array(Type.String({ format: 'uri', pattern: '^https?://' }), { minItems: 1, default: ['http://127.0.0.1:8500'], description: 'Agents, tried in turn.' }),
+  // eslint-disable-next-line no-template-curly-in-string -- this is how it is written in YAML
   token: Type.Optional(Type.String({ minLength: 1, writeOnly: true, description: 'ACL token. Better ${env:NAME} or ${file:PATH} than the token itself.' })),
   tls: Type.Optional(object({
     caFile: Type.Optional(path('PEM file with the authorities of the agents\' certificates.')),

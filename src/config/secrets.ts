@@ -16,6 +16,7 @@ export interface Substituted {
   readonly faults: readonly SecretFault[]
 }
 
+export const secretExample = '$' + '{env:NAME} or $' + '{file:PATH}'
 const reference = /\$(\$)?\{([^}]*)\}/g
 const known = /^(env|file):(.+)$/s
 
@@ -28,7 +29,7 @@ export function substituteSecrets (value: unknown, readSecret: ReadSecret): Subs
     if (escaped !== undefined) return whole.slice(1)
     const parts = known.exec(inner)
     if (parts === null) {
-      faults.push({ segments, message: `\${${inner}} is not known`, hint: 'Write ${env:NAME}, ${file:PATH}, or $${…} for the plain text.' })
+      faults.push({ segments, message: `\${${inner}} is not known`, hint: `Write ${secretExample}, or $\${…} for the plain text.` })
       return ''
     }
     secrets.add(toPointer(segments))
