@@ -33,21 +33,21 @@ export function addProbes (server: FastifyInstance, core: Pick<AdminCore, 'ready
 export function addRoutes (server: FastifyInstance, core: AdminCore): void {
   const metrics = collapse(() => core.metricsText())
   const describe = {
-    routes: collapse(() => withTimeout(core.describe('routes'))),
-    upstreams: collapse(() => withTimeout(core.describe('upstreams')))
+    routes: collapse(() => answerOf(core.describe('routes'))),
+    upstreams: collapse(() => answerOf(core.describe('upstreams')))
   }
 
   server.get('/metrics', async (_request, reply) => reply.type(core.metricsContentType).send(await metrics()))
   server.get('/api/routes', async (_request, reply) => {
-    const text = await describe.routes()
-    return text === undefined ? notAnswering(reply) : reply.type(json).send(text)
+    const described = await describe.routes()
+    return 'text' in described ? reply.type(json).send(described.text) : notAnswering(reply, described.reason)
   })
   server.get('/api/upstreams', async (_request, reply) => {
-    const text = await describe.upstreams()
-    const live = JSON.stringify(core.upstreamStates())
-    if (text === undefined) return notAnswering(reply, `,"live":${live}`)
+    const described = await describe.upstreams()
+    const live = `,"live":${JSON.stringify(core.upstreamStates())}}`
+    if (!('text' in described)) return notAnswering(reply, described.reason, live)
     // Joined as text: reading the control plane's megabyte on this thread would hold up the exchanges that share it.
-    return reply.type(json).send(`${text.slice(0, text.lastIndexOf('}'))},"live":${live}}`)
+    return reply.type(json).send(described.text.slice(0, described.text.lastIndexOf('}')) + live)
   })
   server.get('/api/config', (_request, reply) => reply.type(json).send(JSON.stringify(redact(core.configView()), undefined, 2)))
   server.get('/api/version', (_request, reply) => reply.type(json).send(JSON.stringify({ version: core.version, node: process.version })))
@@ -73,9 +73,9 @@ export function sendError (reply: FastifyReply, status: number, error: { code: s
   return reply.code(status).type(json).send(`${JSON.stringify({ error })}\n`)
 }
 
-function notAnswering (reply: FastifyReply, more = ''): FastifyReply {
-  const error = { code: 'ControlPlaneSilent', message: `The control plane did not answer within ${describeTimeoutMs} ms. Calls are still served, from the last route table.` }
-  return reply.code(503).type(json).header('retry-after', '5').send(`{"error":${JSON.stringify(error)}${more}}`)
+function notAnswering (reply: FastifyReply, reason: string, rest = '}'): FastifyReply {
+  const error = { code: 'ControlPlaneSilent', message: `The control plane does not answer: ${reason}. Calls are still served, from the last route table.` }
+  return reply.code(503).type(json).header('retry-after', '5').send(`{"error":${JSON.stringify(error)}${rest}`)
 }
 
 /** Callers that come while an answer is being made share it: a scrape is made once, however many ask. */
@@ -87,12 +87,18 @@ function collapse<T> (make: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** Undefined when it takes too long. */
-async function withTimeout (answer: Promise<string>): Promise<string | undefined> {
+type Described = { readonly text: string } | { readonly reason: string }
+
+/** The thread that describes may be busy, dead, or being started again: that is said, and is no failure of this listener. */
+async function answerOf (answer: Promise<string>): Promise<Described> {
   let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<undefined>(resolve => { timer = setTimeout(() => { resolve(undefined) }, describeTimeoutMs) })
+  const timeout = new Promise<Described>(resolve => {
+    timer = setTimeout(() => { resolve({ reason: `no answer within ${describeTimeoutMs} ms` }) }, describeTimeoutMs)
+  })
   try {
-    return await Promise.race([answer, timeout])
+    return await Promise.race([answer.then(text => ({ text })), timeout])
+  } catch (error) {
+    return { reason: error instanceof Error ? error.message : String(error) }
   } finally {
     clearTimeout(timer)
   }

@@ -79,6 +79,13 @@ test('a control plane that does not answer is 503 after two seconds, and the liv
   assert.deepEqual((JSON.parse(upstreams.text) as { live: unknown }).live, [{ name: 'Orders', inFlight: 2 }])
 })
 
+test('a control plane that died is said, not hidden behind a 500', async t => {
+  const { call } = await start(t, { describe: async () => { throw new Error('the control thread has stopped') } })
+  const answer = await call('/api/routes')
+  assert.equal(answer.status, 503)
+  assert.match(answer.text, /the control thread has stopped/)
+})
+
 test('the configuration is shown without its secrets', async t => {
   const { call } = await start(t)
   const { text } = await call('/api/config')
