@@ -108,7 +108,7 @@ export function toOperationList (operations: Iterable<Operation>): OperationList
 /** Every operation a tag or a name may mean. */
 export function findOperations (list: OperationList, key: string): readonly Operation[] {
   const exact = list.byName.get(key)
-  const nested = list.byLastPart.get(key)
+  const nested = list.byLastPart.size === 0 ? undefined : list.byLastPart.get(key)
   if (exact === undefined) return nested ?? []
   return nested === undefined ? [exact] : [exact, ...nested]
 }

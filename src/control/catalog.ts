@@ -37,6 +37,8 @@ const servicesOf = (entries: Iterable<CatalogEntry>): Set<string> => {
  * services vanished at once (an agent restarted without data, or a token that lost its rights, answers a calm `200 []`).
  */
 export function looksForgetful (memory: RegistryMemory, snapshot: Snapshot): boolean {
+  // A file forgets nothing: what an operator took out is out.
+  if (snapshot.registry === 'file') return false
   if (snapshot.reset) return true
   if (memory.index !== undefined && snapshot.index !== undefined && snapshot.index < memory.index) return true
   const named = new Set<string>()

@@ -15,6 +15,8 @@ export interface ControlPlaneOptions {
   readonly onChanges: (batch: ChangeBatch) => Promise<void> | void
   /** First pause before a thread that died is started again; doubles up to 32 times that. ms. */
   readonly restartMs?: number
+  /** The thread's entry file; another one in tests of its death. */
+  readonly thread?: URL
 }
 
 export interface ControlPlane {
@@ -112,7 +114,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
     const applied: Applied = { upstreams: [...upstreams], messages: [...messages], customRoutes: [...customRoutes] }
     const workerData: ControlStart = { config, generation, ownListeners: options.ownListeners ?? [], applied }
     const bornAt = performance.now()
-    const next = new Worker(threadUrl, { name: 'postern-control', workerData, resourceLimits: { maxOldGenerationSizeMb: heapMb } })
+    const next = new Worker(options.thread ?? threadUrl, { name: 'postern-control', workerData, resourceLimits: { maxOldGenerationSizeMb: heapMb } })
     let reason: unknown
     worker = next
     next.on('message', (message: FromThread) => onMessage(message, next))

@@ -28,18 +28,17 @@ const overlap = (a: readonly string[], b: readonly string[]): boolean => a.lengt
 
 interface Candidate { readonly plan: CustomRoutePlan, readonly upstream: string, readonly since: number, readonly shape: string }
 
-function operationsOf (lists: readonly OperationList[]): Map<string, Operation[]> {
-  const all = new Map<string, Operation[]>()
-  for (const { operations } of lists) {
-    for (const operation of operations) {
-      if (operation.routes.length === 0) continue
-      const key = operation.name.toLowerCase()
-      const same = all.get(key)
-      if (same === undefined) all.set(key, [operation])
-      else same.push(operation)
-    }
+/** Operations with paths, by lower-cased name; one list, the usual case, is taken as it is. */
+function * operationsOf (lists: readonly OperationList[]): Generator<readonly [key: string, operations: readonly Operation[]]> {
+  const [first, ...others] = lists
+  if (first === undefined) return
+  for (const [key, operation] of first.byName) {
+    const same = others.map(({ byName }) => byName.get(key)).filter(twin => twin !== undefined)
+    const all = [operation, ...same]
+    if (all.some(({ routes }) => routes.length > 0)) yield [key, all]
   }
-  return all
+  const seen = new Set(first.byName.keys())
+  for (const [key, twins] of others.length === 0 ? [] : operationsOf(others)) if (!seen.has(key)) yield [key, twins]
 }
 
 function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: CustomRoutePlan[] } {

@@ -1,8 +1,9 @@
 // What is routed, from what the registries say, what the endpoints say and what the operator wrote. Pure: same input, same plan.
 import type { Config } from '../config/schema.ts'
-import type { EndpointPlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
+import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { CatalogEntry } from './catalog.ts'
-import { isConfirmed, listedBy, pickTier, toEndpointPlan, viewUpstream, type Claim, type UpstreamView } from './claims.ts'
+import { Choices } from './choices.ts'
+import { isConfirmed, listedBy, viewUpstream, type Claim, type UpstreamView } from './claims.ts'
 import { planCustomRoutes } from './custom-routes.ts'
 import { judgeAddress, judgeRefused, type Verdict } from './endpoints.ts'
 import { createExposure, type ExposureCause } from './exposure.ts'
@@ -58,62 +59,16 @@ function viewUpstreams (input: DecideInput): { views: Map<string, UpstreamView>,
   return { views, verdicts }
 }
 
-/** Chooses endpoints for sets of offer groups: messages with the same groups share one choice. */
-class Choices {
-  readonly #view: UpstreamView
-  readonly #panic: boolean
-  readonly #byGroups = new Map<string, readonly Verdict[]>()
-  readonly base: readonly Verdict[]
-  readonly #chosen = new Set<Verdict>()
-  readonly #byUrl = new Map<string, EndpointPlan>()
-  readonly #urls = new Map<readonly Verdict[], readonly string[] | undefined>()
+const nobody: readonly string[] = []
 
-  constructor (view: UpstreamView, panic: boolean) {
-    this.#view = view
-    this.#panic = panic
-    this.base = this.#take(pickTier(view.verdicts, panic))
+/** Those who claim a name, each with what ownership asks of it. */
+function toClaimants (key: string, views: readonly UpstreamView[]): Claimant[] {
+  const claimants: Claimant[] = []
+  for (const { name, claims, firstIndex, silentSince } of views) {
+    const standing = claims.get(key)?.standing ?? 'absent'
+    if (standing !== 'absent') claimants.push({ upstream: name, confirmed: isConfirmed(standing), firstIndex, silentSince })
   }
-
-  #take (verdicts: readonly Verdict[]): readonly Verdict[] {
-    for (const verdict of verdicts) {
-      this.#chosen.add(verdict)
-      const plan = this.#byUrl.has(verdict.url) ? undefined : toEndpointPlan(verdict)
-      if (plan !== undefined) this.#byUrl.set(plan.url, plan)
-    }
-    return verdicts
-  }
-
-  ofGroups (groups: readonly number[]): readonly Verdict[] {
-    const signature = groups.join(' ')
-    const known = this.#byGroups.get(signature)
-    if (known !== undefined) return known
-    const chosen = this.of(groups.flatMap(index => this.#view.groups[index]?.verdicts ?? []))
-    this.#byGroups.set(signature, chosen)
-    return chosen
-  }
-
-  of (verdicts: readonly Verdict[]): readonly Verdict[] {
-    return this.#take(pickTier(verdicts, this.#panic))
-  }
-
-  /** After all choices are made: undefined when the choice is all endpoints of the upstream. */
-  urls (choice: readonly Verdict[]): readonly string[] | undefined {
-    if (this.#urls.has(choice)) return this.#urls.get(choice)
-    const urls = [...new Set(choice.map(verdict => verdict.url))]
-    const result = urls.length === this.#byUrl.size ? undefined : urls.sort()
-    this.#urls.set(choice, result)
-    return result
-  }
-
-  has (verdict: Verdict): boolean { return this.#chosen.has(verdict) }
-
-  upstreamPlan (): UpstreamPlan {
-    const verdicts = this.#view.verdicts.filter(verdict => verdict.speaks)
-    const servicestack = verdicts.some(({ registration, knowledge }) => registration.kind !== 'plain' || knowledge?.servicestackVersion !== undefined)
-    const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
-    const apiForm = !servicestack || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
-    return { name: this.#view.name, endpoints, apiForm, servicestack }
-  }
+  return claimants
 }
 
 interface NamePlan { readonly decision: NameDecision, readonly plan: MessagePlan | undefined, readonly choice: readonly Verdict[] | undefined }
@@ -123,11 +78,13 @@ export function decide (input: DecideInput): Decision {
   const { config, memory, now } = input
   const exposure = createExposure(config)
   const { views, verdicts } = viewUpstreams(input)
-  const marks = new Map<string, Mark>()
-  const mark = (subject: string, state: string): number => {
-    const before = memory.marks.get(subject)
+  const marks = new Map<string, Map<string, Mark>>()
+  const mark = (group: string, subject: string, state: string): number => {
+    const before = memory.marks.get(group)?.get(subject)
     const kept = before?.state === state ? before : { state, since: now }
-    marks.set(subject, kept)
+    let own = marks.get(group)
+    if (own === undefined) marks.set(group, own = new Map())
+    own.set(subject, kept)
     return kept.since
   }
   const settled = new Map<string, { upstream: string, name: string }>()
@@ -158,14 +115,14 @@ export function decide (input: DecideInput): Decision {
 
   for (const [key, claimViews] of claimed) {
     const setting = settled.get(key)
-    const claimants: Claimant[] = []
-    for (const { name, claims, firstIndex, silentSince } of claimViews) {
-      const standing = claims.get(key)?.standing ?? 'absent'
-      if (standing !== 'absent') claimants.push({ upstream: name, confirmed: isConfirmed(standing), firstIndex, silentSince })
-    }
     const recorded = memory.owners.get(key)
-    const resolution = resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs: config.registry.ownerGoneMs, complete: input.complete, now })
-    if (resolution.owner !== undefined) owners.set(key, { upstream: resolution.owner, since: resolution.since })
+    const claimants = toClaimants(key, claimViews)
+    const only = claimants.length === 1 && setting === undefined ? claimants[0] : undefined
+    // One claimant and no other owner: nearly every name, so it is decided without a rule being asked.
+    const resolution: Resolution = only?.confirmed === true && (recorded === undefined || recorded.upstream === only.upstream)
+      ? { owner: only.upstream, since: recorded?.since ?? now, quarantined: nobody, by: recorded === undefined ? 'only' : 'kept', from: undefined, nextAt: undefined }
+      : resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs: config.registry.ownerGoneMs, complete: input.complete, now })
+    if (resolution.owner !== undefined) owners.set(key, recorded?.upstream === resolution.owner ? recorded : { upstream: resolution.owner, since: resolution.since })
     else if (recorded !== undefined && claimants.length > 0) owners.set(key, recorded)
     wake(resolution.nextAt)
     if (resolution.quarantined.length > 0 && resolution.owner !== undefined) for (const { url, key: asks } of views.get(resolution.owner)?.verdicts ?? []) if (asks !== '') watched.add(url)
@@ -181,8 +138,8 @@ export function decide (input: DecideInput): Decision {
   }
 
   function toDecision (key: string, name: string, upstream: string, resolution: Resolution, state: NameDecision['state'], cause: NameDecision['cause'], endpoints: number, claimants: readonly Claimant[] = []): NameDecision {
-    const conflictWith = claimants.filter(other => other.upstream !== upstream && other.confirmed).map(other => other.upstream)
-    return { key, name, upstream, state, cause, by: resolution.by, conflictWith, from: resolution.from, endpoints, since: mark(`${key} ${upstream}`, state) }
+    const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed).map(other => other.upstream)
+    return { key, name, upstream, state, cause, by: resolution.by, conflictWith, from: resolution.from, endpoints, since: mark(upstream, key, state) }
   }
 
   function toNamePlan (decision: NameDecision, choice?: readonly Verdict[], suggest = false): NamePlan {
@@ -256,7 +213,7 @@ export function decide (input: DecideInput): Decision {
     const isServed = choices.get(upstream)?.has(verdict) ?? false
     const state = isServed && verdict.state === 'critical' ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
     if (verdict.entry.unconfirmedSince !== undefined) wake(verdict.entry.unconfirmedSince + config.registry.unconfirmedMs)
-    return { upstream, verdict, state, byPanic: isServed && verdict.tier === 3, since: mark(`@${verdict.registration.registry}/${verdict.registration.id}`, `${state} ${verdict.cause}`) }
+    return { upstream, verdict, state, byPanic: isServed && verdict.tier === 3, since: mark(`${verdict.registration.registry}/`, verdict.registration.id, `${state} ${verdict.cause}`) }
   })
 
   return {

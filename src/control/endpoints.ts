@@ -55,10 +55,11 @@ function pickTrue (entries: readonly CatalogEntry[], knowledge: Knowledge | unde
   if (knowledge?.ownId !== undefined) {
     const own = entries.filter(({ registration }) => registration.id === knowledge.ownId)
     if (own.length > 0) return own.reduce((a, b) => isNewer(b, a) ? b : a)
-    // It said so for just these registrations: all of them are ghosts. An older answer only says that it is time to ask.
-    if (isAsked && knowledge.silent === undefined) return undefined
+    // It said so for just these registrations: all of them are ghosts, but for what an operator wrote into a file, whose ids are no
+    // process's. An older answer only says that it is time to ask.
+    if (isAsked && knowledge.silent === undefined) entries = entries.filter(({ registration }) => registration.registry === 'file')
   }
-  return entries.reduce((a, b) => isNewer(b, a) ? b : a)
+  return entries.length === 0 ? undefined : entries.reduce((a, b) => isNewer(b, a) ? b : a)
 }
 
 /** Whether nothing that a registration names is in the endpoint's own list: somebody else answers there. */
@@ -88,7 +89,7 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
     if (registration.registry === 'config') return make(1, 'routed', 'fixed')
     if (entry !== truth) {
       if (truth === undefined) return make(0, 'ghost', 'unknown-id', false, knowledge?.ownId)
-      if (knowledge?.ownId === truth.registration.id) {
+      if (knowledge?.ownId !== undefined && knowledge.ownId === truth.registration.id) {
         // The new process of a restart has registered and the old one's answer still stands.
         return isAsked && knowledge.silent === undefined
           ? make(0, 'ghost', 'other-id', false, truth.registration.id)

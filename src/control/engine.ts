@@ -13,6 +13,7 @@ import { countDecision, describeRoutes, describeUpstreams } from './describe.ts'
 import { diff, namesOf, toBatches, unknownPlan } from './diff.ts'
 import { toFixedRegistrations } from './fixed.ts'
 import { isSameKnowledge, learn, type Knowledge } from './knowledge.ts'
+import { createLoop } from './loop.ts'
 import { emptyMemory, type Decision, type Memory, type Plan } from './plan.ts'
 import { noCounts, type ControlStatus } from './protocol.ts'
 import type { KeptState } from './state-file.ts'
@@ -51,6 +52,8 @@ export interface Engine {
   close (): Promise<void>
 }
 
+/** How long a thread that takes over asks the endpoints before its first table goes out all the same, ms. */
+const takeoverMs = 10_000
 /** Shortest time between two decisions, ms. */
 const coalesceMs = 50
 
@@ -157,36 +160,21 @@ export function createEngine (options: EngineOptions): Engine {
 
   // ---- Deciding: one at a time, coalesced, the next one only when the data plane has the last ----
 
-  let wanted = false
-  let running: Promise<void> | undefined
-  let pause: NodeJS.Timeout | undefined
-  let alarm: NodeJS.Timeout | undefined
-  let lastAt = -Infinity
-
-  function trigger (): void {
-    wanted = true
-    if (closed || running !== undefined || pause !== undefined) return
-    const wait = lastAt + coalesceMs - performance.now()
-    // The first one waits for nothing; setTimeout 0 still joins what comes in the same turn.
-    pause = setTimeout(() => {
-      pause = undefined
-      running = run().catch((error: Error) => {
-        if (closed) return
-        // A bug of ours must not take the table away: the last one stays, the next change tries again.
-        options.log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'decision failed; the last table stays in force' })
-      }).finally(() => {
-        running = undefined
-        lastAt = performance.now()
-        if (wanted) trigger()
-      })
-    }, Math.max(0, wait))
-  }
+  const loop = createLoop(() => run(), {
+    everyMs: coalesceMs,
+    retryMs: 1_000,
+    // A bug of ours must not take the table away: the last one stays.
+    onError: error => options.log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'decision failed; the last table stays in force' })
+  })
+  const trigger = () => loop.trigger()
 
   const isComplete = () => registriesOf(config.registry).every(registry => answered.has(registry))
-  const canCommit = () => hasTable || registriesOf(config.registry).every(registry => answered.has(registry) || restored.has(registry))
+  // The data plane serves the table of a thread that died: ours must not say "not read yet" of what it knows already.
+  const takesOverUntil = options.applied.messages.size > 0 ? performance.now() + takeoverMs : 0
+  const isAsked = (next: Decision) => performance.now() >= takesOverUntil || next.endpoints.every(({ verdict }) => verdict.key === '' || verdict.registration.health === 'maintenance' || knowledge.has(verdict.url))
+  const canCommit = (next: Decision) => hasTable || (registriesOf(config.registry).every(registry => answered.has(registry) || restored.has(registry)) && isAsked(next))
 
   async function run (): Promise<void> {
-    wanted = false
     const time = now()
     for (const [registry, known] of registries) registries.set(registry, expire(known, time, config.registry.unconfirmedMs))
     const before = decision
@@ -195,8 +183,12 @@ export function createEngine (options: EngineOptions): Engine {
     forgetEndpoints(next)
     memory = next.memory
     decision = next
-    arm(next.nextAt, time)
-    if (!canCommit()) return postStatus()
+    loop.wakeAfter(next.nextAt === undefined ? undefined : next.nextAt - time)
+    if (!canCommit(next)) {
+      // Every answer triggers; the last word is the clock's.
+      if (takesOverUntil > 0) loop.wakeAfter(takeoverMs)
+      return postStatus()
+    }
     const target = next.plan
     const changes = diff(sent, target)
     const hasNews = changes.length > 0 || mustSend
@@ -216,11 +208,6 @@ export function createEngine (options: EngineOptions): Engine {
     hasTable = true
     if (hasNews) options.keep?.(toKept)
     postStatus()
-  }
-
-  function arm (nextAt: number | undefined, time: number): void {
-    clearTimeout(alarm)
-    if (nextAt !== undefined) alarm = setTimeout(trigger, Math.min(2 ** 31 - 1, Math.max(10, nextAt - time)))
   }
 
   /** What is known of endpoints that nobody names any more goes with them. */
@@ -275,21 +262,12 @@ export function createEngine (options: EngineOptions): Engine {
       if (decision === undefined) return what === 'routes' ? '{"routes":[],"prefixes":[],"customRoutes":[],"pathConflicts":[]}' : JSON.stringify({ upstreams: [], registries: [...states.values()] })
       return what === 'routes' ? describeRoutes(decision, config.prefixes) : describeUpstreams(decision, [...states.values()])
     },
-    async idle () {
-      while (wanted || running !== undefined || pause !== undefined) {
-        await (running ?? new Promise(resolve => setTimeout(resolve, 5)))
-      }
-    },
+    idle: () => loop.idle(),
     async close () {
       closed = true
-      clearTimeout(pause)
-      clearTimeout(alarm)
-      pause = undefined
-      wanted = false
       asker.close()
       admission.close()
-      await watches.close()
-      await running
+      await Promise.all([loop.close(), watches.close()])
     }
   }
 }

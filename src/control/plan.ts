@@ -26,7 +26,8 @@ export interface Memory {
   /** Endpoints (url) in the table. */
   readonly served: ReadonlySet<string>
   readonly owners: ReadonlyMap<string, Owner>
-  readonly marks: ReadonlyMap<string, Mark>
+  /** By upstream and key for names, by registry and id for registrations. */
+  readonly marks: ReadonlyMap<string, ReadonlyMap<string, Mark>>
 }
 
 export const emptyMemory: Memory = { served: new Set(), owners: new Map(), marks: new Map() }

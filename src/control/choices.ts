@@ -1,0 +1,62 @@
+// Which endpoints get the calls of which messages of one upstream, by health and by what each endpoint has. Pure.
+import type { EndpointPlan, UpstreamPlan } from '../routing/plan.ts'
+import { pickTier, toEndpointPlan, type UpstreamView } from './claims.ts'
+import type { Verdict } from './endpoints.ts'
+
+/** Chooses endpoints for sets of offer groups: messages with the same groups share one choice. */
+export class Choices {
+  readonly #view: UpstreamView
+  readonly #panic: boolean
+  readonly #byGroups = new Map<string, readonly Verdict[]>()
+  readonly base: readonly Verdict[]
+  readonly #chosen = new Set<Verdict>()
+  readonly #byUrl = new Map<string, EndpointPlan>()
+  readonly #urls = new Map<readonly Verdict[], readonly string[] | undefined>()
+
+  constructor (view: UpstreamView, panic: boolean) {
+    this.#view = view
+    this.#panic = panic
+    this.base = this.#take(pickTier(view.verdicts, panic))
+  }
+
+  #take (verdicts: readonly Verdict[]): readonly Verdict[] {
+    for (const verdict of verdicts) {
+      this.#chosen.add(verdict)
+      const plan = this.#byUrl.has(verdict.url) ? undefined : toEndpointPlan(verdict)
+      if (plan !== undefined) this.#byUrl.set(plan.url, plan)
+    }
+    return verdicts
+  }
+
+  ofGroups (groups: readonly number[]): readonly Verdict[] {
+    const signature = groups.join(' ')
+    const known = this.#byGroups.get(signature)
+    if (known !== undefined) return known
+    const chosen = this.of(groups.flatMap(index => this.#view.groups[index]?.verdicts ?? []))
+    this.#byGroups.set(signature, chosen)
+    return chosen
+  }
+
+  of (verdicts: readonly Verdict[]): readonly Verdict[] {
+    return this.#take(pickTier(verdicts, this.#panic))
+  }
+
+  /** After all choices are made: undefined when the choice is all endpoints of the upstream. */
+  urls (choice: readonly Verdict[]): readonly string[] | undefined {
+    if (this.#urls.has(choice)) return this.#urls.get(choice)
+    const urls = [...new Set(choice.map(verdict => verdict.url))]
+    const result = urls.length === this.#byUrl.size ? undefined : urls.sort()
+    this.#urls.set(choice, result)
+    return result
+  }
+
+  has (verdict: Verdict): boolean { return this.#chosen.has(verdict) }
+
+  upstreamPlan (): UpstreamPlan {
+    const verdicts = this.#view.verdicts.filter(verdict => verdict.speaks)
+    const servicestack = verdicts.some(({ registration, knowledge }) => registration.kind !== 'plain' || knowledge?.servicestackVersion !== undefined)
+    const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
+    const apiForm = !servicestack || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
+    return { name: this.#view.name, endpoints, apiForm, servicestack }
+  }
+}

@@ -1,0 +1,64 @@
+// Runs one job again and again when asked: never twice at once, never more often than every so many ms, again later when it failed.
+
+export interface Loop {
+  /** Something changed. The first run waits for nothing but the current turn. */
+  trigger (): void
+  /** Run after this long at the latest; replaces the last such wish. Undefined: no such wish. ms. */
+  wakeAfter (ms: number | undefined): void
+  /** Settles when nothing is left to run. */
+  idle (): Promise<void>
+  close (): Promise<void>
+}
+
+/** `everyMs`: shortest time between the end of a run and the next. `retryMs`: after a run that failed. */
+export function createLoop (run: () => Promise<void>, options: { everyMs: number, retryMs: number, onError: (error: Error) => void }): Loop {
+  let wanted = false
+  let closed = false
+  let running: Promise<void> | undefined
+  let pause: NodeJS.Timeout | undefined
+  let alarm: NodeJS.Timeout | undefined
+  let lastAt = -Infinity
+
+  const start = () => {
+    pause = undefined
+    wanted = false
+    running = run().catch((error: Error) => {
+      if (closed) return
+      options.onError(error)
+      wakeAfter(options.retryMs)
+    }).finally(() => {
+      running = undefined
+      lastAt = performance.now()
+      if (wanted) trigger()
+    })
+  }
+
+  const trigger = () => {
+    if (closed) return
+    wanted = true
+    if (running !== undefined || pause !== undefined) return
+    // setTimeout 0 still joins what comes in the same turn.
+    pause = setTimeout(start, Math.max(0, lastAt + options.everyMs - performance.now()))
+  }
+
+  const wakeAfter = (ms: number | undefined) => {
+    clearTimeout(alarm)
+    if (ms !== undefined && !closed) alarm = setTimeout(trigger, Math.min(2 ** 31 - 1, Math.max(10, ms)))
+  }
+
+  return {
+    trigger,
+    wakeAfter,
+    async idle () {
+      while (wanted || running !== undefined || pause !== undefined) await (running ?? new Promise(resolve => setTimeout(resolve, 5)))
+    },
+    async close () {
+      closed = true
+      wanted = false
+      clearTimeout(pause)
+      clearTimeout(alarm)
+      pause = undefined
+      await running
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { expire, remember, type RegistryMemory } from '../../src/control/catalog.ts'
+import { registration } from './support.ts'
+
+const of = (service: string, ...ids: string[]) => ids.map(id => registration({ id, service }))
+const full = [...of('Alpha', 'a1', 'a2'), ...of('Beta', 'b1'), ...of('Gamma', 'g1')]
+const snapshot = (registrations: typeof full, index: number, reset = false) => ({ registry: 'consul' as const, registrations, index, reset })
+const first = remember(undefined, snapshot(full, 100), 1_000)
+const shortly = (memory: RegistryMemory) => [...memory.entries].map(([id, entry]) => entry.unconfirmedSince === undefined ? id : `${id}?${entry.unconfirmedSince}`)
+
+for (const [sentence, next, expected] of [
+  ['one endpoint gone is gone', snapshot(full.slice(1), 101), ['a2', 'b1', 'g1']],
+  ['all endpoints of one service gone are gone', snapshot(full.filter(({ service }) => service !== 'Alpha'), 101), ['b1', 'g1']],
+  ['all endpoints of two services gone at once are unconfirmed', snapshot(of('Gamma', 'g1'), 101), ['g1', 'a1?2000', 'a2?2000', 'b1?2000']],
+  ['a calm empty answer is not believed', snapshot([], 101), ['a1?2000', 'a2?2000', 'b1?2000', 'g1?2000']],
+  ['after the index went backwards one missing is doubted too', snapshot(full.slice(1), 7, true), ['a2', 'b1', 'g1', 'a1?2000']],
+  ['a smaller index says the same without being told', snapshot(full.slice(1), 7), ['a2', 'b1', 'g1', 'a1?2000']],
+  ['a restart under new ids is no forgetting', snapshot([...of('Alpha', 'a3', 'a4'), ...of('Beta', 'b2'), ...of('Gamma', 'g1')], 101), ['a3', 'a4', 'b2', 'g1']]
+] as const) {
+  test(sentence, () => assert.deepEqual(shortly(remember(first, next, 2_000)), expected))
+}
+
+test('what is unconfirmed stays so, keeps its time, and is confirmed when it is named again', () => {
+  const forgotten = remember(first, snapshot([], 3, true), 2_000)
+  const later = remember(forgotten, snapshot(of('Beta', 'b1'), 4), 3_000)
+  assert.deepEqual(shortly(later), ['b1', 'a1?2000', 'a2?2000', 'g1?2000'])
+  assert.equal(later.entries.get('b1')?.firstSeenAt, 1_000)
+})
+
+test('its time ends', () => {
+  const forgotten = remember(first, snapshot(of('Beta', 'b1'), 3, true), 2_000)
+  assert.equal(expire(forgotten, 601_999, 600_000), forgotten)
+  assert.deepEqual(shortly(expire(forgotten, 602_000, 600_000)), ['b1'])
+})
+
+test('another source is another truth: what its first answer leaves out is gone', () => {
+  assert.deepEqual(shortly(remember({ ...first, replaced: true }, snapshot(of('Delta', 'd1'), 3), 2_000)), ['d1'])
+})
+
+test('what came from disk is doubted by the same rules', () => {
+  const stale = { index: 100, entries: new Map([...first.entries].map(([id, entry]) => [id, { ...entry, stale: true }])) }
+  const after = remember(stale, snapshot([], 5), 2_000)
+  assert.deepEqual(shortly(after), ['a1?2000', 'a2?2000', 'b1?2000', 'g1?2000'])
+  assert.ok([...after.entries.values()].every(entry => !entry.stale))
+})
+
+test('what an operator takes out of a file is out', () => {
+  assert.deepEqual(shortly(remember(first, { ...snapshot(of('Beta', 'b1'), 101), registry: 'file' }, 2_000)), ['b1'])
+})

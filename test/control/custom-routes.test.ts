@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { toShape } from '../../src/control/custom-routes.ts'
+import { decideWorld, operation, type World } from './support.ts'
+
+const on = { upstreams: { Catalog: { customRoutes: true } } }
+const pathsOf = (world: World, upstream = 'Catalog') => (decideWorld(world).plan.customRoutes.get(upstream) ?? []).map(({ path, verbs, message, routed }) => `${routed ? 'to' : 'kept'} ${message} ${verbs.join(',') || 'ANY'} ${path}`)
+const discovery = ['kept getservices ANY /discovery', 'kept getservices ANY /discovery/{Path*}']
+const product = operation('GetProduct', { actions: ['GET'], routes: ['/products/{Id}'] })
+const one = { id: 'a' }
+
+test('off by default: only discovery and hidden paths are kept from prefix routes', () => {
+  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } } }), discovery)
+})
+test('on: the paths of routed messages, verbs as listed', () => {
+  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } }, config: on }), [...discovery, 'to getproduct GET /products/{Id}'])
+})
+test('on: what no tag names is not routed, and not kept: it is nobody\'s secret', () => {
+  assert.deepEqual(pathsOf({ registrations: [{ ...one, names: ['Other'] }], says: { 9101: { id: 'a', lists: ['Other', product] } }, config: on }), discovery)
+})
+test('a restricted message is kept from prefix routes, on or off', () => {
+  const lists = [operation('GetProduct', { restricted: true, routes: ['/products/{Id}'] })]
+  for (const config of [{}, on]) assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists } }, config }), [...discovery, 'kept getproduct ANY /products/{Id}'])
+})
+test('a never-routed message too, also when nobody tags it', () => {
+  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: ['GetProduct', operation('GetServices', { routes: ['/discovery/services'] })] } } }), [...discovery, 'kept getservices ANY /discovery/services'])
+})
+test('discovery is kept before any list is read', () => assert.deepEqual(pathsOf({ registrations: [one] }), discovery))
+test('a fixed ServiceStack host keeps its restricted paths too', () => {
+  const fixed = { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000'] } } }
+  assert.deepEqual(pathsOf({ says: { 7000: { lists: [operation('Reindex', { restricted: true, routes: ['/reindex'] })] } }, config: fixed }, 'Legacy'), ['kept reindex ANY /reindex'])
+})
+
+test('one path and verb of two messages is a conflict: the older owner keeps it', () => {
+  const config = { upstreams: { Catalog: { customRoutes: true }, Shop: { customRoutes: true } } }
+  const shop = { id: 's', port: 9102, service: 'Shop', names: ['FindProduct'] }
+  const find = operation('FindProduct', { actions: ['GET'], routes: ['/Products/{Name}/'] })
+  const first = decideWorld({ registrations: [shop], says: { 9102: { id: 's', lists: [find] } }, config, now: 1_000 })
+  const decision = decideWorld({ registrations: [one, shop], says: { 9101: { id: 'a', lists: [product] }, 9102: { id: 's', lists: [find] } }, config, now: 2_000, memory: first.memory })
+  assert.deepEqual(decision.pathConflicts, [{ path: '/products/{Id}', upstream: 'Catalog', message: 'getproduct', conflictWith: 'findproduct' }])
+  assert.equal(decision.plan.customRoutes.get('Shop')?.filter(route => route.routed).length, 1)
+})
+
+test('one path with different verbs is none', () => {
+  const remove = operation('DeleteProduct', { actions: ['DELETE'], routes: ['/products/{Id}'] })
+  const decision = decideWorld({ registrations: [{ ...one, names: ['GetProduct', 'DeleteProduct'] }], says: { 9101: { id: 'a', lists: [product, remove] } }, config: on })
+  assert.deepEqual(decision.pathConflicts, [])
+  assert.equal(decision.plan.customRoutes.get('Catalog')?.filter(route => route.routed).length, 2)
+})
+
+test('a path that also leads to a hidden message of the same host is not routed', () => {
+  const hidden = operation('Reindex', { restricted: true, routes: ['/products/{Any}'] })
+  const decision = decideWorld({ registrations: [{ ...one, names: ['GetProduct', 'Reindex'] }], says: { 9101: { id: 'a', lists: [product, hidden] } }, config: on })
+  assert.deepEqual(decision.pathConflicts.map(conflict => conflict.conflictWith), ['reindex'])
+})
+
+for (const [path, shape] of [['/Products/{Id}', '/products/{}'], ['/products/{Name}/', '/products/{}'], ['/files/{Path*}', '/files/{*}'], ['/', '/']] as const) {
+  test(`${path} has the shape ${shape}`, () => assert.equal(toShape(path), shape))
+}

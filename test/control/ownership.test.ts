@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { describeChanges } from '../../src/control/changes-log.ts'
+import { explainName } from '../../src/control/explain.ts'
+import { emptyMemory } from '../../src/control/plan.ts'
+import { decideWorld, namesOf, tableOf, type World } from './support.ts'
+
+const lists = (id: string, ...names: string[]) => ({ id, lists: names })
+const a = { id: 'a', port: 9101, service: 'Alpha', names: ['Pay'], createIndex: 50 }
+const b = { id: 'b', port: 9102, service: 'Beta', names: ['Pay'], createIndex: 10 }
+const c = { id: 'c', port: 9103, service: 'Gamma', names: ['Pay'], createIndex: 70 }
+const bothSay = { 9101: lists('a', 'Pay'), 9102: lists('b', 'Pay'), 9103: lists('c', 'Pay') }
+const ownedByAlpha = { ...emptyMemory, owners: new Map([['pay', { upstream: 'Alpha', since: 1 }]]) }
+
+const rows: ReadonlyArray<readonly [sentence: string, world: World, names: Record<string, string>]> = [
+  ['the same name from two endpoints of one service is capacity', { registrations: [a, { ...b, service: 'Alpha' }], says: bothSay }, { Alpha: 'routed' }],
+  ['the owner keeps it, the newcomer is quarantined, whatever the indexes say', { registrations: [a, b], says: bothSay, memory: ownedByAlpha }, { Alpha: 'routed', Beta: 'quarantined' }],
+  ['where nobody remembers, who registered first has it', { registrations: [a, b], says: bothSay }, { Alpha: 'quarantined', Beta: 'routed' }],
+  ['it passes at once when the owner is deregistered', { registrations: [b], says: bothSay, memory: ownedByAlpha }, { Beta: 'routed' }],
+  ['it passes at once when the owner\'s own list lacks it', { registrations: [{ ...a, names: ['Pay', 'Rest'] }, b], says: { ...bothSay, 9101: lists('a', 'Rest') }, memory: ownedByAlpha }, { Alpha: 'absent', Beta: 'routed' }],
+  ['it passes when the owner no longer tags it', { registrations: [{ ...a, names: ['Rest'] }, b], says: { ...bothSay, 9101: lists('a', 'Rest', 'Pay') }, memory: ownedByAlpha }, { Beta: 'routed' }],
+  ['it does not pass while one endpoint of the owner still has it', { registrations: [a, { ...a, id: 'a2', port: 9104, names: ['Pay', 'Rest'] }, b], says: { ...bothSay, 9104: lists('a2', 'Rest') }, memory: ownedByAlpha }, { Alpha: 'routed', Beta: 'quarantined' }],
+  ['it passes when only a ghost of the owner is left', { registrations: [{ ...a, id: 'ghost' }, { ...a, names: ['Rest'] }, b], says: { ...bothSay, 9101: lists('a', 'Rest') }, memory: ownedByAlpha }, { Beta: 'routed' }],
+  ['it never passes to one of several', { registrations: [b, c], says: bothSay, memory: ownedByAlpha }, { Beta: 'conflict', Gamma: 'conflict' }],
+  ['it never passes while the owner is merely unhealthy', { registrations: [{ ...a, health: 'critical' }, b], before: { 9101: lists('a', 'Pay') }, says: { 9101: 'sick', 9102: lists('b', 'Pay') }, memory: ownedByAlpha, now: 1e9 }, { Alpha: 'routed', Beta: 'quarantined' }],
+  ['it never passes while the owner is in maintenance', { registrations: [{ ...a, health: 'maintenance' }, b], before: { 9101: lists('a', 'Pay') }, says: { 9102: lists('b', 'Pay') }, memory: ownedByAlpha }, { Alpha: 'routed', Beta: 'quarantined' }],
+  ['it does not pass to one whose list is not read', { registrations: [b], says: { 9102: { id: 'b', unread: true } }, memory: ownedByAlpha }, { Beta: 'unread' }],
+  ['it does not pass before every registry has answered', { registrations: [b], says: bothSay, memory: ownedByAlpha, complete: false }, { Beta: 'quarantined' }],
+  ['a newcomer whose list is not read takes nothing', { registrations: [a, b], says: { 9101: lists('a', 'Pay'), 9102: { id: 'b', unread: true } } }, { Alpha: 'routed', Beta: 'quarantined' }],
+  ['postern.yaml settles it', { registrations: [a, b], says: bothSay, memory: ownedByAlpha, config: { messages: { PAY: { upstream: 'Beta' } } } }, { Alpha: 'quarantined', Beta: 'routed' }],
+  ['postern.yaml settles it also when the owner is gone and several claim it', { registrations: [b, c], says: bothSay, memory: ownedByAlpha, config: { messages: { Pay: { upstream: 'Gamma' } } } }, { Beta: 'quarantined', Gamma: 'routed' }]
+]
+
+for (const [sentence, world, names] of rows) {
+  test(sentence, () => {
+    const decision = decideWorld(world)
+    assert.deepEqual(namesOf(decision, 'Pay'), names)
+    const routed = Object.keys(names).find(upstream => names[upstream] === 'routed')
+    assert.equal(decision.plan.messages.get('pay')?.upstream, Object.values(names).includes('routed') ? routed : decision.plan.messages.get('pay')?.upstream)
+    for (const name of decision.names) assert.match(explainName(name).why, /^[A-Z].*\.$/)
+  })
+}
+
+test('it passes after ownerGoneMs when no endpoint of the owner answers, and the loop is told when', () => {
+  const world = (now: number): World => ({ registrations: [a, b], before: { 9101: lists('a', 'Pay') }, says: { 9101: 'silent', 9102: lists('b', 'Pay') }, memory: ownedByAlpha, now })
+  const silentAt = decideWorld(world(1_000_000))
+  assert.deepEqual(namesOf(silentAt, 'Pay'), { Alpha: 'routed', Beta: 'quarantined' })
+  assert.equal(silentAt.nextAt, 1_030_000)
+  assert.ok(silentAt.watched.has('http://10.0.0.1:9101'), 'its endpoints are asked on')
+  // The same knowledge, thirty seconds on.
+  const early = { ...world(1_000_000), config: { registry: { ownerGoneMs: 0 } } }
+  assert.deepEqual(namesOf(decideWorld(early), 'Pay'), { Alpha: 'quarantined', Beta: 'routed' })
+})
+
+test('what moved stays moved, and the old owner back from the dead is the newcomer', () => {
+  const moved = decideWorld({ registrations: [b], says: bothSay, memory: ownedByAlpha })
+  const back = decideWorld({ registrations: [a, b], says: bothSay, memory: moved.memory })
+  assert.deepEqual(namesOf(back, 'Pay'), { Alpha: 'quarantined', Beta: 'routed' })
+})
+
+test('the log tells a move, a conflict and its end in these words', () => {
+  const before = decideWorld({ registrations: [a], says: bothSay })
+  const conflict = decideWorld({ registrations: [a, b], says: bothSay, memory: before.memory })
+  const after = decideWorld({ registrations: [b], says: bothSay, memory: conflict.memory })
+  const words = (from: typeof before | undefined, to: typeof before) => describeChanges(from, to).map(({ level, message, fields }) => `${level} ${message} ${fields['service'] ?? ''}`)
+  assert.deepEqual(words(undefined, before), ['info first route table '])
+  assert.deepEqual(words(before, conflict), ['warn message conflict Beta', 'info endpoint routed Beta'])
+  assert.deepEqual(words(conflict, after), ['info message moved Beta', 'info endpoint deregistered Alpha'])
+  assert.deepEqual(describeChanges(conflict, after)[0]?.fields['from'], 'Alpha')
+})
+
+test('a storm of changes is a bounded number of lines', () => {
+  const before = decideWorld({})
+  const many = Array.from({ length: 500 }, (_, index) => ({ id: `s${index}`, port: 10_000 + index, service: `S${index}`, names: [`M${index}`] }))
+  const lines = describeChanges(before, decideWorld({ registrations: many }))
+  assert.equal(lines.length, 201)
+  assert.equal(lines.at(-1)?.fields['more'], 800)
+})
+
+test('a service renamed takes its names along', () => {
+  const before = decideWorld({ registrations: [a], says: bothSay })
+  const during = decideWorld({ registrations: [a, { ...a, id: 'n', port: 9102, service: 'AlphaNew' }], says: { 9101: lists('a', 'Pay'), 9102: lists('n', 'Pay') }, memory: before.memory })
+  const after = decideWorld({ registrations: [{ ...a, id: 'n', port: 9102, service: 'AlphaNew' }], says: { 9102: lists('n', 'Pay') }, memory: during.memory })
+  assert.deepEqual([before, during, after].flatMap(tableOf), ['Pay→Alpha 9101', 'Pay→Alpha 9101', 'Pay→AlphaNew 9102'])
+})
