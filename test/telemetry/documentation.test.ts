@@ -15,11 +15,11 @@ test('every metric an alert names exists, with the labels it uses', async () => 
   const specs = new Map<string, readonly string[]>(Object.values(metricTable).map(({ name, labels }) => [name, [...labels]]))
   for (const [, name, labels] of operations.matchAll(/\b(postern_[a-z_]+|nodejs_[a-z0-9_]+)(?:\{([^}]+)\})?/g)) {
     if (name!.startsWith('nodejs_')) {
-      assert.ok(exported.includes(`# TYPE ${name} `), name)
+      assert.ok(exported.includes(`# TYPE ${name} `), name!)
       continue
     }
     const known = specs.get(name!)
-    assert.ok(known !== undefined, name)
+    assert.ok(known !== undefined, name!)
     for (const [, label] of (labels ?? '').matchAll(/([a-z]+)=/g)) assert.ok(known.includes(label!), `${name} has no label ${label}`)
   }
 })
