@@ -1,127 +1,144 @@
-// What a request target asks for: a message in one of its URL forms, or something else. Refuses what hosts read otherwise than an edge. Pure.
+// What a request target asks for: a message in one of its URL forms, or some other path. Refuses every spelling that a host would read as another message. Pure.
 import { GatewayError } from '../exchange/errors.ts'
 
-export interface MessageTarget {
-  readonly kind: 'message'
-  readonly form: 'reply' | 'oneway' | 'api'
-  /** Lower-case: json, xml, csv … Known or not: the table decides. */
-  readonly format: string
-  /** Decoded, as the client wrote it. */
-  readonly name: string
-  /** Lower-case: the key of the table. */
-  readonly key: string
-  readonly batch: boolean
-  /** As received. */
-  readonly path: string
-  /** As received, with its '?'; '' without one. */
-  readonly query: string
-}
+export type RequestTarget =
+  | {
+    readonly kind: 'message'
+    readonly form: 'reply' | 'oneway' | 'api'
+    /** Lower-case; may be one that no host knows. */
+    readonly format: string
+    /** Decoded. */
+    readonly name: string
+    /** Lower-case: the key of the route table. */
+    readonly key: string
+    readonly batch: boolean
+    /** As received; the api form with its first segment in lower case and without a trailing slash, because hosts answer `/api/X/` with their list of messages. */
+    readonly path: string
+    /** As received, with its `?`, or ''. */
+    readonly query: string
+  }
+  | { readonly kind: 'other', readonly decodedPath: string, readonly path: string, readonly query: string }
 
-export interface OtherTarget {
-  readonly kind: 'other'
-  readonly decodedPath: string
-  readonly path: string
-  readonly query: string
-}
-
-export type RequestTarget = MessageTarget | OtherTarget
-
-// Nearly every call: nothing to decode, nothing to doubt.
-const plainMessage = /^\/([a-zA-Z0-9-]+)\/(reply|oneway)\/([a-zA-Z0-9_]+)$/
-const plainApi = /^\/api\/([a-zA-Z0-9_]+)$/
-const badEscape = /%(?![0-9a-fA-F]{2})/
-// Encoded slash, backslash and NUL: Kestrel decodes the first before it matches, so an edge that does not would see another path.
-const hostileEscape = /%(?:2f|5c|00)/i
-const notInName = /[+;]/
+// Nearly every call: plain letters only, so nothing to decode and nothing to refuse.
+const plainMessage = /^\/([\w-]+)\/(reply|oneway)\/(\w+)(\[\])?$/
+const plainApi = /^\/api\/(\w+)(\[\])?$/
+const absoluteForm = /^https?:\/\/([^/?#]*)/i
+/** What RFC 3986 allows in a path, the brackets of a batch, and what clients send raw without harm. */
+const pathCharacters = /^[!$-[\]^-~]*$/
+// eslint-disable-next-line no-control-regex
+const controlCharacters = /[\x00-\x1f\x7f]/
 
 /**
- * @param target the request target as received: origin form, absolute form, or `*`
- * @throws GatewayError BadRequestTarget: dot segments, encoded slashes, backslashes, NUL, bad escapes, `+` or `;` in a message name, or
- *   anything after a message name but one trailing slash or `[]`. All of these reach messages on real hosts (measured).
+ * `formats` are those that hosts know; another one is still a message form, and for the route table to answer.
+ * @throws GatewayError BadRequestTarget
  */
-export function parseRequestTarget (target: string): RequestTarget {
-  const origin = target.startsWith('/') ? target : originForm(target)
-  const queryAt = origin.indexOf('?')
-  const path = queryAt === -1 ? origin : origin.slice(0, queryAt)
-  const query = queryAt === -1 ? '' : origin.slice(queryAt)
+export function parseRequestTarget (target: string, formats: ReadonlySet<string>): RequestTarget {
+  const queryAt = target.indexOf('?')
+  const path = queryAt === -1 ? target : target.slice(0, queryAt)
+  const query = queryAt === -1 ? '' : target.slice(queryAt)
   const plain = plainMessage.exec(path)
-  if (plain !== null) return message(plain[2] as 'reply' | 'oneway', plain[1]!, plain[3]!, false, path, query)
+  if (plain !== null) {
+    const name = plain[3]!
+    const format = formats.has(plain[1]!) ? plain[1]! : plain[1]!.toLowerCase()
+    return { kind: 'message', form: plain[2] as 'reply' | 'oneway', format, name, key: name.toLowerCase(), batch: plain[4] !== undefined, path, query }
+  }
   const api = plainApi.exec(path)
-  if (api !== null) return message('api', 'json', api[1]!, false, path, query)
+  if (api !== null) return { kind: 'message', form: 'api', format: 'json', name: api[1]!, key: api[1]!.toLowerCase(), batch: api[2] !== undefined, path, query }
+  if (path.charCodeAt(0) === slash) return parseCarefully(path, query)
+  if (path === '*') return { kind: 'other', decodedPath: '*', path, query }
+  return parseAbsolute(target, formats)
+}
 
-  const decodedPath = decode(path)
-  if (hasDotSegment(decodedPath)) throw refused('dot segment', path)
-  // A leading double slash is accepted as the hosts do.
-  const [first = '', second = '', ...rest] = decodedPath.replace(/^\/{2}/, '/').slice(1).split('/')
-  const form = second.toLowerCase()
-  if ((form === 'reply' || form === 'oneway') && rest.length > 0 && rest[0] !== '') {
-    const { name, batch } = nameOf(rest.join('/'), path)
-    return message(form, first, name, batch, path, query)
-  }
-  if (first.toLowerCase() === 'api' && second !== '') {
-    const { name: dotted, batch } = nameOf([second, ...rest].join('/'), path)
-    const dot = dotted.indexOf('.')
-    return message('api', dot === -1 ? 'json' : dotted.slice(dot + 1), dot === -1 ? dotted : dotted.slice(0, dot), batch, path, query)
-  }
-  return { kind: 'other', decodedPath, path, query }
+/** Authority of an absolute-form target (RFC 9112 section 3.2.2: it wins over Host); undefined for the other forms. */
+export function absoluteAuthority (target: string): string | undefined {
+  return target.charCodeAt(0) === slash ? undefined : absoluteForm.exec(target)?.[1]
 }
 
 /**
- * The names a ServiceStack host could read a path as, lower-case, whatever else the path says: hosts take the third segment of x/reply/x, and
- * the last one of /api/…, up to its first dot or bracket.
+ * Lower-cased names under which a ServiceStack host could look up a message for a path. Wherever in the path, because only the host knows
+ * below which of its segments it serves (HandlerFactoryPath). An empty name stands for the host's own list at `/api`.
  */
 export function messageCandidates (decodedPath: string): readonly string[] {
-  const segments = decodedPath.split('/').filter(segment => segment !== '')
-  if (segments.length < 2) return []
-  const form = segments[1]!.toLowerCase()
-  if (form === 'reply' || form === 'oneway') return segments.length < 3 ? [] : [bare(segments[2]!, /\[/)]
-  return segments[0]!.toLowerCase() === 'api' ? [bare(segments.at(-1)!, /[.[]/)] : []
+  const segments = decodedPath.toLowerCase().split('/').filter((segment, i, all) => segment !== '' || i === all.length - 1)
+  const names: string[] = []
+  for (let i = 0; i < segments.length; i++) {
+    const segment = segments[i]!
+    if (i > 0 && (segment === 'reply' || segment === 'oneway')) {
+      const name = segments[i + 1]
+      if (name !== undefined && name !== '') names.push(upTo(name, name.lastIndexOf('[')))
+    } else if (segment === 'api') {
+      const last = i === segments.length - 1 ? '' : segments.at(-1)!
+      names.push(upTo(last, last.search(/[.[]/)))
+    }
+  }
+  return names
 }
 
-function bare (segment: string, end: RegExp): string {
-  const at = segment.search(end)
-  return (at === -1 ? segment : segment.slice(0, at)).toLowerCase()
+const slash = 0x2f
+const upTo = (text: string, end: number): string => end === -1 ? text : text.slice(0, end)
+
+function refuse (reason: string): never {
+  throw new GatewayError('BadRequestTarget', { detail: { reason } })
 }
 
-function message (form: 'reply' | 'oneway' | 'api', format: string, name: string, batch: boolean, path: string, query: string): MessageTarget {
-  return { kind: 'message', form, format: format.toLowerCase(), name, key: name.toLowerCase(), batch, path, query }
+function parseAbsolute (target: string, formats: ReadonlySet<string>): RequestTarget {
+  const authority = absoluteForm.exec(target)
+  if (authority === null) return refuse('form')
+  const rest = target.slice(authority[0].length)
+  return parseRequestTarget(rest.startsWith('/') ? rest : `/${rest}`, formats)
 }
 
-/** The message part: a name, perhaps `[]`, perhaps one trailing slash. */
-function nameOf (part: string, path: string): { name: string, batch: boolean } {
-  const whole = part.endsWith('/') ? part.slice(0, -1) : part
-  const batch = whole.endsWith('[]')
-  const name = batch ? whole.slice(0, -2) : whole
-  if (name.includes('/') || name.includes('[') || name.includes(']') || name === '') throw refused('text after the message', path)
-  if (notInName.test(name)) throw refused('+ or ; in the message', path)
+function parseCarefully (path: string, query: string): RequestTarget {
+  if (!pathCharacters.test(path)) refuse('character')
+  const raw = path.split('/')
+  const segments = raw.map(decodeSegment)
+  // One more leading slash is what hosts forgive; `/json//reply/X` they do not.
+  const start = segments[1] === '' && segments.length > 2 ? 2 : 1
+  const first = segments[start]!.toLowerCase()
+  const second = segments[start + 1]?.toLowerCase()
+  if ((second === 'reply' || second === 'oneway') && hasSegment(segments, start + 2)) {
+    const { name, batch } = readMessage(raw, segments, start + 2)
+    return { kind: 'message', form: second, format: first, name, key: name.toLowerCase(), batch, path, query }
+  }
+  if (first === 'api' && hasSegment(segments, start + 1)) return parseApi(raw, segments, start + 1, query)
+  return { kind: 'other', decodedPath: segments.join('/'), path, query }
+}
+
+/** Whether there is a segment at `at` that is more than a trailing slash. */
+function hasSegment (segments: readonly string[], at: number): boolean {
+  return at < segments.length && (segments[at] !== '' || at < segments.length - 1)
+}
+
+function parseApi (raw: readonly string[], segments: readonly string[], at: number, query: string): RequestTarget {
+  const { name: text, batch } = readMessage(raw, segments, at)
+  const dot = text.indexOf('.')
+  const name = upTo(text, dot)
+  const format = dot === -1 ? 'json' : text.slice(dot + 1).toLowerCase()
+  if (name === '' || format === '' || format.includes('.')) refuse('message')
+  return { kind: 'message', form: 'api', format, name, key: name.toLowerCase(), batch, path: `/api/${raw[at]!}`, query }
+}
+
+function readMessage (raw: readonly string[], segments: readonly string[], at: number): { name: string, batch: boolean } {
+  if (segments.length > at + 2 || (segments.length === at + 2 && raw[at + 1] !== '')) refuse('after message')
+  const text = segments[at]!
+  const batch = text.endsWith('[]')
+  const name = batch ? text.slice(0, -2) : text
+  if (name === '' || /[+;[\]]/.test(name) || controlCharacters.test(name)) refuse('message')
   return { name, batch }
 }
 
-function decode (path: string): string {
-  if (path.includes('\\')) throw refused('backslash', path)
-  if (!path.includes('%')) return path
-  if (badEscape.test(path)) throw refused('bad escape', path)
-  if (hostileEscape.test(path)) throw refused('encoded slash, backslash or NUL', path)
-  try {
-    return decodeURIComponent(path)
-  } catch (error) {
-    throw refused('escapes that are no UTF-8', path, error)
+function decodeSegment (raw: string): string {
+  let segment = raw
+  if (raw.includes('%')) {
+    try {
+      segment = decodeURIComponent(raw)
+    } catch {
+      refuse('escape')
+    }
+    if (/[/\\\0]/.test(segment)) refuse('escape')
   }
-}
-
-function hasDotSegment (path: string): boolean {
-  return path.includes('/.') && path.split('/').some(segment => segment === '.' || segment === '..')
-}
-
-/** RFC 9112 section 3.2: absolute form is for proxies, but every server must take it; `*` is for OPTIONS. */
-function originForm (target: string): string {
-  if (target === '*') return '/*'
-  const match = /^https?:\/\/[^/?#]*/i.exec(target)
-  if (match === null) throw refused('neither a path nor a URL', target)
-  const rest = target.slice(match[0].length)
-  return rest.startsWith('/') ? rest : `/${rest}`
-}
-
-function refused (rule: string, path: string, cause?: unknown): GatewayError {
-  return new GatewayError('BadRequestTarget', { detail: { rule, path: path.slice(0, 512) }, cause })
+  // `..;x` is a dot segment to hosts that know path parameters.
+  const name = segment.includes(';') ? segment.slice(0, segment.indexOf(';')) : segment
+  if (name === '.' || name === '..') refuse('dot segment')
+  return segment
 }

@@ -1,0 +1,220 @@
+// The client's request headers as an endpoint gets them: read in one pass, hop-by-hop and strangers' fields out, ours in. Pure.
+import { GatewayError } from './errors.ts'
+
+export type Treat = 'remove' | 'refuse' | 'allow'
+
+/** What the edge believes and lets pass; made once per configuration. */
+export interface HeaderRules {
+  readonly methodOverride: Treat
+  readonly sessionHeaders: Treat
+  readonly debugKeys: Treat
+  /** Name of the correlation header as it is sent. */
+  readonly correlationHeader: string
+  /** The name this gateway has in Via. */
+  readonly pseudonym: string
+}
+
+/** What one pass found. */
+export class RequestHead {
+  /** End-to-end headers in the client's order and letter case, ours not yet among them. Flat list. */
+  headers: string[] = []
+  host: string | undefined
+  contentType: string | undefined
+  forwardedFor: string | undefined
+  forwardedProto: string | undefined
+  forwardedHost: string | undefined
+  forwarded: string | undefined
+  via: string | undefined
+  correlationId: string | undefined
+  traceparent: string | undefined
+  tracestate: string | undefined
+  /** The method override, where it is allowed to pass. */
+  methodOverride: string | undefined
+  /** Where the value of Cookie stands in `headers`. */
+  cookieAt = -1
+  /** Header names that Connection names as this hop's own. */
+  named: string[] | undefined
+}
+
+const action = {
+  pass: 0, drop: 1, host: 2, contentType: 3, connection: 4, forwardedFor: 5, forwardedProto: 6, forwardedHost: 7, forwarded: 8, forwardedOther: 9, via: 10,
+  correlation: 11, traceparent: 12, tracestate: 13, methodOverride: 14, session: 15, debug: 16, cookie: 17
+} as const
+
+// Hop-by-hop (RFC 9110 section 7.6.1). Content-Length follows the body, which the gateway may gather; Expect is answered by the gateway;
+// request trailers are dropped, so nothing announces them.
+const known: ReadonlyArray<readonly [string, number]> = [
+  ['connection', action.connection], ['keep-alive', action.drop], ['proxy-connection', action.drop], ['te', action.drop], ['trailer', action.drop],
+  ['transfer-encoding', action.drop], ['upgrade', action.drop], ['http2-settings', action.drop], ['expect', action.drop], ['content-length', action.drop],
+  ['host', action.host], ['content-type', action.contentType], ['cookie', action.cookie], ['via', action.via], ['forwarded', action.forwarded],
+  ['x-forwarded-for', action.forwardedFor], ['x-forwarded-proto', action.forwardedProto], ['x-forwarded-host', action.forwardedHost],
+  ['x-real-ip', action.forwardedOther], ['traceparent', action.traceparent], ['tracestate', action.tracestate],
+  ['x-http-method-override', action.methodOverride], ['x-ss-id', action.session], ['x-ss-pid', action.session], ['x-ss-opt', action.session],
+  ['authsecret', action.debug], ['debug', action.debug], ['simulate', action.debug]
+]
+
+/** Reads header lists by one set of rules. */
+export class HeaderReader {
+  readonly #rules: HeaderRules
+  readonly #actions: Map<string, number>
+  /** Bit n: some known name has n letters. Most other names are passed over by one comparison of numbers. */
+  readonly #lengths: number
+
+  constructor (rules: HeaderRules) {
+    this.#rules = rules
+    this.#actions = new Map([...known, [rules.correlationHeader.toLowerCase(), action.correlation]])
+    this.#lengths = [...this.#actions.keys()].reduce((bits, name) => bits | (1 << (name.length & 31)), 0)
+  }
+
+  /**
+   * `raw` is flat: name, value, … `trusted`: from a trusted proxy. Pseudo headers are skipped.
+   * @throws GatewayError FieldNotAllowed, LoopDetected, BadRequest
+   */
+  read (raw: readonly string[], trusted: boolean): RequestHead {
+    const head = new RequestHead()
+    const headers = head.headers
+    for (let i = 0; i + 1 < raw.length; i += 2) {
+      const name = raw[i]!
+      const value = raw[i + 1]!
+      // X-…: the only family that is known by its beginning.
+      if ((this.#lengths >>> (name.length & 31) & 1) === 0 && name.charCodeAt(1) !== hyphen) {
+        if (name.charCodeAt(0) !== colon) headers.push(name, value)
+        continue
+      }
+      const lower = name.toLowerCase()
+      const what = this.#actions.get(lower)
+      if (what !== undefined) this.#take(what, name, value, head, trusted)
+      else if (lower.startsWith('x-forwarded-') && !trusted) continue
+      else if (name.charCodeAt(0) !== colon) headers.push(name, value)
+    }
+    if (head.named !== undefined) head.headers = without(headers, head.named)
+    if (head.via !== undefined && occurrences(head.via, this.#rules.pseudonym) > 1) throw new GatewayError('LoopDetected', { detail: { via: head.via } })
+    return head
+  }
+
+  #take (what: number, name: string, value: string, head: RequestHead, trusted: boolean): void {
+    switch (what) {
+      case action.host:
+        // RFC 9112 section 3.2: two of them are two opinions of where the request goes.
+        if (head.host !== undefined) throw new GatewayError('BadRequest', { message: 'The request has more than one Host header.' })
+        head.host = value
+        return
+      case action.contentType:
+        head.contentType = value
+        head.headers.push(name, value)
+        return
+      case action.cookie:
+        // HTTP/2 clients may send it in pieces; an HTTP/1.1 host wants one line (RFC 9113 section 8.2.3).
+        if (head.cookieAt !== -1) head.headers[head.cookieAt] += `; ${value}`
+        else head.cookieAt = head.headers.push(name, value) - 1
+        return
+      case action.connection: head.named = connectionOptions(value, head.named); return
+      case action.forwardedFor: if (trusted) head.forwardedFor = joined(head.forwardedFor, value); return
+      case action.forwardedProto: if (trusted) head.forwardedProto ??= value; return
+      case action.forwardedHost: if (trusted) head.forwardedHost ??= value; return
+      case action.forwarded: if (trusted) head.forwarded = joined(head.forwarded, value); return
+      case action.forwardedOther: if (trusted) head.headers.push(name, value); return
+      case action.via: head.via = joined(head.via, value); return
+      case action.correlation: if (trusted) head.correlationId ??= value; return
+      case action.traceparent: if (trusted) head.traceparent ??= value; return
+      case action.tracestate: if (trusted) head.tracestate = joined(head.tracestate, value); return
+      case action.methodOverride:
+        if (!allowed(trusted ? 'allow' : this.#rules.methodOverride, name)) return
+        head.methodOverride ??= value
+        head.headers.push(name, value)
+        return
+      case action.session: if (allowed(trusted ? 'allow' : this.#rules.sessionHeaders, name)) head.headers.push(name, value); return
+      case action.debug: if (allowed(trusted ? 'allow' : this.#rules.debugKeys, name)) head.headers.push(name, value)
+    }
+  }
+}
+
+const hyphen = 0x2d
+const colon = 0x3a
+
+function allowed (treat: Treat, name: string): boolean {
+  if (treat === 'refuse') throw new GatewayError('FieldNotAllowed', { detail: { header: name.toLowerCase() } })
+  return treat === 'allow'
+}
+
+const joined = (before: string | undefined, value: string): string => before === undefined ? value : `${before}, ${value}`
+
+/** Options that name no header of their own cost nothing further. */
+const bareOptions = new Set(['close', 'keep-alive', 'upgrade', 'te', 'http2-settings', ''])
+
+function connectionOptions (value: string, before: string[] | undefined): string[] | undefined {
+  if (value === 'keep-alive' || value === 'close') return before
+  const named = value.split(',').map(option => option.trim().toLowerCase()).filter(option => !bareOptions.has(option))
+  return named.length === 0 ? before : [...before ?? [], ...named]
+}
+
+function without (headers: readonly string[], names: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) if (!names.includes(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
+  return kept
+}
+
+function occurrences (text: string, part: string): number {
+  let count = 0
+  for (let at = text.indexOf(part); at !== -1; at = text.indexOf(part, at + part.length)) count++
+  return count
+}
+
+/** What the gateway says of a request to the endpoint. */
+export interface Forwarding {
+  readonly clientAddress: string
+  /** The connection's own peer: the client, or the nearest trusted proxy. */
+  readonly peer: string
+  /** As the client used it; what a trusted proxy says of it counts. */
+  readonly scheme: 'http' | 'https'
+  readonly authority: string
+  /** As this connection was made. */
+  readonly receivedScheme: 'http' | 'https'
+  readonly receivedAuthority: string
+  readonly httpVersion: string
+  readonly correlationId: string
+  readonly traceparent: string
+}
+
+/**
+ * Appends ours to the headers that were read. X-Forwarded-For carries the one resolved address, because ServiceStack takes the header
+ * whole, commas included; the chain goes in Forwarded (RFC 7239), begun anew for strangers; Via as in RFC 9110 section 7.6.3.
+ */
+export function addForwarding (head: RequestHead, forwarding: Forwarding, rules: HeaderRules): void {
+  const { clientAddress, peer, scheme, authority, receivedScheme, receivedAuthority } = forwarding
+  const before = head.forwarded ?? (head.forwardedFor === undefined ? undefined : forwardedFrom(head.forwardedFor))
+  const host = receivedAuthority === '' ? '' : `;host="${receivedAuthority}"`
+  const element = `for=${forwardedNode(peer)}${host};proto=${receivedScheme}`
+  head.headers.push('X-Forwarded-For', clientAddress, 'X-Forwarded-Proto', scheme)
+  if (authority !== '') head.headers.push('X-Forwarded-Host', authority)
+  head.headers.push(
+    'Forwarded', before === undefined ? element : `${before}, ${element}`,
+    'Via', viaWith(head.via, forwarding.httpVersion, rules.pseudonym),
+    rules.correlationHeader, forwarding.correlationId,
+    'traceparent', forwarding.traceparent)
+  if (head.tracestate !== undefined) head.headers.push('tracestate', head.tracestate)
+}
+
+export function viaWith (before: string | undefined, httpVersion: string, pseudonym: string): string {
+  const mine = `${httpVersion} ${pseudonym}`
+  return before === undefined ? mine : `${before}, ${mine}`
+}
+
+const forwardedNode = (address: string): string => address.includes(':') ? `"[${address}]"` : address === '' ? 'unknown' : address
+
+/** A trusted proxy that only knows X-Forwarded-For: its chain in the words of RFC 7239. */
+function forwardedFrom (forwardedFor: string): string {
+  return forwardedFor.split(',').map(entry => {
+    const node = entry.trim()
+    return `for=${/^[\w.-]+$/.test(node) ? node : `"${node.includes(':') && !node.startsWith('[') ? `[${node}]` : node}"`.replaceAll('\\', '')}`
+  }).join(', ')
+}
+
+/**
+ * Whether the service may see the request twice without harm, by its effective method: an override that passes decides
+ * (ServiceStack obeys it for any verb). One-way calls and batches never are.
+ */
+export function isSafe (method: string, override: string | undefined, form: 'reply' | 'oneway' | 'api' | undefined, batch: boolean): boolean {
+  const effective = override === undefined || override === '' ? method : override.toUpperCase()
+  return (effective === 'GET' || effective === 'HEAD') && form !== 'oneway' && !batch
+}

@@ -1,0 +1,175 @@
+// From a request's head to the route it may take: limits, who it comes from, what it asks for, what it may carry. No I/O.
+import { METHODS, type IncomingMessage } from 'node:http'
+import type { Http2ServerRequest } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import type { EdgeConfig, ListenerConfig } from '../config/schema.ts'
+import { GatewayError } from '../exchange/errors.ts'
+import type { ClientRequest, UpstreamRequest } from '../exchange/exchange.ts'
+import { addForwarding, HeaderReader, isSafe, type HeaderRules, type RequestHead } from '../exchange/headers.ts'
+import { absoluteAuthority, parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
+import { formats, type Matched } from '../routing/table.ts'
+import { createTrust, forwardedForChain, plainAddress, resolveClient } from './client-address.ts'
+import { IdSource, isCorrelationId, parseTraceparent } from './ids.ts'
+import type { GatewayCore } from './gateway-core.ts'
+import { createFieldRules, overrideInQuery, stripQueryKeys, type FieldRules } from './stranger-fields.ts'
+
+export type AnyRequest = IncomingMessage | Http2ServerRequest
+
+/** Who is at the other end of a connection; worked out once per connection and configuration. */
+export interface Peer {
+  readonly admission: Admission
+  readonly address: string
+  readonly trusted: boolean
+  readonly scheme: 'http' | 'https'
+  /** The last authority that was found well-formed. */
+  authority: string
+}
+
+/** What is known of a request however early it is refused. */
+export interface Identity {
+  readonly method: string
+  readonly target: string
+  readonly clientAddress: string
+  readonly correlationId: string
+  readonly traceId: string
+}
+
+export interface Admitted {
+  readonly target: RequestTarget
+  readonly head: RequestHead
+  readonly matched: Matched
+  readonly client: ClientRequest
+  readonly upstream: UpstreamRequest
+  readonly fields: FieldRules
+}
+
+/** Everything but CONNECT and TRACE. */
+export const allowedMethods = METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE')
+export const methodNotAllowed = () => new GatewayError('MethodNotAllowed', { headers: ['Allow', allowedMethods.join(', ')] })
+
+const peerOf = Symbol('peer')
+const noFields: FieldRules = { treats: new Map() }
+const authorityShape = /^(?:[\w.~!$&'()*+,;=%-]+|\[[0-9a-fA-F:.]+\])(?::\d{0,5})?$/
+
+/** One per configuration: a new one takes over with the next request. */
+export class Admission {
+  readonly limits: ListenerConfig['limits']
+  readonly rules: HeaderRules
+  readonly ids: IdSource
+  readonly #reader: HeaderReader
+  readonly #fields: FieldRules
+  readonly #trusts: (address: string) => boolean
+  readonly #overridePasses: boolean
+
+  constructor (config: ListenerConfig, edge: EdgeConfig, pseudonym: string, ids: IdSource) {
+    this.limits = config.limits
+    this.ids = ids
+    this.rules = { methodOverride: edge.methodOverride, sessionHeaders: edge.sessionHeaders, debugKeys: edge.debugKeys, correlationHeader: edge.correlationHeader, pseudonym }
+    this.#reader = new HeaderReader(this.rules)
+    this.#fields = createFieldRules(edge)
+    this.#trusts = createTrust(edge.trustedProxies)
+    this.#overridePasses = edge.methodOverride === 'allow'
+  }
+
+  peer (req: AnyRequest): Peer {
+    const connection = (req.httpVersionMajor === 2 ? (req as Http2ServerRequest).stream.session ?? req.socket : req.socket) as object & { [peerOf]?: Peer }
+    const known = connection[peerOf]
+    if (known?.admission === this) return known
+    const address = plainAddress(req.socket.remoteAddress)
+    const peer: Peer = { admission: this, address, trusted: this.#trusts(address), scheme: (req.socket as TLSSocket).encrypted === true ? 'https' : 'http', authority: '' }
+    connection[peerOf] = peer
+    return peer
+  }
+
+  /** For requests that are refused before their headers could be read. */
+  anonymous (method: string, target: string, address: string): Identity {
+    const id = this.ids.traceId()
+    return { method, target, clientAddress: address, correlationId: id, traceId: id }
+  }
+
+  /** @throws GatewayError HeadersTooLarge, RequestTargetTooLong, FieldNotAllowed, LoopDetected, BadRequest */
+  read (req: AnyRequest, rawTarget: string, peer: Peer): RequestHead {
+    const { limits } = this
+    if (rawTarget.length > limits.requestTargetBytes) throw new GatewayError('RequestTargetTooLong', { detail: { limit: 'requestTargetBytes', value: limits.requestTargetBytes } })
+    if (req.rawHeaders.length > limits.headerCount * 2) throw new GatewayError('HeadersTooLarge', { detail: { limit: 'headerCount', value: limits.headerCount } })
+    let bytes = 0
+    for (const text of req.rawHeaders) bytes += text.length
+    if (bytes > limits.headerBytes) throw new GatewayError('HeadersTooLarge', { detail: { limit: 'headerBytes', value: limits.headerBytes } })
+    return this.#reader.read(req.rawHeaders, peer.trusted)
+  }
+
+  /** Who asks, and under which ids. `head` is undefined when it could not be read. */
+  identify (req: AnyRequest, rawTarget: string, peer: Peer, head: RequestHead): ClientRequest & { traceparent: string } {
+    const received = absoluteAuthority(rawTarget) ?? (req.httpVersionMajor === 2 ? (req as Http2ServerRequest).authority || head.host : head.host)
+    if (received === undefined && req.httpVersion === '1.1') throw new GatewayError('BadRequest', { message: 'The request has no Host header.' })
+    const authority = received ?? ''
+    if (authority !== peer.authority) {
+      if (authority !== '' && !authorityShape.test(authority)) throw new GatewayError('BadRequest', { message: 'The Host header is malformed.' })
+      peer.authority = authority
+    }
+    const { traceId, traceparent } = this.#trace(head)
+    return {
+      method: req.method!,
+      target: rawTarget,
+      httpVersion: req.httpVersion as ClientRequest['httpVersion'],
+      scheme: head.forwardedProto === 'https' || head.forwardedProto === 'http' ? head.forwardedProto : peer.scheme,
+      authority: head.forwardedHost !== undefined && authorityShape.test(head.forwardedHost) ? head.forwardedHost : authority,
+      clientAddress: peer.trusted ? resolveClient(peer.address, head.forwardedFor ?? (head.forwarded && forwardedForChain(head.forwarded)), this.#trusts) : peer.address,
+      trusted: peer.trusted,
+      correlationId: head.correlationId !== undefined && isCorrelationId(head.correlationId) ? head.correlationId : traceId,
+      traceId,
+      traceparent
+    }
+  }
+
+  /**
+   * Finds the route and writes the request as an endpoint gets it; its body is none yet.
+   * @throws GatewayError BadRequestTarget, FieldNotAllowed, MethodNotAllowed, and what `match` throws
+   */
+  route (client: ClientRequest & { traceparent: string }, parsed: RequestTarget, head: RequestHead, peer: Peer, gateway: Pick<GatewayCore, 'match'>): Admitted {
+    if (client.method === 'TRACE' || client.method === 'CONNECT') throw methodNotAllowed()
+    const fields = peer.trusted ? noFields : this.#fields
+    const query = stripQueryKeys(parsed.query, fields)
+    const target = query === parsed.query ? parsed : { ...parsed, query }
+    const override = head.methodOverride ?? (peer.trusted || this.#overridePasses ? overrideInQuery(query) : undefined)
+    const matched = gateway.match(target, override === undefined ? client.method : override.toUpperCase())
+    addForwarding(head, {
+      clientAddress: client.clientAddress,
+      peer: peer.address,
+      scheme: client.scheme,
+      authority: client.authority,
+      receivedScheme: peer.scheme,
+      receivedAuthority: peer.authority,
+      httpVersion: client.httpVersion,
+      correlationId: client.correlationId,
+      traceparent: client.traceparent
+    }, this.rules)
+    const form = target.kind === 'message' ? target.form : undefined
+    const batch = target.kind === 'message' && target.batch
+    const upstream: UpstreamRequest = {
+      method: client.method,
+      path: matched.path,
+      headers: head.headers,
+      host: matched.preserveHost && client.authority !== '' ? client.authority : undefined,
+      body: { kind: 'none' },
+      // A form field could override the method where that is allowed.
+      safe: isSafe(client.method, override, form, batch) && !(fields.treats.size === 0 && isForm(head.contentType))
+    }
+    return { target, head, matched, client, upstream, fields }
+  }
+
+  /** Reads a target; formats as hosts know them. */
+  parse (rawTarget: string): RequestTarget {
+    return parseRequestTarget(rawTarget, formats)
+  }
+
+  /** A trusted proxy's trace goes on, a stranger's does not: anybody could write into it. */
+  #trace (head: RequestHead): { traceId: string, traceparent: string } {
+    const given = head.traceparent === undefined ? undefined : parseTraceparent(head.traceparent)
+    if (given === undefined) head.tracestate = undefined
+    const traceId = given?.traceId ?? this.ids.traceId()
+    return { traceId, traceparent: `00-${traceId}-${this.ids.spanId()}-${given?.flags ?? '01'}` }
+  }
+}
+
+const isForm = (contentType: string | undefined): boolean => contentType !== undefined && /^\s*(?:application\/x-www-form-urlencoded|multipart\/)/i.test(contentType)

@@ -1,0 +1,138 @@
+// One request from its head to its answer: admitted, its body prepared, handed to its route, written or refused.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Readable } from 'node:stream'
+import { GatewayError, toGatewayError } from '../exchange/errors.ts'
+import { Exchange } from '../exchange/exchange.ts'
+import { latin1 } from '../lib/latin1.ts'
+import type { RequestTarget } from '../routing/request-target.ts'
+import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
+import type { GatewayCore } from './gateway-core.ts'
+import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
+import { boundaryOf, MultipartScan } from './multipart-scan.ts'
+import { replyHeaders } from './reply-headers.ts'
+import { BodyAccount, gatherBody, planBody, StreamedBody, type BodyMemory, type Inspect } from './request-body.ts'
+import { expectsBody, Http1Reply, type Reply } from './send-response.ts'
+import { Http2Reply } from './send-response-http2.ts'
+import { stripFormFields } from './stranger-fields.ts'
+
+export type AnyResponse = ServerResponse | Http2ServerResponse
+
+/** Set on requests whose client waits for 100 Continue. */
+export const awaitsContinue = Symbol('awaitsContinue')
+
+/** What stays the same from request to request. `admission` is replaced when the configuration changes. */
+export interface ListenerState {
+  admission: Admission
+  readonly gateway: GatewayCore
+  readonly bodyMemory: BodyMemory
+}
+
+export async function openExchange (state: ListenerState, req: AnyRequest, res: AnyResponse, rawTarget: string): Promise<void> {
+  const startedAtMs = performance.now()
+  const { admission, gateway } = state
+  const peer = admission.peer(req)
+  const reply: Reply = req.httpVersionMajor === 2
+    ? new Http2Reply(req as Http2ServerRequest, res as Http2ServerResponse)
+    : new Http1Reply(req as IncomingMessage, res as ServerResponse, gateway.draining)
+  let identity: Identity | undefined
+  let target: RequestTarget | undefined
+  let exchange: Exchange | undefined
+  let handled = false
+  try {
+    const head = admission.read(req, rawTarget, peer)
+    const client = admission.identify(req, rawTarget, peer, head)
+    identity = client
+    target = admission.parse(rawTarget)
+    const admitted = admission.route(client, target, head, peer, gateway)
+    const { route } = admitted.matched
+    exchange = new Exchange(client, admitted.upstream, route, startedAtMs)
+    reply.attach(exchange)
+    if (hasBody(req)) await prepareBody(state, req, reply, exchange, admitted)
+    if (req.httpVersion !== '1.0') exchange.onInformational = informational => reply.inform(informational)
+    handled = true
+    const response = await route.handle(exchange)
+    reply.send(response, replyHeaders(response.headers, {
+      endpointUrl: exchange.endpoint?.url,
+      scheme: client.scheme,
+      authority: client.authority,
+      correlationHeader: admission.rules.correlationHeader,
+      correlationId: client.correlationId,
+      pseudonym: admission.rules.pseudonym
+    }))
+  } catch (thrown) {
+    const error = exchange?.ended ?? toGatewayError(thrown)
+    identity ??= admission.anonymous(req.method!, rawTarget, peer.address)
+    // What the route handled is counted and logged by its filters.
+    if (!handled) gateway.refused(error, identity)
+    if (!handled && error.code === 'InternalError') gateway.log.error({ err: error.cause, correlationId: identity.correlationId }, 'request failed by a bug')
+    if (error.code !== 'ClientClosed') reply.sendLocal(localReply(error, target, identity, admission))
+  }
+}
+
+export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission): LocalReply {
+  return renderLocalReply(error, replyFormat(target, identity.target), [admission.rules.correlationHeader, identity.correlationId])
+}
+
+function hasBody (req: AnyRequest): boolean {
+  return req.httpVersionMajor === 2 ? !(req as Http2ServerRequest).stream.endAfterHeaders : expectsBody(req as IncomingMessage)
+}
+
+/** @throws GatewayError what is wrong with the body, or why the exchange ended */
+async function prepareBody (state: ListenerState, req: AnyRequest, reply: Reply, exchange: Exchange, admitted: Admitted): Promise<void> {
+  const { limits } = state.admission
+  const { upstream, fields, head } = admitted
+  const form = fields.treats.size === 0 ? undefined : formOf(head.contentType, req.headers['content-encoding'])
+  const declared = req.headers['content-length']
+  const plan = planBody({ present: true, length: declared === undefined ? undefined : Number(declared), routeKind: exchange.route.kind, urlencodedForm: form === 'urlencoded' }, limits)
+  if (plan.kind === 'none') return
+  if ((req as { [awaitsContinue]?: true })[awaitsContinue] === true) reply.writeContinue()
+  const scan = form === 'multipart' ? multipartScan(head.contentType!, admitted) : undefined
+  const watch = { idleMs: limits.bodyIdleTimeoutMs, inspect: scan }
+  const source = req as Readable
+  if (plan.kind === 'stream') {
+    const { length: contentLength } = plan
+    if (contentLength !== undefined) upstream.headers.push('Content-Length', String(contentLength))
+    const stream = new StreamedBody(source, limits.bodyBytes, watch, error => exchange.end(error))
+    upstream.body = { kind: 'stream', stream, contentLength }
+    return
+  }
+  const account = new BodyAccount(state.bodyMemory)
+  reply.hold(account)
+  let bytes: Buffer
+  try {
+    bytes = await gatherBody(source, plan, account, watch)
+  } catch (error) {
+    throw exchange.ended ?? error
+  }
+  if (form === 'urlencoded') {
+    const text = latin1(bytes)
+    const stripped = stripFormFields(text, fields)
+    if (stripped !== text) bytes = Buffer.from(stripped, 'latin1')
+  }
+  upstream.body = bytes.length === 0 ? { kind: 'none' } : { kind: 'held', bytes }
+}
+
+/**
+ * Which kind of form a body is, whose fields have to be looked at.
+ * @throws GatewayError FieldNotAllowed for forms in an encoding in which nobody can look
+ */
+function formOf (contentType: string | undefined, contentEncoding: string | undefined): 'urlencoded' | 'multipart' | undefined {
+  if (contentType === undefined) return undefined
+  const type = /^\s*([^;\s]*)/.exec(contentType)![1]!.toLowerCase()
+  const form = type === 'application/x-www-form-urlencoded' ? 'urlencoded' : type.startsWith('multipart/') ? 'multipart' : undefined
+  if (form === undefined) return undefined
+  const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1]?.toLowerCase()
+  const readable = charset === undefined || /^(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d|latin1)$/.test(charset)
+  if (!readable || (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity')) {
+    throw new GatewayError('FieldNotAllowed', { message: 'Forms are accepted without compression and in an ASCII-compatible character set only.', detail: { charset, contentEncoding } })
+  }
+  return form
+}
+
+function multipartScan (contentType: string, { fields }: Admitted): Inspect | undefined {
+  const boundary = boundaryOf(contentType)
+  if (boundary === undefined) return undefined
+  const scan = new MultipartScan(boundary, fields)
+  return chunk => scan.push(chunk)
+}

@@ -1,0 +1,133 @@
+// Writes a response to an HTTP/2 client through the stream itself: Fastify's and Node's compatibility layers cost half of it again.
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
+import { GatewayError } from '../exchange/errors.ts'
+import type { Exchange, Informational, UpstreamResponse } from '../exchange/exchange.ts'
+import type { BodySink, ResponseBody } from '../exchange/response-body.ts'
+import type { LocalReply } from './local-reply.ts'
+import type { ReplyHeaders } from './reply-headers.ts'
+import type { BodyAccount } from './request-body.ts'
+import { discard, type Reply } from './send-response.ts'
+
+const replyOf = Symbol('reply')
+type Tracked = ServerHttp2Stream & { [replyOf]?: Http2Reply }
+
+function onClose (this: Tracked): void { this[replyOf]!.closed() }
+function onDrain (this: Tracked): void { this[replyOf]!.drained() }
+function onFinish (this: Tracked): void { this[replyOf]!.finished() }
+
+export class Http2Reply implements Reply, BodySink {
+  readonly #req: Http2ServerRequest
+  readonly #res: Http2ServerResponse & { setTrailer (name: string, value: string): void }
+  readonly #stream: Tracked
+  #exchange: Exchange | undefined
+  #account: BodyAccount | undefined
+  #body: ResponseBody | undefined
+
+  constructor (req: Http2ServerRequest, res: Http2ServerResponse) {
+    this.#req = req
+    // Node's types leave it out.
+    this.#res = res as Http2ServerResponse & { setTrailer (name: string, value: string): void }
+    this.#stream = res.stream as Tracked
+    this.#stream[replyOf] = this
+    this.#stream.on('close', onClose).on('finish', onFinish)
+  }
+
+  get headSent (): boolean { return this.#stream.headersSent }
+
+  attach (exchange: Exchange): void {
+    this.#exchange = exchange
+    if (this.#gone) exchange.end(new GatewayError('ClientClosed'))
+  }
+
+  hold (account: BodyAccount): void { this.#account = account }
+
+  writeContinue (): void { this.#res.writeContinue() }
+
+  inform ({ status, headers }: Informational): void {
+    if (status <= 101 || this.#gone || this.#stream.headersSent) return
+    const fields: OutgoingHttpHeaders = { ':status': status }
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!.toLowerCase()
+      const before = fields[name] as string | undefined
+      fields[name] = before === undefined ? headers[i + 1]! : `${before}, ${headers[i + 1]!}`
+    }
+    this.#stream.additionalHeaders(fields)
+  }
+
+  send (response: UpstreamResponse, { headers, trailerAt, hasLength }: ReplyHeaders): void {
+    const { status, body } = response
+    if (this.#gone) {
+      body.cancel(new GatewayError('ClientClosed'))
+      return
+    }
+    const headOnly = status === 204 || status === 304 || this.#req.method === 'HEAD'
+    const whole = body.takeWhole()
+    if (trailerAt !== -1 && (headOnly || whole !== undefined)) headers.splice(trailerAt, 2)
+    if (whole !== undefined && !hasLength && !headOnly) headers.push('content-length', String(whole.length))
+    if (headOnly || whole?.length === 0) {
+      this.#respond(status, headers, { endStream: true })
+      if (whole === undefined) body.pipe(discard)
+    } else if (whole !== undefined) {
+      this.#respond(status, headers, {})
+      this.#stream.end(whole)
+    } else {
+      // Node's compatibility layer sends them when the body has ended.
+      this.#respond(status, headers, { waitForTrailers: true })
+      this.#body = body
+      this.#stream.on('drain', onDrain)
+      body.pipe(this)
+    }
+  }
+
+  sendLocal ({ status, headers, body }: LocalReply): void {
+    if (this.#gone) return
+    if (this.#stream.headersSent) return this.cut()
+    const headOnly = this.#req.method === 'HEAD'
+    this.#respond(status, headers, { endStream: headOnly })
+    if (!headOnly) this.#stream.end(body)
+  }
+
+  cut (): void { this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR) }
+
+  // ---- called by the body ----
+
+  write (chunk: Buffer): boolean { return this.#stream.write(chunk) }
+
+  end (trailers: readonly string[]): void {
+    this.#body = undefined
+    for (let i = 0; i < trailers.length; i += 2) this.#res.setTrailer(trailers[i]!, trailers[i + 1]!)
+    this.#stream.end()
+  }
+
+  fail (_error: GatewayError): void {
+    this.#body = undefined
+    this.cut()
+  }
+
+  // ---- called by the stream ----
+
+  drained (): void { this.#body?.resume() }
+
+  /** The client may stop sending a body that nobody reads to its end (RFC 9113 section 8.1). */
+  finished (): void {
+    if (!this.#stream.readableEnded && !this.#stream.endAfterHeaders) this.#stream.close(constants.NGHTTP2_NO_ERROR)
+  }
+
+  closed (): void {
+    this.#account?.giveBack()
+    this.#account = undefined
+    const exchange = this.#exchange
+    if (exchange === undefined || (this.#stream.writableEnded && this.#body === undefined)) return
+    const left = new GatewayError('ClientClosed')
+    exchange.end(left)
+    this.#body?.cancel(left)
+  }
+
+  get #gone (): boolean { return this.#stream.destroyed || this.#stream.closed }
+
+  #respond (status: number, headers: string[], options: { endStream?: boolean, waitForTrailers?: boolean }): void {
+    headers.unshift(':status', String(status))
+    // An array keeps order and repetitions; Node's types do not know of it yet.
+    this.#stream.respond(headers as unknown as OutgoingHttpHeaders, options)
+  }
+}

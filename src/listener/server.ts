@@ -1,0 +1,138 @@
+// The public listener: builds its parts, opens and closes its sockets, takes over new settings.
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Server as TlsServer } from 'node:tls'
+import type { FastifyInstance } from 'fastify'
+import type { EdgeConfig, ListenerConfig } from '../config/schema.ts'
+import { Admission } from './admission.ts'
+import { Certificates } from './certificates.ts'
+import { createFastifyServer } from './fastify-server.ts'
+import type { GatewayCore } from './gateway-core.ts'
+import { IdSource } from './ids.ts'
+import { openExchange, type ListenerState } from './open-exchange.ts'
+import { createRedirect } from './redirect.ts'
+import { refuseBrokenRequest, refuseConnect } from './refuse-connection.ts'
+import { BodyMemory } from './request-body.ts'
+import { createUpgradeProxy } from './websocket.ts'
+
+export type { GatewayCore } from './gateway-core.ts'
+
+export interface ListenerAddress {
+  readonly host: string
+  readonly port: number
+  readonly scheme: 'http' | 'https'
+}
+
+export interface Listener {
+  /** The first one is the public listener, a second one redirects to it. */
+  readonly addresses: readonly ListenerAddress[]
+  /** Open client connections, upgraded ones included. */
+  readonly connections: number
+  /**
+   * Takes over what can change while listening: everything of `edge`, limits of requests and bodies, timeouts and connection limits,
+   * certificates. Throws when a certificate or a trusted range is not usable; then nothing has changed. Not address, HTTP/2, minVersion,
+   * headerBytes and http2MaxStreams: those need a new listener.
+   */
+  configure (config: ListenerConfig, edge: EdgeConfig): void
+  /** Accepts no more, lets exchanges in flight finish for at most `ms`, then cuts. */
+  drain (ms: number): Promise<void>
+  close (): Promise<void>
+}
+
+export async function createListener (options: { config: ListenerConfig, edge: EdgeConfig, gateway: GatewayCore }): Promise<Listener> {
+  const { gateway } = options
+  let { config } = options
+  const { log } = gateway
+  const ids = new IdSource()
+  // Who this gateway is in Via, so that a loop is noticed; another one in front or behind has another name.
+  const pseudonym = `postern-${randomBytes(4).toString('hex')}`
+  const state: ListenerState = {
+    admission: new Admission(config, options.edge, pseudonym, ids),
+    gateway,
+    bodyMemory: new BodyMemory(config.limits.gatheredTotalBytes)
+  }
+  let server: FastifyInstance | undefined
+  const certificates = config.tls === undefined ? undefined : new Certificates(config.tls, log, pair => (server!.server as unknown as TlsServer).setSecureContext({ ...pair, minVersion: config.tls!.minVersion }))
+  const upgrades = await createUpgradeProxy(state)
+  server = createFastifyServer(config, certificates, {
+    request: (req, res, rawTarget) => {
+      openExchange(state, req, res, rawTarget).catch(error => {
+        log.error({ err: error }, 'request failed by a bug')
+        res.destroy()
+      })
+    },
+    brokenRequest: (error, socket) => refuseBrokenRequest(state, error, socket as Socket)
+  })
+  const redirect = config.tls?.redirectFrom === undefined ? undefined : createRedirect(config, state, () => (server.server.address() as AddressInfo).port)
+  const sockets = new Set<Socket>()
+  const servers = redirect === undefined ? [server] : [server, redirect]
+  for (const one of servers) {
+    one.server.on('connection', (socket: Socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
+    one.server.on('connect', (req: IncomingMessage, socket: Duplex) => {
+      // HTTP/2 has no such socket to speak on: there Node's own 405 does.
+      if (req.httpVersionMajor === 1) refuseConnect(state, req, socket)
+      else (socket as unknown as { writeHead (status: number): { end (): void } }).writeHead(405).end()
+    })
+  }
+  server.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgrades.upgrade(req, socket, head).catch(error => {
+      log.error({ err: error }, 'upgrade failed by a bug')
+      socket.destroy()
+    })
+  })
+
+  let closing: Promise<void> | undefined
+  const shutDown = async () => {
+    certificates?.close()
+    await Promise.all([upgrades.close(), ...servers.map(one => one.close())])
+  }
+  const cut = () => { for (const socket of sockets) socket.destroy() }
+  try {
+    const addresses = [await listen(server, config.address, config.tls === undefined ? 'http' : 'https')]
+    if (redirect !== undefined) addresses.push(await listen(redirect, config.tls!.redirectFrom!, 'http'))
+    return {
+      addresses,
+      get connections () { return sockets.size },
+      configure (next, edge) {
+        const admission = new Admission(next, edge, pseudonym, ids)
+        if (next.tls !== undefined) certificates?.configure(next.tls)
+        config = next
+        state.admission = admission
+        state.bodyMemory.limitBytes = next.limits.gatheredTotalBytes
+        for (const one of servers) {
+          Object.assign(one.server, { headersTimeout: next.limits.headersTimeoutMs, keepAliveTimeout: next.limits.keepAliveTimeoutMs, maxConnections: next.limits.maxConnections, maxRequestsPerSocket: next.limits.maxRequestsPerConnection })
+        }
+      },
+      async drain (ms) {
+        const timer = setTimeout(cut, ms)
+        try {
+          await (closing ??= shutDown())
+        } finally {
+          clearTimeout(timer)
+        }
+      },
+      async close () {
+        closing ??= shutDown()
+        cut()
+        await closing
+      }
+    }
+  } catch (error) {
+    closing = shutDown()
+    cut()
+    await closing
+    throw error
+  }
+}
+
+async function listen (server: FastifyInstance, address: string, scheme: ListenerAddress['scheme']): Promise<ListenerAddress> {
+  const colon = address.lastIndexOf(':')
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+  await server.listen({ host, port: Number(address.slice(colon + 1)) })
+  return { host, port: (server.server.address() as AddressInfo).port, scheme }
+}
