@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
+import type { Socket } from 'node:net'
 import Consul from 'consul'
 import type { ConsulConfig } from '../config/schema.ts'
 
@@ -40,6 +41,11 @@ export interface AgentConnection {
   readonly url: string
   /** Whether the agent runs on our machine, as the latest connection's addresses tell. Undefined before the first answer. */
   readonly onOurMachine: boolean | undefined
+  /**
+   * The agent has closed the connection that its latest list came on, without having said that it would: it may have been restarted, and an
+   * index of before says nothing any more.
+   */
+  readonly interrupted: boolean
   /** Throws AgentError, or the signal's reason. */
   healthOf (query: HealthQuery, signal: AbortSignal): Promise<AgentAnswer>
   /** Name of the agent's node; undefined when the agent does not say (no agent:read). Throws only the signal's reason. */
@@ -56,7 +62,7 @@ const selfTimeoutMs = 2_000
 interface Extensible {
   _ext (event: 'onRequest', extension: (request: PapiRequest, next: () => void) => void): void
 }
-interface PapiRequest { transport: Transport }
+interface PapiRequest { transport: Transport, readonly opts: { readonly name?: string } }
 interface Transport { request (options: http.RequestOptions): http.ClientRequest }
 type Context = EventEmitter & { includeResponse: boolean }
 
@@ -67,6 +73,16 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
     ? new https.Agent({ keepAlive: true, maxSockets: 4, ...tls })
     : new http.Agent({ keepAlive: true, maxSockets: 4 })
   let onOurMachine: boolean | undefined
+  let followed: Socket | undefined
+  let interrupted = false
+  const follow = (response: http.IncomingMessage): void => {
+    const { socket } = response
+    interrupted = false
+    if (socket === followed) return
+    followed = socket
+    const announced = response.headers.connection?.toLowerCase() === 'close'
+    socket.once('close', () => { if (socket === followed && !announced) interrupted = true })
+  }
   const defaults = {
     stale: config.stale,
     ...(config.token === undefined ? {} : { token: config.token }),
@@ -76,13 +92,18 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
   const consul = new Consul(options as ConstructorParameters<typeof Consul>[0])
   const extensible = consul as unknown as Extensible
   extensible._ext('onRequest', (request, next) => {
-    request.transport = bounded(request.transport, config.maxAnswerBytes, (local) => { onOurMachine = local })
+    request.transport = bounded(request.transport, config.maxAnswerBytes, (response) => {
+      onOurMachine = isOurs(response.socket)
+      // Only the socket of a list counts: others lie idle until the agent tires of them.
+      if (request.opts.name === 'health.service') follow(response)
+    })
     next()
   })
 
   return {
     url,
     get onOurMachine () { return onOurMachine },
+    get interrupted () { return interrupted },
     async healthOf ({ service, index, waitMs }, signal) {
       const blocking = index > 0
       // Consul adds up to a sixteenth of the wait; the rest is for the answer itself.
@@ -149,7 +170,7 @@ function asAgentError (error: PackageError): AgentError {
  * A transport that fails where the package would wait or gather for ever: it has no limit on size or connect time, and never notices
  * that an answer ended short (it listens for `end` only). An `error` event on the request is how it is told.
  */
-function bounded (transport: Transport, maxBytes: number, onPeer: (local: boolean) => void): Transport {
+function bounded (transport: Transport, maxBytes: number, onResponse: (response: http.IncomingMessage) => void): Transport {
   return {
     request (options) {
       const host = options.hostname ?? ''
@@ -166,8 +187,7 @@ function bounded (transport: Transport, maxBytes: number, onPeer: (local: boolea
         socket.once('close', stop)
       })
       request.once('response', (response) => {
-        const { remoteAddress, localAddress } = response.socket
-        onPeer(remoteAddress !== undefined && (remoteAddress === localAddress || /^(::ffff:)?127\.|^::1$/.test(remoteAddress)))
+        onResponse(response)
         let received = 0
         const tooLarge = (): void => fail(`the answer is larger than ${maxBytes} bytes`)
         if (Number(response.headers['content-length'] ?? 0) > maxBytes) {
@@ -183,6 +203,11 @@ function bounded (transport: Transport, maxBytes: number, onPeer: (local: boolea
       return request
     }
   }
+}
+
+/** A connection whose ends have one address stays on the machine. */
+function isOurs ({ remoteAddress, localAddress }: Socket): boolean {
+  return remoteAddress !== undefined && (remoteAddress === localAddress || /^(::ffff:)?127\.|^::1$/.test(remoteAddress))
 }
 
 function indexOf (header: string | string[] | undefined): number | undefined {

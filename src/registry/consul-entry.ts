@@ -112,7 +112,7 @@ const strings = (value: unknown): string[] =>
 
 function textRecord (value: unknown): Record<string, string> {
   // No prototype: a key of foreign text must not find Object's own.
-  const record: Record<string, string> = Object.create(null)
+  const record = Object.create(null) as Record<string, string>
   if (isObject(value)) for (const [key, item] of Object.entries(value)) if (typeof item === 'string') record[key] = item
   return record
 }

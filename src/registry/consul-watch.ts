@@ -94,8 +94,10 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
       try {
         const fresh = connection === undefined
         connection ??= await connectAgent(url, config)
+        const index = connection.interrupted ? 0 : asked
+        mustPublish ||= connection.interrupted
         const [answer, name] = await Promise.all([
-          connection.healthOf({ service, index: asked, waitMs: config.waitMs }, signal),
+          connection.healthOf({ service, index, waitMs: config.waitMs }, signal),
           fresh ? connection.nodeName(signal) : nodeName
         ])
         nodeName = name

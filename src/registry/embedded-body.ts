@@ -89,7 +89,7 @@ export function readService (body: unknown): { service: ServiceDefinition, check
   }
   const listed = fields.get('checks') ?? []
   if (!Array.isArray(listed)) throw new Refusal(400, 'Request decode failed: Checks is no list')
-  const written = [...(fields.get('check') === undefined || fields.get('check') === null ? [] : [fields.get('check')]), ...listed]
+  const written: unknown[] = [...(fields.get('check') === undefined || fields.get('check') === null ? [] : [fields.get('check')]), ...(listed as unknown[])]
   if (written.length > mostChecks) throw new Refusal(400, `Invalid check: more than ${mostChecks} checks of one service`)
   const checks = written.map((check, position) => {
     const own = fieldsOf(check)
@@ -182,7 +182,7 @@ function stringsOf (fields: Fields, key: string): string[] {
   if (!Array.isArray(value) || value.length > mostTags || !value.every((item) => typeof item === 'string' && item.length <= longestText)) {
     throw new Refusal(400, `Request decode failed: ${key} is no list of texts, or too long`)
   }
-  return value
+  return value as string[]
 }
 
 function metaOf (fields: Fields): Record<string, string> {

@@ -28,7 +28,7 @@ export function healthOfService (store: Store, node: NodeFacts, name: string, fi
 
 /** GET /v1/health/node/:node and, with a filter, /v1/health/checks/:service and /v1/health/state/:state. */
 export function checksView (store: Store, node: NodeFacts, keep: (check: StoredCheck) => boolean, withNode: boolean): object[] {
-  const checks = [...store.checks.values()].filter(keep).map((check) => checkView(store, node, check))
+  const checks = [...store.checks.values()].filter(keep).sort((a, b) => a.definition.id < b.definition.id ? -1 : 1).map((check) => checkView(store, node, check))
   return withNode ? [serfHealth(node), ...checks] : checks
 }
 

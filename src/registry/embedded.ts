@@ -100,7 +100,7 @@ export async function startEmbeddedRegistry (options: EmbeddedOptions): Promise<
   }
 
   const server = http.createServer({ requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16_384 }, (request, response) => {
-    serve(request, response).catch((error: Error) => {
+    serve(request, response).catch((error: unknown) => {
       const refused = error instanceof Refusal
       if (response.headersSent) {
         response.destroy()
@@ -110,7 +110,7 @@ export async function startEmbeddedRegistry (options: EmbeddedOptions): Promise<
       if (status === 405) response.setHeader('allow', findApiRoute(request.url!.split('?')[0]!)?.route.methods.join(', ') ?? '')
       // What was not read of a body is not to be taken for the next request.
       if (!request.complete) response.setHeader('connection', 'close')
-      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(error.message)
+      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end((error as Error).message)
     })
   })
   server.maxConnections = limits.waiting + 1_000

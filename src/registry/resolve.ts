@@ -108,7 +108,8 @@ async function askNetwork (name: string, signal: AbortSignal): Promise<Answer> {
 
 function rejectOn (signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason as Error)
-    else signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    const end = (): void => reject(new Error('the question was given up', { cause: signal.reason }))
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
   })
 }

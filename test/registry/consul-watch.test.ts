@@ -1,5 +1,6 @@
 // The watch against agents that block, fail, lie, hang and come back: what it asks, how often, and what it reports.
 import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
@@ -8,6 +9,7 @@ import type { ConsulConfig } from '../../src/config/schema.ts'
 import { watchConsul } from '../../src/registry/consul-watch.ts'
 import type { WatchOptions } from '../../src/registry/consul-watch.ts'
 import type { Snapshot, WatchState } from '../../src/registry/registration.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { answerList, healthEntry, startFakeConsul } from '../support/fake-consul.ts'
 import type { FakeConsul } from '../support/fake-consul.ts'
 import { until } from '../support/until.ts'
@@ -151,11 +153,28 @@ test('a restarted agent with a lower index is not waited on: what registers ther
   assert.equal(watch.snapshots.at(-1)!.reset, true)
 })
 
+test('an agent that restarts between two queries, unseen, is asked anew in place of waited on', async (t) => {
+  const first = await startFakeConsul()
+  first.list([healthEntry('a')], 94)
+  const watch = watching(t, config([first.url], { waitMs: 15_000, minIntervalMs: 200 }))
+  await watch.listed('a')
+  await first.close()
+  const second = await startFakeConsul({ port: Number(new URL(first.url).port) })
+  t.after(() => second.close())
+  second.list([healthEntry('b')], 12)
+  await watch.listed('b')
+  assert.equal(watch.states.every(({ ok }) => ok), true)
+  assert.equal(watch.snapshots.at(-1)!.reset, true)
+})
+
 describe('an agent that answers at once is polled ever more slowly, not hammered', { concurrency: true }, () => {
-  for (const [name, index, most] of [['no index', undefined, 8], ['index 0', 0, 8], ['the same index', 7, 9]] as const) {
+  for (const [name, index, most, closes] of [['the same index, closing each time', 7, 12, true], ['no index', undefined, 8], ['index 0', 0, 8], ['the same index', 7, 9]] as const) {
     test(`with ${name}`, async (t) => {
       const consul = await fake(t)
-      consul.answer(({ response }) => answerList(response, [healthEntry('a')], index))
+      consul.answer(({ response }) => {
+        if (closes === true) response.once('finish', () => response.socket?.end())
+        answerList(response, [healthEntry('a')], index)
+      })
       const watch = watching(t, config([consul.url], { minIntervalMs: 20 }))
       await watch.listed('a')
       const startedAt = performance.now()
@@ -167,7 +186,7 @@ describe('an agent that answers at once is polled ever more slowly, not hammered
   }
 })
 
-const wrong: Array<[sentence: string, reason: RegExp, answer: (response: import('node:http').ServerResponse) => void]> = [
+const wrong: Array<[sentence: string, reason: RegExp, answer: (response: ServerResponse) => void]> = [
   ['500', /HTTP 500: rpc error/, (response) => response.writeHead(500).end('rpc error making call: No cluster leader')],
   ['400, at which the package\'s own watch stops for ever', /HTTP 400/, (response) => response.writeHead(400).end('Invalid index')],
   ['401', /HTTP 401/, (response) => response.writeHead(401).end()],
@@ -193,27 +212,46 @@ const wrong: Array<[sentence: string, reason: RegExp, answer: (response: import(
   ['an empty list filtered by ACLs', /token may not read/, (response) => answerList(response, [], 99, { 'x-consul-results-filtered-by-acls': 'true' })]
 ]
 describe('the last good list outlives an agent that answers', { concurrency: true }, () => {
-  for (const [sentence, reason, answer] of wrong) test(sentence, async (t) => {
-    const consul = await fake(t)
-    consul.list([healthEntry('a')], 94)
-    const watch = watching(t, config([consul.url]))
-    await watch.listed('a')
-    await consul.queried(2)
-    consul.answer(({ response }) => answer(response))
-    consul.breakConnections()
-    const bad = await watch.failed(reason)
-    assert.equal(typeof bad.lastGoodAt, 'number')
-    assert.match(bad.error!, /^http:\/\/127\.0\.0\.1:/)
-    const before = consul.queries.length
-    const startedAt = performance.now()
-    await until('300 ms of it', () => performance.now() - startedAt > 300)
-    assert.ok(consul.queries.length - before <= 15, `${consul.queries.length - before} queries in 300 ms, back-off at most 100 ms`)
-    assert.equal(watch.snapshots.length, 1)
-    consul.answer(undefined)
-    consul.list([healthEntry('b')], 95)
-    await watch.listed('b')
-    assert.equal(watch.states.at(-1)!.ok, true)
-  })
+  for (const [sentence, reason, answer] of wrong) {
+    test(sentence, async (t) => {
+      const consul = await fake(t)
+      consul.list([healthEntry('a')], 94)
+      const watch = watching(t, config([consul.url]))
+      await watch.listed('a')
+      await consul.queried(2)
+      consul.answer(({ response }) => answer(response))
+      consul.breakConnections()
+      const bad = await watch.failed(reason)
+      assert.equal(typeof bad.lastGoodAt, 'number')
+      assert.match(bad.error!, /^http:\/\/127\.0\.0\.1:/)
+      const before = consul.queries.length
+      const startedAt = performance.now()
+      await until('300 ms of it', () => performance.now() - startedAt > 300)
+      assert.ok(consul.queries.length - before <= 15, `${consul.queries.length - before} queries in 300 ms, back-off at most 100 ms`)
+      assert.equal(watch.snapshots.length, 1)
+      consul.answer(undefined)
+      consul.list([healthEntry('b')], 95)
+      await watch.listed('b')
+      assert.equal(watch.states.at(-1)!.ok, true)
+    })
+  }
+})
+
+test('an agent over TLS: its certificate is verified by the CA given, and ours is shown to it', async (t) => {
+  const own = await makeCertificate(['127.0.0.1'])
+  const mine = await makeCertificate(['postern'])
+  t.after(() => Promise.all([own.remove(), mine.remove()]))
+  const consul = await startFakeConsul({ tls: { cert: own.pem, key: own.key, ca: mine.pem, requestCert: true, rejectUnauthorized: true } })
+  t.after(() => consul.close())
+  consul.list([healthEntry('a')])
+  const clientCertificate = { certFile: mine.certFile, keyFile: mine.keyFile }
+  await watching(t, config([consul.url], { tls: { caFile: own.certFile, ...clientCertificate } })).listed('a')
+  const asked = consul.queries.length
+  await watching(t, config([consul.url], { tls: clientCertificate })).failed(/self-signed certificate/)
+  await watching(t, config([consul.url], { tls: { caFile: own.certFile } })).failed(/certificate required|ECONNRESET|hang up|EPIPE/i)
+  await watching(t, config([consul.url], { tls: { caFile: own.certFile, serverName: 'other', ...clientCertificate } })).failed(/altnames|does not match/)
+  await watching(t, config([consul.url], { tls: { caFile: '/nowhere/ca.pem' } })).failed(/ENOENT.*ca\.pem/)
+  assert.ok(consul.queries.length <= asked + 1, 'no query came through without both certificates')
 })
 
 test('an agent that hangs is given up after the wait and its margin, and its late answer is not used', async (t) => {

@@ -77,6 +77,8 @@ export interface RealConsul {
 export interface ConsulOptions {
   /** A server with a data directory in place of -dev: what is registered survives a restart. */
   readonly keepData?: boolean
+  /** ACL token of every call that this file makes. */
+  readonly token?: string
   /** Further agent configuration as an object (HCL's JSON form), e.g. acl. */
   readonly config?: object
 }
@@ -95,6 +97,7 @@ export async function startConsul (options: ConsulOptions = {}): Promise<RealCon
     `-http-port=${http}`, `-server-port=${server}`, `-serf-lan-port=${serf}`, '-serf-wan-port=-1', '-dns-port=-1', '-grpc-port=-1',
     '-hcl', JSON.stringify({ performance: { raft_multiplier: 1 }, disable_update_check: true, ...options.config })
   ]
+  const headers = options.token === undefined ? {} : { 'x-consul-token': options.token }
   let child: ChildProcess | undefined
   let said = ''
 
@@ -109,7 +112,7 @@ export async function startConsul (options: ConsulOptions = {}): Promise<RealCon
       const answer = await fetch(`${url}/v1/status/leader`).catch(() => undefined)
       const leader = answer?.ok === true && await answer.text() !== '""'
       // The leader's own node is what services are listed on.
-      return leader && (await (await fetch(`${url}/v1/catalog/nodes`)).text()).includes(nodeName)
+      return leader && (await (await fetch(`${url}/v1/catalog/nodes`, { headers })).text()).includes(nodeName)
     }, { timeoutMs: 20_000, everyMs: 50 })
   }
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
@@ -137,12 +140,12 @@ export async function startConsul (options: ConsulOptions = {}): Promise<RealCon
     url,
     nodeName,
     async put (path, body) {
-      const answer = await fetch(`${url}${path}`, { method: 'PUT', ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+      const answer = await fetch(`${url}${path}`, { method: 'PUT', headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
       const text = await answer.text()
       if (answer.status !== 200) throw new Error(`PUT ${path}: ${answer.status} ${text}`)
       return text
     },
-    async get (path) { return await (await fetch(`${url}${path}`)).json() },
+    async get (path) { return await (await fetch(`${url}${path}`, { headers })).json() },
     async stop () {
       await end('SIGTERM')
       process.removeListener('exit', onExit)

@@ -1,5 +1,6 @@
 // A Consul agent that lies: a real HTTP server whose answers to `GET /v1/health/service/:name` are scripted by the test.
 import http from 'node:http'
+import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 
 /** One element of `GET /v1/health/service/:name`, with the members that Consul 1.8.7 was recorded to send. */
@@ -37,7 +38,7 @@ export interface FakeConsul {
   close (): Promise<void>
 }
 
-export async function startFakeConsul (options: { port?: number } = {}): Promise<FakeConsul> {
+export async function startFakeConsul (options: { port?: number, tls?: https.ServerOptions } = {}): Promise<FakeConsul> {
   let entries: object[] = []
   let index = 10
   let handler: ((query: FakeQuery) => void | false) | undefined
@@ -45,7 +46,7 @@ export async function startFakeConsul (options: { port?: number } = {}): Promise
   const watchers = new Set<() => void>()
   const queries: FakeQuery[] = []
 
-  const server = http.createServer((request, response) => {
+  const serve: http.RequestListener = (request, response) => {
     const url = new URL(request.url!, 'http://fake')
     if (url.pathname === '/v1/agent/self') {
       if (fake.nodeName === undefined) response.writeHead(403).end('Permission denied')
@@ -79,11 +80,12 @@ export async function startFakeConsul (options: { port?: number } = {}): Promise
       waiting.delete(wake)
       clearTimeout(timer)
     })
-  })
+  }
+  const server = options.tls === undefined ? http.createServer(serve) : https.createServer(options.tls, serve)
   await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(options.port ?? 0, '127.0.0.1', resolve) })
 
   const fake: FakeConsul = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     queries,
     nodeName: 'vm',
     list (listed, at) {
