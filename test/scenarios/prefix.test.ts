@@ -3,7 +3,9 @@ import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { WebSocket, WebSocketServer } from 'ws'
 import { startFleet } from '../support/fleet.ts'
 import { configOf, startGateway, type TestGateway } from '../support/gateway.ts'
@@ -108,9 +110,11 @@ describe('prefix routes', { timeout: 30_000 }, () => {
   })
 
   test('a prefix that would shadow a message form is a configuration error', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'postern-prefix-'))
     for (const prefix of ['/json/reply/*', '/api/*', '/JSON/*', '/xml/oneway/*']) {
-      await assert.rejects(configOf({ upstreams: { a: { endpoints: ['http://127.0.0.1:1'] } }, prefixes: { [prefix]: { upstream: 'a' } } } as never, tmpdir()), { name: 'ConfigError' }, prefix)
+      await assert.rejects(configOf({ upstreams: { a: { endpoints: ['http://127.0.0.1:1'] } }, prefixes: { [prefix]: { upstream: 'a' } } } as never, directory), { name: 'ConfigError' }, prefix)
     }
+    await rm(directory, { recursive: true })
   })
 })
 

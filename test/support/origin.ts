@@ -19,7 +19,10 @@ export interface OriginRequest {
 export interface Origin {
   readonly url: string
   readonly port: number
+  /** Requests but Postern's own questions: those are answered 404 at once, whatever the behaviour. */
   readonly received: OriginRequest[]
+  /** How many connections carried them. */
+  readonly connectionsUsed: number
   readonly complaints: string[]
   readonly server: RawServer
   /** In place of the behaviour given at the start. */
@@ -35,6 +38,7 @@ export async function startOrigin (behaviour: Behaviour = ok(), options: { port?
   const server = await startRawServer({
     ...options,
     handler: async request => {
+      if (request.header('user-agent') === 'postern') return await ok('', { status: 404, reason: 'Not Found' })(request)
       const record: OriginRequest = { method: request.method, target: request.target, headers: request.headers, connection: request.connection, chunked: request.chunked, gone: false, header: request.header }
       received.push(record)
       let finished = false
@@ -48,6 +52,7 @@ export async function startOrigin (behaviour: Behaviour = ok(), options: { port?
     get url () { return `http://${server.host}:${server.port}` },
     get port () { return server.port },
     received,
+    get connectionsUsed () { return new Set(received.map(({ connection }) => connection)).size },
     complaints: server.complaints,
     server,
     behave: next => { current = next },

@@ -17,7 +17,10 @@ export interface RecordedCase {
   readonly requestBody: string
   readonly status: string
   readonly headers: HeaderList
-  /** Body as sent, framing included; undefined where only its size was kept (HTML pages). */
+  /**
+   * Body as sent, framing included; undefined where only its size was kept (HTML pages). Five recordings were shortened after they were
+   * taken (paths in a stack trace, pictures in an event stream): there the chunk sizes are put right again, or nobody could read them.
+   */
   readonly body: Buffer | undefined
   readonly htmlBytes: number
   /** `timer`: the host left the connection open. */
@@ -51,6 +54,25 @@ const split = (line: string): [string, string] => {
   return [line.slice(0, at), line.slice(at + 2)]
 }
 
+/** Chunk sizes that fit the data. */
+function framed (body: Buffer, headers: readonly string[]): Buffer {
+  if (!headers.includes('Transfer-Encoding: chunked') || fits(body)) return body
+  const pieces = body.toString('latin1').split(/(?:^|\r\n)[0-9a-f]+\r\n/).slice(1)
+  const ended = pieces.at(-1) === '\r\n'
+  const data = (ended ? pieces.slice(0, -1) : pieces).map(piece => piece.replace(/\r\n$/, ''))
+  return Buffer.from(data.map(piece => `${piece.length.toString(16)}\r\n${piece}\r\n`).join('') + (ended ? '0\r\n\r\n' : ''), 'latin1')
+}
+
+function fits (body: Buffer): boolean {
+  for (let at = 0; at < body.length;) {
+    const data = body.indexOf('\r\n', at) + 2
+    const end = data + Number.parseInt(body.toString('latin1', at, data), 16)
+    if (body.toString('latin1', end, end + 2) !== '\r\n') return false
+    at = end + 2
+  }
+  return true
+}
+
 /** Every case of wire.json or wire-5.2.json. */
 export function recordedCases (generation: Generation): RecordedCase[] {
   const entries = read(generation === '10.1.5' ? 'wire.json' : 'wire-5.2.json') as Record<string, WireEntry>
@@ -68,7 +90,7 @@ export function recordedCases (generation: Generation): RecordedCase[] {
       requestBody: entry.request.slice(bodyAt + 4),
       status: entry.status,
       headers: entry.headers.map(split),
-      body: typeof entry.body === 'string' ? Buffer.from(entry.body) : 'base64' in entry.body ? Buffer.from(entry.body.base64, 'base64') : undefined,
+      body: typeof entry.body === 'string' ? framed(Buffer.from(entry.body), entry.headers) : 'base64' in entry.body ? Buffer.from(entry.body.base64, 'base64') : undefined,
       htmlBytes: typeof entry.body === 'object' && 'html' in entry.body ? entry.body.bytes : 0,
       ended: entry.ended
     }
