@@ -121,7 +121,7 @@ export function createAsker (options: AskerOptions): Asker {
     options.ask(question, controller.signal).then(
       answer => finish(entry, key, startedAt, answer),
       // ask() never rejects; should it, the endpoint counts as silent and the reason is shown.
-      error => finish(entry, key, startedAt, { kind: 'silent', reached: false, reason: String(error) }))
+      (error: unknown) => finish(entry, key, startedAt, { kind: 'silent', reached: false, reason: String(error) }))
   }
 
   const isUrgent = (entry: Entry) => entry.target.pace !== 'slow' && now() - entry.since < fastPhaseMs

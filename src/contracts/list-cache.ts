@@ -17,7 +17,8 @@ export function createListCache (most: number): (body: string) => OperationList 
     const list = parseOperations(body)
     if (list === undefined) return undefined
     lists.set(digest, list)
-    if (lists.size > most) for (const oldest of lists.keys()) { lists.delete(oldest); break }
+    const oldest = lists.size > most ? lists.keys().next().value : undefined
+    if (oldest !== undefined) lists.delete(oldest)
     return list
   }
 }

@@ -30,12 +30,12 @@ export function createAdmission (cidrs: readonly string[], ownListeners: readonl
     const { host } = authorityOf(address)
     resolver.resolve(host).then(
       ({ ips }) => rules.resolved(address, ips, registration),
-      (error: Error) => `${host} cannot be resolved: ${error.message}`
+      (error: unknown) => `${host} cannot be resolved: ${(error as Error).message}`
     ).then(reason => {
       if (closed || !named.has(place) || (answers.has(place) && answers.get(place) === reason)) return
       answers.set(place, reason)
       onChange()
-    }).catch((error: Error) => { answers.set(place, error.message) })
+    }).catch((error: unknown) => { answers.set(place, (error as Error).message) })
   }
 
   const watchName = (place: string, registration: Registration) => {

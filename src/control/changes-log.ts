@@ -1,6 +1,6 @@
 // What an operator reads when names and endpoints change: one line each, in the words of `postern routes`. Pure.
 import { explainEndpoint, explainName } from './explain.ts'
-import type { Decision, NameDecision } from './plan.ts'
+import type { Decision, EndpointDecision, NameDecision } from './plan.ts'
 
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
@@ -15,25 +15,26 @@ const worst: Readonly<Record<string, LogLine['level']>> = { quarantined: 'warn',
 
 /** Lines for everything that stands otherwise than before. The first table is one line, but for what is wrong in it. */
 export function describeChanges (before: Decision | undefined, after: Decision): LogLine[] {
+  const lines = [...describeNames(before, after), ...describeEndpoints(before, after)]
+  if (before === undefined) {
+    const count = { messages: after.plan.messages.size, upstreams: after.plan.upstreams.size, registrations: after.endpoints.length }
+    lines.unshift({ level: 'info', fields: count, message: 'first route table' })
+  }
+  if (lines.length <= mostLines) return lines
+  return [...lines.slice(0, mostLines), { level: 'warn', fields: { more: lines.length - mostLines }, message: 'more changes than lines' }]
+}
+
+function describeNames (before: Decision | undefined, after: Decision): LogLine[] {
   const lines: LogLine[] = []
-  const isFirst = before === undefined
   const idOf = ({ key, upstream }: NameDecision) => `${key} ${upstream}`
   const names = new Map(before?.names.map(decision => [idOf(decision), decision]))
   const owners = new Map(before?.names.filter(({ state }) => state === 'routed').map(decision => [decision.key, decision.upstream]))
   for (const decision of after.names) {
     const old = names.get(idOf(decision))
     names.delete(idOf(decision))
-    const { state, name, upstream } = decision
-    if (old?.state === state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0)) continue
-    const owner = owners.get(decision.key)
-    const isMove = state === 'routed' && owner !== undefined && owner !== upstream
-    if (isFirst && worst[state] === undefined) continue
-    if (state === 'absent') continue
-    lines.push({
-      level: worst[state] ?? 'info',
-      fields: { name, service: upstream, state, ...(isMove ? { from: owner } : {}), ...(decision.conflictWith.length > 0 ? { conflictWith: decision.conflictWith } : {}), ...explainName(decision) },
-      message: isMove ? 'message moved' : state === 'quarantined' || state === 'conflict' ? 'message conflict' : `message ${state}`
-    })
+    const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0)
+    const isExpected = before === undefined && worst[decision.state] === undefined
+    if (!isSame && !isExpected && decision.state !== 'absent') lines.push(toNameLine(decision, owners.get(decision.key)))
   }
   for (const decision of names.values()) {
     if (decision.state === 'absent' || decision.state === 'hidden') continue
@@ -41,25 +42,36 @@ export function describeChanges (before: Decision | undefined, after: Decision):
     if (after.plan.messages.get(decision.key)?.state === 'routed') continue
     lines.push({ level: 'info', fields: { name: decision.name, service: decision.upstream }, message: 'message gone' })
   }
-  const endpoints = new Map(before?.endpoints.map(decision => [`${decision.verdict.registration.registry}/${decision.verdict.registration.id}`, decision]))
+  return lines
+}
+
+function toNameLine (decision: NameDecision, owner: string | undefined): LogLine {
+  const { name, upstream, state, conflictWith } = decision
+  const isMove = state === 'routed' && owner !== undefined && owner !== upstream
+  const isConflict = state === 'quarantined' || state === 'conflict'
+  return {
+    level: worst[state] ?? 'info',
+    fields: { name, service: upstream, state, ...(isMove ? { from: owner } : {}), ...(conflictWith.length > 0 ? { conflictWith } : {}), ...explainName(decision) },
+    message: isMove ? 'message moved' : isConflict ? 'message conflict' : `message ${state}`
+  }
+}
+
+function describeEndpoints (before: Decision | undefined, after: Decision): LogLine[] {
+  const lines: LogLine[] = []
+  const idOf = ({ verdict: { registration } }: EndpointDecision) => `${registration.registry}/${registration.id}`
+  const endpoints = new Map(before?.endpoints.map(decision => [idOf(decision), decision]))
   for (const decision of after.endpoints) {
-    const { registration, cause, url } = decision.verdict
-    const id = `${registration.registry}/${registration.id}`
-    const old = endpoints.get(id)
-    endpoints.delete(id)
-    if (old?.state === decision.state && old.verdict.cause === cause) continue
-    if (isFirst && worst[decision.state] === undefined) continue
+    const { state, upstream, verdict } = decision
+    const old = endpoints.get(idOf(decision))
+    endpoints.delete(idOf(decision))
+    const isSame = old?.state === state && old.verdict.cause === verdict.cause
+    if (isSame || (before === undefined && worst[state] === undefined)) continue
     lines.push({
-      level: worst[decision.state] ?? 'info',
-      fields: { service: decision.upstream, endpoint: url, registration: registration.id, state: decision.state, ...explainEndpoint(decision) },
-      message: `endpoint ${decision.state}`
+      level: worst[state] ?? 'info',
+      fields: { service: upstream, endpoint: verdict.url, registration: verdict.registration.id, state, ...explainEndpoint(decision) },
+      message: `endpoint ${state}`
     })
   }
   for (const { verdict, upstream } of endpoints.values()) lines.push({ level: 'info', fields: { service: upstream, endpoint: verdict.url, registration: verdict.registration.id }, message: 'endpoint deregistered' })
-  if (isFirst) {
-    const count = { messages: after.plan.messages.size, upstreams: after.plan.upstreams.size, registrations: after.endpoints.length }
-    lines.unshift({ level: 'info', fields: count, message: 'first route table' })
-  }
-  if (lines.length <= mostLines) return lines
-  return [...lines.slice(0, mostLines), { level: 'warn', fields: { more: lines.length - mostLines }, message: 'more changes than lines' }]
+  return lines
 }

@@ -26,7 +26,10 @@ export interface UpstreamView {
 }
 
 const strength: Record<Standing, number> = { listed: 4, trusted: 3, unread: 2, unlisted: 1, absent: 0 }
-export const isConfirmed = (standing: Standing) => standing === 'listed' || standing === 'trusted'
+/** Whether an endpoint really has the message, as far as can be known. */
+export function isConfirmed (standing: Standing): standing is 'listed' | 'trusted' {
+  return standing === 'listed' || standing === 'trusted'
+}
 
 function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
   let since: number | undefined
@@ -39,9 +42,9 @@ function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
   return since
 }
 
-/** Joins what the endpoints of one upstream offer. */
-export function viewUpstream (name: string, verdicts: readonly Verdict[], trustTags: boolean): UpstreamView {
-  const groups = groupOffers(verdicts, trustTags)
+/** Joins what the endpoints of one upstream offer. `believed`: lower-cased names that are believed without a list. */
+export function viewUpstream (name: string, verdicts: readonly Verdict[], trustTags: boolean, believed: ReadonlySet<string>): UpstreamView {
+  const groups = groupOffers(verdicts, trustTags, believed)
   const claims = new Map<string, Claim>()
   groups.forEach(({ offers }, index) => {
     for (const { key, name: listedName, standing, operation } of offers) {

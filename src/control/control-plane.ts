@@ -91,7 +91,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
   const onMessage = (message: FromThread, from: Worker) => {
     switch (message.kind) {
       case 'started': started?.resolve(); started = undefined; break
-      case 'batch': apply(message.batch, from).catch((error: Error) => log.error({ err: error }, 'control plane failed')); break
+      case 'batch': apply(message.batch, from).catch((error: unknown) => log.error({ err: error }, 'control plane failed')); break
       case 'status': status = { ...message.status, hasTable: status.hasTable || message.status.hasTable }; break
       case 'log': log[message.level](message.fields, message.message); break
       case 'described': {

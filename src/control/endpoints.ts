@@ -108,12 +108,11 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
       case 'passing': return make(1, 'routed', 'passing')
       case 'warning': return make(2, 'routed', 'warning')
       case 'critical': return make(3, 'critical', 'critical')
-      case 'unchecked': {
-        const cause = answersUs(knowledge, isAsked, hadTraffic)
-        const answers = cause === 'answered' || cause === 'had-traffic'
-        return make(answers ? 1 : 0, answers ? 'routed' : 'waiting', cause)
-      }
+      case 'unchecked': break
     }
+    const cause = answersUs(knowledge, isAsked, hadTraffic)
+    const answers = cause === 'answered' || cause === 'had-traffic'
+    return make(answers ? 1 : 0, answers ? 'routed' : 'waiting', cause)
   })
 }
 

@@ -254,7 +254,7 @@ export function createEngine (options: EngineOptions): Engine {
         admission.close()
         admission = options.createAdmission(config, () => trigger())
       }
-      watches.configure(config.registry).catch((error: Error) => options.log({ level: 'error', fields: { error: error.message }, message: 'registries could not be reconfigured' }))
+      watches.configure(config.registry).catch((error: unknown) => options.log({ level: 'error', fields: { error: (error as Error).message }, message: 'registries could not be reconfigured' }))
       trigger()
     },
     recheck: url => asker.recheck(url),

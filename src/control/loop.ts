@@ -22,9 +22,9 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
   const start = () => {
     pause = undefined
     wanted = false
-    running = run().catch((error: Error) => {
+    running = run().catch((error: unknown) => {
       if (closed) return
-      options.onError(error)
+      options.onError(error as Error)
       wakeAfter(options.retryMs)
     }).finally(() => {
       running = undefined
@@ -50,7 +50,8 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
     trigger,
     wakeAfter,
     async idle () {
-      while (wanted || running !== undefined || pause !== undefined) await (running ?? new Promise(resolve => setTimeout(resolve, 5)))
+      const isBusy = () => wanted || running !== undefined || pause !== undefined
+      while (isBusy()) await (running ?? new Promise(resolve => setTimeout(resolve, 5)))
     },
     async close () {
       closed = true

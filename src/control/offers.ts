@@ -17,8 +17,11 @@ export interface Offer {
   readonly operation: Operation | undefined
 }
 
-/** `believesTags`: plain services name their messages on purpose, and operators may say so for others (trustTags). */
-export function toOffers (names: readonly string[], listed: Listed | undefined, believesTags: boolean): Offer[] {
+/**
+ * `believesTags`: plain services name their messages on purpose, and operators may say so for others (trustTags). `believed`: names
+ * that an operator exposes one by one, lower-cased.
+ */
+export function toOffers (names: readonly string[], listed: Listed | undefined, believesTags: boolean, believed: ReadonlySet<string>): Offer[] {
   const offers = new Map<string, Offer>()
   const add = (name: string, standing: Standing, operation?: Operation) => {
     const key = name.toLowerCase()
@@ -27,7 +30,7 @@ export function toOffers (names: readonly string[], listed: Listed | undefined, 
   for (const name of names.slice(0, operationLimits.operations)) {
     if (!isMessageName(name)) continue
     if (listed === undefined || listed.state === 'unread') add(name, 'unread')
-    else if (listed.state === 'none') add(name, believesTags ? 'trusted' : 'unlisted')
+    else if (listed.state === 'none') add(name, believesTags || believed.has(name.toLowerCase()) ? 'trusted' : 'unlisted')
     else {
       const operations = findOperations(listed.list, name.toLowerCase())
       if (operations.length === 0) add(name, 'absent')
@@ -44,7 +47,7 @@ export interface OfferGroup {
 }
 
 /** Groups the endpoints of one upstream by what they offer. */
-export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean): OfferGroup[] {
+export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, believed: ReadonlySet<string>): OfferGroup[] {
   const lists = new Map<OperationList, number>()
   const buckets = new Map<string, Array<OfferGroup & { readonly names: readonly string[] }>>()
   const groups: OfferGroup[] = []
@@ -67,7 +70,7 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean): 
       group.verdicts.push(verdict)
       continue
     }
-    const fresh = { names, offers: toOffers(names, listed, believes), verdicts: [verdict] }
+    const fresh = { names, offers: toOffers(names, listed, believes, believed), verdicts: [verdict] }
     bucket.push(fresh)
     buckets.set(signature, bucket)
     groups.push(fresh)

@@ -2,6 +2,7 @@
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { Verdict } from './endpoints.ts'
 import type { ExposureCause } from './exposure.ts'
+import type { Marks } from './marks.ts'
 import type { Owner, Resolution } from './ownership.ts'
 
 /** The table as the data plane is to have it. */
@@ -15,19 +16,12 @@ export interface Plan {
 
 export const emptyPlan: Plan = { upstreams: new Map(), messages: new Map(), customRoutes: new Map() }
 
-/** Since when something stands as it does; ms since epoch. */
-export interface Mark {
-  readonly state: string
-  readonly since: number
-}
-
 /** What one decision hands to the next. */
 export interface Memory {
   /** Endpoints (url) in the table. */
   readonly served: ReadonlySet<string>
   readonly owners: ReadonlyMap<string, Owner>
-  /** By upstream and key for names, by registry and id for registrations. */
-  readonly marks: ReadonlyMap<string, ReadonlyMap<string, Mark>>
+  readonly marks: Marks
 }
 
 export const emptyMemory: Memory = { served: new Set(), owners: new Map(), marks: new Map() }

@@ -76,7 +76,7 @@ async function open (): Promise<Engine> {
 }
 
 const opened = open()
-opened.then(() => post({ kind: 'started' }), (error: Error) => { throw error })
+opened.then(() => post({ kind: 'started' }), (error: unknown) => { throw error })
 
 port.on('message', (message: ToThread) => {
   if (message.kind === 'applied') return acknowledge?.(message.error)
@@ -101,5 +101,5 @@ port.on('message', (message: ToThread) => {
         port.close()
       }
     }
-  }).catch((error: Error) => log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'control thread failed to do what it was asked' }))
+  }).catch((error: unknown) => log({ level: 'error', fields: { err: { message: (error as Error).message, stack: (error as Error).stack } }, message: 'control thread failed to do what it was asked' }))
 })

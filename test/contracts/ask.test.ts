@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { ask, type Question } from '../../src/contracts/ask.ts'
 
@@ -101,7 +101,7 @@ test('nobody listens: silent, not reached', async () => {
 })
 
 test('a listener that never speaks is silent after the timeout', async t => {
-  const sockets = new Set<import('node:net').Socket>()
+  const sockets = new Set<Socket>()
   const server = createTcpServer(socket => { sockets.add(socket); socket.on('error', () => {}) })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => { for (const socket of sockets) socket.destroy(); server.close() })

@@ -15,8 +15,23 @@ export function registration (like: RegistrationLike): Registration {
   const url = `http://10.0.0.1:${like.port ?? 9101}`
   const { port: _, unconfirmedSince: __, ...rest } = like
   return {
-    registry: 'consul', registeredAs: 'api', service: 'Catalog', kind: 'plugin', address: { url, origin: url, basePath: '' }, refused: undefined, names: ['GetProduct'],
-    version: '1.0', tags: [], meta: {}, weights: { passing: 1, warning: 1 }, health: 'passing', notes: undefined, createIndex: 10, node: 'vm', datacenter: 'dc1', ...rest
+    registry: 'consul',
+    registeredAs: 'api',
+    service: 'Catalog',
+    kind: 'plugin',
+    address: { url, origin: url, basePath: '' },
+    refused: undefined,
+    names: ['GetProduct'],
+    version: '1.0',
+    tags: [],
+    meta: {},
+    weights: { passing: 1, warning: 1 },
+    health: 'passing',
+    notes: undefined,
+    createIndex: 10,
+    node: 'vm',
+    datacenter: 'dc1',
+    ...rest
   }
 }
 

@@ -1,0 +1,181 @@
+// What becomes of each name: whose it is, whether it may be called, and which endpoints get it. Pure.
+import type { MessagePlan } from '../routing/plan.ts'
+import type { Choices } from './choices.ts'
+import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.ts'
+import type { Verdict } from './endpoints.ts'
+import type { Exposure } from './exposure.ts'
+import type { MarkBook } from './marks.ts'
+import { resolveOwner, type Claimant, type Owner, type Resolution } from './ownership.ts'
+import type { NameDecision } from './plan.ts'
+
+export interface NameContext {
+  readonly views: ReadonlyMap<string, UpstreamView>
+  readonly choices: ReadonlyMap<string, Choices>
+  readonly exposure: Exposure
+  /** messages.X.upstream of postern.yaml, by lower-cased name. */
+  readonly settled: ReadonlyMap<string, { readonly upstream: string, readonly name: string }>
+  readonly owners: ReadonlyMap<string, Owner>
+  readonly book: MarkBook
+  readonly ownerGoneMs: number
+  readonly complete: boolean
+  readonly now: number
+}
+
+/** A name of one upstream: its decision, and its plan while nobody else's is in the table. */
+interface NamePlan {
+  readonly decision: NameDecision
+  readonly plan: MessagePlan | undefined
+  readonly choice: readonly Verdict[] | undefined
+}
+
+export interface NamesDecided {
+  readonly names: readonly NameDecision[]
+  readonly messages: ReadonlyMap<string, MessagePlan>
+  readonly owners: ReadonlyMap<string, Owner>
+  /** Endpoints of owners whose name others claim too. */
+  readonly watched: ReadonlySet<string>
+  readonly nextAt: number | undefined
+}
+
+/** One name while it is decided. */
+interface Case {
+  readonly key: string
+  readonly resolution: Resolution
+  readonly claimants: readonly Claimant[]
+}
+
+const nobody: readonly string[] = []
+
+/** Decides all names that anybody claims or postern.yaml gives to somebody. */
+export function decideNames (context: NameContext): NamesDecided {
+  const planned: NamePlan[] = []
+  // Who does not claim a name any more keeps it only until every registry has spoken.
+  const owners = new Map<string, Owner>(context.complete ? [] : context.owners)
+  const watched = new Set<string>()
+  let nextAt: number | undefined
+  for (const [key, views] of claimsByKey(context)) {
+    const claimants = toClaimants(key, views)
+    const resolution = resolve(context, key, claimants)
+    const owner = toOwner(resolution, context.owners.get(key), claimants)
+    if (owner !== undefined) owners.set(key, owner)
+    if (resolution.nextAt !== undefined && (nextAt === undefined || resolution.nextAt < nextAt)) nextAt = resolution.nextAt
+    if (resolution.quarantined.length > 0) watchOwner(context, resolution, watched)
+    planned.push(...planName(context, { key, resolution, claimants }, views))
+  }
+  return { names: planned.map(({ decision }) => decision), messages: toMessages(context, planned), owners, watched, nextAt }
+}
+
+function claimsByKey ({ views, settled }: NameContext): Map<string, UpstreamView[]> {
+  const claimed = new Map<string, UpstreamView[]>()
+  for (const view of views.values()) {
+    for (const key of view.claims.keys()) {
+      const same = claimed.get(key)
+      if (same === undefined) claimed.set(key, [view])
+      else same.push(view)
+    }
+  }
+  for (const key of settled.keys()) if (!claimed.has(key)) claimed.set(key, [])
+  return claimed
+}
+
+/** Those who claim a name, each with what ownership asks of it. */
+function toClaimants (key: string, views: readonly UpstreamView[]): Claimant[] {
+  const claimants: Claimant[] = []
+  for (const { name, claims, firstIndex, silentSince } of views) {
+    const standing = claims.get(key)?.standing ?? 'absent'
+    if (standing !== 'absent') claimants.push({ upstream: name, confirmed: isConfirmed(standing), firstIndex, silentSince })
+  }
+  return claimants
+}
+
+function resolve ({ settled, owners, ownerGoneMs, complete, now }: NameContext, key: string, claimants: readonly Claimant[]): Resolution {
+  const recorded = owners.get(key)
+  const setting = settled.get(key)
+  const only = claimants.length === 1 && setting === undefined ? claimants[0] : undefined
+  // One claimant and no other owner: nearly every name, so it is decided without a rule being asked.
+  if (only?.confirmed === true && (recorded === undefined || recorded.upstream === only.upstream)) {
+    return { owner: only.upstream, since: recorded?.since ?? now, quarantined: nobody, by: recorded === undefined ? 'only' : 'kept', from: undefined, nextAt: undefined }
+  }
+  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, now })
+}
+
+/** What is remembered: also of an owner who has gone, while several others wait for a word of the operator. */
+function toOwner (resolution: Resolution, recorded: Owner | undefined, claimants: readonly Claimant[]): Owner | undefined {
+  if (resolution.owner === undefined) return claimants.length > 0 ? recorded : undefined
+  return recorded?.upstream === resolution.owner ? recorded : { upstream: resolution.owner, since: resolution.since }
+}
+
+function watchOwner ({ views }: NameContext, { owner }: Resolution, watched: Set<string>): void {
+  for (const { url, key } of owner === undefined ? [] : views.get(owner)?.verdicts ?? []) if (key !== '') watched.add(url)
+}
+
+function planName (context: NameContext, current: Case, views: readonly UpstreamView[]): NamePlan[] {
+  const { key } = current
+  const setting = context.settled.get(key)
+  const isSettledHere = (view: UpstreamView) => setting?.upstream === view.name && !isConfirmed(view.claims.get(key)?.standing ?? 'absent')
+  const plans: NamePlan[] = []
+  const chosen = setting === undefined ? undefined : context.views.get(setting.upstream)
+  if (setting !== undefined && chosen !== undefined && isSettledHere(chosen)) plans.push(planSettled(context, current, chosen, setting.name))
+  for (const view of views) {
+    const claim = view.claims.get(key)
+    if (claim !== undefined && !isSettledHere(view)) plans.push(planClaim(context, current, view, claim))
+  }
+  return plans
+}
+
+type Outcome = Pick<NameDecision, 'name' | 'state' | 'cause'> & { readonly choice?: readonly Verdict[], readonly suggest?: boolean }
+
+function toPlan ({ book }: NameContext, { key, resolution, claimants }: Case, upstream: string, outcome: Outcome): NamePlan {
+  const { name, state, cause, choice, suggest = false } = outcome
+  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed).map(other => other.upstream)
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, from: resolution.from, endpoints: choice?.length ?? 0, since: book.mark(upstream, key, state) }
+  const isInTable = state === 'routed' || state === 'hidden' || state === 'unread'
+  return { decision, plan: isInTable ? { key, name, state, upstream, endpoints: undefined, suggest } : undefined, choice }
+}
+
+function planClaim (context: NameContext, current: Case, view: UpstreamView, claim: Claim): NamePlan {
+  const { name, standing, restricted, groups } = claim
+  const { owner, quarantined } = current.resolution
+  const of = (state: NameDecision['state'], cause: NameDecision['cause']) => toPlan(context, current, view.name, { name, state, cause })
+  if (standing === 'absent') return of('absent', 'not-listed')
+  if (owner === undefined && quarantined.includes(view.name)) return of('conflict', 'several')
+  // Another service has it: what this one's list says, or will say, changes nothing.
+  if (owner !== undefined && owner !== view.name) return of('quarantined', 'owned')
+  const said = context.exposure(view.name, claim.key, restricted)
+  if (said !== 'exposed') return of('hidden', said)
+  if (standing === 'unlisted') return of('hidden', 'no-list')
+  if (standing === 'unread') return of('unread', 'not-read')
+  const choice = context.choices.get(view.name)?.ofGroups(groups) ?? []
+  return toPlan(context, current, view.name, { name, state: 'routed', cause: standing, choice, suggest: claim.visible })
+}
+
+/** A message that postern.yaml gives to an upstream which is not known to have it: built-in ones (Authenticate), or lists not read yet. */
+function planSettled (context: NameContext, current: Case, view: UpstreamView, written: string): NamePlan {
+  const listed = listedBy(view, current.key)
+  const name = listed?.operation.name ?? written
+  const of = (outcome: Omit<Outcome, 'name'>) => toPlan(context, current, view.name, { name, ...outcome })
+  const said = context.exposure(view.name, current.key, listed?.operation.restricted ?? false)
+  if (said !== 'exposed') return of({ state: 'hidden', cause: said })
+  // It is among the tags, but nobody can say whether it is restricted: who answers it is settled, who may call it is not.
+  if (view.claims.get(current.key)?.standing === 'unlisted') return of({ state: 'hidden', cause: 'no-list' })
+  // A restricted message must not slip out while its list is on the way.
+  const hosts = view.verdicts.filter(verdict => verdict.speaks && verdict.registration.kind !== 'plain')
+  const isUnread = hosts.length > 0 && hosts.every(({ knowledge }) => knowledge?.listed === undefined || knowledge.listed.state === 'unread')
+  if (isUnread) return of({ state: 'unread', cause: 'not-read' })
+  const choices = context.choices.get(view.name)
+  const choice = (listed === undefined ? choices?.base : choices?.of(listed.verdicts)) ?? []
+  return of({ state: 'routed', cause: 'yaml', choice, suggest: listed?.operation.visible ?? false })
+}
+
+/** The table of messages. Only after all choices are made is it known which are all endpoints of their upstream. */
+function toMessages ({ choices }: NameContext, planned: readonly NamePlan[]): Map<string, MessagePlan> {
+  const messages = new Map<string, MessagePlan>()
+  for (const { plan, choice } of planned) {
+    if (plan === undefined) continue
+    const before = messages.get(plan.key)
+    // Several weak claims of one name and no owner: not knowing yet (503) is said before not existing.
+    if (before !== undefined && (before.state !== 'hidden' || plan.state === 'hidden')) continue
+    messages.set(plan.key, choice === undefined ? plan : { ...plan, endpoints: choices.get(plan.upstream)?.urls(choice) })
+  }
+  return messages
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { Value } from 'typebox/value'
+import { ConfigSchema, type Config } from '../../src/config/schema.ts'
+import type { LogLine } from '../../src/control/changes-log.ts'
+import { createEngine } from '../../src/control/engine.ts'
+import { emptyPlan } from '../../src/control/plan.ts'
+import type { ControlStatus } from '../../src/control/protocol.ts'
+import type { WatchListener } from '../../src/registry/registration.ts'
+import type { ChangeBatch, MessagePlan } from '../../src/routing/plan.ts'
+import { registration, toAnswer, type RegistrationLike } from './support.ts'
+
+const toConfig = (like: object) => Value.Default(ConfigSchema, like) as Config
+
+function setUp (t: TestContext, config: Config) {
+  const registries = new Map<string, WatchListener>()
+  const closed: string[] = []
+  const answers = new Map<string, Parameters<typeof toAnswer>[0]>()
+  const messages = new Map<string, MessagePlan>()
+  const batches: ChangeBatch[] = []
+  const lines: LogLine[] = []
+  const asked: string[] = []
+  let status: ControlStatus | undefined
+  let index = 100
+  const watch = (name: string, listener: WatchListener) => {
+    registries.set(name, listener)
+    return { close: async () => { closed.push(name) } }
+  }
+  const engine = createEngine({
+    config,
+    generation: 1,
+    async send (batch) {
+      batches.push(batch)
+      for (const change of batch.changes) {
+        if (change.kind === 'message') messages.set(change.plan.key, change.plan)
+        else if (change.kind === 'message-gone') messages.delete(change.key)
+      }
+    },
+    log: line => lines.push(line),
+    onStatus: next => { status = next },
+    starters: { consul: (_, listener) => watch('consul', listener), file: (_, listener) => watch('file', listener), embedded: async (_, listener) => ({ ...watch('embedded', listener), url: 'http://127.0.0.1:1' }) },
+    async ask ({ url }) {
+      asked.push(url)
+      return toAnswer(answers.get(url) ?? 'silent')
+    },
+    createAdmission: () => ({ admit: item => item, close () {} }),
+    loadTls: () => new Map(),
+    applied: emptyPlan,
+    owners: new Map()
+  })
+  t.after(() => engine.close())
+  const tell = (registry: 'consul' | 'file', items: readonly RegistrationLike[], reset = false) => {
+    const listener = registries.get(registry)
+    listener?.state({ registry, ok: true, lastGoodAt: 1, error: undefined, agent: 'test' })
+    listener?.snapshot({ registry, registrations: items.map(item => registration({ ...item, registry })), index: reset ? index = 3 : ++index, reset })
+  }
+  return { engine, tell, answers, messages, batches, lines, asked, closed, registries, status: () => status }
+}
+
+const url = (port: number) => `http://10.0.0.1:${port}`
+const catalog = { id: 'c1', port: 9101 }
+const orders = { id: 'o1', port: 9201, service: 'Orders', names: ['PlaceOrder'] }
+
+test('nothing is committed before every registry has answered', async t => {
+  const { engine, tell, batches, answers, messages } = setUp(t, toConfig({ registry: { consul: {}, file: 'x' } }))
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct'] })
+  await engine.start()
+  tell('consul', [catalog])
+  await engine.idle()
+  assert.equal(batches.length, 0)
+  tell('file', [])
+  await engine.idle()
+  assert.equal(batches.at(-1)?.last, true)
+  assert.equal(messages.get('getproduct')?.state, 'routed')
+})
+
+test('a storm of snapshots is a handful of decisions', async t => {
+  const { engine, tell, batches, answers, messages } = setUp(t, toConfig({ registry: { consul: {} } }))
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct'] })
+  await engine.start()
+  const until = performance.now() + 300
+  let snapshots = 0
+  while (performance.now() < until) {
+    tell('consul', [{ ...catalog, version: `1.${snapshots++}` }])
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  await engine.idle()
+  assert.ok(snapshots > 100)
+  assert.ok(batches.length < 15, `${batches.length} batches for ${snapshots} snapshots`)
+  assert.equal(messages.get('getproduct')?.state, 'routed')
+})
+
+test('an agent that has forgotten everything takes no healthy route away, and takes the dead ones', async t => {
+  const { engine, tell, answers, messages, status, lines } = setUp(t, toConfig({ registry: { consul: {} }, }))
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct'] })
+  answers.set(url(9201), { id: 'o1', lists: ['PlaceOrder'] })
+  await engine.start()
+  tell('consul', [catalog, orders])
+  await engine.idle()
+  await new Promise(resolve => setTimeout(resolve, 60))
+  await engine.idle()
+  assert.deepEqual([messages.get('getproduct')?.state, messages.get('placeorder')?.state], ['routed', 'routed'])
+  answers.set(url(9201), 'silent')
+  tell('consul', [], true)
+  for (let turn = 0; turn < 5; turn++) {
+    await engine.idle()
+    await new Promise(resolve => setTimeout(resolve, 30))
+  }
+  assert.equal(messages.get('getproduct')?.state, 'routed')
+  assert.equal(status()?.counts.registrations['unconfirmed'], 2)
+  assert.equal(status()?.counts.served, 1)
+  assert.ok(lines.some(({ message, level }) => message === 'endpoint unconfirmed' && level === 'warn'))
+  // Registered anew, under a new id: confirmed, and the old one is its ghost.
+  answers.set(url(9101), { id: 'c2', lists: ['GetProduct'] })
+  tell('consul', [{ ...catalog, id: 'c2' }])
+  for (let turn = 0; turn < 5; turn++) {
+    await engine.idle()
+    await new Promise(resolve => setTimeout(resolve, 30))
+  }
+  assert.equal(messages.get('getproduct')?.state, 'routed')
+  assert.equal(status()?.counts.registrations['ghost'], 1)
+})
+
+test('a registry that stops answering leaves the table and says so', async t => {
+  const { engine, tell, answers, messages, registries, lines, status } = setUp(t, toConfig({ registry: { consul: {} } }))
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct'] })
+  await engine.start()
+  tell('consul', [catalog])
+  await engine.idle()
+  registries.get('consul')?.state({ registry: 'consul', ok: false, lastGoodAt: 1, error: 'ECONNREFUSED', agent: undefined })
+  await engine.idle()
+  assert.equal(messages.size, 1)
+  assert.equal(status()?.registries[0]?.ok, false)
+  assert.equal(lines.at(-1)?.level, 'warn')
+})
+
+test('watches are restarted only where their settings changed, and a registry taken out of the configuration goes', async t => {
+  const first = toConfig({ registry: { consul: { agents: ['http://a:8500'] }, file: 'x' } })
+  const { engine, tell, closed, messages, answers, batches } = setUp(t, first)
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct'] })
+  await engine.start()
+  tell('consul', [catalog])
+  tell('file', [])
+  await engine.idle()
+  engine.configure({ ...first, drainMs: 1 }, 2)
+  await engine.idle()
+  assert.deepEqual(closed, [])
+  assert.equal(batches.at(-1)?.configGeneration, 2)
+  engine.configure(toConfig({ registry: { consul: { agents: ['http://b:8500'] }, file: 'x' } }), 3)
+  await engine.idle()
+  await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual(closed, ['consul'])
+  assert.equal(messages.size, 1, 'it serves on until the new agent answers')
+  tell('consul', [orders])
+  await engine.idle()
+  assert.deepEqual([...messages.keys()], ['placeorder'])
+  engine.configure(toConfig({ registry: { file: 'x' } }), 4)
+  await engine.idle()
+  await new Promise(resolve => setTimeout(resolve, 60))
+  await engine.idle()
+  assert.equal(messages.size, 0)
+})

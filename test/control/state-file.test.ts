@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { learn } from '../../src/control/knowledge.ts'
+import { createStateFile, parseState, serializeState, type KeptState } from '../../src/control/state-file.ts'
+import { operation, registration, toAnswer } from './support.ts'
+
+const known = learn(undefined, toAnswer({ id: 'a', lists: ['GetProduct', operation('Reindex', { restricted: true })] }), 'k', 5)
+const state: KeptState = {
+  registries: [{ registry: 'consul', source: 'consul x', index: 7, entries: [{ registration: registration({ id: 'a' }), firstSeenAt: 1, unconfirmedSince: undefined, stale: false }] }],
+  knowledge: [['http://10.0.0.1:9101', known], ['http://10.0.0.1:9102', known], ['http://10.0.0.1:9103', learn(undefined, toAnswer({ id: 'b', none: true }), 'k', 5)]],
+  owners: [['getproduct', { upstream: 'Catalog', since: 3 }]]
+}
+
+async function folder (t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'postern-state-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+test('what is written is read back, lists written once and shared', () => {
+  const text = serializeState(state, new Date(0))
+  const back = parseState(text)
+  assert.equal(text.split('"Reindex"').length, 2)
+  assert.equal(back.registries[0]?.entries[0]?.registration.id, 'a')
+  assert.deepEqual(back.owners, state.owners)
+  const [first, second, third] = back.knowledge.map(([, knowledge]) => knowledge.listed)
+  assert.ok(first?.state === 'read' && second?.state === 'read')
+  assert.equal(first.list, second.list)
+  assert.equal(first.list.byName.get('reindex')?.restricted, true)
+  assert.equal(third?.state, 'none')
+})
+
+for (const [sentence, text] of [
+  ['cut', serializeState(state, new Date(0)).slice(0, 200)],
+  ['another version', '{"version":99,"registries":[],"lists":[],"knowledge":[],"owners":[]}'],
+  ['something else', '[]'],
+  ['parts missing', '{"version":1}'],
+  ['registrations that are none', '{"version":1,"registries":[{"registry":"consul","source":"","entries":[{"firstSeenAt":1,"registration":{"id":7}}]}],"lists":[],"knowledge":[],"owners":[]}'],
+  ['owners that are none', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[["a",{"upstream":5}]]}'],
+  ['lists that are none', '{"version":1,"registries":[],"lists":[7],"knowledge":[],"owners":[]}']
+] as const) {
+  test(`a file that cannot be read is reported and ignored: ${sentence}`, async t => {
+    const directory = await folder(t)
+    await writeFile(join(directory, 'control-state.json'), text)
+    const problems: string[] = []
+    assert.equal(await createStateFile(directory, problem => problems.push(problem)).load(), undefined)
+    assert.equal(problems.length, 1)
+  })
+}
+
+test('no file is no problem', async t => {
+  const problems: string[] = []
+  assert.equal(await createStateFile(await folder(t), problem => problems.push(problem)).load(), undefined)
+  assert.deepEqual(problems, [])
+})
+
+test('several saves become one write, whole, with nothing left beside it', async t => {
+  const directory = join(await folder(t), 'made', 'on', 'demand')
+  const file = createStateFile(directory, (_, error) => { throw error }, 10)
+  let made = 0
+  for (let call = 0; call < 100; call++) file.save(() => { made++; return state })
+  await file.close()
+  assert.equal(made, 1)
+  assert.deepEqual(await readdir(directory), ['control-state.json'])
+  assert.equal((await file.load())?.owners.length, 1)
+})
+
+test('a directory that cannot be written is reported, not thrown', async t => {
+  const directory = await folder(t)
+  await writeFile(join(directory, 'file'), '')
+  const problems: string[] = []
+  const file = createStateFile(join(directory, 'file'), problem => problems.push(problem), 1)
+  file.save(() => state)
+  await file.close()
+  assert.deepEqual(problems, ['the state could not be kept'])
+})
