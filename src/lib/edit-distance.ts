@@ -17,9 +17,9 @@ export function editDistance (a: string, b: string, limit: number): number {
   return row[b.length]!
 }
 
-/** The known word within a third of the length of what was written, without regard to case; undefined when none is that near. */
+/** The known word within two fifths of the length of what was written (a transposed pair counts two), without regard to case; undefined when none is that near. */
 export function nearestWord (written: string, known: readonly string[]): string | undefined {
-  const limit = Math.max(1, Math.floor(written.length / 3))
+  const limit = Math.max(1, Math.round(written.length * 0.4))
   if (written.length > 80) return undefined
   let best: { word: string, distance: number } | undefined
   for (const word of known) {

@@ -1,0 +1,133 @@
+// The answer of /api/routes as text for a screen of any width. Pure.
+import { printable } from './terminal.ts'
+
+export interface RouteRow {
+  readonly message: string
+  readonly state: string
+  readonly upstream: string
+  readonly endpoints: number
+  readonly why: string
+  /** What would change it. */
+  readonly hint?: string
+}
+
+export interface RoutesAnswer {
+  readonly routes: readonly RouteRow[]
+  readonly prefixes: ReadonlyArray<{ readonly path: string, readonly upstream: string, readonly endpoints: number }>
+  readonly customRoutes: ReadonlyArray<{ readonly path: string, readonly verbs: readonly string[], readonly message: string, readonly upstream: string }>
+}
+
+export interface RouteFilter {
+  readonly states: readonly string[] | undefined
+  readonly grep: RegExp | undefined
+}
+
+export interface Screen {
+  /** Undefined: no screen; lines are as long as they are. */
+  readonly columns: number | undefined
+  readonly colours: boolean
+}
+
+/** Columns are no wider than this on a screen; on paper they are as wide as they need. */
+const widestName = 40
+/** Narrower than this, the reason goes on lines of its own. */
+const narrowestReason = 34
+
+export function filterRoutes (answer: RoutesAnswer, { states, grep }: RouteFilter): RoutesAnswer {
+  const matches = (...texts: string[]) => grep === undefined || texts.some(text => grep.test(text))
+  const all = states === undefined
+  return {
+    routes: answer.routes.filter(route => (all || states.includes(route.state)) && matches(route.message, route.upstream, route.why)),
+    prefixes: all || states.includes('routed') ? answer.prefixes.filter(prefix => matches(prefix.path, prefix.upstream)) : [],
+    customRoutes: all || states.includes('routed') ? answer.customRoutes.filter(route => matches(route.path, route.message, route.upstream)) : []
+  }
+}
+
+export function formatRoutes (answer: RoutesAnswer, screen: Screen): string {
+  const sections: string[] = []
+  if (answer.routes.length > 0) sections.push(formatMessages(answer.routes, screen))
+  if (answer.customRoutes.length > 0) {
+    sections.push(formatColumns(['PATH', 'VERBS', 'MESSAGE', 'UPSTREAM'], answer.customRoutes.map(({ path, verbs, message, upstream }) => [path, verbs.join(' ') || 'any', message, upstream])))
+  }
+  if (answer.prefixes.length > 0) {
+    sections.push(formatColumns(['PREFIX', 'UPSTREAM', 'ENDPOINTS'], answer.prefixes.map(({ path, upstream, endpoints }) => [path, upstream, String(endpoints)])))
+  }
+  return `${[...sections, summarize(answer)].join('\n')}`
+}
+
+function formatMessages (routes: readonly RouteRow[], { columns, colours }: Screen): string {
+  const rows = routes.map(route => ({
+    cells: [printable(route.message), route.state, printable(route.upstream), String(route.endpoints)],
+    reason: printable(route.hint === undefined || route.state === 'routed' ? route.why : `${route.why} ${route.hint}`)
+  }))
+  const head = ['MESSAGE', 'STATE', 'UPSTREAM', 'ENDPOINTS']
+  const widths = widthsOf([head, ...rows.map(row => row.cells)], columns === undefined ? Infinity : widestName)
+  const left = widths.reduce((sum, width) => sum + width + 2, 0)
+  const inline = columns === undefined || columns - left >= narrowestReason
+  const lines = [`${padded(head, widths)}${inline ? '  WHY' : ''}`]
+  for (const { cells, reason } of rows) {
+    const start = padded(cells, widths, colours ? paint : undefined)
+    if (columns === undefined) lines.push(`${start}  ${reason}`)
+    else if (inline) {
+      const [first = '', ...rest] = wrap(reason, columns - left)
+      lines.push(`${start}  ${first}`, ...rest.map(line => ' '.repeat(left) + line))
+    } else lines.push(start.trimEnd(), ...wrap(reason, Math.max(20, columns - 4)).map(line => `    ${line}`))
+  }
+  return `${lines.map(line => line.trimEnd()).join('\n')}\n`
+}
+
+function formatColumns (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
+  const clean = rows.map(row => row.map(printable))
+  const widths = widthsOf([head, ...clean], Infinity)
+  return `${[head, ...clean].map(row => padded(row, widths).trimEnd()).join('\n')}\n`
+}
+
+function summarize ({ routes, prefixes, customRoutes }: RoutesAnswer): string {
+  const counts = new Map<string, number>()
+  for (const { state } of routes) counts.set(state, (counts.get(state) ?? 0) + 1)
+  const states = [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
+  const more = [
+    ...customRoutes.length === 0 ? [] : [`${customRoutes.length} ${customRoutes.length === 1 ? 'path' : 'paths'}`],
+    ...prefixes.length === 0 ? [] : [`${prefixes.length} ${prefixes.length === 1 ? 'prefix' : 'prefixes'}`]
+  ]
+  const messages = routes.length === 0 ? 'no messages' : `${routes.length} ${routes.length === 1 ? 'message' : 'messages'} (${states})`
+  return `${[messages, ...more].join(', ')}\n`
+}
+
+function widthsOf (rows: ReadonlyArray<readonly string[]>, widest: number): number[] {
+  const widths = rows[0]!.map(() => 0)
+  for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.min(widest, Math.max(widths[index]!, cell.length))
+  return widths
+}
+
+function padded (cells: readonly string[], widths: readonly number[], paintState?: (state: string, text: string) => string): string {
+  return cells.map((cell, index) => {
+    const width = widths[index]!
+    const text = (cell.length > width ? `${cell.slice(0, width - 1)}…` : cell).padEnd(width)
+    return index === 1 && paintState !== undefined ? paintState(cell, text) : text
+  }).join('  ')
+}
+
+/** Green is callable, red wants somebody to act, yellow is meant so or passes by itself. */
+function paint (state: string, text: string): string {
+  const colour = state === 'routed' ? 32 : state === 'conflict' || state === 'quarantined' ? 31 : 33
+  return `\u001b[${colour}m${text}\u001b[39m`
+}
+
+/** Breaks at spaces; a word longer than the line is cut. */
+function wrap (text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (let word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = ''
+    }
+    while (word.length > width) {
+      lines.push(word.slice(0, width))
+      word = word.slice(width)
+    }
+    line = line === '' ? word : `${line} ${word}`
+  }
+  return line === '' ? lines : [...lines, line]
+}

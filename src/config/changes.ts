@@ -1,0 +1,21 @@
+// Which settings of a new configuration only count after a restart. Pure.
+import type { Config } from './schema.ts'
+
+/** What is bound or opened once, at the start. Everything else is live. */
+const fixedAtStart: ReadonlyArray<readonly [path: string, read: (config: Config) => unknown]> = [
+  ['listener.address', config => config.listener.address],
+  ['listener.tls (on or off)', config => config.listener.tls !== undefined],
+  ['listener.tls.http2', config => config.listener.tls?.http2],
+  ['listener.tls.redirectFrom', config => config.listener.tls?.redirectFrom],
+  ['admin.address', config => config.admin.address],
+  ['admin.probesAddress', config => config.admin.probesAddress],
+  ['log', config => config.log],
+  ['dataDirectory', config => config.dataDirectory]
+]
+
+/** One sentence for each changed setting that the running gateway cannot take over; `started` is what it started with. */
+export function restartNeeded (started: Config, next: Config): string[] {
+  return fixedAtStart
+    .filter(([, read]) => JSON.stringify(read(started)) !== JSON.stringify(read(next)))
+    .map(([path]) => `${path} changed: it counts after a restart`)
+}

@@ -1,0 +1,92 @@
+// Notices that the configuration may have changed: the file, however it is replaced, or SIGHUP. Reads nothing of it.
+import { watch, type FSWatcher } from 'node:fs'
+import { realpath, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+export interface WatchOptions {
+  /** Silence of the file before it counts as written. Milliseconds. */
+  readonly settleMs?: number
+  /** How often to look where the system tells of no change (network file systems). Milliseconds. */
+  readonly pollMs?: number
+}
+
+export interface ConfigWatch {
+  close (): void
+}
+
+/** An empty file is mostly one about to be written: it counts after this many times the usual silence. */
+const emptyPatience = 20
+
+/**
+ * Calls `onChange` after the file was written in place, replaced by a rename, or swapped behind a symbolic link (as Kubernetes does with
+ * ConfigMaps), and on SIGHUP. A file that is gone is no change. Without a file only SIGHUP counts. The caller loads and decides.
+ */
+export function watchConfig (file: string | undefined, onChange: (why: 'file' | 'signal') => void, options: WatchOptions = {}): ConfigWatch {
+  const onSignal = () => onChange('signal')
+  process.on('SIGHUP', onSignal)
+  const watched = file === undefined ? undefined : watchFile(file, () => onChange('file'), options)
+  return {
+    close () {
+      process.off('SIGHUP', onSignal)
+      watched?.close()
+    }
+  }
+}
+
+function watchFile (file: string, onChange: () => void, { settleMs = 100, pollMs = 5_000 }: WatchOptions): ConfigWatch {
+  let known: Promise<string | undefined> = fingerprint(file)
+  let settling: NodeJS.Timeout | undefined
+  let closed = false
+  let watcher: FSWatcher | undefined
+
+  /** Looks until two looks agree, then tells if it is another file than before. */
+  const look = async (seen: string | undefined): Promise<void> => {
+    const [before, now] = [await known, await fingerprint(file)]
+    if (closed) return
+    if (now === undefined || now === before) return
+    if (now !== seen) return lookAgain(now)
+    known = Promise.resolve(now)
+    onChange()
+  }
+  const lookAgain = (seen: string | undefined) => {
+    clearTimeout(settling)
+    settling = setTimeout(() => { void look(seen) }, seen?.startsWith('0 ') === true ? settleMs * emptyPatience : settleMs)
+    settling.unref()
+  }
+  const noticed = () => { void look(undefined) }
+
+  // The directory, not the file: a rename over the file would leave a watch on what was there before.
+  const watchDirectory = () => {
+    try {
+      watcher = watch(dirname(file), { persistent: false }, noticed)
+      // A directory that goes takes its watch along; the poll finds the file again.
+      watcher.on('error', () => watcher?.close())
+    } catch {
+      // No directory or no watches left on this machine: the poll alone has to do.
+      watcher = undefined
+    }
+  }
+  watchDirectory()
+  const poll = setInterval(noticed, pollMs)
+  poll.unref()
+  return {
+    close () {
+      closed = true
+      clearTimeout(settling)
+      clearInterval(poll)
+      watcher?.close()
+    }
+  }
+}
+
+/** Size first; changes when the file is written, replaced, or reached over another link. Undefined when there is none. */
+async function fingerprint (file: string): Promise<string | undefined> {
+  try {
+    const target = await realpath(file)
+    const { ino, size, mtimeNs, ctimeNs } = await stat(target, { bigint: true })
+    return `${size} ${mtimeNs} ${ctimeNs} ${ino} ${target}`
+  } catch {
+    // Gone, or between two steps of being replaced.
+    return undefined
+  }
+}
