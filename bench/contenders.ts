@@ -1,5 +1,5 @@
 // The contenders: how each is started, in front of the same origin, with an access log in a file where it can write one.
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import type { RunningProcess, Stage } from './support/stage.ts'
@@ -47,7 +47,10 @@ export const postern = (name = 'postern', main = local('../src/main.ts')): Conte
   accessLog: `${name}.log`,
   start: async (program, { stage, port, originPort, nodeArguments = [] }) => {
     const [adminPort = 0] = await freePorts(1)
-    const file = join(stage.directory, `${name}.yaml`)
+    // In a directory of its own: Postern watches it, and logs are written into the stage's all the time.
+    const directory = join(stage.directory, `${name}-config`)
+    mkdirSync(directory)
+    const file = join(directory, 'postern.yaml')
     writeFileSync(file, posternConfig({ port, adminPort, originPort, logFile: join(stage.directory, `${name}.log`) }))
     return stage.start(name, program, [...nodeArguments, main, 'start', '--config', file])
   }

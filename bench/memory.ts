@@ -77,6 +77,7 @@ export const measureMemory = async ({ requests, connections, tools, progress }: 
     const kinds = [
       { path: get!.path, method: 'GET', bodyBytes: 0 },
       { path: post!.path, method: 'POST', bodyBytes: post!.bodyBytes },
+      { path: get!.path, method: 'GET', bodyBytes: 0 },
       { path: '/json/reply/Unknown', method: 'GET', bodyBytes: 0, randomNames: true }
     ]
     const send = async (turn: number, seconds: number): Promise<LoadResult> => {
@@ -96,15 +97,15 @@ export const measureMemory = async ({ requests, connections, tools, progress }: 
       return { requests: done, heapUsed, external, rss }
     }
 
-    let slowest = Infinity
+    const perSecond: number[] = []
     for (const turn of kinds.keys()) {
-      const { requests: answered, seconds } = await send(turn, 4)
-      slowest = Math.min(slowest, answered / seconds)
+      const { requests: answered, seconds } = await send(turn, 3)
+      perSecond.push(answered / seconds)
     }
     const samples = [await sample(0)]
     let done = 0
     for (let turn = 0, next = requestsPerSample; done < requests; turn++) {
-      done += (await send(turn, Math.max(1, Math.round(requestsPerSample / slowest)))).requests
+      done += (await send(turn, Math.max(1, Math.round(requestsPerSample / perSecond[turn % kinds.length]!)))).requests
       if (done < next) continue
       const taken = await sample(done)
       samples.push(taken)

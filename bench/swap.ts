@@ -1,7 +1,7 @@
 // What swapping a large route table adds to requests in flight: steady requests, in phases with and without swaps.
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nginxUser } from './scenarios.ts'
 import { inspect, type Inspector } from './support/inspector.ts'
@@ -67,7 +67,9 @@ const answers = async (port: number, message: string): Promise<string | undefine
 const setUp = async (stage: Stage, { messages, endpoints, tools, progress }: SwapOptions, closing: Array<() => unknown>): Promise<Setting> => {
   const [originPort = 0, fleetPort = 0, port = 0, adminPort = 0, inspectorPort = 0] = await freePorts(5)
   const { directory } = stage
-  const file = join(directory, 'postern.yaml')
+  // In a directory of its own: Postern watches it, and its log is written into the stage's all the time.
+  const file = join(directory, 'config/postern.yaml')
+  mkdirSync(join(directory, 'config'))
   let headersTimeoutMs = 10_000
   const reconfigure = (): void => {
     writeFileSync(`${file}.new`, [
