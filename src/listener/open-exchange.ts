@@ -26,6 +26,8 @@ export interface ListenerState {
   admission: Admission
   readonly gateway: GatewayCore
   readonly bodyMemory: BodyMemory
+  /** Draining: connections end with the answer that is due. */
+  closing: boolean
 }
 
 export async function openExchange (state: ListenerState, req: AnyRequest, res: AnyResponse, rawTarget: string): Promise<void> {
@@ -34,7 +36,7 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
   const peer = admission.peer(req)
   const reply: Reply = req.httpVersionMajor === 2
     ? new Http2Reply(req as Http2ServerRequest, res as Http2ServerResponse)
-    : new Http1Reply(req as IncomingMessage, res as ServerResponse, gateway.draining)
+    : new Http1Reply(req as IncomingMessage, res as ServerResponse, state)
   let identity: Identity | undefined
   let target: RequestTarget | undefined
   let exchange: Exchange | undefined

@@ -17,7 +17,7 @@ export function createRedirect (config: ListenerConfig, state: ListenerState, tl
       const { admission, gateway } = state
       const peer = admission.peer(req)
       let identity = admission.anonymous(req.method!, rawTarget, peer.address)
-      const reply = new Http1Reply(req as IncomingMessage, res as ServerResponse, gateway.draining)
+      const reply = new Http1Reply(req as IncomingMessage, res as ServerResponse, state)
       try {
         const client = admission.identify(req, rawTarget, peer, admission.read(req, rawTarget, peer))
         identity = client

@@ -51,7 +51,8 @@ export async function createListener (options: { config: ListenerConfig, edge: E
   const state: ListenerState = {
     admission: new Admission(config, options.edge, pseudonym, ids),
     gateway,
-    bodyMemory: new BodyMemory(config.limits.gatheredTotalBytes)
+    bodyMemory: new BodyMemory(config.limits.gatheredTotalBytes),
+    closing: false
   }
   let server: FastifyInstance | undefined
   const certificates = config.tls === undefined ? undefined : new Certificates(config.tls, log, pair => (server!.server as unknown as TlsServer).setSecureContext({ ...pair, minVersion: config.tls!.minVersion }))
@@ -88,6 +89,7 @@ export async function createListener (options: { config: ListenerConfig, edge: E
 
   let closing: Promise<void> | undefined
   const shutDown = async () => {
+    state.closing = true
     certificates?.close()
     await Promise.all([upgrades.close(), ...servers.map(one => one.close())])
   }
