@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// The launcher: finds a Node that can run Postern, and runs it. Plain JavaScript that Node 12 reads too, to be told that it is too old.
-import childProcess from 'child_process'
-import fs from 'fs'
-import path from 'path'
-import { fileURLToPath, pathToFileURL } from 'url'
+// The launcher: finds a Node that can run Postern, and runs it. Plain JavaScript that Node 14 reads too, to be told that it is too old.
+import childProcess from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const launcher = fileURLToPath(import.meta.url)
 const root = path.join(path.dirname(launcher), '..')

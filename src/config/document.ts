@@ -56,9 +56,13 @@ interface StructureFault {
   readonly hint: string | undefined
 }
 
+/** Looking up an alias costs as much as the document is long. */
+const maxAliases = 1_000
+
 /** Duplicate keys, keys that are no names, aliases of nothing. */
 function structureFaults (document: Document): StructureFault[] {
   const faults: StructureFault[] = []
+  let aliases = 0
   const offsetOf = (node: unknown) => (node as Node).range?.[0] ?? 0
   visit(document, {
     Map (_, map) {
@@ -75,7 +79,12 @@ function structureFaults (document: Document): StructureFault[] {
       }
     },
     Alias (_, alias) {
+      if (++aliases > maxAliases) {
+        faults.push({ offset: offsetOf(alias), message: `more than ${maxAliases} aliases`, hint: undefined })
+        return visit.BREAK
+      }
       if (alias.resolve(document) === undefined) faults.push({ offset: offsetOf(alias), message: `no anchor &${alias.source} stands before this alias`, hint: 'Quote a text that begins with *' })
+      return undefined
     }
   })
   return faults
