@@ -3,6 +3,7 @@ import type { Operation } from '../contracts/operations.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
 import type { Verdict } from './endpoints.ts'
 import { groupOffers, type OfferGroup, type Standing } from './offers.ts'
+import type { Claimant } from './ownership.ts'
 
 /** What one upstream says of one name. */
 export interface Claim {
@@ -20,9 +21,9 @@ export interface UpstreamView {
   readonly verdicts: readonly Verdict[]
   readonly groups: readonly OfferGroup[]
   readonly claims: ReadonlyMap<string, Claim>
-  readonly firstIndex: number
-  /** Since when no endpoint answers at all; ms since epoch. */
-  readonly silentSince: number | undefined
+  /** This upstream as a claimant of a name that an endpoint of it really has, and of one that it may have. */
+  readonly confirmed: readonly Claimant[]
+  readonly weak: readonly Claimant[]
 }
 
 const strength: Record<Standing, number> = { listed: 4, trusted: 3, unread: 2, unlisted: 1, absent: 0 }
@@ -67,7 +68,8 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
   })
   let firstIndex = Infinity
   for (const { speaks, registration } of verdicts) if (speaks && registration.createIndex < firstIndex) firstIndex = registration.createIndex
-  return { name, verdicts, groups, claims, firstIndex, silentSince: silentSinceOf(verdicts) }
+  const claimant = { upstream: name, firstIndex, silentSince: silentSinceOf(verdicts) }
+  return { name, verdicts, groups, claims, confirmed: [{ ...claimant, confirmed: true }], weak: [{ ...claimant, confirmed: false }] }
 }
 
 /** Endpoints of an upstream's list that has the message, for messages that no tag names (Authenticate). Undefined = no list has it. */

@@ -21,11 +21,11 @@ export interface NameContext {
   readonly now: number
 }
 
-/** A name of one upstream: its decision, and its plan while nobody else's is in the table. */
+/** A name of one upstream: its decision and, where it is routed, the endpoints that get it. */
 interface NamePlan {
   readonly decision: NameDecision
-  readonly plan: MessagePlan | undefined
   readonly choice: readonly Verdict[] | undefined
+  readonly suggest: boolean
 }
 
 export interface NamesDecided {
@@ -45,6 +45,7 @@ interface Case {
 }
 
 const nobody: readonly string[] = []
+const none: readonly Claimant[] = []
 
 /** Decides all names that anybody claims or postern.yaml gives to somebody. */
 export function decideNames (context: NameContext): NamesDecided {
@@ -79,13 +80,17 @@ function claimsByKey ({ views, settled }: NameContext): Map<string, UpstreamView
 }
 
 /** Those who claim a name, each with what ownership asks of it. */
-function toClaimants (key: string, views: readonly UpstreamView[]): Claimant[] {
-  const claimants: Claimant[] = []
-  for (const { name, claims, firstIndex, silentSince } of views) {
-    const standing = claims.get(key)?.standing ?? 'absent'
-    if (standing !== 'absent') claimants.push({ upstream: name, confirmed: isConfirmed(standing), firstIndex, silentSince })
-  }
-  return claimants
+function toClaimants (key: string, views: readonly UpstreamView[]): readonly Claimant[] {
+  const [first] = views
+  if (views.length === 1 && first !== undefined) return toClaimant(first, key)
+  return views.flatMap(view => toClaimant(view, key))
+}
+
+/** None or one. The same objects for all names of an upstream: there are many names. */
+function toClaimant (view: UpstreamView, key: string): readonly Claimant[] {
+  const standing = view.claims.get(key)?.standing ?? 'absent'
+  if (standing === 'absent') return none
+  return isConfirmed(standing) ? view.confirmed : view.weak
 }
 
 function resolve ({ settled, owners, ownerGoneMs, complete, now }: NameContext, key: string, claimants: readonly Claimant[]): Resolution {
@@ -129,8 +134,7 @@ function toPlan ({ book }: NameContext, { key, resolution, claimants }: Case, up
   const { name, state, cause, choice, suggest = false } = outcome
   const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed).map(other => other.upstream)
   const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, from: resolution.from, endpoints: choice?.length ?? 0, since: book.mark(upstream, key, state) }
-  const isInTable = state === 'routed' || state === 'hidden' || state === 'unread'
-  return { decision, plan: isInTable ? { key, name, state, upstream, endpoints: undefined, suggest } : undefined, choice }
+  return { decision, choice, suggest }
 }
 
 function planClaim (context: NameContext, current: Case, view: UpstreamView, claim: Claim): NamePlan {
@@ -170,12 +174,12 @@ function planSettled (context: NameContext, current: Case, view: UpstreamView, w
 /** The table of messages. Only after all choices are made is it known which are all endpoints of their upstream. */
 function toMessages ({ choices }: NameContext, planned: readonly NamePlan[]): Map<string, MessagePlan> {
   const messages = new Map<string, MessagePlan>()
-  for (const { plan, choice } of planned) {
-    if (plan === undefined) continue
-    const before = messages.get(plan.key)
+  for (const { decision: { key, name, state, upstream }, choice, suggest } of planned) {
+    if (state !== 'routed' && state !== 'hidden' && state !== 'unread') continue
+    const before = messages.get(key)
     // Several weak claims of one name and no owner: not knowing yet (503) is said before not existing.
-    if (before !== undefined && (before.state !== 'hidden' || plan.state === 'hidden')) continue
-    messages.set(plan.key, choice === undefined ? plan : { ...plan, endpoints: choices.get(plan.upstream)?.urls(choice) })
+    if (before !== undefined && (before.state !== 'hidden' || state === 'hidden')) continue
+    messages.set(key, { key, name, state, upstream, endpoints: choice === undefined ? undefined : choices.get(upstream)?.urls(choice), suggest })
   }
   return messages
 }

@@ -26,17 +26,18 @@ test('20,000 messages over 2,000 endpoints are decided and compared in well unde
   let before = emptyPlan
   const times: number[] = []
   for (let round = 0; round < 7; round++) {
-    const started = performance.now()
+    const started = process.threadCpuUsage()
     const decision = decide({ entries, knowledge, config, memory, complete: true, now: round })
     const changes = diff(before, decision.plan)
-    times.push(performance.now() - started)
+    const { user, system } = process.threadCpuUsage(started)
+    times.push((user + system) / 1_000)
     memory = decision.memory
     before = decision.plan
     assert.equal(decision.plan.messages.size, 20_000)
     assert.equal(changes.length, round === 0 ? 20_200 : 0)
   }
   const [best, median] = [Math.min(...times), times.toSorted((a, b) => a - b)[3]!]
-  t.diagnostic(`decided and compared: first ${times[0]!.toFixed(1)} ms, median ${median.toFixed(1)} ms, best ${best.toFixed(1)} ms`)
-  // The best of seven: other work on the machine is not what is measured.
+  t.diagnostic(`decided and compared, CPU: first ${times[0]!.toFixed(1)} ms, median ${median.toFixed(1)} ms, best ${best.toFixed(1)} ms`)
+  // The best of seven, CPU of this thread: other work on the machine is not what is measured.
   assert.ok(best < 100, `best ${best} ms`)
 })
