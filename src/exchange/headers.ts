@@ -44,7 +44,7 @@ const action = {
 // Hop-by-hop (RFC 9110 section 7.6.1). Content-Length follows the body, which the gateway may gather; Expect is answered by the gateway;
 // request trailers are dropped, so nothing announces them.
 const known: ReadonlyArray<readonly [string, number]> = [
-  ['connection', action.connection], ['keep-alive', action.drop], ['proxy-connection', action.drop], ['te', action.drop], ['trailer', action.drop],
+  ['connection', action.connection], ['keep-alive', action.drop], ['proxy-connection', action.drop], ['proxy-authorization', action.drop], ['te', action.drop], ['trailer', action.drop],
   ['transfer-encoding', action.drop], ['upgrade', action.drop], ['http2-settings', action.drop], ['expect', action.drop], ['content-length', action.drop],
   ['host', action.host], ['content-type', action.contentType], ['cookie', action.cookie], ['via', action.via], ['forwarded', action.forwarded],
   ['x-forwarded-for', action.forwardedFor], ['x-forwarded-proto', action.forwardedProto], ['x-forwarded-host', action.forwardedHost],

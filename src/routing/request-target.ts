@@ -135,7 +135,8 @@ function decodeSegment (raw: string): string {
     } catch {
       refuse('escape')
     }
-    if (/[/\\\0]/.test(segment)) refuse('escape')
+    // Kestrel decodes once but leaves %2f, which ServiceStack then reads as a slash: %252f is one too.
+    if (/[/\\\0]|%(?:2e|2f|5c|00|25)/i.test(segment)) refuse('escape')
   }
   // `..;x` is a dot segment to hosts that know path parameters.
   const name = segment.includes(';') ? segment.slice(0, segment.indexOf(';')) : segment

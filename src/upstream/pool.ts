@@ -65,7 +65,7 @@ export class EndpointPool {
       path: this.#address.basePath + request.path,
       headers: ['Host', request.host ?? this.#hostHeader, ...request.headers],
       body: toUndici(request.body),
-      headersTimeout: policy.headersTimeoutMs,
+      headersTimeout: 0,
       bodyTimeout: 0
     }, attempt)
     const response = await attempt.response

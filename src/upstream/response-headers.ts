@@ -4,7 +4,7 @@ import { latin1 } from '../lib/latin1.ts'
 /** RFC 9110 section 7.6.1, by length of the name: most names are passed over by one comparison of numbers. */
 const hopByHopByLength: ReadonlyArray<readonly string[] | undefined> = (() => {
   const byLength: string[][] = []
-  for (const name of ['te', 'upgrade', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding']) (byLength[name.length] ??= []).push(name)
+  for (const name of ['te', 'upgrade', 'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'transfer-encoding']) (byLength[name.length] ??= []).push(name)
   return byLength
 })()
 
