@@ -29,7 +29,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
   const log = options.log ?? createLog(config.log)
   const metrics = createMetrics({ version })
   const handle = buildPipeline(observe(log))
-  const dataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics), buildPipeline: () => handle, meter: (upstream, route) => metrics.routeMeter(upstream, route) })
+  const dataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, url => control?.recheck(url)), buildPipeline: () => handle, meter: (upstream, route) => metrics.routeMeter(upstream, route) })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -70,7 +70,8 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
           config,
           log,
           ownListeners: [...listener.addresses, ...admin.addresses].map(({ host, port }) => ({ host, port })),
-          onChanges: batch => dataPlane.apply(batch)
+          onChanges: batch => dataPlane.apply(batch),
+          onRegistryFailed: registry => metrics.registryFailed(registry)
         })
         await control.start()
       } catch (error) {
@@ -110,14 +111,18 @@ function readiness (hasTable: boolean, draining: boolean): { ready: boolean, rea
   return hasTable ? { ready: true, reason: 'ready' } : { ready: false, reason: 'no route table yet' }
 }
 
-function dataPlaneEvents (log: Log, metrics: Metrics): DataPlaneEvents {
+function dataPlaneEvents (log: Log, metrics: Metrics, recheck: (url: string) => void): DataPlaneEvents {
   return {
     endpoint: (upstream, endpoint) => {
       const meter = metrics.endpointMeter(upstream, endpoint)
       return {
         breaker: breaker => log.warn({ service: upstream, endpoint, breaker }, 'breaker changed'),
         reachable: (reachable, reason) => log.warn({ service: upstream, endpoint, reachable, reason }, 'endpoint reachability changed'),
-        attempt: (outcome, durationMs) => meter.attempt(outcome, durationMs)
+        attempt: (outcome, durationMs, status) => {
+          meter.attempt(outcome, durationMs)
+          // What ServiceStack says of an operation it does not have: somebody else may be at the address. The asking is rate-limited there.
+          if (status === 405) recheck(endpoint)
+        }
       }
     },
     swapped: facts => {
@@ -137,6 +142,7 @@ function refusalRecorder (log: Log, metrics: Metrics): GatewayCore['refused'] {
   return (error, request) => {
     metrics.unrouted.start()
     metrics.unrouted.done(error.spec.status, 0, error.code)
+    log.exchange({ ...request, service: '', endpoint: undefined, message: '', path: request.target, status: error.spec.status, errorCode: error.code, detail: error.detail, durationMs: 0, bytes: 0, attempts: [] })
     if (error.spec.security === true) {
       log.security({ event: error.code, clientAddress: request.clientAddress, method: request.method, path: request.target, status: error.spec.status, correlationId: request.correlationId, traceId: request.traceId, detail: error.detail })
     }

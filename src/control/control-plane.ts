@@ -13,6 +13,8 @@ export interface ControlPlaneOptions {
   readonly ownListeners?: readonly OwnListener[]
   /** Awaited before the next batch is sent. A rejection means that the batch is not applied: everything is sent again. */
   readonly onChanges: (batch: ChangeBatch) => Promise<void> | void
+  /** A registry that answered, or was not asked before, fails now. */
+  readonly onRegistryFailed?: (registry: string) => void
   /** First pause before a thread that died is started again; doubles up to 32 times that. ms. */
   readonly restartMs?: number
   /** The thread's entry file; another one in tests of its death. */
@@ -92,7 +94,12 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
     switch (message.kind) {
       case 'started': started?.resolve(); started = undefined; break
       case 'batch': apply(message.batch, from).catch((error: unknown) => log.error({ err: error }, 'control plane failed')); break
-      case 'status': status = { ...message.status, hasTable: status.hasTable || message.status.hasTable }; break
+      case 'status':
+        for (const registry of message.status.registries) {
+          if (!registry.ok && status.registries.find(before => before.registry === registry.registry)?.ok !== false) options.onRegistryFailed?.(registry.registry)
+        }
+        status = { ...message.status, hasTable: status.hasTable || message.status.hasTable }
+        break
       case 'log': log[message.level](message.fields, message.message); break
       case 'described': {
         const question = questions.get(message.id)

@@ -11,7 +11,8 @@ import { probeUntilReachable, type Probe } from './probe.ts'
 export interface EndpointEvents {
   breaker (state: BreakerState): void
   reachable (reachable: boolean, reason: string | undefined): void
-  attempt (outcome: Outcome, durationMs: number): void
+  /** `status` when there was an answer. */
+  attempt (outcome: Outcome, durationMs: number, status: number | undefined): void
 }
 
 export interface EndpointSettings {
@@ -58,14 +59,14 @@ export class Endpoint implements EndpointHandle {
       const response = await this.#pool.send(exchange, exchange.attempts.some(attempt => attempt.endpoint === this.url && attempt.result === 'ConnectionClosed'))
       const outcome = classifyStatus(response.status)
       this.#breaker.report(outcome, trial)
-      this.#events.attempt(outcome, performance.now() - startedAtMs)
+      this.#events.attempt(outcome, performance.now() - startedAtMs, response.status)
       return response
     } catch (thrown) {
       const error = toGatewayError(thrown)
       const outcome = classifyError(error)
       this.#breaker.report(outcome, trial)
       if (error.spec.retry === 'always') this.#unreachable(error)
-      this.#events.attempt(outcome, performance.now() - startedAtMs)
+      this.#events.attempt(outcome, performance.now() - startedAtMs, undefined)
       throw error
     }
   }
