@@ -37,8 +37,24 @@ export class RequestHead {
 }
 
 const action = {
-  pass: 0, drop: 1, host: 2, contentType: 3, connection: 4, forwardedFor: 5, forwardedProto: 6, forwardedHost: 7, forwarded: 8, forwardedOther: 9, via: 10,
-  correlation: 11, traceparent: 12, tracestate: 13, methodOverride: 14, session: 15, debug: 16, cookie: 17
+  pass: 0,
+  drop: 1,
+  host: 2,
+  contentType: 3,
+  connection: 4,
+  forwardedFor: 5,
+  forwardedProto: 6,
+  forwardedHost: 7,
+  forwarded: 8,
+  forwardedOther: 9,
+  via: 10,
+  correlation: 11,
+  traceparent: 12,
+  tracestate: 13,
+  methodOverride: 14,
+  session: 15,
+  debug: 16,
+  cookie: 17
 } as const
 
 // Hop-by-hop (RFC 9110 section 7.6.1). Content-Length follows the body, which the gateway may gather; Expect is answered by the gateway;
@@ -109,23 +125,30 @@ export class HeaderReader {
         else head.cookieAt = head.headers.push(name, value) - 1
         return
       case action.connection: head.named = connectionOptions(value, head.named); return
-      case action.forwardedFor: if (trusted) head.forwardedFor = joined(head.forwardedFor, value); return
-      case action.forwardedProto: if (trusted) head.forwardedProto ??= value; return
-      case action.forwardedHost: if (trusted) head.forwardedHost ??= value; return
-      case action.forwarded: if (trusted) head.forwarded = joined(head.forwarded, value); return
-      case action.forwardedOther: if (trusted) head.headers.push(name, value); return
       case action.via: head.via = joined(head.via, value); return
-      case action.correlation: if (trusted) head.correlationId ??= value; return
-      case action.traceparent: if (trusted) head.traceparent ??= value; return
-      case action.tracestate: if (trusted) head.tracestate = joined(head.tracestate, value); return
       case action.methodOverride:
         if (!allowed(trusted ? 'allow' : this.#rules.methodOverride, name)) return
         head.methodOverride ??= value
         head.headers.push(name, value)
         return
       case action.session: if (allowed(trusted ? 'allow' : this.#rules.sessionHeaders, name)) head.headers.push(name, value); return
-      case action.debug: if (allowed(trusted ? 'allow' : this.#rules.debugKeys, name)) head.headers.push(name, value)
+      case action.debug: if (allowed(trusted ? 'allow' : this.#rules.debugKeys, name)) head.headers.push(name, value); return
+      default: if (trusted) takeFromProxy(what, name, value, head)
     }
+  }
+}
+
+/** What only a trusted proxy is believed. */
+function takeFromProxy (what: number, name: string, value: string, head: RequestHead): void {
+  switch (what) {
+    case action.forwardedFor: head.forwardedFor = joined(head.forwardedFor, value); return
+    case action.forwardedProto: head.forwardedProto ??= value; return
+    case action.forwardedHost: head.forwardedHost ??= value; return
+    case action.forwarded: head.forwarded = joined(head.forwarded, value); return
+    case action.forwardedOther: head.headers.push(name, value); return
+    case action.correlation: head.correlationId ??= value; return
+    case action.traceparent: head.traceparent ??= value; return
+    case action.tracestate: head.tracestate = joined(head.tracestate, value)
   }
 }
 

@@ -9,7 +9,8 @@ import { addForwarding, HeaderReader, isSafe, type HeaderRules, type RequestHead
 import { absoluteAuthority, parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
 import { formats, type Matched } from '../routing/table.ts'
 import { createTrust, forwardedForChain, plainAddress, resolveClient } from './client-address.ts'
-import { IdSource, isCorrelationId, parseTraceparent } from './ids.ts'
+import type { IdSource } from './ids.ts'
+import { isCorrelationId, parseTraceparent } from './ids.ts'
 import type { GatewayCore } from './gateway-core.ts'
 import { createFieldRules, overrideInQuery, stripQueryKeys, type FieldRules } from './stranger-fields.ts'
 
@@ -45,7 +46,7 @@ export interface Admitted {
 
 /** Everything but CONNECT and TRACE. */
 export const allowedMethods = METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE')
-export const methodNotAllowed = () => new GatewayError('MethodNotAllowed', { headers: ['Allow', allowedMethods.join(', ')] })
+export const methodNotAllowed = (): GatewayError => new GatewayError('MethodNotAllowed', { headers: ['Allow', allowedMethods.join(', ')] })
 
 const peerOf = Symbol('peer')
 const noFields: FieldRules = { treats: new Map() }

@@ -44,9 +44,9 @@ function translate (error: ParserError, socket: Busy, requestTargetBytes: number
     case 'HPE_HEADER_OVERFLOW': return new GatewayError(overlongTarget(error.rawPacket, requestTargetBytes) ? 'RequestTargetTooLong' : 'HeadersTooLarge', { detail: { code: error.code } })
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW': return new GatewayError('BodyTooLarge', { detail: { code: error.code } })
     case 'ERR_HTTP_REQUEST_TIMEOUT': return new GatewayError('RequestTimeout', { detail: { limit: 'headersTimeoutMs' } })
+    // With an exchange under way it is its body that broke.
+    default: return new GatewayError(socket._httpMessage == null ? 'BadRequest' : 'BodyIncomplete', { detail: { code: error.code ?? error.name } })
   }
-  const inBody = socket._httpMessage != null
-  return new GatewayError(inBody ? 'BodyIncomplete' : 'BadRequest', { detail: { code: error.code ?? error.name } })
 }
 
 function overlongTarget (packet: Buffer | undefined, requestTargetBytes: number): boolean {

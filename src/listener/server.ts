@@ -54,12 +54,11 @@ export async function createListener (options: { config: ListenerConfig, edge: E
     bodyMemory: new BodyMemory(config.limits.gatheredTotalBytes),
     closing: false
   }
-  let server: FastifyInstance | undefined
-  const certificates = config.tls === undefined ? undefined : new Certificates(config.tls, log, pair => (server!.server as unknown as TlsServer).setSecureContext({ ...pair, minVersion: config.tls!.minVersion }))
+  const certificates = config.tls === undefined ? undefined : new Certificates(config.tls, log, pair => (server.server as unknown as TlsServer).setSecureContext({ ...pair, minVersion: config.tls!.minVersion }))
   const upgrades = await createUpgradeProxy(state)
-  server = createFastifyServer(config, certificates, {
+  const server = createFastifyServer(config, certificates, {
     request: (req, res, rawTarget) => {
-      openExchange(state, req, res, rawTarget).catch(error => {
+      openExchange(state, req, res, rawTarget).catch((error: unknown) => {
         log.error({ err: error }, 'request failed by a bug')
         res.destroy()
       })
@@ -81,7 +80,7 @@ export async function createListener (options: { config: ListenerConfig, edge: E
     })
   }
   server.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-    upgrades.upgrade(req, socket, head).catch(error => {
+    upgrades.upgrade(req, socket, head).catch((error: unknown) => {
       log.error({ err: error }, 'upgrade failed by a bug')
       socket.destroy()
     })

@@ -158,7 +158,7 @@ function admit (state: ListenerState, req: IncomingMessage, refuse: Refuse) {
 }
 
 function asObject (headers: readonly string[], host: string | undefined): Record<string, string | string[]> {
-  const object: Record<string, string | string[]> = Object.create(null)
+  const object: Record<string, string | string[]> = { __proto__: null as never }
   if (host !== undefined) object['Host'] = host
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!

@@ -1,0 +1,95 @@
+// The client's headers as an endpoint gets them.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { GatewayError } from '../../src/exchange/errors.ts'
+import { addForwarding, HeaderReader, isSafe, type Forwarding, type HeaderRules } from '../../src/exchange/headers.ts'
+
+const rules: HeaderRules = { methodOverride: 'remove', sessionHeaders: 'remove', debugKeys: 'remove', correlationHeader: 'x-mac-requestId', pseudonym: 'postern-1' }
+const read = (raw: string[], { trusted = false, ...changed }: Partial<HeaderRules> & { trusted?: boolean } = {}) => new HeaderReader({ ...rules, ...changed }).read(raw, trusted)
+const codeOf = (run: () => unknown): string => {
+  try {
+    run()
+  } catch (error) {
+    return error instanceof GatewayError ? error.code : String(error)
+  }
+  return 'none'
+}
+
+test('end-to-end headers keep order, letter case and repetition', () => {
+  const headers = ['ACCEPT', '*/*', 'Cookie', 'a=1', 'X-Many', '1', 'x-many', '2', 'Authorization', 'Bearer x', 'User-Agent', 'ä', 'X-Api-Key', 'k', 'If-None-Match', '"a"']
+  assert.deepEqual(read([...headers]).headers, headers)
+})
+
+test('hop-by-hop headers go, those that Connection names too, but not what is put in afterwards', () => {
+  const head = read(['Connection', 'keep-alive, X-Mine', 'connection', 'x-forwarded-for', 'X-Mine', '1', 'Keep-Alive', 'timeout=5', 'Proxy-Connection', 'x', 'TE', 'trailers', 'Trailer', 'X', 'Transfer-Encoding', 'chunked', 'Upgrade', 'h2c', 'HTTP2-Settings', 'x', 'Expect', '100-continue', 'Content-Length', '5', 'Host', 'a', 'X-Stays', '1'])
+  assert.deepEqual(head.headers, ['X-Stays', '1'])
+  addForwarding(head, forwarding, rules)
+  assert.ok(head.headers.includes('X-Forwarded-For'))
+})
+
+test('a cookie in pieces becomes one line', () => {
+  assert.deepEqual(read(['cookie', 'a=1', 'accept', '*/*', 'cookie', 'b=2']).headers, ['cookie', 'a=1; b=2', 'accept', '*/*'])
+})
+
+test('pseudo headers of HTTP/2 are no headers', () => {
+  assert.deepEqual(read([':method', 'GET', ':path', '/', ':authority', 'a', ':scheme', 'https', 'x', '1']).headers, ['x', '1'])
+})
+
+const strangers = ['X-HTTP-Method-Override', 'x-ss-id', 'X-ss-pid', 'X-SS-Opt', 'AuthSecret', 'debug', 'Simulate']
+for (const name of strangers) {
+  test(`${name} from a stranger: removed, refused or allowed as the operator says; a trusted proxy may`, () => {
+    const all = (treat: 'remove' | 'refuse' | 'allow') => ({ methodOverride: treat, sessionHeaders: treat, debugKeys: treat })
+    assert.deepEqual(read([name, 'x']).headers, [])
+    assert.equal(codeOf(() => read([name, 'x'], all('refuse'))), 'FieldNotAllowed')
+    assert.deepEqual(read([name, 'x'], all('allow')).headers, [name, 'x'])
+    assert.deepEqual(read([name, 'x'], { ...all('refuse'), trusted: true }).headers, [name, 'x'])
+  })
+}
+
+test('what a stranger says of the way here is not believed, nor passed on', () => {
+  const head = read(['X-Forwarded-For', '1.2.3.4', 'X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'h', 'X-Forwarded-Prefix', '/x', 'X-Real-IP', '1.2.3.4', 'Forwarded', 'for=1.2.3.4', 'x-mac-requestid', 'mine', 'traceparent', 't', 'tracestate', 's'])
+  assert.deepEqual(head.headers, [])
+  for (const value of [head.forwardedFor, head.forwardedProto, head.forwardedHost, head.forwarded, head.correlationId, head.traceparent, head.tracestate]) assert.equal(value, undefined)
+})
+
+const forwarding: Forwarding = { clientAddress: '203.0.113.9', peer: '10.0.0.1', scheme: 'https', authority: 'shop.test', receivedScheme: 'http', receivedAuthority: 'inner.test:81', httpVersion: '1.1', correlationId: 'c1', traceparent: 't1' }
+const forwarded = (raw: string[], trusted: boolean, changed: Partial<Forwarding> = {}) => {
+  const head = read(raw, { trusted })
+  addForwarding(head, { ...forwarding, ...changed }, rules)
+  return Object.fromEntries(Array.from({ length: head.headers.length / 2 }, (_, i) => [head.headers[i * 2]!, head.headers[i * 2 + 1]!]))
+}
+
+test('the way of a request: one address in X-Forwarded-For, the chain in Forwarded, ids, Via', () => {
+  assert.deepEqual(forwarded([], false), {
+    'X-Forwarded-For': '203.0.113.9',
+    'X-Forwarded-Proto': 'https',
+    'X-Forwarded-Host': 'shop.test',
+    Forwarded: 'for=10.0.0.1;host="inner.test:81";proto=http',
+    Via: '1.1 postern-1',
+    'x-mac-requestId': 'c1',
+    traceparent: 't1'
+  })
+  assert.equal(forwarded(['Forwarded', 'for=1.2.3.4'], true)['Forwarded'], 'for=1.2.3.4, for=10.0.0.1;host="inner.test:81";proto=http')
+  assert.equal(forwarded(['X-Forwarded-For', '1.2.3.4, 2001:db8::1'], true, { receivedAuthority: '' })['Forwarded'], 'for=1.2.3.4, for="[2001:db8::1]", for=10.0.0.1;proto=http')
+  assert.equal(forwarded([], false, { peer: '2001:db8::2', receivedAuthority: '' })['Forwarded'], 'for="[2001:db8::2]";proto=http')
+  assert.equal(forwarded(['Via', '1.0 a', 'Via', '1.1 b'], false)['Via'], '1.0 a, 1.1 b, 1.1 postern-1')
+})
+
+test('the own name once in Via is a neighbour that calls back; twice is a loop', () => {
+  assert.equal(codeOf(() => read(['Via', '1.1 postern-1'])), 'none')
+  assert.equal(codeOf(() => read(['Via', '1.1 postern-1, 1.1 x', 'Via', '1.1 postern-1'])), 'LoopDetected')
+})
+
+test('two Host headers are refused', () => assert.equal(codeOf(() => read(['Host', 'a', 'host', 'a'])), 'BadRequest'))
+
+const safety: ReadonlyArray<readonly [Parameters<typeof isSafe>, boolean]> = [
+  [['GET', undefined, 'reply', false], true],
+  [['HEAD', undefined, undefined, false], true],
+  [['POST', undefined, 'reply', false], false],
+  [['POST', 'get', 'reply', false], true],
+  [['GET', 'DELETE', 'reply', false], false],
+  [['GET', undefined, 'oneway', false], false],
+  [['GET', undefined, 'reply', true], false],
+  [['OPTIONS', undefined, undefined, false], false]
+]
+for (const [args, safe] of safety) test(`${args.join(' ')}: ${safe ? 'safe' : 'not safe'}`, () => assert.equal(isSafe(...args), safe))
