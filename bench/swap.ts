@@ -59,8 +59,8 @@ interface Setting {
 const readBuilds = async (adminPort: number): Promise<Builds> => parseBuilds((await ask(adminPort, '/metrics')).body.toString())
 
 const answers = async (port: number, message: string): Promise<string | undefined> => {
-  const { status } = await ask(port, `/json/reply/${message}`)
-  return status === 200 ? undefined : `${message}: ${status}`
+  const { status, body } = await ask(port, `/json/reply/${message}`)
+  return status === 200 ? undefined : `status ${status}: ${body.toString('utf8', 0, 300)}`
 }
 
 /** Starts what a measurement needs, and waits until the whole table is there. */

@@ -38,7 +38,7 @@ export const waitUntil = async (what: string, test: () => Promise<string | undef
   const end = performance.now() + limitMs
   for (;;) {
     if (server?.ended !== undefined) throw new Error(server.ended)
-    const reason = await test().catch((error: Error) => error.message)
+    const reason = await test().catch((error: unknown) => (error as Error).message)
     if (reason === undefined) return
     if (performance.now() > end) throw new Error(`${what}: not within ${limitMs} ms (${reason})`)
     await sleep(50)
