@@ -179,7 +179,7 @@ test('HTTP/2: a body that fails midway resets its stream, the others live on; a 
   })
 })
 
-test('HTTP/2: limits, CONNECT, and a goodbye while draining', async () => {
+test('HTTP/2: limits, and a goodbye while draining', async () => {
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
   await using fake = await startTls({ answer: async () => { await gate; return ok('done') }, listener: { limits: { headerCount: 10, requestTargetBytes: 512 } } })
   await withSession(fake, async (ask, session) => {
