@@ -26,12 +26,11 @@ export function configSchema (): string {
 
 /** Formats of our own mean nothing to an editor, and one section left empty counts as `{}`. */
 function forEditors (node: Node): Node {
-  const { required = [], properties, patternProperties, items, format, ...rest } = node
+  const { required = [], properties, patternProperties, items, format: _format, ...rest } = node
   const needed = required.filter(name => properties?.[name]?.default === undefined)
   const each = (nodes: Readonly<Record<string, Node>>) => Object.fromEntries(Object.entries(nodes).map(([name, child]) => [name, forEditors(child)]))
   return {
     ...rest,
-    ...format === 'uri' ? { format } : {},
     ...node.type === 'object' ? { type: ['object', 'null'] as unknown as string } : {},
     ...needed.length > 0 ? { required: needed } : {},
     ...properties === undefined ? {} : { properties: each(properties) },
@@ -96,14 +95,14 @@ const missing = (path: string) => /\.(policy|bulkhead|breaker)$/.test(path) || p
 
 function typeOf (node: Node): string {
   if (node.enum !== undefined) return node.enum.map(value => `\`${value}\``).join(', ')
-  if (node.type === 'array') return `list of ${node.items?.format === 'uri' ? 'URLs' : 'texts'}`
+  if (node.type === 'array') return `list of ${node.items?.format === 'base-url' ? 'URLs' : 'texts'}`
   if (node.type === 'integer') {
     const { minimum, maximum } = node
     if (minimum !== undefined && maximum !== undefined) return `number, ${minimum} to ${maximum}`
     return minimum === undefined ? 'number' : `number, at least ${minimum}`
   }
   if (node.type === 'boolean') return 'true or false'
-  return { uri: 'URL', path: 'path', 'listen-address': 'HOST:PORT' }[node.format ?? ''] ?? 'text'
+  return { 'base-url': 'URL', path: 'path', 'listen-address': 'HOST:PORT' }[node.format ?? ''] ?? 'text'
 }
 
 const cell = (text = '') => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')

@@ -32,26 +32,31 @@ SIGTERM and SIGINT finish what is in flight and end with 0; a second one ends at
 export async function start (args: Arguments, terminal: Terminal): Promise<number> {
   const file = args.one('config') ?? defaultFile()
   const overrides = toOverrides(args)
-  const { config, warnings } = await readConfig(file, overrides)
-  return await runUntilStopped(terminal, async () => {
-    const gateway = await startGateway(createGateway, config)
-    terminal.out(`postern ${version} listening on ${gateway.addresses.listener} (admin ${gateway.addresses.admin})\n`)
-    for (const warning of warnings) gateway.log.warn({ problem: describeProblem(warning) }, 'configuration warning')
-
-    let loads = 0
-    const watch = watchConfig(file, why => {
-      const load = ++loads
-      // Not awaited: what is wrong is logged inside, and a newer load overtakes one that hangs.
-      void reload(gateway, { why, load: async () => await readConfig(file, overrides), isNewest: () => load === loads, started: config })
-    })
-    return {
-      gateway,
-      close () {
-        loads++
-        watch.close()
-      }
-    }
+  let loads = 0
+  let take: ((why: string) => void) | undefined
+  let missed: string | undefined
+  // Before the first load: a change while the gateway starts is not missed.
+  const watch = watchConfig(file, why => {
+    if (take === undefined) missed = why
+    else take(why)
   })
+  try {
+    const { config, warnings } = await readConfig(file, overrides)
+    return await runUntilStopped(terminal, async () => {
+      const gateway = await startGateway(createGateway, config)
+      terminal.out(`postern ${version} listening on ${gateway.addresses.listener} (admin ${gateway.addresses.admin})\n`)
+      for (const warning of warnings) gateway.log.warn({ problem: describeProblem(warning) }, 'configuration warning')
+      take = why => {
+        const load = ++loads
+        // Not awaited: what is wrong is logged inside, and a newer load overtakes one that hangs.
+        void reload(gateway, { why, load: async () => await readConfig(file, overrides), isNewest: () => load === loads, started: config })
+      }
+      if (missed !== undefined) take(missed)
+      return { gateway, close () { loads++ } }
+    })
+  } finally {
+    watch.close()
+  }
 }
 
 /** The command line's part of the configuration. */

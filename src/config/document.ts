@@ -57,7 +57,7 @@ interface StructureFault {
 }
 
 /** Looking up an alias costs as much as the document is long. */
-const maxAliases = 1_000
+const maxAliases = 200
 
 /** Duplicate keys, keys that are no names, aliases of nothing. */
 function structureFaults (document: Document): StructureFault[] {

@@ -37,7 +37,7 @@ export function parseConfig (text: string, options: ParseOptions): ParsedConfig 
   const document = parseConfigDocument(text)
   const lines = text.split(/\r?\n/)
   if (document.faults.length > 0) {
-    throw new ConfigError(document.faults.map(({ place, message, hint }) => ({ source: options.file, place, path: '', message, hint, frame: codeFrame(lines, place) })))
+    throw new ConfigError(inOrder(document.faults.map(({ place, message, hint }) => ({ source: options.file, place, path: '', message, hint, frame: codeFrame(lines, place) }))))
   }
   const written = document.value ?? {}
   if (typeof written !== 'object' || Array.isArray(written)) {
@@ -100,8 +100,9 @@ function problemMaker ({ document, lines, file, raw, flags }: { document: Config
 
 function inOrder (problems: readonly Problem[]): Problem[] {
   const byPlace = problems.toSorted((a, b) => (a.place?.line ?? 0) - (b.place?.line ?? 0) || (a.place?.column ?? 0) - (b.place?.column ?? 0))
-  // One mistake, one sentence: "must be a URL" behind "must begin with http://" says nothing new.
-  return byPlace.filter((problem, index) => byPlace.findIndex(other => other.source === problem.source && other.path === problem.path) === index)
+  // One mistake, one sentence: not "must be a URL" behind "must begin with http://", not once more for every use of an anchor.
+  const isSame = (a: Problem, b: Problem) => a.source === b.source && ((a.path === b.path && a.path !== '') || (a.place !== undefined && a.message === b.message && a.place.line === b.place?.line && a.place.column === b.place.column))
+  return byPlace.filter((problem, index) => byPlace.findIndex(other => isSame(other, problem)) === index)
 }
 
 function valueAt (value: unknown, segments: readonly string[]): unknown {

@@ -52,6 +52,7 @@ export function describeProblem ({ source, place, path, message, hint }: Problem
 /** A key whose value nobody may see, and what stands behind it on its line. */
 const secretOnLine = /((?:token|password|secret)\w*["']?\s*:\s*).+$/i
 const secretKeyAlone = /(?:token|password|secret)\w*["']?\s*:\s*[|>]?[-+]?\s*$/i
+export const userInfo = /\/\/[^/?#@\s]+@/g
 const widestFrame = 100
 
 /** The line of a place with its number, and a caret below; nothing for an empty line. */
@@ -61,7 +62,7 @@ export function codeFrame (lines: readonly string[], { line, column }: Place): s
   const before = lines[line - 2] ?? ''
   const text = secretKeyAlone.test(before)
     ? '***'
-    : lines[line - 1]!.replaceAll('\t', ' ').replace(secretOnLine, '$1***')
+    : lines[line - 1]!.replaceAll('\t', ' ').replace(secretOnLine, '$1***').replaceAll(userInfo, match => `//${'*'.repeat(match.length - 3)}@`)
   // A window around the place, so that a long line does not fill the screen.
   const from = column <= widestFrame ? 0 : column - widestFrame / 2
   const window = text.slice(from, from + widestFrame)

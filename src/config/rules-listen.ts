@@ -40,12 +40,6 @@ export const listenRules: readonly Rule[] = [
     // RFC 9110 section 5.6.2: a field name is a token.
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(config.edge.correlationHeader)) yield found(['edge', 'correlationHeader'], 'is not a header name')
   }),
-  refuse('agent-url', function * ({ config }) {
-    for (const [index, agent] of (config.registry.consul?.agents ?? []).entries()) {
-      const url = new URL(agent)
-      if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') yield found(['registry', 'consul', 'agents', String(index)], 'must be the address of an agent alone', 'For example http://127.0.0.1:8500. A token goes to registry.consul.token.')
-    }
-  }),
   warn('verification-off', function * ({ config }) {
     for (const [name, { tls }] of Object.entries(config.upstreams)) if (tls?.verify === false) yield found(['upstreams', name, 'tls', 'verify'], 'certificates of this upstream are not verified: anybody on the way can read and change its calls', 'Name its authority with caFile.')
   }),

@@ -33,14 +33,10 @@ export const routeRules: readonly Rule[] = [
     yield * badPatterns(config.exposure, ['exposure'])
     for (const [name, upstream] of Object.entries(config.upstreams)) yield * badPatterns(upstream, ['upstreams', name])
   }),
-  refuse('endpoint-url', function * ({ config }) {
+  refuse('endpoint-unique', function * ({ config }) {
     for (const [name, { endpoints = [] }] of Object.entries(config.upstreams)) {
       for (const [index, endpoint] of endpoints.entries()) {
-        const segments = ['upstreams', name, 'endpoints', String(index)]
-        const url = new URL(endpoint)
-        if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') yield found(segments, 'must be an origin and a base path alone', 'Without user, query and fragment, for example http://10.0.0.5:8080/base')
-        if (url.port === '0') yield found(segments, 'port 0 cannot be called')
-        if (endpoints.findIndex(other => sameUrl(other, endpoint)) !== index) yield found(segments, 'stands in the list twice')
+        if (endpoints.findIndex(other => sameUrl(other, endpoint)) !== index) yield found(['upstreams', name, 'endpoints', String(index)], 'stands in the list twice')
       }
     }
   }),

@@ -1,7 +1,7 @@
 // What the validator found, in words for an operator. Pure.
 import type { ErrorObject } from 'ajv'
 import { nearestWord } from '../lib/edit-distance.ts'
-import { fromPointer } from './problem.ts'
+import { fromPointer, userInfo } from './problem.ts'
 
 export interface Finding {
   /** Where: of an unknown key itself, of a missing one its parent. */
@@ -64,7 +64,7 @@ export function toFinding (error: ErrorObject, schema: unknown, options: { value
 }
 
 const formats: Record<string, { message: string, hint?: string }> = {
-  uri: { message: 'must be a URL', hint: 'For example http://10.0.0.5:8080' },
+  'base-url': { message: 'must be an address and a base path alone, without user, query and fragment', hint: 'For example http://10.0.0.5:8080 or http://10.0.0.5:8080/base' },
   'listen-address': { message: 'must be HOST:PORT, the port from 0 to 65535', hint: 'For example 0.0.0.0:8080 or [::1]:8080' }
 }
 const patterns: Record<string, string> = {
@@ -115,6 +115,6 @@ export function show (value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a section'
   if (typeof value !== 'string') return String(value as number | boolean)
-  const text = value.replaceAll(/\/\/[^/?#@\s]+@/g, '//***@')
+  const text = value.replaceAll(userInfo, '//***@')
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
 }

@@ -79,7 +79,7 @@ const Exposure = section({
 }, 'Which messages may be called from outside. What is hidden answers exactly like what does not exist.')
 
 const Upstream = object({
-  endpoints: Type.Optional(Type.Array(Type.String({ format: 'uri', pattern: '^https?://' }), { minItems: 1, description: 'Fixed base URLs of this upstream. Left out for what the registry lists.' })),
+  endpoints: Type.Optional(Type.Array(Type.String({ format: 'base-url', pattern: '^https?://' }), { minItems: 1, description: 'Fixed base URLs of this upstream. Left out for what the registry lists.' })),
   ...optional(exposureFields),
   trustTags: flag('Routes what the tags of a registration name, although the service publishes no list of operations. Restricted messages can then not be told apart.', false),
   customRoutes: flag('Also routes the RESTful paths of the service\'s own list (/products/{Id}), verbs as listed.', false),
@@ -154,7 +154,7 @@ const Admin = section({
 // ---- Registry ---------------------------------------------------------------------------------
 
 const Consul = object({
-  agents: Type.Array(Type.String({ format: 'uri', pattern: '^https?://' }), { minItems: 1, default: ['http://127.0.0.1:8500'], description: 'Agents, tried in turn.' }),
+  agents: Type.Array(Type.String({ format: 'base-url', pattern: '^https?://' }), { minItems: 1, default: ['http://127.0.0.1:8500'], description: 'Agents, tried in turn.' }),
   // eslint-disable-next-line no-template-curly-in-string -- this is how it is written in YAML
   token: Type.Optional(Type.String({ minLength: 1, writeOnly: true, description: 'ACL token. Better ${env:NAME} or ${file:PATH} than the token itself.' })),
   tls: Type.Optional(object({

@@ -5,7 +5,11 @@ import { fromPointer } from './problem.ts'
 import { ConfigSchema, type Config } from './schema.ts'
 
 const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: true })
-ajv.addFormat('uri', (text: string) => URL.canParse(text))
+ajv.addFormat('base-url', (text: string) => {
+  if (!URL.canParse(text)) return false
+  const { username, password, search, hash, port } = new URL(text)
+  return username === '' && password === '' && search === '' && hash === '' && port !== '0'
+})
 ajv.addFormat('path', (text: string) => !text.includes('\0'))
 ajv.addFormat('listen-address', (text: string) => {
   const match = /^(?:\[[0-9a-fA-F:.]+\]|[^:\s[\]]+):(\d{1,5})$/.exec(text)

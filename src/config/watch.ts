@@ -1,6 +1,5 @@
 // Notices that the configuration may have changed: the file, however it is replaced, or SIGHUP. Reads nothing of it.
-import { watch, type FSWatcher } from 'node:fs'
-import { realpath, stat } from 'node:fs/promises'
+import { realpathSync, statSync, watch, type FSWatcher } from 'node:fs'
 import { dirname } from 'node:path'
 
 export interface WatchOptions {
@@ -34,26 +33,24 @@ export function watchConfig (file: string | undefined, onChange: (why: 'file' | 
 }
 
 function watchFile (file: string, onChange: () => void, { settleMs = 100, pollMs = 5_000 }: WatchOptions): ConfigWatch {
-  let known: Promise<string | undefined> = fingerprint(file)
+  let known = fingerprint(file)
   let settling: NodeJS.Timeout | undefined
-  let closed = false
   let watcher: FSWatcher | undefined
 
   /** Looks until two looks agree, then tells if it is another file than before. */
-  const look = async (seen: string | undefined): Promise<void> => {
-    const [before, now] = [await known, await fingerprint(file)]
-    if (closed) return
-    if (now === undefined || now === before) return
-    if (now !== seen) return lookAgain(now)
-    known = Promise.resolve(now)
-    onChange()
-  }
-  const lookAgain = (seen: string | undefined) => {
+  const look = (seen: string | undefined): void => {
+    const now = fingerprint(file)
+    if (now === undefined || now === known) return
+    if (now === seen) {
+      known = now
+      onChange()
+      return
+    }
     clearTimeout(settling)
-    settling = setTimeout(() => { void look(seen) }, seen?.startsWith('0 ') === true ? settleMs * emptyPatience : settleMs)
+    settling = setTimeout(look, now.startsWith('0 ') ? settleMs * emptyPatience : settleMs, now)
     settling.unref()
   }
-  const noticed = () => { void look(undefined) }
+  const noticed = () => look(undefined)
 
   // The directory, not the file: a rename over the file would leave a watch on what was there before.
   const watchDirectory = () => {
@@ -71,7 +68,6 @@ function watchFile (file: string, onChange: () => void, { settleMs = 100, pollMs
   poll.unref()
   return {
     close () {
-      closed = true
       clearTimeout(settling)
       clearInterval(poll)
       watcher?.close()
@@ -79,11 +75,14 @@ function watchFile (file: string, onChange: () => void, { settleMs = 100, pollMs
   }
 }
 
-/** Size first; changes when the file is written, replaced, or reached over another link. Undefined when there is none. */
-async function fingerprint (file: string): Promise<string | undefined> {
+/**
+ * Size first; changes when the file is written, replaced, or reached over another link. Undefined when there is none. Synchronous: from
+ * the return of watchConfig on, nothing is missed; it takes microseconds, after a change and every few seconds.
+ */
+function fingerprint (file: string): string | undefined {
   try {
-    const target = await realpath(file)
-    const { ino, size, mtimeNs, ctimeNs } = await stat(target, { bigint: true })
+    const target = realpathSync(file)
+    const { ino, size, mtimeNs, ctimeNs } = statSync(target, { bigint: true })
     return `${size} ${mtimeNs} ${ctimeNs} ${ino} ${target}`
   } catch {
     // Gone, or between two steps of being replaced.
