@@ -101,7 +101,10 @@ export const openStage = (): Stage => {
 
 /** Makes Ctrl-C and kill end this process by way of `exit`, so that stages are cleared. */
 export const exitOnSignals = (): void => {
-  process.once('SIGINT', () => process.exit(130))
-  process.once('SIGTERM', () => process.exit(143))
-  process.once('SIGHUP', () => process.exit(129))
+  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const) {
+    process.once(signal, () => {
+      process.stderr.write(`Stopped by ${signal}.\n`)
+      process.exit(code)
+    })
+  }
 }
