@@ -4,9 +4,11 @@ import { parseConfig } from '../config/parse.ts'
 import type { Config } from '../config/schema.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { version } from '../version.ts'
+import { askAdmin } from './ask-admin.ts'
 import type { Arguments } from './arguments.ts'
 import { startFleet } from './demo/fleet.ts'
 import type { Help } from './help.ts'
+import type { RoutesAnswer } from './routes-table.ts'
 import { runUntilStopped, startGateway } from './run.ts'
 import { CommandError, type Terminal } from './terminal.ts'
 
@@ -26,7 +28,6 @@ export const demoHelp: Help = {
 
 /** The services' messages are known a moment after they registered. */
 const readyWithinMs = 15_000
-const firstMessages = ['GetProduct', 'PlaceOrder']
 
 export async function demo (args: Arguments, terminal: Terminal): Promise<number> {
   const listen = args.one('listen') ?? await freeAddress(8080)
@@ -62,13 +63,15 @@ async function freeAddress (port: number): Promise<string> {
   return `127.0.0.1:${isFree ? port : 0}`
 }
 
+/** Settles when every sample service may be called. */
 async function routed (gateway: Gateway): Promise<void> {
   const until = performance.now() + readyWithinMs
   for (;;) {
-    const response = await fetch(`${gateway.addresses.admin}/api/routes`, { signal: AbortSignal.timeout(5_000) })
-    const { routes = [] } = await response.json() as { routes?: Array<{ message: string, state: string, endpoints: number }> }
-    if (firstMessages.every(name => routes.some(({ message, state, endpoints }) => message === name && state === 'routed' && endpoints === (name === 'GetProduct' ? 2 : 1)))) return
-    if (performance.now() >= until) throw new CommandError('the sample services did not become callable; postern routes --json says why.')
+    const result = await askAdmin(`${gateway.addresses.admin}/api/routes`)
+    const { routes = [] } = (result.kind === 'answer' && result.status === 200 ? JSON.parse(result.body) : {}) as Partial<RoutesAnswer>
+    const isReady = (name: string, endpoints: number) => routes.some(route => route.message === name && route.state === 'routed' && route.endpoints === endpoints)
+    if (isReady('GetProduct', 2) && isReady('PlaceOrder', 1)) return
+    if (performance.now() >= until) throw new CommandError('the sample services did not become callable.')
     await new Promise(resolve => { setTimeout(resolve, 50) })
   }
 }

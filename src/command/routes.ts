@@ -2,6 +2,7 @@
 import { readConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { createControlPlane, type ControlPlane } from '../control/control-plane.ts'
+import { askAdmin } from './ask-admin.ts'
 import type { Arguments } from './arguments.ts'
 import type { Help } from './help.ts'
 import { filterRoutes, formatRoutes, type RoutesAnswer } from './routes-table.ts'
@@ -28,8 +29,6 @@ would be routed; nothing is started and nothing is changed.`,
     ['postern routes --consul http://127.0.0.1:8500', 'what would be routed from there']
   ]
 }
-
-const answerTimeoutMs = 10_000
 
 export async function routes (args: Arguments, terminal: Terminal): Promise<number> {
   const filter = { states: args.values.get('state')?.flatMap(value => value.split(',')), grep: toPattern(args.one('grep')) }
@@ -64,23 +63,10 @@ function parse (text: string): RoutesAnswer {
 async function fromGateway (admin: string): Promise<string> {
   const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
   if (!URL.canParse(`${base}/api/routes`)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
-  try {
-    const response = await fetch(`${base}/api/routes`, { signal: AbortSignal.timeout(answerTimeoutMs), redirect: 'error' })
-    const text = await response.text()
-    if (response.status === 200) return text
-    throw new CommandError(`${base}/api/routes answered ${response.status}: ${printable(text.trim().slice(0, 200))}`)
-  } catch (error) {
-    if (error instanceof CommandError) throw error
-    throw new CommandError(`no gateway answers at ${base} (${reasonOf(error)}). Does it run? --admin HOST:PORT names another.`, { cause: error })
-  }
-}
-
-/** fetch hides the reason one level down. */
-function reasonOf (error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const cause = error.cause
-  if (cause instanceof AggregateError) return reasonOf(cause.errors[0])
-  return cause instanceof Error ? (cause as NodeJS.ErrnoException).code ?? cause.message : error.message
+  const result = await askAdmin(`${base}/api/routes`)
+  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
+  if (result.status !== 200) throw new CommandError(`${base}/api/routes answered ${result.status}: ${printable(result.body.trim().slice(0, 200))}`)
+  return result.body
 }
 
 async function fromCatalog (args: Arguments, terminal: Terminal): Promise<string> {

@@ -1,0 +1,86 @@
+// The table of routes on screens of any width.
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { filterRoutes, formatRoutes, type RoutesAnswer } from '../../src/command/routes-table.ts'
+
+const answer: RoutesAnswer = {
+  routes: [
+    { message: 'GetProduct', state: 'routed', upstream: 'Catalog', endpoints: 2, why: 'Routed to Catalog: Catalog lists it.' },
+    { message: 'RebuildIndex', state: 'hidden', upstream: 'Catalog', endpoints: 0, why: 'Hidden: Catalog restricts it.', hint: 'Write messages.RebuildIndex.expose: true' },
+    { message: 'PlaceOrder', state: 'conflict', upstream: 'Orders', endpoints: 0, why: 'Two claim it.' }
+  ],
+  prefixes: [{ path: '/legacy/*', upstream: 'legacy', endpoints: 1 }],
+  customRoutes: [{ path: '/products/{Id}', verbs: ['GET'], message: 'GetProduct', upstream: 'Catalog' }]
+}
+const onlyMessages = { ...answer, prefixes: [], customRoutes: [] }
+
+test('on paper: whole sentences, one line each, and all sections', () => {
+  assert.equal(formatRoutes(answer, { columns: undefined, colours: false }), `\
+MESSAGE       STATE     UPSTREAM  ENDPOINTS  WHY
+GetProduct    routed    Catalog   2          Routed to Catalog: Catalog lists it.
+RebuildIndex  hidden    Catalog   0          Hidden: Catalog restricts it. Write messages.RebuildIndex.expose: true
+PlaceOrder    conflict  Orders    0          Two claim it.
+
+PATH            VERBS  MESSAGE     UPSTREAM
+/products/{Id}  GET    GetProduct  Catalog
+
+PREFIX     UPSTREAM  ENDPOINTS
+/legacy/*  legacy    1
+
+3 messages (1 routed, 1 hidden, 1 conflict), 1 path, 1 prefix
+`)
+})
+
+test('on a wide screen the reason is wrapped in its column', () => {
+  assert.equal(formatRoutes(onlyMessages, { columns: 86, colours: false }), `\
+MESSAGE       STATE     UPSTREAM  ENDPOINTS  WHY
+GetProduct    routed    Catalog   2          Routed to Catalog: Catalog lists it.
+RebuildIndex  hidden    Catalog   0          Hidden: Catalog restricts it. Write
+                                             messages.RebuildIndex.expose: true
+PlaceOrder    conflict  Orders    0          Two claim it.
+
+3 messages (1 routed, 1 hidden, 1 conflict)
+`)
+})
+
+test('on a narrow screen the reason goes below', () => {
+  const text = formatRoutes(onlyMessages, { columns: 60, colours: false })
+  assert.match(text, /^GetProduct {4}routed {4}Catalog {3}2\n {4}Routed to Catalog: Catalog lists it\.\n/m)
+  for (const line of text.split('\n')) assert.ok(line.length <= 60, line)
+})
+
+test('colours are for screens that want them', () => {
+  assert.ok(formatRoutes(onlyMessages, { columns: 100, colours: true }).includes('\u001b[32mrouted  \u001b[39m'))
+  assert.ok(!formatRoutes(onlyMessages, { columns: 100, colours: false }).includes('\u001b'))
+})
+
+test('names from a catalog cannot write to the screen', () => {
+  const evil = { ...onlyMessages, routes: [{ message: '\u001b[2JX', state: 'hidden', upstream: 'a\nb', endpoints: 0, why: 'c\u202ed' }] }
+  const text = formatRoutes(evil, { columns: undefined, colours: false })
+  for (const bad of ['\u001b', '\u202e', 'a\nb']) assert.ok(!text.includes(bad))
+})
+
+test('a very long name is cut on a screen, not on paper', () => {
+  const long = { ...onlyMessages, routes: [{ ...answer.routes[0]!, message: 'M'.repeat(90) }] }
+  assert.match(formatRoutes(long, { columns: 120, colours: false }), /^M{39}… {2}routed/m)
+  assert.match(formatRoutes(long, { columns: undefined, colours: false }), /^M{90} {2}routed/m)
+})
+
+const filters: Array<[string, Parameters<typeof filterRoutes>[1], string[], number]> = [
+  ['nothing', { states: undefined, grep: undefined }, ['GetProduct', 'RebuildIndex', 'PlaceOrder'], 2],
+  ['state', { states: ['hidden', 'conflict'], grep: undefined }, ['RebuildIndex', 'PlaceOrder'], 0],
+  ['name', { states: undefined, grep: /product/i }, ['GetProduct'], 1],
+  ['reason', { states: undefined, grep: /restricts/i }, ['RebuildIndex'], 0],
+  ['both', { states: ['routed'], grep: /catalog/i }, ['GetProduct'], 1]
+]
+for (const [name, filter, expected, others] of filters) {
+  test(`filtered by ${name}`, () => {
+    const { routes, prefixes, customRoutes } = filterRoutes(answer, filter)
+    assert.deepEqual(routes.map(route => route.message), expected)
+    assert.equal(prefixes.length + customRoutes.length, others)
+  })
+}
+
+test('nothing to show is said', () => {
+  assert.equal(formatRoutes({ routes: [], prefixes: [], customRoutes: [] }, { columns: 80, colours: false }), 'no messages\n')
+})
