@@ -79,7 +79,12 @@ export interface EndpointHandle {
   /** Origin and base path, without a trailing slash: the name of the endpoint in logs and metrics. */
   readonly url: string
   readonly available: boolean
-  send (exchange: Exchange): Promise<UpstreamResponse>
+  /** An attempt begins. Returns whether it is the trial of a half-open breaker: hand that back to `report`. */
+  begin (): boolean
+  /** One request to it; settles at the response head. */
+  request (exchange: Exchange): Promise<UpstreamResponse>
+  /** What became of the attempt. Once for every `begin`. */
+  report (attempt: Attempt, trial: boolean, cause: { readonly status: number } | GatewayError): void
 }
 
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */
@@ -115,7 +120,13 @@ export interface Route {
   readonly handle: Next
 }
 
-/** Where the body of a held exchange stands with the client: what the listener is told to do. */
+/** Whatever an exchange waits for: a queue, an attempt. */
+export interface Cancellable {
+  /** The exchange ends early, for this reason. */
+  cancel (error: GatewayError): void
+}
+
+/** A 1xx answer of the service. */
 export interface Informational {
   readonly status: number
   readonly headers: string[]
@@ -131,6 +142,8 @@ export class Exchange {
   readonly attempts: Attempt[] = []
   /** performance.now() at which the budget ends. */
   deadlineAtMs: number
+  /** A WebSocket: the endpoint is connected to, and the "body" of the answer ends when the socket does. */
+  upgrade = false
   /** The endpoint of the current attempt. */
   endpoint: EndpointHandle | undefined = undefined
   /** What the last attempt failed with. */
@@ -139,7 +152,7 @@ export class Exchange {
   ended: GatewayError | undefined = undefined
   /** Passes 1xx answers of the service on to the client. */
   onInformational: ((informational: Informational) => void) | undefined = undefined
-  #waiter: ((error: GatewayError) => void) | undefined = undefined
+  #waiting: Cancellable | undefined = undefined
 
   constructor (request: ClientRequest, upstreamRequest: UpstreamRequest, route: Route, startedAtMs: number) {
     this.request = request
@@ -153,16 +166,16 @@ export class Exchange {
    * Registers what to do when the exchange ends early, for whatever is waiting right now (queue, back-off, attempt).
    * One at a time: an exchange is one thread of control.
    */
-  waiting (onEnd: ((error: GatewayError) => void) | undefined): void {
-    this.#waiter = onEnd
+  waiting (what: Cancellable | undefined): void {
+    this.#waiting = what
   }
 
   /** Ends the exchange early: whatever waits is told, and nothing further is started. The first reason stays. */
   end (error: GatewayError): void {
     if (this.ended !== undefined) return
     this.ended = error
-    const waiter = this.#waiter
-    this.#waiter = undefined
-    waiter?.(error)
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.cancel(error)
   }
 }

@@ -17,6 +17,8 @@ export interface BodySource {
   resume (): void
   /** Gives the rest up; the connection is closed where it cannot be reused. */
   cancel (error: GatewayError): void
+  /** A reader waits for more than was here: the time to watch for silence, from either side. */
+  watch (): void
 }
 
 const none: readonly string[] = []
@@ -109,8 +111,11 @@ export class ResponseBody {
       this.#finish(undefined)
     } else if (this.#state === 'failed') {
       sink.fail(this.#error!)
-    } else if (wantsMore) this.resume()
-    else this.#pause()
+    } else {
+      this.#source?.watch()
+      if (wantsMore) this.resume()
+      else this.#pause()
+    }
   }
 
   /** The sink wants more. */

@@ -1,11 +1,11 @@
-// WebSocket upgrades on prefix routes: admitted like any request, carried by @fastify/http-proxy, with a bulkhead slot for each open socket.
+// WebSocket upgrades on prefix routes: the same door and the same request path as any request, carried by @fastify/http-proxy once somebody is there.
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import fastify from 'fastify'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
-import { Exchange } from '../exchange/exchange.ts'
+import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Identity } from './admission.ts'
 import { rawLocalReply } from './local-reply.ts'
@@ -79,34 +79,31 @@ export async function createUpgradeProxy (state: ListenerState): Promise<Upgrade
       }
       const admitted = admit(state, req, refuse)
       if (admitted === undefined) return
-      const { exchange, route, release } = admitted
-      socket.once('close', () => exchange.end(new GatewayError('ClientClosed')))
-      let endpoint
+      const { exchange, route, target } = admitted
+      const left = new GatewayError('ClientClosed')
+      const onClose = () => exchange.end(left)
+      socket.once('close', onClose)
+      let opened: UpstreamResponse
       try {
-        await route.upstream.acquire(exchange)
-        endpoint = route.upstream.pick(exchange)
-        if (endpoint === undefined) {
-          route.upstream.release()
-          throw route.upstream.whyNone(exchange)
-        }
+        opened = await route.handle(exchange)
       } catch (thrown) {
-        const error = toGatewayError(thrown)
-        release(error)
-        refuse(error, admitted.target, exchange.request)
+        refuse(toGatewayError(thrown), target, exchange.request)
         return
       }
-      exchange.endpoint = endpoint
-      if (exchange.ended !== undefined || socket.destroyed) {
-        route.upstream.release()
-        release(exchange.ended)
-        return
-      }
-      sockets.add(socket)
-      socket.once('close', () => {
+      // What the path holds for an open socket (slot, count) is given back when its "body" ends: with the socket.
+      const ended = () => {
         sockets.delete(socket)
-        route.upstream.release()
-        release(undefined)
-      })
+        opened.body.end([])
+        opened.body.takeWhole()
+      }
+      if (socket.destroyed) {
+        ended()
+        return
+      }
+      socket.off('close', onClose)
+      sockets.add(socket)
+      socket.once('close', ended)
+      const endpoint = exchange.endpoint!
       ;(socket as Socket).setKeepAlive?.(true, keepAliveProbeMs)
       const url = new URL(endpoint.url)
       const basePath = url.pathname === '/' ? '' : url.pathname
@@ -140,14 +137,8 @@ function admit (state: ListenerState, req: IncomingMessage, refuse: Refuse) {
     const { route, websocket } = matched
     if (!websocket || client.method !== 'GET') throw new GatewayError('UpgradeNotAllowed')
     const exchange = new Exchange(client, upstream, route, startedAtMs)
-    route.meter.start()
-    const release = (error: GatewayError | undefined) => {
-      const durationMs = performance.now() - startedAtMs
-      const status = error?.spec.status ?? 101
-      route.meter.done(status, durationMs, error?.code)
-      gateway.log.exchange({ service: route.upstream.name, endpoint: exchange.endpoint?.url, message: route.name, method: client.method, path: client.target, status, errorCode: error?.code, detail: error?.detail, durationMs, bytes: 0, traceId: client.traceId, correlationId: client.correlationId, clientAddress: client.clientAddress, attempts: [] })
-    }
-    return { exchange, route, target, release }
+    exchange.upgrade = true
+    return { exchange, route, target }
   } catch (thrown) {
     const error = toGatewayError(thrown)
     identity ??= admission.anonymous(req.method!, rawTarget, peer.address)

@@ -2,7 +2,7 @@
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../exchange/errors.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
-import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import type { Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { isEventStream, readResponseHeaders } from './response-headers.ts'
 import { translateError, type AttemptStage } from './translate-error.ts'
 
@@ -10,19 +10,25 @@ type Controller = Dispatcher.DispatchController & { rawHeaders?: Buffer[] }
 
 const noTrailers: readonly string[] = []
 
+/** What an attempt runs on. */
+export interface Connection {
+  giveBack (): void
+}
+
 /**
- * undici calls it back; it settles once at the response head, and calls `onDone` once when the connection is free again or gone.
+ * undici calls it back; it settles once at the response head, and gives its connection back once, when it is free again or gone.
  * Its timers are ours: undici's come up to a second late (150 ms took 730, measured), and the body's must not hold for event streams.
  */
-export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource {
+export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, Cancellable {
   readonly response: Promise<UpstreamResponse>
   readonly #exchange: Exchange
   readonly #endpoint: string
-  readonly #onDone: () => void
-  #resolve!: (response: UpstreamResponse) => void
-  #reject!: (error: GatewayError) => void
+  readonly #connection: Connection
+  readonly #resolve: (response: UpstreamResponse) => void
+  readonly #reject: (error: GatewayError) => void
   #stage: AttemptStage = 'connecting'
   #controller: Controller | undefined
+  #headers: readonly string[] = noTrailers
   #body: ResponseBody | undefined
   /** Set when nobody waits for it any more. */
   #givenUp: GatewayError | undefined
@@ -31,15 +37,15 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource {
   /** For the response head, then for silence in the body. */
   #timer: NodeJS.Timeout | undefined
 
-  constructor (exchange: Exchange, endpoint: string, onDone: () => void) {
+  constructor (exchange: Exchange, endpoint: string, connection: Connection) {
     this.#exchange = exchange
     this.#endpoint = endpoint
-    this.#onDone = onDone
-    this.response = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    exchange.waiting(error => this.cancel(error))
+    this.#connection = connection
+    const { promise, resolve, reject } = Promise.withResolvers<UpstreamResponse>()
+    this.response = promise
+    this.#resolve = resolve
+    this.#reject = reject
+    exchange.waiting(this)
   }
 
   // ---- called by undici ----
@@ -64,6 +70,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource {
     this.#stage = 'body'
     this.#stopTimer()
     this.#exchange.waiting(undefined)
+    this.#headers = headers
     this.#body = new ResponseBody(this)
     this.#resolve({ status, reason, headers, body: this.#body })
   }
@@ -117,13 +124,10 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource {
     this.#controller?.abort(error)
   }
 
-  /**
-   * Watches for silence from now on, from either side: an endpoint that stops sending, or a client that stops reading. Nearly always the
-   * body is whole by now and there is nothing to watch.
-   */
-  watchBody (headers: readonly string[], idleTimeoutMs: number): void {
-    if (this.#done || isEventStream(headers)) return
-    this.#timer = setTimeout(() => this.#silence(idleTimeoutMs), idleTimeoutMs)
+  /** From now on silence has a limit: an endpoint that stops sending, or a client that stops reading. Event streams may be silent. */
+  watch (): void {
+    const { bodyIdleTimeoutMs } = this.#exchange.route.policy
+    if (!this.#done && !isEventStream(this.#headers)) this.#timer = setTimeout(() => this.#silence(bodyIdleTimeoutMs), bodyIdleTimeoutMs)
   }
 
   #silence (idleTimeoutMs: number): void {
@@ -145,7 +149,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource {
     if (this.#done) return
     this.#done = true
     this.#stopTimer()
-    this.#onDone()
+    this.#connection.giveBack()
   }
 
   /** A cleared timer comes back to life when it is refreshed, so it is forgotten. */

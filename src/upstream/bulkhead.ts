@@ -71,7 +71,7 @@ export class Bulkhead {
     else this.#last.next = waiter
     this.#last = waiter
     this.#queued++
-    exchange.waiting(leave)
+    exchange.waiting({ cancel: leave })
     return promise
   }
 

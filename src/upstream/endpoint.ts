@@ -1,9 +1,11 @@
 // One instance of an upstream: its connections, its breaker, and whether it may be picked.
-import { classifyError, classifyStatus, type Outcome } from '../exchange/outcome.ts'
-import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
-import type { EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import type { Outcome } from '../exchange/outcome.ts'
+import { GatewayError } from '../exchange/errors.ts'
+import type { Attempt, EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import { ResponseBody } from '../exchange/response-body.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type WindowClock } from './breaker.ts'
+import { dial } from './dial.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
 import { probeUntilReachable, type Probe } from './probe.ts'
 
@@ -48,27 +50,28 @@ export class Endpoint implements EndpointHandle {
   /** May it be picked now? */
   get available (): boolean { return this.#probe === undefined && this.#breaker.admits }
 
+  begin (): boolean {
+    return this.#breaker.begin()
+  }
+
   /**
-   * One attempt, its outcome told to the breaker when it is known: at the response head, or when the body broke.
+   * For an upgrade only the connection is tried: @fastify/http-proxy, which carries the socket then, accepts the client's before it has the
+   * endpoint's.
    * @throws GatewayError by the promise
    */
-  async send (exchange: Exchange): Promise<UpstreamResponse> {
-    const startedAtMs = performance.now()
-    const trial = this.#breaker.begin()
-    try {
-      const response = await this.#pool.send(exchange, exchange.attempts.some(attempt => attempt.endpoint === this.url && attempt.result === 'ConnectionClosed'))
-      const outcome = classifyStatus(response.status)
-      this.#breaker.report(outcome, trial)
-      this.#events.attempt(outcome, performance.now() - startedAtMs, response.status)
-      return response
-    } catch (thrown) {
-      const error = toGatewayError(thrown)
-      const outcome = classifyError(error)
-      this.#breaker.report(outcome, trial)
-      if (error.spec.retry === 'always') this.#unreachable(error)
-      this.#events.attempt(outcome, performance.now() - startedAtMs, undefined)
-      throw error
-    }
+  request (exchange: Exchange): Promise<UpstreamResponse> {
+    if (exchange.upgrade) return this.#open(exchange)
+    // After it closed a kept connection without an answer, the next try is made on one that was not used before.
+    const { attempts } = exchange
+    const fresh = attempts.length > 1 && attempts.some(({ endpoint, result }) => endpoint === this.url && result === 'ConnectionClosed')
+    return this.#pool.request(exchange, fresh)
+  }
+
+  report (attempt: Attempt, trial: boolean, cause: { readonly status: number } | GatewayError): void {
+    this.#breaker.report(attempt.outcome, trial)
+    const failed = cause instanceof GatewayError
+    if (failed && cause.spec.retry === 'always') this.#unreachable(cause)
+    this.#events.attempt(attempt.outcome, attempt.durationMs, failed ? undefined : cause.status)
   }
 
   configure (settings: EndpointSettings): void {
@@ -87,6 +90,11 @@ export class Endpoint implements EndpointHandle {
     this.#probe = undefined
     this.#breaker.close()
     this.#pool.close()
+  }
+
+  async #open (exchange: Exchange): Promise<UpstreamResponse> {
+    await dial(this.plan.origin, exchange.route.policy.connectTimeoutMs)
+    return { status: 101, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
   }
 
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */

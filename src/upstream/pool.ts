@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Client, buildConnector, type Dispatcher } from 'undici'
 import type { EndpointAddress } from '../registry/registration.ts'
 import type { Exchange, RequestBody, UpstreamResponse } from '../exchange/exchange.ts'
-import { UpstreamAttempt } from './attempt.ts'
+import { UpstreamAttempt, type Connection } from './attempt.ts'
 
 /** TLS towards the endpoints of an upstream. File names, as in postern.yaml. */
 export interface UpstreamTls {
@@ -12,12 +12,6 @@ export interface UpstreamTls {
   readonly certFile?: string
   readonly keyFile?: string
   readonly verify: boolean
-}
-
-interface Connection {
-  readonly client: Client
-  /** Limit of the request that may have to connect. The Client has only one for all, messages have their own. */
-  connectTimeoutMs: number
 }
 
 /** Kestrel keeps an idle connection for 130 s, Node for 5 s (and says so in Keep-Alive, which undici heeds). */
@@ -34,7 +28,7 @@ export class EndpointPool {
   readonly #hostHeader: string
   readonly #connectors = new Map<number, buildConnector.connector>()
   readonly #tls: object
-  readonly #free: Connection[] = []
+  readonly #free: PooledConnection[] = []
   #inFlight = 0
   /** Most connections in use at once since the last trim. */
   #peak = 0
@@ -50,27 +44,24 @@ export class EndpointPool {
   get idle (): number { return this.#free.length }
 
   /**
-   * One attempt. `fresh` takes a connection that was not used before: after an endpoint closed a kept one.
+   * One request. `fresh` takes a connection that was not used before: after an endpoint closed a kept one.
    * @throws GatewayError by the promise: ConnectFailed, ConnectTimeout, ConnectionClosed, HeadersTimeout, BadAnswer, or why the exchange ended
    */
-  async send (exchange: Exchange, fresh: boolean): Promise<UpstreamResponse> {
-    const { policy } = exchange.route
+  request (exchange: Exchange, fresh: boolean): Promise<UpstreamResponse> {
     const request = exchange.upstreamRequest
-    const connection = (fresh ? undefined : this.#free.pop()) ?? this.#connect()
-    connection.connectTimeoutMs = policy.connectTimeoutMs
+    const connection = (fresh ? undefined : this.#free.pop()) ?? new PooledConnection(this)
+    connection.connectTimeoutMs = exchange.route.policy.connectTimeoutMs
     if (++this.#inFlight > this.#peak) this.#peak = this.#inFlight
-    const attempt = new UpstreamAttempt(exchange, this.#address.url, () => this.#giveBack(connection))
+    const attempt = new UpstreamAttempt(exchange, this.#address.url, connection)
     connection.client.dispatch({
       method: request.method as 'GET',
       path: this.#address.basePath + request.path,
-      headers: ['Host', request.host ?? this.#hostHeader, ...request.headers],
+      headers: withHost(request.host ?? this.#hostHeader, request.headers),
       body: toUndici(request.body),
       headersTimeout: 0,
       bodyTimeout: 0
     }, attempt)
-    const response = await attempt.response
-    attempt.watchBody(response.headers, policy.bodyIdleTimeoutMs)
-    return response
+    return attempt.response
   }
 
   /** Lets go of connections that the time since the last call did not need. */
@@ -86,27 +77,26 @@ export class EndpointPool {
     for (const { client } of this.#free.splice(0)) void client.close()
   }
 
-  #giveBack (connection: Connection): void {
+  giveBack (connection: PooledConnection): void {
     this.#inFlight--
     if (this.#closed) void connection.client.close()
     else this.#free.push(connection)
   }
 
-  #connect (): Connection {
-    const client = new Client(this.#address.origin, {
+  /** A Client without a connection yet. */
+  createClient (connect: buildConnector.connector): Client {
+    return new Client(this.#address.origin, {
       pipelining: 1,
       keepAliveTimeout: idleConnectionMs,
       keepAliveMaxTimeout: longestIdleConnectionMs,
       maxHeaderSize: maxResponseHeadBytes,
       // An HTTP/2 answer has no reason phrase, and that carries ServiceStack's error code.
       allowH2: false,
-      connect: (options: buildConnector.Options, callback: buildConnector.Callback) => this.#connector(connection.connectTimeoutMs)(options, callback)
+      connect
     })
-    const connection: Connection = { client, connectTimeoutMs: 0 }
-    return connection
   }
 
-  #connector (timeout: number): buildConnector.connector {
+  connector (timeout: number): buildConnector.connector {
     let connector = this.#connectors.get(timeout)
     if (connector === undefined) {
       connector = buildConnector({ ...this.#tls, timeout, allowH2: false })
@@ -114,6 +104,29 @@ export class EndpointPool {
     }
     return connector
   }
+}
+
+/** One undici Client, one request at a time. */
+class PooledConnection implements Connection {
+  readonly client: Client
+  /** Limit of the request that may have to connect. The Client has only one for all, messages have their own. */
+  connectTimeoutMs = 0
+  readonly #pool: EndpointPool
+
+  constructor (pool: EndpointPool) {
+    this.#pool = pool
+    this.client = pool.createClient((options, callback) => pool.connector(this.connectTimeoutMs)(options, callback))
+  }
+
+  giveBack (): void {
+    this.#pool.giveBack(this)
+  }
+}
+
+function withHost (host: string, headers: readonly string[]): string[] {
+  const all = ['Host', host]
+  for (const one of headers) all.push(one)
+  return all
 }
 
 function toUndici (body: RequestBody): NonNullable<Dispatcher.DispatchOptions['body']> | null {

@@ -1,5 +1,5 @@
 // Postern's own connect: an endpoint that refused a connection gets no traffic until this succeeds.
-import { connect } from 'node:net'
+import { dial } from './dial.ts'
 
 export interface Probe {
   close (): void
@@ -12,8 +12,6 @@ const longestDelayMs = 1_000
  * Tries to connect to an origin until it can, then calls `onReachable` once. Backs off with full jitter, at most 1 s between two tries.
  */
 export function probeUntilReachable (origin: string, connectTimeoutMs: number, onReachable: () => void, random: () => number = Math.random): Probe {
-  const { hostname, port, protocol } = new URL(origin)
-  const target = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port) }
   let closed = false
   let timer: NodeJS.Timeout | undefined
   let delayMs = firstDelayMs
@@ -25,17 +23,12 @@ export function probeUntilReachable (origin: string, connectTimeoutMs: number, o
     delayMs = Math.min(delayMs * 2, longestDelayMs - firstDelayMs)
   }
   const attempt = () => {
-    const socket = connect({ ...target, timeout: connectTimeoutMs })
-    socket.once('connect', () => {
-      socket.destroy()
+    dial(origin, connectTimeoutMs).then(() => {
       if (closed) return
       closed = true
       onReachable()
-    })
-    socket.once('timeout', () => socket.destroy())
-    // A refusal is what we are waiting to end; 'close' follows.
-    socket.once('error', () => {})
-    socket.once('close', again)
+    // A refusal is what we are waiting to end.
+    }, again)
   }
 
   again()

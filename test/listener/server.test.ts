@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
+import { fakeEndpoint } from '../support/exchange.ts'
 import { ResponseBody } from '../../src/exchange/response-body.ts'
 import { openConnection, request, sendBytes, targetOf } from '../support/http-client.ts'
 import { until, within } from '../support/until.ts'
@@ -121,9 +122,11 @@ test('a client that reads slowly pauses the service, and one that leaves cancels
 test('a client that leaves while the service works ends the exchange', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   await using fake = await startFake({
-    answer: exchange => new Promise((_resolve, reject) => exchange.waiting(error => {
-      resolve()
-      reject(error)
+    answer: exchange => new Promise((_resolve, reject) => exchange.waiting({
+      cancel (error) {
+        resolve()
+        reject(error)
+      }
     }))
   })
   const connection = await openConnection(targetOf(fake.url))
@@ -170,7 +173,7 @@ test('a bug of ours is a 500 without a word about it, and the log has the stack'
 test('Location of the endpoint becomes the client\'s own address', async () => {
   await using fake = await startFake({
     answer: exchange => {
-      exchange.endpoint = { url: 'http://10.1.2.3:9101/base', available: true, send: () => Promise.reject(new Error('not used')) }
+      exchange.endpoint = fakeEndpoint('http://10.1.2.3:9101/base', () => Promise.reject(new Error('not used')))
       return { status: 201, reason: 'Created', headers: ['Location', 'http://10.1.2.3:9101/base/orders/5?x=%2F'], body: ResponseBody.of(Buffer.alloc(0)) }
     }
   })

@@ -5,7 +5,15 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
+import { compose } from '../../src/exchange/compose.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
+import type { Exchange } from '../../src/exchange/exchange.ts'
+import { ResponseBody } from '../../src/exchange/response-body.ts'
+import { bulkhead } from '../../src/filters/bulkhead.ts'
+import { pickEndpoint } from '../../src/filters/pick-endpoint.ts'
+import { send } from '../../src/filters/send.ts'
+import { dial } from '../../src/upstream/dial.ts'
+import { fakeEndpoint } from '../support/exchange.ts'
 import { until } from '../support/until.ts'
 import { startFake, type FakeOptions } from './fake-gateway.ts'
 
@@ -39,9 +47,12 @@ const through = async (url: string, options: FakeOptions = {}) => {
   const upstream = {
     acquire: () => { held.slots++; return undefined },
     release: () => { held.slots-- },
-    pick: () => ({ url, available: true, send: () => Promise.reject(new Error('not used')) })
+    pick: (exchange: Exchange) => exchange.attempts.length > 0 ? undefined : fakeEndpoint(url, async () => {
+      await dial(new URL(url).origin, 1_000)
+      return { status: 101, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
+    })
   }
-  const fake = await startFake({ kind: 'prefix', websocket: true, ...options, upstream: { ...upstream, ...options.upstream } })
+  const fake = await startFake({ kind: 'prefix', websocket: true, answer: compose([bulkhead, pickEndpoint], send), ...options, upstream: { ...upstream, ...options.upstream } })
   return { held, fake, [Symbol.asyncDispose]: async () => { await fake.close() } }
 }
 
@@ -113,13 +124,11 @@ test('refused: a route without WebSocket, a full bulkhead, no endpoint, a hidden
   assert.equal(echo.asked.length, 0)
 })
 
-test('an endpoint that is not there closes the socket and frees the slot', async () => {
+test('an endpoint that is not there is found out before the client is accepted', async () => {
   await using started = await through('http://127.0.0.1:1')
   const { fake, held } = started
-  const socket = new WebSocket(`ws://127.0.0.1:${fake.port}/legacy/chat`)
-  socket.on('error', () => {}) // How it ends is not the question here.
-  await once(socket, 'close')
-  await until('the slot is free', () => held.slots === 0)
+  assert.equal(await refusal(`ws://127.0.0.1:${fake.port}/legacy/chat`), 502)
+  assert.equal(held.slots, 0)
 })
 
 test('draining says goodbye to open sockets', async () => {

@@ -5,7 +5,8 @@ import net, { type AddressInfo, type Server, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
-import type { UpstreamResponse } from '../../src/exchange/exchange.ts'
+import type { Exchange, UpstreamResponse } from '../../src/exchange/exchange.ts'
+import { send } from '../../src/filters/send.ts'
 import { WindowClock } from '../../src/upstream/breaker.ts'
 import { Endpoint } from '../../src/upstream/endpoint.ts'
 import { makeExchange } from '../support/exchange.ts'
@@ -28,7 +29,7 @@ const raw = (t: TestContext, script: (socket: Socket, request: string, nth: numb
     socket.on('data', data => script(socket, data.toString('latin1'), ++nth))
   }))
 }
-function endpointAt (t: TestContext, port: number, basePath = ''): Endpoint & { events: string[] } {
+function endpointAt (t: TestContext, port: number, basePath = ''): Endpoint & { events: string[], send: (exchange: Exchange) => Promise<UpstreamResponse> } {
   const events: string[] = []
   const origin = `http://127.0.0.1:${port}`
   const endpoint = new Endpoint({ url: origin + basePath, origin, basePath, weight: 1, version: undefined, node: undefined }, settings, new WindowClock(), {
@@ -37,7 +38,8 @@ function endpointAt (t: TestContext, port: number, basePath = ''): Endpoint & { 
     attempt: outcome => events.push(outcome)
   })
   t.after(() => endpoint.close())
-  return Object.assign(endpoint, { events })
+  // As the request path does it: the attempt is written down and reported.
+  return Object.assign(endpoint, { events, send: (exchange: Exchange) => { exchange.endpoint = endpoint; return send(exchange) } })
 }
 const read = (response: UpstreamResponse): Promise<string> => new Promise((resolve, reject) => {
   const chunks: Buffer[] = []
