@@ -33,6 +33,6 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
 }
 
 /** An endpoint that answers by script. */
-export function fakeEndpoint (url: string, send: EndpointHandle['send']): EndpointHandle {
-  return { url, available: true, send }
+export function fakeEndpoint (url: string, request: EndpointHandle['request']): EndpointHandle {
+  return { url, available: true, begin: () => false, request, report () {} }
 }
