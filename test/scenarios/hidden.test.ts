@@ -17,7 +17,9 @@ const missing = 'ReindexPr0ducts'
 /** What a client can tell of an answer, its own name, ids and dates aside. */
 function fingerprint (response: RawResponse | 'cut', name: string): unknown {
   if (response === 'cut') return response
-  const nameless = (text: string) => text.replaceAll(new RegExp(name, 'gi'), 'NAME').replaceAll(new RegExp(name.replaceAll('s', 'ſ'), 'gi'), 'NAME').replaceAll(new RegExp(name.replaceAll('i', 'ı'), 'gi'), 'NAME')
+  // The name in the spellings in which an answer may repeat it.
+  const repeated = [name, `%${name.charCodeAt(0).toString(16)}${name.slice(1)}`, name.replaceAll('s', 'ſ'), name.replaceAll('i', 'ı')]
+  const nameless = (text: string) => repeated.reduce((left, spelled) => left.replaceAll(new RegExp(spelled, 'gi'), 'NAME'), text)
   return {
     statusLine: response.statusLine,
     headers: response.headers.map(([key, value]) => /^(date|x-mac-requestid|traceparent)$/i.test(key) ? key : `${key}: ${value}`),

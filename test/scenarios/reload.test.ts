@@ -143,7 +143,7 @@ describe('stopping', { timeout: 60_000 }, () => {
     const drained = gateway.gateway.drain()
     assert.equal(await ready(), 503)
     assert.equal((await request(gateway.admin, '/livez')).status, 200)
-    assert.match((await flying.reader.rest()).toString(), /19\n\r\n0\r\n\r\n$/)
+    assert.match((await within('the answer in flight ends, and its connection', 5_000, flying.reader.rest())).toString(), /19\n\r\n0\r\n\r\n$/)
     await drained
   })
 })

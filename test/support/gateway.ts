@@ -24,7 +24,7 @@ export interface TestGateway {
   connect (options?: { timeoutMs?: number }): Promise<RawConnection>
   /** Sum of the samples of a metric that have these labels; 0 where there is none. */
   metric (name: string, labels?: Readonly<Record<string, string>>): Promise<number>
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into whatever came
+
   api (what: 'routes' | 'upstreams'): Promise<any>
   /** Resolves with the milliseconds it took until a message is routed. */
   waitForRoute (name: string, options?: { timeoutMs?: number }): Promise<number>

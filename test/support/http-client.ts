@@ -23,7 +23,7 @@ export interface RawResponse {
   header (name: string): string | undefined
   all (name: string): string[]
   text (): string
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into whatever came
+
   json (): any
 }
 
