@@ -11,7 +11,7 @@ console.log(`Catalog (two instances) and Orders are registered at ${registry}`)
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    fleet.close().then(() => process.exit(0), error => {
+    fleet.close().then(() => process.exit(0), (error: unknown) => {
       console.error(error)
       process.exit(1)
     })
