@@ -44,11 +44,12 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
   }
   observeLive(metrics, log, dataPlane, () => control, () => listener, () => dataPlane.ready && !state.draining)
 
-  const close = async () => {
+  let closing: Promise<void> | undefined
+  const close = () => closing ??= (async () => {
     await Promise.all([listener?.close(), admin?.close(), control?.close()])
     dataPlane.close()
     await log.close()
-  }
+  })()
   return {
     async start () {
       try {

@@ -1,6 +1,6 @@
 // The public listener: builds its parts, opens and closes its sockets, takes over new settings.
 import { randomBytes } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Server as TlsServer } from 'node:tls'
@@ -18,6 +18,8 @@ import { BodyMemory } from './request-body.ts'
 import { createUpgradeProxy } from './websocket.ts'
 
 export type { GatewayCore } from './gateway-core.ts'
+
+const idleSweepMs = 50
 
 export interface ListenerAddress {
   readonly host: string
@@ -90,7 +92,13 @@ export async function createListener (options: { config: ListenerConfig, edge: E
   const shutDown = async () => {
     state.closing = true
     certificates?.close()
-    await Promise.all([upgrades.close(), ...servers.map(one => one.close())])
+    // A connection whose answer had begun before now promised to be kept: it is closed as soon as that answer is out.
+    const idle = setInterval(() => { for (const { server } of servers) (server as Partial<Server>).closeIdleConnections?.() }, idleSweepMs)
+    try {
+      await Promise.all([upgrades.close(), ...servers.map(one => one.close())])
+    } finally {
+      clearInterval(idle)
+    }
   }
   const cut = () => { for (const socket of sockets) socket.destroy() }
   try {
