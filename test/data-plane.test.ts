@@ -13,7 +13,10 @@ const formats = new Set(['json'])
 const breaker = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }
 const configOf = (overrides: Partial<Config> = {}): Config => ({
   defaults: { policy, bulkhead: { maxConcurrent: 10, maxQueue: 5 }, breaker },
-  upstreams: {}, messages: {}, prefixes: {}, exposure: { expose: ['*'], hide: [], exposeRestricted: [], suggest: false },
+  upstreams: {},
+  messages: {},
+  prefixes: {},
+  exposure: { expose: ['*'], hide: [], exposeRestricted: [], suggest: false },
   ...overrides
 }) as Config
 

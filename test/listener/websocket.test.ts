@@ -47,10 +47,12 @@ const through = async (url: string, options: FakeOptions = {}) => {
   const upstream = {
     acquire: () => { held.slots++; return undefined },
     release: () => { held.slots-- },
-    pick: (exchange: Exchange) => exchange.attempts.length > 0 ? undefined : fakeEndpoint(url, async () => {
-      await dial(new URL(url).origin, 1_000)
-      return { status: 101, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
-    })
+    pick: (exchange: Exchange) => exchange.attempts.length > 0
+      ? undefined
+      : fakeEndpoint(url, async () => {
+        await dial(new URL(url).origin, 1_000)
+        return { status: 101, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
+      })
   }
   const fake = await startFake({ kind: 'prefix', websocket: true, answer: compose([bulkhead, pickEndpoint], send), ...options, upstream: { ...upstream, ...options.upstream } })
   return { held, fake, [Symbol.asyncDispose]: async () => { await fake.close() } }
