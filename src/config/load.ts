@@ -12,6 +12,8 @@ export { parseConfig, type Overrides, type ParsedConfig } from './parse.ts'
 
 const maxFileBytes = 4_194_304
 const maxSecretBytes = 65_536
+/** Bundles of authorities are long. */
+const maxPemBytes = 4_194_304
 
 /**
  * The configuration of a file, of the command line, or (without either) of the defaults alone.
@@ -21,11 +23,11 @@ export async function loadConfig (file: string | undefined, overrides: Overrides
   return (await readConfig(file, overrides)).config
 }
 
-/** The same, with the warnings. */
-export async function readConfig (file: string | undefined, overrides: Overrides = {}): Promise<ParsedConfig> {
+/** The same, with the warnings. `pemFiles: false`: certificates and keys are not looked at, for a caller that uses none of them. */
+export async function readConfig (file: string | undefined, overrides: Overrides = {}, { pemFiles = true } = {}): Promise<ParsedConfig> {
   const directory = file === undefined ? process.cwd() : dirname(resolve(file))
   const text = file === undefined ? '' : await readText(file)
-  return parseConfig(text, { file: file ?? 'defaults', directory, overrides, readSecret: secretReader(directory) })
+  return parseConfig(text, { file: file ?? 'defaults', directory, overrides, readSecret: secretReader(directory), readPem: pemFiles ? path => readNamed(resolve(directory, path), maxPemBytes) : undefined })
 }
 
 /** All defaults: no registry, no routes. */
@@ -70,21 +72,32 @@ function secretReader (directory: string): ReadSecret {
       if (value === undefined || value === '') throw new Error(value === undefined ? 'the variable is not set' : 'the variable is empty')
       return value
     }
-    const bytes = Buffer.alloc(maxSecretBytes + 1)
-    let length: number
-    try {
-      const descriptor = openSync(resolve(directory, name), 'r')
-      try {
-        length = readSync(descriptor, bytes)
-      } finally {
-        closeSync(descriptor)
-      }
-    } catch (error) {
-      throw new Error(reasonOf(error), { cause: error })
-    }
-    if (length > maxSecretBytes) throw new Error(`is longer than ${maxSecretBytes} bytes`)
-    const text = bytes.toString('utf8', 0, length).replace(/\r?\n$/, '')
+    const text = readNamed(resolve(directory, name), maxSecretBytes).replace(/\r?\n$/, '')
     if (text === '') throw new Error('the file is empty')
     return text
   }
+}
+
+/** Text of a small file; throws an Error that says in words why there is none. */
+function readNamed (path: string, maxBytes: number): string {
+  const chunks: Buffer[] = []
+  try {
+    const descriptor = openSync(path, 'r')
+    try {
+      let bytes = 0
+      let length: number
+      do {
+        const chunk = Buffer.alloc(Math.min(65_537, maxBytes + 1 - bytes))
+        length = readSync(descriptor, chunk)
+        bytes += length
+        chunks.push(chunk.subarray(0, length))
+      } while (length > 0 && bytes <= maxBytes)
+      if (bytes > maxBytes) throw new Error(`is longer than ${maxBytes} bytes`)
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (error) {
+    throw new Error(reasonOf(error), { cause: error })
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }

@@ -24,6 +24,8 @@ export interface ParseOptions {
   readonly directory: string
   readonly overrides?: Overrides
   readonly readSecret: ReadSecret
+  /** Reads certificates and keys that settings name, so that wrong ones are mistakes like others. Left out: they are not looked at. */
+  readonly readPem?: ((path: string) => string) | undefined
 }
 
 export interface ParsedConfig {
@@ -53,7 +55,7 @@ export function parseConfig (text: string, options: ParseOptions): ParsedConfig 
     const isSecret = secrets.has(error.instancePath) || schemaAt(ConfigSchema, segments)?.writeOnly === true
     findings.push(toFinding(error, ConfigSchema, { value: valueAt(raw, segments), isSecret }))
   }
-  const input: RuleInput = { config, isWritten: segments => valueAt(raw, segments) !== undefined, isSecret: segments => secrets.has(toPointer(segments)) }
+  const input: RuleInput = { config, isWritten: segments => valueAt(raw, segments) !== undefined, isSecret: segments => secrets.has(toPointer(segments)), readPem: options.readPem }
   const wrong = [...removed, ...faults.map(fault => fault.segments)]
   // What rests on a value that is wrong itself would only repeat it.
   const isSound = ({ segments, because = [] }: Finding) => !wrong.some(one => startsWith(segments, one) || because.some(rests => startsWith(one, rests) || startsWith(rests, one)))

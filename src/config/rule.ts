@@ -8,6 +8,8 @@ export interface RuleInput {
   isWritten (segments: readonly string[]): boolean
   /** Whether it came from an environment variable or a file of its own. */
   isSecret (segments: readonly string[]): boolean
+  /** The text of a file that a setting names; throws an Error that says why there is none. Undefined = files are not looked at. */
+  readonly readPem: ((path: string) => string) | undefined
 }
 
 export interface Rule {

@@ -1,7 +1,8 @@
 // What a schema cannot say: how settings must fit together. A list of rules; all of them run, all findings are reported.
 import type { Rule } from './rule.ts'
+import { fileRules } from './rules-files.ts'
 import { listenRules } from './rules-listen.ts'
 import { policyRules } from './rules-policy.ts'
 import { routeRules } from './rules-route.ts'
 
-export const rules: readonly Rule[] = [...routeRules, ...policyRules, ...listenRules]
+export const rules: readonly Rule[] = [...routeRules, ...policyRules, ...listenRules, ...fileRules]

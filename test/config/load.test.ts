@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import { parse as parseYaml } from 'yaml'
 import { ConfigError, defaultConfig, loadConfig, parseConfig, readConfig, type Overrides } from '../../src/config/load.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { restartNeeded } from '../../src/config/changes.ts'
 import { breakerFor, bulkheadFor, policyFor } from '../../src/config/resolve.ts'
 
@@ -181,4 +182,36 @@ test('what needs a restart is said once for each', () => {
   const before = configOf('')
   assert.deepEqual(restartNeeded(before, configOf('drainMs: 1\nupstreams: {a: {}}\nedge: {debugKeys: refuse}')), [])
   assert.deepEqual(restartNeeded(before, configOf('listener: {address: 127.0.0.1:9}\nlog: {level: warn}')).map(sentence => sentence.split(' ')[0]), ['listener.address', 'log'])
+})
+
+test('certificate files that cannot be used are mistakes like others: with line, column and reason', async t => {
+  const directory = await directoryOf(t)
+  const [one, other] = [await makeCertificate(['a.test']), await makeCertificate(['b.test'])]
+  t.after(() => Promise.all([one.remove(), other.remove()]))
+  await writeFile(join(directory, 'empty.pem'), 'nothing\n')
+  const file = join(directory, 'postern.yaml')
+  await writeFile(file, `listener:
+  tls:
+    certificates:
+      - { certFile: ${one.certFile}, keyFile: ${other.keyFile} }
+      - certFile: gone.pem
+        keyFile: empty.pem
+registry: { consul: { tls: { caFile: /dev/zero } } }
+upstreams:
+  catalog:
+    endpoints: [https://10.0.0.1]
+    tls: { caFile: ${directory} }
+`)
+  const problems = await readConfig(file).then(() => [], (error: unknown) => error instanceof ConfigError ? error.problems : assert.fail(String(error)))
+  assert.deepEqual(problems.map(({ place, path, message }) => [place?.line, place?.column, path, message]), [
+    [4, problems[0]?.place?.column, 'listener.tls.certificates[0].keyFile', `the key does not belong to the certificate in ${one.certFile}`],
+    [5, 19, 'listener.tls.certificates[1].certFile', 'gone.pem: there is no such file'],
+    [6, 18, 'listener.tls.certificates[1].keyFile', 'empty.pem does not hold a private key in PEM format'],
+    [7, 38, 'registry.consul.tls.caFile', '/dev/zero: is longer than 4194304 bytes'],
+    [11, 20, 'upstreams.catalog.tls.caFile', `${directory}: is a directory, not a file`]
+  ])
+  // Who uses none of them (postern routes) need not be able to read them.
+  assert.equal((await readConfig(file, {}, { pemFiles: false })).config.listener.tls?.certificates.length, 2)
+  await writeFile(file, `listener: { tls: { certificates: [{ certFile: ${one.certFile}, keyFile: ${one.keyFile} }] } }`)
+  assert.deepEqual((await readConfig(file)).warnings.filter(({ path }) => path.startsWith('listener')), [])
 })
