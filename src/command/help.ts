@@ -48,5 +48,5 @@ function formatFlags (flags: Flags): string {
 
 function formatExamples (examples: Help['examples']): string {
   const width = Math.max(...examples.map(([command]) => command.length))
-  return `Examples:\n${examples.map(([command, what]) => `  ${command.padEnd(width)}  # ${what}\n`).join('')}`
+  return `Examples:\n${examples.map(([command, what]) => what === '' ? `  ${command}\n` : `  ${command.padEnd(width)}  # ${what}\n`).join('')}`
 }

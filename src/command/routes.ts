@@ -1,13 +1,16 @@
 // postern routes: which messages go where, and why: as the running gateway says, or as a catalog would give.
 import { readConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import type { NameState } from '../control/plan.ts'
 import { createControlPlane, type ControlPlane } from '../control/control-plane.ts'
 import { askAdmin } from './ask-admin.ts'
-import type { Arguments } from './arguments.ts'
+import { didYouMean, type Arguments } from './arguments.ts'
 import type { Help } from './help.ts'
 import { filterRoutes, formatRoutes, type RoutesAnswer } from './routes-table.ts'
 import { toOverrides } from './start.ts'
 import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
+
+const states: readonly string[] = ['routed', 'hidden', 'unread', 'quarantined', 'conflict', 'absent'] satisfies NameState[]
 
 export const routesHelp: Help = {
   summary: 'Shows which messages are routed where, and why or why not.',
@@ -19,7 +22,7 @@ would be routed; nothing is started and nothing is changed.`,
     consul: { value: 'URL', multiple: true, help: 'Agent of Consul to read in place of a running gateway.' },
     config: { short: 'c', value: 'FILE', help: 'With --consul: the configuration to apply.' },
     wait: { value: 'MS', help: 'With --consul: longest time to wait for the lists of all services. Default: 5000.' },
-    state: { value: 'STATE', multiple: true, help: 'Only these: routed, hidden, unread, quarantined, conflict, absent.' },
+    state: { value: 'STATE', multiple: true, help: `Only these: ${states.join(', ')}.` },
     grep: { value: 'PATTERN', help: 'Only where name, upstream or reason match this regular expression, in any letter case.' },
     json: { help: 'As JSON.' }
   },
@@ -31,7 +34,7 @@ would be routed; nothing is started and nothing is changed.`,
 }
 
 export async function routes (args: Arguments, terminal: Terminal): Promise<number> {
-  const filter = { states: args.values.get('state')?.flatMap(value => value.split(',')), grep: toPattern(args.one('grep')) }
+  const filter = { states: toStates(args.values.get('state')), grep: toPattern(args.one('grep')) }
   for (const flag of ['config', 'wait']) if (args.has(flag) && !args.has('consul')) throw new UsageError(`--${flag} goes with --consul: a running gateway has its own.`)
   if (args.has('consul') && args.has('admin')) throw new UsageError('--consul and --admin exclude each other: read the catalog, or ask the running gateway.')
   const text = args.has('consul')
@@ -40,6 +43,13 @@ export async function routes (args: Arguments, terminal: Terminal): Promise<numb
   const answer = filterRoutes(parse(text), filter)
   terminal.out(args.has('json') ? `${JSON.stringify(answer, undefined, 2)}\n` : formatRoutes(answer, terminal))
   return exitCodes.ok
+}
+
+function toStates (values: readonly string[] | undefined): string[] | undefined {
+  const wanted = values?.flatMap(value => value.split(','))
+  const unknown = wanted?.find(state => !states.includes(state))
+  if (unknown !== undefined) throw new UsageError(`--state: there is no state "${unknown}".${didYouMean(unknown, states)} States: ${states.join(', ')}.`)
+  return wanted
 }
 
 function toPattern (text: string | undefined): RegExp | undefined {
@@ -72,7 +82,7 @@ async function fromGateway (admin: string): Promise<string> {
 async function fromCatalog (args: Arguments, terminal: Terminal): Promise<string> {
   const waitMs = Number(args.one('wait') ?? 5_000)
   if (!Number.isInteger(waitMs) || waitMs < 0 || waitMs > 600_000) throw new UsageError('--wait takes milliseconds, at most 600000.')
-  const { config } = await readConfig(args.one('config'), { consul: toOverrides(args).consul })
+  const { config } = await readConfig(args.one('config'), { consul: toOverrides(args).consul }, { pemFiles: false })
   const errors: string[] = []
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: (fields: object, message: string) => { errors.push(`${message} ${JSON.stringify(fields)}`) } }
   const control = createControlPlane({ config: readOnly(config), log, onChanges: () => {} })

@@ -57,6 +57,7 @@ const mistakes: Array<[string[], RegExp]> = [
   [['start', 'postern.yaml'], /too much: postern\.yaml/],
   [['check', 'a', 'b'], /too much: b/],
   [['routes', '--grep', '['], /--grep: /],
+  [['routes', '--state', 'hiden'], /no state "hiden"\. Did you mean hidden\?/],
   [['routes', '--wait', '5', '--consul', ''], /--consul needs a value/],
   [['routes', '--consul', 'http://127.0.0.1:1', '--wait', 'soon'], /--wait takes milliseconds/],
   [['routes', '--config', 'x'], /--config goes with --consul/],
