@@ -2,8 +2,8 @@
 import { openSync } from 'node:fs'
 import { pino } from 'pino'
 
-/** Lines are gathered to about this size: one write a line costs four times as much as the line (pino's destination measures its whole buffer at each). */
-const chunkChars = 32_768
+/** Lines are gathered to this size: one write a line costs four times as much as the line (pino's destination measures its whole buffer at each). */
+const chunkBytes = 32_768
 const flushEveryMs = 1_000
 /** Lines waiting for a slow destination; beyond it they are dropped. */
 const maxWaitingBytes = 4 * 1_024 * 1_024
@@ -31,13 +31,15 @@ export function createLogSink (destination: string, onRecovered: (lost: number) 
     sync: false,
     // 1 and not 0: with 0 the destination calls flush's callback before anything is written.
     minLength: 1,
-    maxWrite: 4 * chunkChars,
+    maxWrite: 4 * chunkBytes,
     // Strings would be encoded three times on their way.
     contentMode: 'buffer',
     retryEAGAIN: () => Date.now() < giveUpAt
   })
 
-  let pending = ''
+  // Bytes at once, not text: a line is made of forty pieces, and thousands of lines' pieces outlive the collector's first look.
+  let chunk = Buffer.allocUnsafeSlow(chunkBytes)
+  let used = 0
   let pendingLines = 0
   let waitingBytes = 0
   let dropped = 0
@@ -51,19 +53,34 @@ export function createLogSink (destination: string, onRecovered: (lost: number) 
   target.on('write', (bytes: number) => { waitingBytes -= bytes })
 
   function handOver (): void {
-    if (pending === '') return
-    const chunk = pending
+    if (used === 0) return
+    const bytes = chunk.subarray(0, used)
     const lines = pendingLines
-    pending = ''
+    chunk = Buffer.allocUnsafeSlow(chunkBytes)
+    used = 0
     pendingLines = 0
+    give(bytes, lines)
+  }
+
+  function give (bytes: Buffer, lines: number): void {
     if (state !== 'open' || waitingBytes > maxWaitingBytes) {
       dropped += lines
       return
     }
-    const bytes = Buffer.from(chunk)
     waitingBytes += bytes.length
     // Its types know strings only; `contentMode` says otherwise.
     target.write(bytes as unknown as string)
+  }
+
+  function append (line: string): void {
+    // Three bytes a character is the most that UTF-8 needs of UTF-16.
+    if (line.length * 3 > chunkBytes - used) handOver()
+    if (line.length * 3 > chunkBytes) {
+      give(Buffer.from(line), 1)
+      return
+    }
+    used += chunk.write(line, used)
+    pendingLines++
   }
 
   const timer = setInterval(() => {
@@ -98,9 +115,8 @@ export function createLogSink (destination: string, onRecovered: (lost: number) 
         dropped++
         return
       }
-      pending += line
-      pendingLines++
-      if (urgent || pending.length >= chunkChars) handOver()
+      append(line)
+      if (urgent) handOver()
     },
     get dropped () { return dropped },
     async flush () {
