@@ -32,6 +32,8 @@ export type Answer =
     /** The registration id of the running process, from its own memory. */
     readonly ownId: string | undefined
     readonly listed: Listed
+    /** What its heartbeat said against it: who it is and what it lists is known all the same, but it is no proof of health. */
+    readonly sick?: string | undefined
     /** From X-Powered-By: 10.15; undefined for what is no ServiceStack host. */
     readonly servicestackVersion: string | undefined
     /** /api/X exists there: since 6.0. (5.14 is its preview; 5.2.0 hosts say 5.00 [measured], so only the major is believed.) */
@@ -94,12 +96,18 @@ const versionOf = (...results: GetResult[]): string | undefined => {
   return undefined
 }
 
-const answered = (ownId: string | undefined, listed: Listed, version: string | undefined): Answer =>
-  ({ kind: 'answered', ownId, listed, servicestackVersion: version, apiForm: Number.parseInt(version ?? '', 10) >= 6 })
+const answered = (ownId: string | undefined, listed: Listed, version: string | undefined, sick?: string): Answer =>
+  ({ kind: 'answered', ownId, listed, sick, servicestackVersion: version, apiForm: Number.parseInt(version ?? '', 10) >= 6 })
 
 const refusal = (result: GetResult, what: string): Answer => result.kind === 'answer'
   ? { kind: 'silent', reached: true, reason: `${what} answered ${result.status}` }
   : { kind: 'silent', reached: result.kind === 'broken', reason: result.reason }
+
+/** Why a heartbeat says that the host is not well. One that is protected or not there (401, 404, 405) says nothing. */
+function toSickness (heartbeat: GetResult): string | undefined {
+  if (heartbeat.kind !== 'answer') return `its heartbeat: ${heartbeat.reason}`
+  return heartbeat.status >= 500 || busy.has(heartbeat.status) ? `its heartbeat answered ${heartbeat.status}` : undefined
+}
 
 async function askPlugin (put: Put, parse: ParseList): Promise<Answer> {
   const own = await put('/json/reply/ServiceRegistration')
@@ -109,9 +117,10 @@ async function askPlugin (put: Put, parse: ParseList): Promise<Answer> {
   // A host that cannot say now who it is may be a ghost's new tenant: its list alone is not believed.
   const unsure = own.kind === 'broken' || own.status >= 500 || busy.has(own.status)
   const listed: Listed = unsure ? { state: 'unread', reason: own.kind === 'broken' ? own.reason : `its registration answered ${own.status}` } : toListed(answer, parse)
-  if (listed.state === 'read') return answered(toOwnId(own), listed, versionOf(own, answer))
-  // Without a list, only its heartbeat says that it is a host and up.
+  // What Consul's check asks too: a first run that fails may go untold for minutes (check_update_interval), as if it had not run.
   const heartbeat = await put('/json/reply/Heartbeat')
+  if (listed.state === 'read') return answered(toOwnId(own), listed, versionOf(own, answer, heartbeat), toSickness(heartbeat))
+  // Without a list, only its heartbeat says that it is a host and up.
   if (heartbeat.kind !== 'answer' || heartbeat.status !== 200) {
     const told = refusal(heartbeat, 'its heartbeat')
     return told.kind === 'silent' ? { ...told, reached: true } : told

@@ -2,7 +2,7 @@
 import type { Answer, Question } from './ask.ts'
 
 /**
- * `fast`: asked at once, every interval for a minute, then backing off, until it has answered and its list is read.
+ * `fast`: asked at once, every interval for a minute, then backing off, until it has answered, well, and its list is read.
  * `slow`: the same at leisure: its registry says it is down. `watched`: its answers decide something over and over (unconfirmed,
  * owner of a contested name): asked every maxIntervalMs for as long as that lasts.
  */
@@ -63,7 +63,7 @@ interface Entry {
 }
 
 /** Whether an answer leaves nothing to ask for now. */
-const isSettled = (answer: Answer) => answer.kind === 'answered' && answer.listed.state !== 'unread'
+const isSettled = (answer: Answer) => answer.kind === 'answered' && answer.listed.state !== 'unread' && answer.sick === undefined
 
 export function createAsker (options: AskerOptions): Asker {
   const now = options.now ?? (() => performance.now())

@@ -7,7 +7,7 @@ import type { Knowledge } from './knowledge.ts'
 export type Tier = 0 | 1 | 2 | 3
 
 export type EndpointCause =
-  | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer'
+  | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick'
   | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'unconfirmed' | 'unconfirmed-silent' | 'old-process'
 
 export type EndpointState = 'routed' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
@@ -71,7 +71,8 @@ function listsNothing (registration: Registration, knowledge: Knowledge | undefi
 
 /** `unchecked` and `unconfirmed` endpoints live by our own question; while it is being asked, by the traffic they had. */
 function answersUs (knowledge: Knowledge | undefined, isAsked: boolean, hadTraffic: boolean): EndpointCause {
-  if (isAsked) return knowledge?.silent === undefined ? 'answered' : 'no-answer'
+  if (isAsked && knowledge?.silent !== undefined) return 'no-answer'
+  if (isAsked) return knowledge?.sick === undefined ? 'answered' : 'sick'
   return hadTraffic ? 'had-traffic' : 'not-asked'
 }
 

@@ -47,8 +47,12 @@ export function explainName (decision: NameDecision): Explanation {
   }
 }
 
+const sayUnwell = ({ knowledge }: EndpointDecision['verdict']) => knowledge?.silent === undefined
+  ? `it says that it is not well (${knowledge?.sick ?? 'its heartbeat fails'})`
+  : `it does not answer us (${knowledge.silent.reason})`
+
 export function explainEndpoint ({ verdict, byPanic, state }: EndpointDecision): Explanation {
-  const { registration, knowledge, otherId } = verdict
+  const { registration, otherId } = verdict
   const notes = registration.notes === undefined || registration.notes === '' ? '' : `: ${registration.notes.slice(0, 300)}`
   const stale = verdict.entry.stale ? ' From disk: its registry has not answered since the start.' : ''
   const told = (why: string, hint?: string): Explanation => ({ why: why + stale, ...(hint === undefined ? {} : { hint }) })
@@ -64,7 +68,8 @@ export function explainEndpoint ({ verdict, byPanic, state }: EndpointDecision):
     case 'answered': return told('Routed: its registry has not checked it yet, and it answered our own question.')
     case 'had-traffic': return told('Routed: it had traffic, and is being asked again.')
     case 'not-asked': return told('Waiting: its registry has not checked it yet, and it is being asked.', 'It gets traffic as soon as it answers.')
-    case 'no-answer': return told(`Waiting: its registry has not checked it yet, and it does not answer us (${knowledge?.silent?.reason ?? 'no answer'}).`, 'It gets traffic as soon as it answers or its checks pass.')
+    case 'no-answer':
+    case 'sick': return told(`Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, 'It gets traffic as soon as it answers well or its checks pass.')
     case 'other-id': return told(`Ghost: the process at this address says that it runs as ${otherId}.`, 'It goes when its registry removes it; deregistering it by hand is safe.')
     case 'unknown-id': return told(`Ghost: the process at this address says that it runs as ${otherId ?? 'somebody else'}, which no registry lists.`, 'The process has to register, or this registration has to go.')
     case 'newer': return told(`Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, 'It goes when its registry removes it.')

@@ -14,6 +14,8 @@ export interface Knowledge {
   readonly key: string
   /** Set while the last question got no good answer. */
   readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string } | undefined
+  /** Set when the last good answer came with a failing heartbeat: known, but not well. */
+  readonly sick?: string | undefined
 }
 
 /** What is known after one more answer. `key`: what it was asked for. `now`: ms since epoch. */
@@ -35,13 +37,14 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
     apiForm: answer.apiForm,
     answeredAt: now,
     key,
-    silent: undefined
+    silent: undefined,
+    sick: answer.sick
   }
 }
 
 /** Whether two states of knowledge lead to the same decisions. */
 export function isSameKnowledge (a: Knowledge | undefined, b: Knowledge): boolean {
-  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion &&
+  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick &&
     a.silent?.since === b.silent?.since && a.silent?.reached === b.silent?.reached && a.silent?.reason === b.silent?.reason &&
     (a.answeredAt === undefined) === (b.answeredAt === undefined) &&
     a.listed?.state === b.listed?.state && (a.listed?.state !== 'read' || b.listed?.state !== 'read' || a.listed.list === b.listed.list)

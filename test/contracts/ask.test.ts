@@ -46,8 +46,26 @@ test('a plugin host says who it is, what it lists and which version it has', asy
   assert.equal(answer.listed.list.byName.get('getproduct')?.name, 'GetProduct')
   assert.equal(answer.servicestackVersion, '10.15')
   assert.equal(answer.apiForm, true)
-  assert.deepEqual(seen, ['/base/json/reply/ServiceRegistration application/json', '/base/operations/metadata application/json'])
+  assert.equal(answer.sick, undefined, 'a heartbeat that is not there says nothing')
+  assert.deepEqual(seen, ['/base/json/reply/ServiceRegistration application/json', '/base/operations/metadata application/json', '/base/json/reply/Heartbeat application/json'])
 })
+
+for (const [sentence, reply, sick] of [
+  ['200', { body: '{}' }, undefined],
+  ['401', { status: 401 }, undefined],
+  ['405', { status: 405 }, undefined],
+  ['503', { status: 503 }, 'its heartbeat answered 503'],
+  ['500', { status: 500 }, 'its heartbeat answered 500'],
+  ['429', { status: 429 }, 'its heartbeat answered 429'],
+  ['silence', 'hang', 'its heartbeat: no whole answer within 300 ms']
+] as ReadonlyArray<readonly [string, Reply, string | undefined]>) {
+  test(`who it is and what it lists is read although its heartbeat gives ${sentence}; it is ${sick === undefined ? 'well' : 'not well'}`, async t => {
+    const { url } = await host(t, { [own]: registration, [operations]: { body: list }, [heartbeat]: reply })
+    const answer = await put(url)
+    assert.ok(answer.kind === 'answered')
+    assert.deepEqual([answer.ownId, answer.listed.state, answer.sick], ['ss-Catalog-1', 'read', sick])
+  })
+}
 
 test('a 5.2 host has no /api form; PascalCase is understood', async t => {
   const { url } = await host(t, { [own]: { body: '{"Name":"api","Id":"ss-Old-1"}', headers: { 'x-powered-by': 'ServiceStack/5.00 NETStandard/Linux' } }, [operations]: { body: '[{"Name":"Ping"}]' } })

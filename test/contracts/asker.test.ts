@@ -50,6 +50,13 @@ function setUp (settings: Partial<AskerSettings> = {}, answerOf?: (url: string, 
 
 const target = (url: string, pace: Pace = 'fast', key = 'k'): Target => ({ key, pace, question: { url, kind: 'plugin', livenessPath: '/' } })
 
+test('one that is not well is asked on, until it is', async () => {
+  const { asker, advance, timesOf } = setUp({}, (_, time) => time < 800 ? { ...read, sick: 'its heartbeat answered 503' } as Answer : read)
+  asker.update([target('a')])
+  await advance(60_000)
+  assert.deepEqual(timesOf('a'), [0, 300, 600, 900])
+})
+
 test('a new endpoint is asked at once, and never again once it has answered', async () => {
   const { asker, advance, timesOf, answers } = setUp({}, () => read)
   asker.update([target('a')])

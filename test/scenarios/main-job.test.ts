@@ -92,6 +92,21 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
     }
   })
 
+  test('a host that says of itself that it is not well gets no traffic, although Consul has not told its checks yet; then it does', async () => {
+    const host = await start({ service: 'Ailing', messages: { Ailing: () => ({ body: {} }) } })
+    host.failing = 503
+    // The first run fails: Consul may go on showing an empty output for minutes, as if the check had never run.
+    await registerAsPlugin(consul.url, host, { heartbeatIntervalS: 1 })
+    await until('its list is read', async () => (await gateway.api('upstreams')).upstreams.find(({ name }: { name: string }) => name === 'Ailing')?.endpoints[0]?.state === 'waiting')
+    await until('Consul has asked it too', () => host.received.filter(({ target }) => target.endsWith('/json/reply/Heartbeat?')).length > 1, { timeoutMs: 10_000, everyMs: 50 })
+    assert.equal(await status('Ailing'), 503)
+    assert.deepEqual(host.executed, [])
+    host.failing = undefined
+    const well = performance.now()
+    await until('the call works', async () => await status('Ailing') === 200, { everyMs: 5 })
+    assert.ok(performance.now() - well < 1_000, `${performance.now() - well} ms`)
+  })
+
   test('a running host that registers is callable within a second', async () => {
     const host = await start({ service: 'Catalog' })
     const started = performance.now()
