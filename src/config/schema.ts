@@ -153,6 +153,13 @@ const Admin = section({
 
 // ---- Registry ---------------------------------------------------------------------------------
 
+/** How ordinary services name their messages. */
+const messageNames = {
+  messageTagPrefix: Type.Optional(text('Tag prefix by which ordinary services name their messages, e.g. msg- for msg-PlaceOrder.')),
+  messageMetaKey: Type.String({ minLength: 1, default: 'messages', description: 'Service Meta key by which ordinary services name their messages, separated by commas or spaces.' }),
+  ignoreTags: names('Tag patterns that are never message names.', [])
+}
+
 const Consul = object({
   agents: Type.Array(Type.String({ format: 'base-url', pattern: '^https?://' }), { minItems: 1, default: ['http://127.0.0.1:8500'], description: 'Agents, tried in turn.' }),
   // eslint-disable-next-line no-template-curly-in-string -- this is how it is written in YAML
@@ -166,9 +173,7 @@ const Consul = object({
   datacenter: Type.Optional(text('Datacenter to read; default: the agent\'s own.')),
   stale: flag('Allows any server to answer (stale reads), so a lost leader does not stop the watch.', true),
   services: names('Consul services to watch. The discovery plugin registers everything as api.', ['api']),
-  messageTagPrefix: Type.Optional(text('Tag prefix by which ordinary services name their messages, e.g. msg- for msg-PlaceOrder.')),
-  messageMetaKey: Type.String({ minLength: 1, default: 'messages', description: 'Service Meta key by which ordinary services name their messages, separated by commas or spaces.' }),
-  ignoreTags: names('Tag patterns that are never message names.', []),
+  ...messageNames,
   environmentTag: Type.Optional(text('Only registrations that carry this tag are used.')),
   waitMs: ms('Longest time one blocking query waits.', 15_000, 100),
   minIntervalMs: ms('Shortest time between two queries; a storm of changes is coalesced into one read per interval.', 100, 20),
@@ -179,8 +184,9 @@ const Consul = object({
 const Registry = section({
   consul: Type.Optional(Consul),
   embedded: Type.Optional(object({
-    address: address('Where services register.', '127.0.0.1:8500')
-  }, { description: 'Runs a registry of our own that speaks the part of Consul\'s HTTP API that services use.' })),
+    address: address('Where services register.', '127.0.0.1:8500'),
+    ...messageNames
+  }, { description: 'Runs a registry of our own that speaks the part of Consul\'s HTTP API that services use. All services registered there are seen, whatever their name. A change of these settings starts it anew, with nothing registered.' })),
   file: Type.Optional(path('A services.yaml with fixed registrations, watched.')),
   allowedNetworks: names('Networks that endpoints may stand in (CIDR). Link-local and metadata addresses and Postern\'s own listeners are refused always.', ['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),
   ask: section({

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { ask } from '../contracts/ask.ts'
 import { createListCache } from '../contracts/list-cache.ts'
 import { watchConsul } from '../registry/consul-watch.ts'
+import { watchEmbedded } from '../registry/embedded-watch.ts'
 import { startEmbeddedRegistry } from '../registry/embedded.ts'
 import { watchFile } from '../registry/file-watch.ts'
 import { createAdmission } from './admission.ts'
@@ -40,10 +41,7 @@ const starters: WatchStarters = {
   file: (path, listener) => watchFile(path, listener),
   async embedded (config, listener) {
     const registry = await startEmbeddedRegistry(splitAddress(config.address))
-    const consul = start.config.registry.consul
-    const watch = watchConsul({
-      agents: [registry.url], stale: false, services: consul?.services ?? ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 15_000, minIntervalMs: 20, maxBackoffMs: 1_000, maxAnswerBytes: 134_217_728
-    }, listener, { registry: 'embedded' })
+    const watch = watchEmbedded(registry, config, listener)
     return { url: registry.url, close: async () => { await watch.close(); await registry.close() } }
   }
 }

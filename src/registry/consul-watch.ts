@@ -13,8 +13,6 @@ export interface WatchOptions {
   readonly random?: () => number
   /** Wall clock of `lastGoodAt`. Default: Date.now. */
   readonly now?: () => number
-  /** Which registry the snapshots are said to come from. */
-  readonly registry?: 'consul' | 'embedded'
 }
 
 /** What one service's latest good answer said. */
@@ -41,7 +39,7 @@ const reasonsShown = 10
  * Whatever the listener throws counts as a failed read and is shown in the state.
  */
 export function watchConsul (config: ConsulConfig, listener: WatchListener, options: WatchOptions = {}): Watch {
-  const registry = options.registry ?? 'consul'
+  const registry = 'consul'
   const random = options.random ?? Math.random
   const now = options.now ?? Date.now
   const closing = new AbortController()

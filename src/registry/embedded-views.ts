@@ -26,6 +26,14 @@ export function healthOfService (store: Store, node: NodeFacts, name: string, fi
   return entries
 }
 
+/** The entries of GET /v1/health/service/:name for every name. */
+export function healthOfAll (store: Store, node: NodeFacts): object[] {
+  const checks = checksByService(store)
+  const ofNode = [serfHealth(node), ...(checks.get('') ?? []).map((check) => checkView(store, node, check))]
+  return [...store.services.values()].map((service) =>
+    ({ Node: nodeView(node), Service: serviceView(service), Checks: [...ofNode, ...(checks.get(service.definition.id) ?? []).map((check) => checkView(store, node, check))] }))
+}
+
 /** GET /v1/health/node/:node and, with a filter, /v1/health/checks/:service and /v1/health/state/:state. */
 export function checksView (store: Store, node: NodeFacts, keep: (check: StoredCheck) => boolean, withNode: boolean): object[] {
   const checks = [...store.checks.values()].filter(keep).sort((a, b) => a.definition.id < b.definition.id ? -1 : 1).map((check) => checkView(store, node, check))

@@ -7,6 +7,7 @@ import { runChecks } from './embedded-checks.ts'
 import { findApiRoute } from './embedded-routes.ts'
 import type { ApiRoute, Call, Registry } from './embedded-routes.ts'
 import { Store } from './embedded-store.ts'
+import { healthOfAll } from './embedded-views.ts'
 import { parseGoDuration } from './go-duration.ts'
 
 export interface EmbeddedOptions {
@@ -29,6 +30,11 @@ export interface EmbeddedLimits {
 
 export interface EmbeddedRegistry {
   readonly url: string
+  readonly nodeName: string
+  /** What GET /v1/health/service/:name says, of all names at once. */
+  health (): { readonly index: number, readonly entries: readonly object[] }
+  /** Calls `wake` once, at the next change of anything. Returns how to stop waiting. */
+  onChange (wake: () => void): () => void
   close (): Promise<void>
 }
 
@@ -122,6 +128,9 @@ export async function startEmbeddedRegistry (options: EmbeddedOptions): Promise<
   const reachable = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address
   const registry: Registry = { store, checks, node: { id: randomUUID(), name: 'postern', address: reachable, datacenter: 'dc1' } }
   return {
+    nodeName: registry.node.name,
+    health: () => ({ index: store.index, entries: healthOfAll(store, registry.node) }),
+    onChange: wake => store.onChange(wake),
     url: `http://${family === 'IPv6' ? `[${reachable}]` : reachable}:${port}`,
     async close () {
       checks.close()
