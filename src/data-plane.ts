@@ -50,6 +50,8 @@ export class DataPlane {
   #custom = new Map<string, readonly CustomRoutePlan[]>()
   /** The table's own entries: with their plans, for the day the configuration changes. */
   #entries: ReadonlyMap<string, MessageEntry> = new Map<string, MessageEntry>()
+  /** Prefix routes of the table in force. */
+  #prefixesInForce: readonly PrefixEntry[] = []
   #handles = new Map<string, { policy: Policy, handle: Next }>()
   #staged: Change[] = []
   #table: RouteTable | undefined
@@ -94,7 +96,7 @@ export class DataPlane {
       this.#config = next.config
       this.#nextConfig = undefined
     }
-    await this.#swap(staged, reconfigured)
+    await this.#swap(staged, reconfigured, batch.incomplete ?? false)
     if (reconfigured) next.inForce()
   }
 
@@ -104,7 +106,7 @@ export class DataPlane {
     this.#upstreams.clear()
   }
 
-  async #swap (changes: readonly Change[], reconfigured: boolean): Promise<void> {
+  async #swap (changes: readonly Change[], reconfigured: boolean, incomplete: boolean): Promise<void> {
     const startedAtMs = performance.now()
     const messages = new Map<string, MessagePlan | undefined>()
     const custom = new Map(this.#custom)
@@ -131,7 +133,11 @@ export class DataPlane {
     // Other settings may mean another policy for any message.
     if (reconfigured) await inSlices(entries, ([key, { plan }]) => entries.set(key, this.#entry(plan, sets)))
     for (const name of gone.upstreams) custom.delete(name)
-    const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom), prefixes: this.#prefixes(), suggest: this.#config.exposure.suggest })
+    const prefixes = this.#prefixes()
+    for (const { route: { name, upstream } } of this.#prefixesInForce) {
+      if (!prefixes.some(({ route }) => route.name === name && route.upstream.name === upstream.name)) gone.messages.push({ upstream: upstream.name, name })
+    }
+    const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom), prefixes, suggest: this.#config.exposure.suggest, incomplete })
 
     // From here on nothing waits: the new table, its endpoints and its policies come into force in one turn of the event loop.
     for (const plan of plans) {
@@ -143,6 +149,7 @@ export class DataPlane {
     if (reconfigured) for (const upstream of this.#upstreams.values()) upstream.configure(this.#settings(upstream.name))
     this.#custom = custom
     this.#entries = entries
+    this.#prefixesInForce = prefixes
     this.#table = table
     for (const name of gone.upstreams) this.#remove(name)
     this.#events.swapped({ messages: entries.size, upstreams: this.#upstreams.size, buildMs: performance.now() - startedAtMs })

@@ -77,6 +77,17 @@ test('what left is told once, so that its series can go', async t => {
   assert.equal(routeOf(ask('/json/reply/GetSale')).upstream.name, 'Orders')
 })
 
+test('a prefix that left the configuration, or went to another upstream, is told as gone', async t => {
+  const to = (prefixes: Record<string, string>) => configOf({ prefixes: Object.fromEntries(Object.entries(prefixes).map(([path, upstream]) => [path, { upstream }])) as Config['prefixes'] })
+  const { plane, apply, gone } = start(t, to({ '/a/*': 'one', '/b/*': 'one', '/c/*': 'one' }))
+  await apply([])
+  assert.deepEqual(gone.at(-1)!.messages, [])
+  const settled = plane.expect(to({ '/a/*': 'one', '/b/*': 'two' }), 2)
+  await apply([], { configGeneration: 2 })
+  await settled
+  assert.deepEqual(gone.at(-1)!.messages.map(({ upstream, name }) => `${upstream} ${name}`), ['one /b/*', 'one /c/*'])
+})
+
 test('messages with the same endpoints share one set; with the same policy one pipeline', async t => {
   const { apply, ask, pipelines } = start(t, configOf({ messages: { getorder: { policy: { deadlineMs: 5 } } } as Config['messages'] }))
   const urls = ['http://127.0.0.1:1']
