@@ -1,5 +1,6 @@
 // The composition root: builds every part and hands it to the next. No behaviour of its own.
 import { createAdmin, type Admin } from './admin/server.ts'
+import { configInForce } from './config/changes.ts'
 import type { Config } from './config/schema.ts'
 import { createControlPlane, type ControlPlane } from './control/control-plane.ts'
 import { DataPlane, type DataPlaneEvents } from './data-plane.ts'
@@ -42,14 +43,14 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     metrics,
     get draining () { return state.draining }
   }
-  observeLive(metrics, log, dataPlane, () => control, () => listener, () => dataPlane.ready && !state.draining)
+  observeLive(metrics, { log, dataPlane, control: () => control, listener: () => listener, ready: () => dataPlane.ready && !state.draining })
 
   let closing: Promise<void> | undefined
-  const close = () => closing ??= (async () => {
+  const close = () => (closing ??= (async () => {
     await Promise.all([listener?.close(), admin?.close(), control?.close()])
     dataPlane.close()
     await log.close()
-  })()
+  })())
   return {
     async start () {
       try {
@@ -86,7 +87,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
       listener?.configure(next.listener, next.edge)
       control?.configure(next, generation)
       await inForce
-      state.current = next
+      state.current = configInForce(config, next)
       metrics.configReloaded('accepted')
       log.info({ generation }, 'configuration in force')
     },
@@ -167,7 +168,15 @@ function upstreamStates (dataPlane: DataPlane): unknown[] {
   }))
 }
 
-function observeLive (metrics: Metrics, log: Log, dataPlane: DataPlane, control: () => ControlPlane | undefined, listener: () => Listener | undefined, ready: () => boolean): void {
+interface Observed {
+  readonly log: Log
+  readonly dataPlane: DataPlane
+  readonly control: () => ControlPlane | undefined
+  readonly listener: () => Listener | undefined
+  readonly ready: () => boolean
+}
+
+function observeLive (metrics: Metrics, { log, dataPlane, control, listener, ready }: Observed): void {
   metrics.observeUpstreams(function * () {
     for (const upstream of dataPlane.upstreams) {
       yield {

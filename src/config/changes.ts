@@ -19,6 +19,26 @@ const fixedAtStart: ReadonlyArray<readonly [path: string, read: (config: Config)
 /** Their names, for the documentation. */
 export const restartSettings: readonly string[] = fixedAtStart.map(([path]) => path)
 
+/** What a gateway that was started with one configuration has of the next: whatever counts after a restart stays. For showing. */
+export function configInForce (started: Config, next: Config): Config {
+  const { listener, admin, log, dataDirectory } = started
+  const { dataDirectory: _, ...live } = next
+  return {
+    ...live,
+    listener: { ...withTls(listener.tls, next.listener), address: listener.address, limits: { ...next.listener.limits, headerBytes: listener.limits.headerBytes, http2MaxStreams: listener.limits.http2MaxStreams } },
+    // Nothing else is in there.
+    admin,
+    log,
+    ...dataDirectory === undefined ? {} : { dataDirectory }
+  }
+}
+
+/** Certificates are live; whether there is TLS, and how, is not. */
+function withTls (started: Config['listener']['tls'], { tls: next, ...listener }: Config['listener']): Config['listener'] {
+  if (started === undefined) return listener
+  return { ...listener, tls: { ...started, certificates: (next ?? started).certificates } }
+}
+
 /** One sentence for each changed setting that the running gateway cannot take over; `started` is what it started with. */
 export function restartNeeded (started: Config, next: Config): string[] {
   return fixedAtStart

@@ -8,7 +8,7 @@ import { Ajv } from 'ajv'
 import { parse as parseYaml } from 'yaml'
 import { ConfigError, defaultConfig, loadConfig, parseConfig, readConfig, type Overrides } from '../../src/config/load.ts'
 import { makeCertificate } from '../support/certificates.ts'
-import { restartNeeded } from '../../src/config/changes.ts'
+import { configInForce, restartNeeded } from '../../src/config/changes.ts'
 import { breakerFor, bulkheadFor, policyFor } from '../../src/config/resolve.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -182,6 +182,25 @@ test('what needs a restart is said once for each', () => {
   const before = configOf('')
   assert.deepEqual(restartNeeded(before, configOf('drainMs: 1\nupstreams: {a: {}}\nedge: {debugKeys: refuse}')), [])
   assert.deepEqual(restartNeeded(before, configOf('listener: {address: 127.0.0.1:9}\nlog: {level: warn}')).map(sentence => sentence.split(' ')[0]), ['listener.address', 'log'])
+})
+
+test('what is shown as in force keeps what only a restart changes, and takes the rest', () => {
+  const tls = (file: string, more = '') => `tls: {${more} certificates: [{certFile: ${file}, keyFile: ${file}}]}`
+  const rows = [
+    ['', `drainMs: 1\ndataDirectory: d\nlistener: {address: 127.0.0.1:9, limits: {headerBytes: 9000, bodyBytes: 7}, ${tls('a')}}\nadmin: {probesAddress: 127.0.0.1:7}\nlog: {level: warn}`],
+    [`dataDirectory: d\nlistener: {${tls('a')}}`, `listener: {${tls('b', 'http2: false, redirectFrom: 127.0.0.1:5,')}}`],
+    [`listener: {${tls('a')}}`, 'drainMs: 1']
+  ] as const
+  for (const [before, after] of rows) {
+    const [started, next] = [configOf(before), configOf(after)]
+    assert.notDeepEqual(restartNeeded(started, next), [])
+    assert.deepEqual(restartNeeded(started, configInForce(started, next)), [])
+    assert.equal(configInForce(started, next).drainMs, next.drainMs)
+  }
+  const [started, next] = rows.map(([before, after]) => configInForce(configOf(before), configOf(after)))
+  assert.equal(started?.listener.limits.bodyBytes, 7)
+  assert.equal(next?.listener.tls?.certificates[0]?.certFile, '/etc/postern/b')
+  assert.deepEqual(configInForce(configOf(''), configOf('')), configOf(''))
 })
 
 test('certificate files that cannot be used are mistakes like others: with line, column and reason', async t => {
