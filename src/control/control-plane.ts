@@ -43,6 +43,9 @@ const settledMs = 60_000
 /** Runs as .ts by type stripping and as compiled .js. */
 const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
 
+/** Not only silent so far: before the first answer there is neither an answer nor an error. */
+const isFailing = (state: ControlStatus['registries'][number] | undefined) => state !== undefined && !state.ok && state.error !== undefined
+
 export function createControlPlane (options: ControlPlaneOptions): ControlPlane {
   const { log, onChanges } = options
   const restartMs = options.restartMs ?? 500
@@ -96,7 +99,8 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
       case 'batch': apply(message.batch, from).catch((error: unknown) => log.error({ err: error }, 'control plane failed')); break
       case 'status':
         for (const registry of message.status.registries) {
-          if (!registry.ok && status.registries.find(before => before.registry === registry.registry)?.ok !== false) options.onRegistryFailed?.(registry.registry)
+          const before = status.registries.find(one => one.registry === registry.registry)
+          if (isFailing(registry) && !isFailing(before)) options.onRegistryFailed?.(registry.registry)
         }
         status = { ...message.status, hasTable: status.hasTable || message.status.hasTable }
         break

@@ -100,7 +100,8 @@ export function createEngine (options: EngineOptions): Engine {
     state (state) {
       const before = states.get(state.registry)
       states.set(state.registry, state)
-      if (before?.ok !== state.ok) {
+      // The first failure is news too, although nothing was good before.
+      if (before?.ok !== state.ok || (before.error === undefined && state.error !== undefined)) {
         options.log(state.ok
           ? { level: 'info', fields: { registry: state.registry, agent: state.agent }, message: 'registry answers' }
           : { level: 'warn', fields: { registry: state.registry, error: state.error, lastGoodAt: state.lastGoodAt }, message: 'registry does not answer; its last good list stays in force' })

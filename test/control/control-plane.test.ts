@@ -9,6 +9,7 @@ import { Value } from 'typebox/value'
 import { ConfigSchema, type Config } from '../../src/config/schema.ts'
 import { createControlPlane, type ControlPlaneOptions } from '../../src/control/control-plane.ts'
 import type { ChangeBatch, MessagePlan, UpstreamPlan } from '../../src/routing/plan.ts'
+import { startFakeConsul } from '../support/fake-consul.ts'
 
 const toConfig = (like: object) => Value.Default(ConfigSchema, like) as Config
 
@@ -179,4 +180,30 @@ test('an embedded registry has an address when start resolves', async t => {
   await control.start()
   await new Promise(resolve => setImmediate(resolve))
   assert.match(control.status().embeddedUrl ?? '', /^http:\/\/127\.0\.0\.1:\d+$/)
+})
+
+test('a registry that does not answer is said and counted once with its reason, and its return is said', async t => {
+  const consul = await startFakeConsul()
+  t.after(() => consul.close())
+  const failed: string[] = []
+  const plane = await setUp(t, toConfig({ registry: { consul: { agents: [consul.url] } } }), { onRegistryFailed: registry => { failed.push(registry) } })
+  const about = () => plane.lines.filter(({ message }) => message.startsWith('registry ')).map(({ level, message }) => `${level}: ${message.split(';')[0]}`)
+  consul.answer(({ response }) => { response.writeHead(500).end('No cluster leader') })
+  await plane.control.start()
+  await plane.until('the failure', () => about().includes('warn: registry does not answer'))
+  assert.match((plane.lines.find(({ message }) => message.startsWith('registry '))!.fields as { error: string }).error, /500/)
+  consul.answer(undefined)
+  await plane.until('the answer', () => about().includes('info: registry answers'))
+  await plane.until('the state', () => plane.control.status().registries[0]?.ok === true)
+  assert.deepEqual([about(), failed], [['warn: registry does not answer', 'info: registry answers'], ['consul']])
+})
+
+test('a registry that answers from the first has not failed: it was only awaited', async t => {
+  const consul = await startFakeConsul()
+  t.after(() => consul.close())
+  const failed: string[] = []
+  const plane = await setUp(t, toConfig({ registry: { consul: { agents: [consul.url] } } }), { onRegistryFailed: registry => { failed.push(registry) } })
+  await plane.control.start()
+  await plane.until('the state', () => plane.control.status().registries[0]?.ok === true)
+  assert.deepEqual(failed, [])
 })
