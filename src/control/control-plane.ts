@@ -22,7 +22,7 @@ export interface ControlPlaneOptions {
 }
 
 export interface ControlPlane {
-  /** Resolves when the thread runs and the embedded registry, if any, listens; waits for no answer of a registry. Rejects when the thread cannot start. */
+  /** Resolves when the thread runs and the embedded registry, if any, listens; waits for no answer of a registry. Rejects when the thread or that registry cannot start. */
   start (): Promise<void>
   /** A new configuration: watches are restarted only where their settings changed. A batch with this generation follows. */
   configure (config: Config, generation: number): void
@@ -123,7 +123,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
 
   const spawn = () => {
     const applied: Applied = { upstreams: [...upstreams], messages: [...messages], customRoutes: [...customRoutes] }
-    const workerData: ControlStart = { config, generation, ownListeners: options.ownListeners ?? [], applied }
+    const workerData: ControlStart = { config, generation, ownListeners: options.ownListeners ?? [], applied, first: started !== undefined }
     const bornAt = performance.now()
     const next = new Worker(options.thread ?? threadUrl, { name: 'postern-control', workerData, resourceLimits: { maxOldGenerationSizeMb: heapMb } })
     let reason: unknown

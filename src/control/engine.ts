@@ -40,10 +40,13 @@ export interface EngineOptions {
   readonly keep?: (state: () => KeptState) => void
   /** ms since epoch. */
   readonly now?: () => number
+  /** How long the first table waits for every registry, ms. */
+  readonly firstTableMs?: number
 }
 
 export interface Engine {
-  start (): Promise<void>
+  /** Resolves with what could not be started; waits for no answer of a registry. */
+  start (): Promise<readonly Error[]>
   configure (config: Config, generation: number): void
   recheck (url: string): void
   describe (what: 'routes' | 'upstreams'): string
@@ -54,6 +57,8 @@ export interface Engine {
 
 /** How long a thread that takes over asks the endpoints before its first table goes out all the same, ms. */
 const takeoverMs = 10_000
+/** How long the first table waits for registries that do not answer while others do, ms (docs/decisions/0006-first-table.md). */
+const firstTableMs = 2_000
 /** Shortest time between two decisions, ms. */
 const coalesceMs = 50
 
@@ -173,7 +178,13 @@ export function createEngine (options: EngineOptions): Engine {
   // The data plane serves the table of a thread that died: ours must not say "not read yet" of what it knows already.
   const takesOverUntil = options.applied.messages.size > 0 ? performance.now() + takeoverMs : 0
   const isAsked = (next: Decision) => performance.now() >= takesOverUntil || next.endpoints.every(({ verdict }) => verdict.key === '' || verdict.registration.health === 'maintenance' || knowledge.has(verdict.url))
-  const canCommit = (next: Decision) => hasTable || (registriesOf(config.registry).every(registry => answered.has(registry) || restored.has(registry)) && isAsked(next))
+  const missing = () => registriesOf(config.registry).filter(registry => !answered.has(registry) && !restored.has(registry))
+  // What the data plane has of an earlier thread is better than a table without one registry.
+  const waitsForAllUntil = options.applied.upstreams.size > 0 ? Infinity : performance.now() + (options.firstTableMs ?? firstTableMs)
+  const isEnough = () => missing().length === 0 || (performance.now() >= waitsForAllUntil && (answered.size > 0 || restored.size > 0 || fixed.length > 0))
+  const canCommit = (next: Decision) => hasTable || (isEnough() && isAsked(next))
+  /** What is not found may be what a registry knows that has not answered yet. */
+  let sentIncomplete = false
 
   async function run (): Promise<void> {
     const time = now()
@@ -188,14 +199,16 @@ export function createEngine (options: EngineOptions): Engine {
     if (!canCommit(next)) {
       // Every answer triggers; the last word is the clock's.
       if (takesOverUntil > 0) loop.wakeAfter(takeoverMs)
+      else if (performance.now() < waitsForAllUntil) loop.wakeAfter(waitsForAllUntil - performance.now())
       return postStatus()
     }
     const target = next.plan
     const changes = diff(sent, target)
-    const hasNews = changes.length > 0 || mustSend
+    const incomplete = missing().length > 0
+    const hasNews = changes.length > 0 || mustSend || incomplete !== sentIncomplete
     if (hasNews) {
       mustSend = false
-      const batches = toBatches(changes, generation)
+      const batches = toBatches(changes, generation, incomplete)
       try {
         for (const batch of batches) await options.send(batch)
       } catch (error) {
@@ -204,6 +217,8 @@ export function createEngine (options: EngineOptions): Engine {
         throw error
       }
       sent = target
+      if (incomplete && !sentIncomplete) options.log({ level: 'warn', fields: { registries: missing() }, message: 'route table without all registries: those named have not answered yet' })
+      sentIncomplete = incomplete
     }
     for (const line of describeChanges(hasTable ? before : undefined, next)) options.log(line)
     hasTable = true
@@ -241,7 +256,7 @@ export function createEngine (options: EngineOptions): Engine {
       refreshFixed()
       if (options.kept !== undefined) restore(options.kept)
       trigger()
-      await watches.configure(config.registry)
+      return await watches.configure(config.registry)
     },
     configure (next, nextGeneration) {
       const networks = JSON.stringify(config.registry.allowedNetworks) !== JSON.stringify(next.registry.allowedNetworks)

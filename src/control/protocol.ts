@@ -18,6 +18,8 @@ export interface ControlStart {
   readonly generation: number
   readonly ownListeners: readonly OwnListener[]
   readonly applied: Applied
+  /** Not after the death of an earlier thread: a registry of ours that cannot be started ends the start. */
+  readonly first: boolean
 }
 
 export interface ControlCounts {

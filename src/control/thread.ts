@@ -69,7 +69,8 @@ async function open (): Promise<Engine> {
     kept,
     ...(stateFile === undefined ? {} : { keep: stateFile.save })
   })
-  await engine.start()
+  const failures = await engine.start()
+  if (start.first && failures[0] !== undefined) throw failures[0]
   return engine
 }
 

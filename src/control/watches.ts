@@ -21,7 +21,8 @@ export interface WatchesEvents extends WatchListener {
 }
 
 export interface Watches {
-  configure (registry: Config['registry']): Promise<void>
+  /** Resolves with what could not be started, told to `failed` as well. Waits for no answer of a registry. */
+  configure (registry: Config['registry']): Promise<readonly Error[]>
   close (): Promise<void>
 }
 
@@ -44,7 +45,7 @@ export function sourceOf (registry: Config['registry'], kind: WatchedRegistry): 
 
 export function createWatches (starters: WatchStarters, events: WatchesEvents): Watches {
   const running = new Map<WatchedRegistry, Running>()
-  let queue: Promise<void> = Promise.resolve()
+  let queue: Promise<readonly Error[]> = Promise.resolve([])
   let closed = false
 
   const stop = async (kind: WatchedRegistry) => {
@@ -56,7 +57,7 @@ export function createWatches (starters: WatchStarters, events: WatchesEvents): 
     if (kind === 'embedded') events.embedded(undefined)
   }
 
-  const start = async (kind: WatchedRegistry, registry: Config['registry'], settings: string) => {
+  const start = async (kind: WatchedRegistry, registry: Config['registry'], settings: string): Promise<Error | undefined> => {
     // What a stopped watch still says is not heard.
     const gate = { open: true }
     const listener: WatchListener = {
@@ -74,26 +75,32 @@ export function createWatches (starters: WatchStarters, events: WatchesEvents): 
         watch = embedded
       }
       running.set(kind, { settings, watch, gate })
-    } catch (error) {
+      return undefined
+    } catch (thrown) {
       gate.open = false
-      events.failed(kind, error instanceof Error ? error : new Error(String(error)))
+      const error = new Error(`${kind === 'embedded' ? `the embedded registry (registry.embedded.address: ${registry.embedded?.address})` : kind} could not be started: ${(thrown as Error).message}`, { cause: thrown })
+      events.failed(kind, error)
+      return error
     }
   }
 
-  const apply = async (registry: Config['registry']) => {
+  const apply = async (registry: Config['registry']): Promise<readonly Error[]> => {
+    const failures: Error[] = []
     for (const kind of kinds) {
       const settings = JSON.stringify(registry[kind])
       if (running.get(kind)?.settings === settings && settings !== undefined) continue
       const wasRunning = running.has(kind)
       await stop(kind)
       if (settings === undefined && wasRunning) events.stopped(kind)
-      if (settings !== undefined && !closed) await start(kind, registry, settings)
+      const failure = settings !== undefined && !closed ? await start(kind, registry, settings) : undefined
+      if (failure !== undefined) failures.push(failure)
     }
+    return failures
   }
 
   return {
     configure (registry) {
-      queue = queue.then(() => closed ? undefined : apply(registry))
+      queue = queue.then(() => closed ? [] : apply(registry))
       return queue
     },
     async close () {

@@ -63,4 +63,6 @@ export interface ChangeBatch {
   readonly last: boolean
   /** Counts configurations: the table and the policies of one configuration are swapped together. */
   readonly configGeneration: number
+  /** A registry has not answered yet: what is not found may be known to it, so it is not said to be unknown. */
+  readonly incomplete?: boolean
 }

@@ -51,6 +51,8 @@ export interface TableContents {
   readonly prefixes: readonly PrefixEntry[]
   /** Whether unknown names are answered with the nearest existing ones. */
   readonly suggest: boolean
+  /** What is not found may be what a registry knows that has not answered yet: 503 in place of 404, hidden ones alike. */
+  readonly incomplete?: boolean
 }
 
 export class RouteTable {
@@ -59,12 +61,14 @@ export class RouteTable {
   /** Longest first, so the order in the file never matters. */
   readonly #prefixes: readonly PrefixEntry[]
   readonly #suggest: boolean
+  readonly #incomplete: boolean
 
   constructor (contents: TableContents) {
     this.#messages = contents.messages
     this.#custom = new CustomRoutes(contents.custom)
     this.#prefixes = [...contents.prefixes].sort((a, b) => b.prefix.length - a.prefix.length)
     this.#suggest = contents.suggest
+    this.#incomplete = contents.incomplete ?? false
   }
 
   get size (): number { return this.#messages.size }
@@ -75,14 +79,14 @@ export class RouteTable {
    */
   match (target: RequestTarget, method: string): Matched {
     if (target.kind === 'message') return this.#message(target)
-    return this.#matchCustom(target, method) ?? this.#matchPrefix(target) ?? notFound(undefined)
+    return this.#matchCustom(target, method) ?? this.#matchPrefix(target) ?? this.#notFound(undefined)
   }
 
   #message (target: RequestTarget & { kind: 'message' }): Matched {
     const entry = this.#messages.get(target.key)
-    if (entry === undefined || !formats.has(target.format)) return notFound(target.name, this.#suggestions(target.key))
+    if (entry === undefined || !formats.has(target.format)) return this.#notFound(target.name, target.key)
     if (entry.plan.state === 'unread') throw new GatewayError('RoutesNotReady')
-    if (entry.route === undefined || entry.upstream === undefined) return notFound(target.name, this.#suggestions(target.key))
+    if (entry.route === undefined || entry.upstream === undefined) return this.#notFound(target.name, target.key)
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
     return { route: entry.route, path: path + target.query, preserveHost: entry.upstream.preserveHost, websocket: false }
@@ -106,7 +110,7 @@ export class RouteTable {
     for (const entry of this.#prefixes) {
       if (!path.startsWith(entry.prefix) || (path.length > entry.prefix.length && path[entry.prefix.length] !== '/')) continue
       const decoded = rewritten(entry, target.decodedPath)
-      if (this.#reachesHidden(entry, decoded)) return notFound(undefined)
+      if (this.#reachesHidden(entry, decoded)) return this.#notFound(undefined)
       return { route: entry.route, path: rewrittenRaw(entry, target.path, target.decodedPath) + target.query, preserveHost: entry.upstream.preserveHost, websocket: entry.websocket }
     }
     return undefined
@@ -125,18 +129,20 @@ export class RouteTable {
     return this.#custom.match(decodedPath).some(({ plan }) => this.#messages.get(plan.message)?.route === undefined)
   }
 
+  #notFound (name: string | undefined, key = ''): never {
+    if (this.#incomplete) throw new GatewayError('RoutesNotReady')
+    if (name === undefined) throw new GatewayError('MessageNotFound', { message: 'Nothing is here.' })
+    const suggestions = this.#suggestions(key)
+    const nearest = suggestions.length === 0 ? '' : ` Did you mean ${suggestions.join(', ')}?`
+    throw new GatewayError('MessageNotFound', { message: `The message '${name.slice(0, 200)}' does not exist.${nearest}` })
+  }
+
   #suggestions (key: string): readonly string[] {
     if (!this.#suggest) return []
     const names: string[] = []
     for (const { plan, route } of this.#messages.values()) if (plan.suggest && route !== undefined) names.push(plan.name)
     return suggest(key, names)
   }
-}
-
-function notFound (name: string | undefined, suggestions: readonly string[] = []): never {
-  if (name === undefined) throw new GatewayError('MessageNotFound', { message: 'Nothing is here.' })
-  const nearest = suggestions.length === 0 ? '' : ` Did you mean ${suggestions.join(', ')}?`
-  throw new GatewayError('MessageNotFound', { message: `The message '${name.slice(0, 200)}' does not exist.${nearest}` })
 }
 
 function rewritten ({ prefix, rewrite }: PrefixEntry, decodedPath: string): string {

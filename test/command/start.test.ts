@@ -147,6 +147,19 @@ test('an address in use is one clear line and exit code 1', async t => {
   }
 })
 
+test('so is that of the embedded registry', async t => {
+  const blocker = createServer().listen(0, '127.0.0.1')
+  await new Promise(resolve => blocker.once('listening', resolve))
+  t.after(() => blocker.close())
+  const address = `127.0.0.1:${(blocker.address() as AddressInfo).port}`
+  const cwd = await directoryOf(t)
+  await writeFile(join(cwd, 'postern.yaml'), `registry: { embedded: { address: "${address}" } }\nlog: { destination: log.txt }\n`)
+  await using child = startChild(['start', ...free], { cwd })
+  assert.equal(await child.ended, 1)
+  assert.match(child.err(), new RegExp(`^postern: cannot start: the embedded registry \\(registry\\.embedded\\.address: ${address}\\) could not be started: .*\n$`))
+  assert.equal(child.out(), '')
+})
+
 test('nobody to ask is exit code 1 and says whom it asked', async () => {
   await using gateway = startChild(['routes', '--admin', '127.0.0.1:1'])
   assert.equal(await gateway.ended, 1)

@@ -8,11 +8,12 @@ import { emptyPlan } from '../../src/control/plan.ts'
 import type { ControlStatus } from '../../src/control/protocol.ts'
 import type { WatchListener } from '../../src/registry/registration.ts'
 import type { ChangeBatch, MessagePlan } from '../../src/routing/plan.ts'
+import { until } from '../support/until.ts'
 import { registration, toAnswer, type RegistrationLike } from './support.ts'
 
 const toConfig = (like: object) => Value.Default(ConfigSchema, like) as Config
 
-function setUp (t: TestContext, config: Config) {
+function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } = {}) {
   const registries = new Map<string, WatchListener>()
   const closed: string[] = []
   const answers = new Map<string, Parameters<typeof toAnswer>[0]>()
@@ -46,7 +47,8 @@ function setUp (t: TestContext, config: Config) {
     createAdmission: () => ({ admit: item => item, close () {} }),
     loadTls: () => new Map(),
     applied: emptyPlan,
-    owners: new Map()
+    owners: new Map(),
+    ...more
   })
   t.after(() => engine.close())
   const tell = (registry: 'consul' | 'file', items: readonly RegistrationLike[], reset = false) => {
@@ -72,6 +74,42 @@ test('nothing is committed before every registry has answered', async t => {
   await engine.idle()
   assert.equal(batches.at(-1)?.last, true)
   assert.equal(messages.get('getproduct')?.state, 'routed')
+})
+
+test('a registry that does not answer holds up the first table for a while only; what it knows joins', async t => {
+  const { engine, tell, batches, answers, messages, lines } = setUp(t, toConfig({ registry: { consul: {}, file: 'x' } }), { firstTableMs: 150 })
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct'] })
+  answers.set(url(9201), { id: 'o1', lists: ['PlaceOrder'] })
+  const started = performance.now()
+  await engine.start()
+  tell('file', [catalog])
+  await until('the first table', () => batches.length > 0)
+  assert.ok(performance.now() - started >= 149)
+  assert.deepEqual([batches[0]?.incomplete, messages.get('getproduct')?.state], [true, 'routed'])
+  assert.ok(lines.some(({ message, fields }) => message.startsWith('route table without all registries') && JSON.stringify(fields) === '{"registries":["consul"]}'))
+  tell('consul', [orders])
+  await until('the whole table', () => batches.at(-1)?.incomplete === false && messages.get('placeorder')?.state === 'routed')
+})
+
+test('a registry that answers that it has nothing makes the table complete', async t => {
+  const { engine, tell, batches } = setUp(t, toConfig({ registry: { consul: {}, file: 'x' } }), { firstTableMs: 1 })
+  await engine.start()
+  tell('file', [])
+  await until('the first table', () => batches.length === 1)
+  tell('consul', [])
+  await until('the news that nothing is missing', () => batches.length === 2)
+  assert.deepEqual(batches.map(({ incomplete }) => incomplete), [true, false])
+})
+
+test('while nobody has answered there is no table, unless postern.yaml has upstreams of its own', async t => {
+  const nobody = setUp(t, toConfig({ registry: { consul: {}, file: 'x' } }), { firstTableMs: 20 })
+  const fixed = setUp(t, toConfig({ registry: { consul: {} }, upstreams: { Legacy: { endpoints: ['http://127.0.0.1:9/'] } } }), { firstTableMs: 20 })
+  await nobody.engine.start()
+  await fixed.engine.start()
+  await until('the table of what is fixed', () => fixed.batches.length === 1)
+  assert.equal(fixed.batches[0]?.incomplete, true)
+  await nobody.engine.idle()
+  assert.equal(nobody.batches.length, 0)
 })
 
 test('a storm of snapshots is a handful of decisions', async t => {

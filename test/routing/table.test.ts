@@ -75,6 +75,20 @@ for (const { name, target, method, expected } of rows) {
   test(`${name}: ${method ?? 'GET'} ${target}`, () => assert.equal(ask(target, method), expected))
 }
 
+test('while a registry has not answered, what is not found is not known yet, hidden ones alike', () => {
+  const incomplete = new RouteTable({ ...contents, suggest: true, incomplete: true })
+  const of = (target: string) => {
+    try {
+      return incomplete.match(parseRequestTarget(target, formats), 'GET').route.name
+    } catch (error) {
+      return (error as GatewayError).code
+    }
+  }
+  assert.equal(of('/json/reply/GetProduct'), 'GetProduct')
+  assert.equal(of('/legacy/a'), '/legacy/*')
+  for (const target of ['/json/reply/Nowhere', '/json/reply/SlowReport', '/cat/json/reply/SlowReport', '/metadata', '/api/GetProdct']) assert.equal(of(target), 'RoutesNotReady', target)
+})
+
 test('near names are suggested only where the operator allows, and only those that may be seen', () => {
   const suggesting = new RouteTable({ ...contents, suggest: true })
   assert.throws(() => suggesting.match(parseRequestTarget('/json/reply/GetProdct', formats), 'GET'), /Did you mean GetProduct\?/)
