@@ -1,7 +1,7 @@
 // The layer table of docs/ARCHITECTURE.md, executable: who may import whom, who owns which library, how long a file may be.
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { dirname, join, relative, sep } from 'node:path'
 import ts from 'typescript'
@@ -118,4 +118,24 @@ test('the first line of every file says what it decides', () => {
 
 test('nothing mutable stands at module level', () => {
   assert.deepEqual(files.filter(({ path, text }) => /^(export )?(let|var) /m.test(text) && !(path in programs)).map(({ path }) => path), [])
+})
+
+const page = readFileSync(join(root, 'docs/ARCHITECTURE.md'), 'utf8')
+
+test('docs/ARCHITECTURE.md lists the filters of the pipeline in their order', () => {
+  const code = readFileSync(join(root, 'src/pipeline.ts'), 'utf8').replace(/\/\/.*$/gm, '')
+  const [, filters = '', last = ''] = /compose\(\[([^\]]*)\], (\w+)\)/.exec(code) ?? []
+  const built = [...filters.matchAll(/\w+/g)].map(([name]) => name).concat(last)
+  const drawn = [...page.matchAll(/^\| `(\w+)` \| `(filters\/[^`]+)` \|/gm)].map(([, name]) => name)
+  assert.ok(built.length >= 6, filters)
+  assert.deepEqual(drawn, built)
+})
+
+test('every file that docs/ARCHITECTURE.md names exists, and every folder is named', () => {
+  const named = [...new Set([...page.matchAll(/`([\w./-]+(?:\.ts|\/))`/g)].map(([, name]) => name!))]
+  const exists = (name: string) => ['', 'src/', 'src/control/', 'src/upstream/', 'src/listener/'].some(folder => existsSync(join(root, folder, name)))
+  assert.ok(named.length > 60, `${named.length} names`)
+  assert.deepEqual(named.filter(name => !exists(name)), [])
+  const folders = [...new Set(files.map(({ module }) => module))]
+  assert.deepEqual(folders.filter(folder => !page.includes(`\`${folder}`)), [])
 })
