@@ -5,6 +5,7 @@ import { deadline } from './filters/deadline.ts'
 import { pickEndpoint } from './filters/pick-endpoint.ts'
 import { retry } from './filters/retry.ts'
 import { send } from './filters/send.ts'
+import { settle } from './exchange/settle.ts'
 
 /**
  * Filters run from the first line to the last on the way up and back again on the way down, so the first sees every outcome and the
@@ -12,7 +13,7 @@ import { send } from './filters/send.ts'
  * same list, with the places of what comes later (admit, cache, breakers of message and upstream).
  */
 export function buildPipeline (observe: Filter): Next {
-  return compose([
+  return settle(compose([
     // Counts and logs everything that has a route, our own rejections included.
     observe,
     // One budget for queueing, back-off and all attempts. Also where a client that leaves ends whatever is waiting.
@@ -23,5 +24,5 @@ export function buildPipeline (observe: Filter): Next {
     retry,
     // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
     pickEndpoint
-  ], send)
+  ], send))
 }

@@ -1,7 +1,7 @@
 // The words of the request path: one request and its response on the way through. No I/O.
 import type { Readable } from 'node:stream'
 import type { GatewayError } from './errors.ts'
-import type { Outcome } from './outcome.ts'
+import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
 import type { ResponseBody } from './response-body.ts'
 import type { Next } from './compose.ts'
 
@@ -44,15 +44,39 @@ export interface UpstreamRequest {
   readonly safe: boolean
 }
 
-/** One try at one endpoint, as logged. */
-export interface Attempt {
+/** One try at one endpoint: as logged, and as told to the endpoint. */
+export class Attempt {
   readonly endpoint: string
-  readonly startedAtMs: number
+  readonly startedAtMs = performance.now()
   /** Until the response head, or until it failed. */
-  durationMs: number
-  outcome: Outcome
-  /** HTTP status, or the code of the GatewayError. */
-  result: string
+  durationMs = 0
+  outcome: Outcome = 'ignored'
+  /** HTTP status, or the code of the GatewayError; empty while it is under way. */
+  result = ''
+  readonly #handle: EndpointHandle
+  readonly #trial: boolean
+
+  constructor (handle: EndpointHandle) {
+    this.endpoint = handle.url
+    this.#handle = handle
+    this.#trial = handle.begin()
+  }
+
+  answered (status: number): void {
+    this.#finish(classifyStatus(status), String(status), status, undefined)
+  }
+
+  failed (error: GatewayError): void {
+    this.#finish(classifyError(error), error.code, undefined, error)
+  }
+
+  #finish (outcome: Outcome, result: string, status: number | undefined, error: GatewayError | undefined): void {
+    if (this.result !== '') return
+    this.durationMs = performance.now() - this.startedAtMs
+    this.outcome = outcome
+    this.result = result
+    this.#handle.report(this, this.#trial, status, error)
+  }
 }
 
 export interface UpstreamResponse {
@@ -79,12 +103,12 @@ export interface EndpointHandle {
   /** Origin and base path, without a trailing slash: the name of the endpoint in logs and metrics. */
   readonly url: string
   readonly available: boolean
-  /** An attempt begins. Returns whether it is the trial of a half-open breaker: hand that back to `report`. */
+  /** An attempt begins. Returns whether it is the trial of a half-open breaker. */
   begin (): boolean
-  /** One request to it; settles at the response head. */
-  request (exchange: Exchange): Promise<UpstreamResponse>
-  /** What became of the attempt. Once for every `begin`. */
-  report (attempt: Attempt, trial: boolean, cause: { readonly status: number } | GatewayError): void
+  /** One request to it; settles at the response head, when the attempt has been told what became of it. */
+  request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse>
+  /** What became of an attempt: a status, or an error. Once for every `begin`. */
+  report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void
 }
 
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */
@@ -132,6 +156,9 @@ export interface Informational {
   readonly headers: string[]
 }
 
+/** Called when an exchange is over. `response` when there was one; `error` when it failed, or its body did. */
+export type EndListener = (exchange: Exchange, response: UpstreamResponse | undefined, error: GatewayError | undefined) => void
+
 /** One request and its response on the way through. Created with all its fields in one place; filters only assign. */
 export class Exchange {
   readonly request: ClientRequest
@@ -152,7 +179,10 @@ export class Exchange {
   ended: GatewayError | undefined = undefined
   /** Passes 1xx answers of the service on to the client. */
   onInformational: ((informational: Informational) => void) | undefined = undefined
+  /** Stopped at the response head. */
+  deadlineTimer: NodeJS.Timeout | undefined = undefined
   #waiting: Cancellable | undefined = undefined
+  readonly #endListeners: EndListener[] = []
 
   constructor (request: ClientRequest, upstreamRequest: UpstreamRequest, route: Route, startedAtMs: number) {
     this.request = request
@@ -168,6 +198,19 @@ export class Exchange {
    */
   waiting (what: Cancellable | undefined): void {
     this.#waiting = what
+  }
+
+  /**
+   * What a filter holds is given back here: when the body was delivered or broke, or when the exchange failed. Listeners are functions of
+   * their module, not closures: this is paid per request. Those that registered last are called first.
+   */
+  atEnd (listener: EndListener): void {
+    this.#endListeners.push(listener)
+  }
+
+  /** The exchange is over. Called once, by `settle`. */
+  over (response: UpstreamResponse | undefined, error: GatewayError | undefined): void {
+    for (let i = this.#endListeners.length - 1; i >= 0; i--) this.#endListeners[i]!(this, response, error)
   }
 
   /** Ends the exchange early: whatever waits is told, and nothing further is started. The first reason stays. */

@@ -8,12 +8,8 @@ function endLate (exchange: Exchange): void {
   exchange.end(new GatewayError('DeadlineExceeded', { detail: { limit: 'deadlineMs', value: deadlineMs, attempts: exchange.attempts.length, endpoint: exchange.endpoint?.url } }))
 }
 
-/** After the head only the body's idle timeout counts, so a download may last as long as it moves. */
-export const deadline: Filter = async function deadline (exchange, next) {
-  const timer = setTimeout(endLate, exchange.route.policy.deadlineMs, exchange)
-  try {
-    return await next(exchange)
-  } finally {
-    clearTimeout(timer)
-  }
+/** After the head only the body's idle timeout counts, so a download may last as long as it moves: `settle` stops the timer there. */
+export const deadline: Filter = function deadline (exchange, next) {
+  exchange.deadlineTimer = setTimeout(endLate, exchange.route.policy.deadlineMs, exchange)
+  return next(exchange)
 }

@@ -1,7 +1,6 @@
 // Chooses an endpoint for this attempt. An open breaker or an unreachable endpoint is avoided here rather than hit.
 import type { Filter } from '../exchange/compose.ts'
 
-// Not async: it waits for nothing, and a promise less per attempt is worth having.
 export const pickEndpoint: Filter = function pickEndpoint (exchange, next) {
   if (exchange.ended !== undefined) throw exchange.ended
   const { upstream } = exchange.route

@@ -16,6 +16,7 @@ export const retry: Filter = async function retry (exchange, next) {
       return await next(exchange)
     } catch (thrown) {
       const error = toGatewayError(thrown)
+      exchange.lastError = error
       // Nothing was attempted: no endpoint is left.
       if (exchange.attempts.length === before) throw error
       if (error.spec.retry === 'always') refused++

@@ -2,8 +2,8 @@
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../exchange/errors.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
-import type { Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
-import { isEventStream, readResponseHeaders } from './response-headers.ts'
+import type { Attempt, Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import { isEventStream, readReason, readResponseHeaders } from './response-headers.ts'
 import { translateError, type AttemptStage } from './translate-error.ts'
 
 type Controller = Dispatcher.DispatchController & { rawHeaders?: Buffer[] }
@@ -22,7 +22,7 @@ export interface Connection {
 export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, Cancellable {
   readonly response: Promise<UpstreamResponse>
   readonly #exchange: Exchange
-  readonly #endpoint: string
+  readonly #attempt: Attempt
   readonly #connection: Connection
   readonly #resolve: (response: UpstreamResponse) => void
   readonly #reject: (error: GatewayError) => void
@@ -37,9 +37,9 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, 
   /** For the response head, then for silence in the body. */
   #timer: NodeJS.Timeout | undefined
 
-  constructor (exchange: Exchange, endpoint: string, connection: Connection) {
+  constructor (exchange: Exchange, attempt: Attempt, connection: Connection) {
     this.#exchange = exchange
-    this.#endpoint = endpoint
+    this.#attempt = attempt
     this.#connection = connection
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamResponse>()
     this.response = promise
@@ -70,9 +70,10 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, 
     this.#stage = 'body'
     this.#stopTimer()
     this.#exchange.waiting(undefined)
+    this.#attempt.answered(status)
     this.#headers = headers
     this.#body = new ResponseBody(this)
-    this.#resolve({ status, reason, headers, body: this.#body })
+    this.#resolve({ status, reason: readReason(reason), headers, body: this.#body })
   }
 
   onResponseData (_controller: Controller, chunk: Buffer): void {
@@ -86,12 +87,12 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, 
   }
 
   onResponseError (_controller: Controller, error: Error): void {
-    const translated = this.#givenUp ?? this.#clientBroke() ?? translateError(error, this.#stage, this.#endpoint)
+    const translated = this.#givenUp ?? this.#clientBroke() ?? translateError(error, this.#stage, this.#attempt.endpoint)
     this.#finish()
     if (this.#body !== undefined) this.#body.fail(translated)
     else {
       this.#exchange.waiting(undefined)
-      this.#reject(translated)
+      this.#fail(translated)
     }
   }
 
@@ -111,7 +112,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, 
   /** No head within headersTimeoutMs. */
   expire (): void {
     const { headersTimeoutMs } = this.#exchange.route.policy
-    this.cancel(new GatewayError('HeadersTimeout', { detail: { endpoint: this.#endpoint, limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'response head' } }))
+    this.cancel(new GatewayError('HeadersTimeout', { detail: { endpoint: this.#attempt.endpoint, limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'response head' } }))
   }
 
   /** The exchange ended, or nobody wants the body. What waits is told at once; the connection goes as soon as undici lets us. */
@@ -119,7 +120,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, 
     if (this.#done || this.#givenUp !== undefined) return
     this.#givenUp = error
     this.#exchange.waiting(undefined)
-    if (this.#body === undefined) this.#reject(error)
+    if (this.#body === undefined) this.#fail(error)
     // While connecting there is no controller yet: onRequestStart aborts then, or the connect error ends it.
     this.#controller?.abort(error)
   }
@@ -131,7 +132,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, 
   }
 
   #silence (idleTimeoutMs: number): void {
-    const detail = { endpoint: this.#endpoint, limit: 'bodyIdleTimeoutMs', value: idleTimeoutMs, waitedFor: this.#paused ? 'client' : 'endpoint' }
+    const detail = { endpoint: this.#attempt.endpoint, limit: 'bodyIdleTimeoutMs', value: idleTimeoutMs, waitedFor: this.#paused ? 'client' : 'endpoint' }
     const error = new GatewayError(this.#paused ? 'ClientClosed' : 'BodyTimeout', { detail })
     this.#givenUp ??= error
     this.#body?.fail(error)
@@ -143,6 +144,11 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, 
     const { body } = this.#exchange.upstreamRequest
     if (body.kind !== 'stream' || !(body.stream.errored !== null || (body.stream.destroyed && !body.stream.readableEnded))) return undefined
     return new GatewayError('BodyIncomplete', { cause: body.stream.errored ?? undefined })
+  }
+
+  #fail (error: GatewayError): void {
+    this.#attempt.failed(error)
+    this.#reject(error)
   }
 
   #finish (): void {

@@ -1,6 +1,6 @@
 // One instance of an upstream: its connections, its breaker, and whether it may be picked.
 import type { Outcome } from '../exchange/outcome.ts'
-import { GatewayError } from '../exchange/errors.ts'
+import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
 import type { Attempt, EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
@@ -8,6 +8,8 @@ import { Breaker, type BreakerSettings, type BreakerState, type WindowClock } fr
 import { dial } from './dial.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
 import { probeUntilReachable, type Probe } from './probe.ts'
+
+const switchingProtocols = 101
 
 /** What an endpoint tells; for log and metrics. */
 export interface EndpointEvents {
@@ -59,19 +61,18 @@ export class Endpoint implements EndpointHandle {
    * endpoint's.
    * @throws GatewayError by the promise
    */
-  request (exchange: Exchange): Promise<UpstreamResponse> {
-    if (exchange.upgrade) return this.#open(exchange)
+  request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse> {
+    if (exchange.upgrade) return this.#open(exchange, attempt)
     // After it closed a kept connection without an answer, the next try is made on one that was not used before.
     const { attempts } = exchange
     const fresh = attempts.length > 1 && attempts.some(({ endpoint, result }) => endpoint === this.url && result === 'ConnectionClosed')
-    return this.#pool.request(exchange, fresh)
+    return this.#pool.request(exchange, attempt, fresh)
   }
 
-  report (attempt: Attempt, trial: boolean, cause: { readonly status: number } | GatewayError): void {
+  report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
     this.#breaker.report(attempt.outcome, trial)
-    const failed = cause instanceof GatewayError
-    if (failed && cause.spec.retry === 'always') this.#unreachable(cause)
-    this.#events.attempt(attempt.outcome, attempt.durationMs, failed ? undefined : cause.status)
+    if (error?.spec.retry === 'always') this.#unreachable(error)
+    this.#events.attempt(attempt.outcome, attempt.durationMs, status)
   }
 
   configure (settings: EndpointSettings): void {
@@ -92,9 +93,16 @@ export class Endpoint implements EndpointHandle {
     this.#pool.close()
   }
 
-  async #open (exchange: Exchange): Promise<UpstreamResponse> {
-    await dial(this.plan.origin, exchange.route.policy.connectTimeoutMs)
-    return { status: 101, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
+  async #open (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse> {
+    try {
+      await dial(this.plan.origin, exchange.route.policy.connectTimeoutMs)
+    } catch (thrown) {
+      const error = toGatewayError(thrown)
+      attempt.failed(error)
+      throw error
+    }
+    attempt.answered(switchingProtocols)
+    return { status: switchingProtocols, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
   }
 
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */

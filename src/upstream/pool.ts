@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Client, buildConnector, type Dispatcher } from 'undici'
 import type { EndpointAddress } from '../registry/registration.ts'
-import type { Exchange, RequestBody, UpstreamResponse } from '../exchange/exchange.ts'
+import type { Attempt, Exchange, RequestBody, UpstreamResponse } from '../exchange/exchange.ts'
 import { UpstreamAttempt, type Connection } from './attempt.ts'
 
 /** TLS towards the endpoints of an upstream. File names, as in postern.yaml. */
@@ -47,12 +47,12 @@ export class EndpointPool {
    * One request. `fresh` takes a connection that was not used before: after an endpoint closed a kept one.
    * @throws GatewayError by the promise: ConnectFailed, ConnectTimeout, ConnectionClosed, HeadersTimeout, BadAnswer, or why the exchange ended
    */
-  request (exchange: Exchange, fresh: boolean): Promise<UpstreamResponse> {
+  request (exchange: Exchange, attempt: Attempt, fresh: boolean): Promise<UpstreamResponse> {
     const request = exchange.upstreamRequest
     const connection = (fresh ? undefined : this.#free.pop()) ?? new PooledConnection(this)
     connection.connectTimeoutMs = exchange.route.policy.connectTimeoutMs
     if (++this.#inFlight > this.#peak) this.#peak = this.#inFlight
-    const attempt = new UpstreamAttempt(exchange, this.#address.url, connection)
+    const handler = new UpstreamAttempt(exchange, attempt, connection)
     connection.client.dispatch({
       method: request.method as 'GET',
       path: this.#address.basePath + request.path,
@@ -60,8 +60,8 @@ export class EndpointPool {
       body: toUndici(request.body),
       headersTimeout: 0,
       bodyTimeout: 0
-    }, attempt)
-    return attempt.response
+    }, handler)
+    return handler.response
   }
 
   /** Lets go of connections that the time since the last call did not need. */

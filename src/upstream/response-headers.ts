@@ -28,6 +28,17 @@ export function readResponseHeaders (raw: readonly Buffer[]): string[] {
   return named === undefined || named.length === 0 ? headers : without(headers, named)
 }
 
+// eslint-disable-next-line no-control-regex
+const writable = /^[\t\x20-\x7e]*$/
+// eslint-disable-next-line no-control-regex
+const unwritable = /[^\t\x20-\x7e\x80-\xff]/g
+
+/** The reason phrase as it can be written again: undici reads it as UTF-8 and lets control characters pass, which Node refuses to send. */
+export function readReason (reason: string): string {
+  if (writable.test(reason)) return reason
+  return latin1(Buffer.from(reason.replaceAll('\ufffd', '?'))).replace(unwritable, ' ')
+}
+
 /** What Connection names belongs to this hop only; `close` and `keep-alive` name no header. */
 function connectionOptions (value: string): string[] {
   return value.split(',').map(option => option.trim().toLowerCase()).filter(option => option !== '' && option !== 'close' && option !== 'keep-alive')

@@ -9,6 +9,7 @@ import { compose } from '../../src/exchange/compose.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import type { Exchange } from '../../src/exchange/exchange.ts'
 import { ResponseBody } from '../../src/exchange/response-body.ts'
+import { settle } from '../../src/exchange/settle.ts'
 import { bulkhead } from '../../src/filters/bulkhead.ts'
 import { pickEndpoint } from '../../src/filters/pick-endpoint.ts'
 import { send } from '../../src/filters/send.ts'
@@ -54,7 +55,7 @@ const through = async (url: string, options: FakeOptions = {}) => {
         return { status: 101, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
       })
   }
-  const fake = await startFake({ kind: 'prefix', websocket: true, answer: compose([bulkhead, pickEndpoint], send), ...options, upstream: { ...upstream, ...options.upstream } })
+  const fake = await startFake({ kind: 'prefix', websocket: true, answer: settle(compose([bulkhead, pickEndpoint], send)), ...options, upstream: { ...upstream, ...options.upstream } })
   return { held, fake, [Symbol.asyncDispose]: async () => { await fake.close() } }
 }
 
