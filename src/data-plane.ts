@@ -76,6 +76,20 @@ export class DataPlane {
     return this.#table.match(target, method)
   }
 
+  /** The endpoint that serves this host (with its port) and path, by its URL; the one with the longest base path, else any at that host. */
+  endpointAt (host: string, path: string): string | undefined {
+    const lower = `${path.toLowerCase()}/`
+    let found: { readonly url: string, readonly depth: number } | undefined
+    for (const { endpoints } of this.#upstreams.values()) {
+      for (const { plan: { url, origin, basePath } } of endpoints) {
+        if (origin.slice(origin.indexOf('//') + 2) !== host) continue
+        const depth = lower.startsWith(`${basePath.toLowerCase()}/`) ? basePath.length : -1
+        if (found === undefined || depth > found.depth) found = { url, depth }
+      }
+    }
+    return found?.url
+  }
+
   /** Policies of this configuration come into force together with the table that carries its generation; then the promise settles. */
   expect (config: Config, generation: number): Promise<void> {
     this.#nextConfig?.inForce()

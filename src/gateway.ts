@@ -38,6 +38,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
 
   const core: GatewayCore = {
     match: (target, method) => dataPlane.match(target, method),
+    endpointAt: (host, path) => dataPlane.endpointAt(host, path),
     refused: refusalRecorder(log, metrics),
     log,
     metrics,

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Readable } from 'node:stream'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
-import { Exchange } from '../exchange/exchange.ts'
+import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
 import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
@@ -54,14 +54,20 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     if (req.httpVersion !== '1.0') exchange.onInformational = informational => reply.inform(informational)
     handled = true
     const response = await route.handle(exchange)
-    reply.send(response, replyHeaders(response.headers, {
+    const headers = replyHeaders(response.headers, {
       endpointUrl: exchange.endpoint?.url,
+      endpointAt: gateway.endpointAt,
       scheme: client.scheme,
       authority: client.authority,
       correlationHeader: admission.rules.correlationHeader,
       correlationId: client.correlationId,
       pseudonym: admission.rules.pseudonym
-    }))
+    })
+    try {
+      reply.send(response, headers)
+    } catch (unwritable) {
+      throw badAnswer(gateway, exchange, response, unwritable as Error)
+    }
   } catch (thrown) {
     const error = exchange?.ended ?? toGatewayError(thrown)
     identity ??= admission.anonymous(req.method!, rawTarget, peer.address)
@@ -70,6 +76,15 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     if (!handled && error.code === 'InternalError') gateway.log.error({ err: error.cause, correlationId: identity.correlationId }, 'request failed by a bug')
     if (error.code !== 'ClientClosed') reply.sendLocal(localReply(error, target, identity, admission))
   }
+}
+
+/** Node refuses to write what undici has read: a header twice that HTTP/2 knows once only, a status below 100. */
+function badAnswer ({ log }: GatewayCore, { endpoint, request }: Exchange, { status, body }: UpstreamResponse, thrown: Error): GatewayError {
+  const detail = { endpoint: endpoint?.url, status, reason: thrown.message }
+  const error = new GatewayError('BadAnswer', { detail, cause: thrown })
+  body.cancel(error)
+  log.warn({ ...detail, correlationId: request.correlationId }, 'an answer of a service cannot be written; its client gets 502')
+  return error
 }
 
 export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission): LocalReply {

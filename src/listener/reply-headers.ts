@@ -4,6 +4,7 @@ import { viaWith } from '../exchange/headers.ts'
 export interface ReplyContext {
   /** Of the endpoint that answered: origin and base path. Undefined when none did. */
   readonly endpointUrl: string | undefined
+  readonly endpointAt: (host: string, path: string) => string | undefined
   /** Of the client: what its own URL began with. */
   readonly scheme: string
   readonly authority: string
@@ -57,24 +58,39 @@ export function replyHeaders (headers: readonly string[], context: ReplyContext)
   return { headers: out, trailerAt, hasLength }
 }
 
+/** `endpointAt`: the endpoint, if any, that serves this host and path, by its URL (origin and base path). */
+type LocationContext = Pick<ReplyContext, 'endpointUrl' | 'endpointAt' | 'scheme' | 'authority'>
+
 /**
- * A URL at the endpoint's own address becomes the client's scheme and host plus the path without the base path; any other stays as it is.
- * ServiceStack hosts behind Consul always name their internal address (WebHostUrl).
+ * A URL at an endpoint's address becomes the client's scheme and host plus the path without the base path; any other stays as it is.
+ * ServiceStack hosts behind Consul always name their internal address (WebHostUrl), and may name that of another one.
  */
-export function rewriteLocation (value: string, { endpointUrl, scheme, authority }: Pick<ReplyContext, 'endpointUrl' | 'scheme' | 'authority'>): string {
-  if (endpointUrl === undefined || authority === '') return value
-  const relative = value.startsWith('/') && !value.startsWith('//')
-  if (!relative && !/^https?:\/\//i.test(value)) return value
-  const base = URL.parse(endpointUrl)
-  const location = relative ? base : URL.parse(value)
-  if (base === null || location === null || location.host !== base.host) return value
+export function rewriteLocation (value: string, { endpointUrl, endpointAt, scheme, authority }: LocationContext): string {
+  if (authority === '') return value
+  const ownBase = endpointUrl === undefined ? null : URL.parse(endpointUrl)
+  if (value.startsWith('/') && !value.startsWith('//')) {
+    const path = ownBase === null || ownBase.pathname === '/' ? undefined : below(value, ownBase)
+    return path === undefined ? value : rooted(path)
+  }
+  const start = /^(?:https?:)?\/\/[^/?#]*/i.exec(value)?.[0]
+  const location = start === undefined ? null : URL.parse(value, 'http://postern.invalid')
+  if (start === undefined || location === null) return value
   // Bytes of path, query and fragment as they came: URL would normalise them.
-  const rest = relative ? value : value.slice(/^https?:\/\/[^/?#]*/i.exec(value)![0].length)
+  const rest = value.slice(start.length)
+  const isOwn = ownBase !== null && location.host === ownBase.host
+  const own = isOwn ? below(rest, ownBase) : undefined
+  if (own !== undefined) return `${scheme}://${authority}${rooted(own)}`
+  const otherUrl = endpointAt(location.host, location.pathname)
+  const other = otherUrl === undefined ? null : URL.parse(otherUrl)
+  if (!isOwn && other === null) return value
+  return `${scheme}://${authority}${rooted((other === null ? undefined : below(rest, other)) ?? rest)}`
+}
+
+/** What follows the base path; undefined for a path that is not below it. */
+function below (path: string, base: URL): string | undefined {
   const basePath = base.pathname.endsWith('/') ? base.pathname.slice(0, -1) : base.pathname
-  const below = rest.toLowerCase().startsWith(basePath.toLowerCase()) && /^(?:$|[/?#])/.test(rest.slice(basePath.length))
-  const path = below ? rest.slice(basePath.length) : rest
-  if (relative) return below && basePath !== '' ? rooted(path) : value
-  return `${scheme}://${authority}${rooted(path)}`
+  const isBelow = path.toLowerCase().startsWith(basePath.toLowerCase()) && /^(?:$|[/?#])/.test(path.slice(basePath.length))
+  return isBelow ? path.slice(basePath.length) : undefined
 }
 
 const rooted = (path: string): string => path.startsWith('/') ? path : `/${path}`

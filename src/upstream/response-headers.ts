@@ -28,9 +28,7 @@ export function readResponseHeaders (raw: readonly Buffer[]): string[] {
   return named === undefined || named.length === 0 ? headers : without(headers, named)
 }
 
-// eslint-disable-next-line no-control-regex
 const writable = /^[\t\x20-\x7e]*$/
-// eslint-disable-next-line no-control-regex
 const unwritable = /[^\t\x20-\x7e\x80-\xff]/g
 
 /** The reason phrase as it can be written again: undici reads it as UTF-8 and lets control characters pass, which Node refuses to send. */

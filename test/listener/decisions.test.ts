@@ -115,13 +115,19 @@ const locations: ReadonlyArray<readonly [location: string, rewritten: string]> =
   ['http://10.0.0.1:91/baseline', 'https://shop.test/baseline'],
   ['http://10.0.0.1:92/base/a', 'http://10.0.0.1:92/base/a'],
   ['http://elsewhere.test/base/a', 'http://elsewhere.test/base/a'],
-  ['/base/a', '/a'], ['/other', '/other'], ['a/b', 'a/b'], ['//10.0.0.1:91/x', '//10.0.0.1:91/x'], ['mailto:x', 'mailto:x']
+  ['/base/a', '/a'], ['/other', '/other'], ['a/b', 'a/b'], ['//10.0.0.1:91/base/x', 'https://shop.test/x'], ['//elsewhere.test/x', '//elsewhere.test/x'], ['mailto:x', 'mailto:x'],
+  ['http://10.0.0.2:92/two/a/%2F?b', 'https://shop.test/a/%2F?b'],
+  ['http://10.0.0.2:92/Two', 'https://shop.test/'],
+  ['http://10.0.0.2:92/elsewhere', 'https://shop.test/elsewhere'],
+  ['http://10.0.0.1:91/three/a', 'https://shop.test/a']
 ]
+/** Other endpoints: one elsewhere, one beside the answering one. */
+const endpointAt = (host: string, path: string) => host === '10.0.0.2:92' ? 'http://10.0.0.2:92/two' : host === '10.0.0.1:91' && path.startsWith('/three/') ? 'http://10.0.0.1:91/three' : undefined
 for (const [location, rewritten] of locations) {
-  test(`Location ${location} becomes ${rewritten}`, () => assert.equal(rewriteLocation(location, { endpointUrl: 'http://10.0.0.1:91/base', scheme: 'https', authority: 'shop.test' }), rewritten))
+  test(`Location ${location} becomes ${rewritten}`, () => assert.equal(rewriteLocation(location, { endpointUrl: 'http://10.0.0.1:91/base', endpointAt, scheme: 'https', authority: 'shop.test' }), rewritten))
 }
 test('response headers: order and case kept, Via appended, the correlation id once', () => {
-  const { headers, hasLength, trailerAt } = replyHeaders(['ETag', '"a"', 'via', '1.1 inner', 'X-MAC-RequestId', 'theirs', 'Trailer', 'X', 'content-length', '5', 'X-a', '1', 'x-A', '2'], { endpointUrl: undefined, scheme: 'http', authority: 'a', correlationHeader: 'x-mac-requestId', correlationId: 'c1', pseudonym: 'postern-1' })
+  const { headers, hasLength, trailerAt } = replyHeaders(['ETag', '"a"', 'via', '1.1 inner', 'X-MAC-RequestId', 'theirs', 'Trailer', 'X', 'content-length', '5', 'X-a', '1', 'x-A', '2'], { endpointUrl: undefined, endpointAt, scheme: 'http', authority: 'a', correlationHeader: 'x-mac-requestId', correlationId: 'c1', pseudonym: 'postern-1' })
   assert.deepEqual(headers, ['ETag', '"a"', 'Trailer', 'X', 'content-length', '5', 'X-a', '1', 'x-A', '2', 'Via', '1.1 inner, 1.1 postern-1', 'x-mac-requestId', 'c1'])
   assert.deepEqual([hasLength, trailerAt], [true, 2])
 })

@@ -53,6 +53,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
   const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), ...options.upstream }
   const core = {
     draining: false,
+    endpointAt: () => undefined,
     match (target: RequestTarget) {
       if (target.kind === 'message' && target.key.startsWith('hidden')) throw new GatewayError('MessageNotFound', { message: `The message '${target.name}' does not exist.` })
       const route: Route = {

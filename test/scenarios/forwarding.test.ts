@@ -1,6 +1,8 @@
 // Faithful forwarding: what reaches the service and what reaches the client, byte for byte, and what is rightly taken out or put in.
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { connect as connectHttp2 } from 'node:http2'
+import { makeCertificate } from '../support/certificates.ts'
 import { startOrigins, type OriginFleet } from '../support/fleet.ts'
 import { requestBytes } from '../support/http-client.ts'
 import { seen } from '../support/echoed.ts'
@@ -9,6 +11,7 @@ import { head, write } from '../support/raw-server.ts'
 import { until } from '../support/until.ts'
 
 const path = '/json/reply/Echo'
+const targetHost = (url: string) => new URL(url).host
 
 describe('forwarding for strangers', { timeout: 60_000 }, () => {
   let fleet: OriginFleet
@@ -95,6 +98,24 @@ describe('forwarding for strangers', { timeout: 60_000 }, () => {
       assert.equal(response.header('location'), wanted)
       assert.equal(response.header('content-location'), wanted)
     }
+  })
+
+  test('so do those that name another endpoint, of this upstream or of another', async () => {
+    await using other = await startOrigins([behave.ok(), behave.ok()], { upstreams: { Beside: { endpoints: ['http://127.0.0.1:9/api/v2', 'http://127.0.0.1:9/api'] } } } as never)
+    const [one, two] = other.origins
+    const host = targetHost(other.gateway.url)
+    for (const [sent, wanted] of ([
+      [`${one!.url}/things/1`, '/things/1'],
+      [`${two!.url}/things/1?x=%2f`, '/things/1?x=%2f'],
+      ['http://127.0.0.1:9/api/v2/things', '/things'],
+      ['http://127.0.0.1:9/api/things', '/things'],
+      [`//${targetHost(two!.url)}/x`, '/x']
+    ] as Array<[string, string]>)) {
+      for (const origin of [one!, two!]) origin.behave(behave.ok('', { status: 302, reason: 'Found', headers: [['Location', sent]] }))
+      assert.equal((await other.gateway.get('/json/reply/Echo')).header('location'), `http://${host}${wanted}`, sent)
+    }
+    for (const origin of [one!, two!]) origin.behave(behave.ok('', { status: 302, reason: 'Found', headers: [['Location', 'http://127.0.0.1:10/x']] }))
+    assert.equal((await other.gateway.get('/json/reply/Echo')).header('location'), 'http://127.0.0.1:10/x')
   })
 
   test('status, reason phrase, header order and letter case, and every cookie stay', async () => {
@@ -226,4 +247,39 @@ describe('an edge that refuses instead of removing', { timeout: 30_000 }, () => 
     }
     assert.equal(fleet.origin.received.length, 0)
   })
+})
+
+test('a reason phrase of any bytes, and a status of none, take no answer away from the client', { timeout: 30_000 }, async () => {
+  await using fleet = await startOrigins([behave.ok()])
+  const answering = async (bytes: string) => {
+    fleet.origin.behave(behave.raw(bytes, { close: true }))
+    const response = await fleet.gateway.post(path, '{}')
+    return [response.statusLine, response.text()]
+  }
+  assert.deepEqual(await answering('HTTP/1.1 404 Ungültig\r\nContent-Length: 2\r\n\r\nok'), [Buffer.from('HTTP/1.1 404 Ungültig').toString('latin1'), 'ok'])
+  assert.deepEqual(await answering('HTTP/1.1 404 a\u0001b\r\nContent-Length: 2\r\n\r\nok'), ['HTTP/1.1 404 a b', 'ok'])
+  const [statusLine] = await answering('HTTP/1.1 99 Odd\r\nContent-Length: 2\r\n\r\nok')
+  assert.equal(statusLine, 'HTTP/1.1 502 BadAnswer')
+})
+
+test('an answer that HTTP/2 does not allow is BadAnswer, and logged with its endpoint', { timeout: 30_000 }, async () => {
+  const certificate = await makeCertificate(['localhost'])
+  await using fleet = await startOrigins([behave.ok('{}', { headers: [['ETag', '"a"'], ['ETag', '"b"']] })], { listener: { tls: { certificates: [{ certFile: certificate.certFile, keyFile: certificate.keyFile }] } } as never })
+  const session = connectHttp2(fleet.gateway.url.replace('127.0.0.1', 'localhost'), { ca: certificate.pem })
+  try {
+    const answer = await new Promise<{ status: number, text: string }>((resolve, reject) => {
+      const stream = session.request({ ':path': path })
+      let text = ''
+      let status = 0
+      stream.on('response', headers => { status = Number(headers[':status']) })
+      stream.on('data', chunk => { text += String(chunk) })
+      stream.on('end', () => { resolve({ status, text }) })
+      stream.on('error', reject)
+      stream.end()
+    })
+    assert.deepEqual([answer.status, (JSON.parse(answer.text) as { responseStatus: { errorCode: string } }).responseStatus.errorCode], [502, 'BadAnswer'])
+    await until('the log', async () => (await fleet.gateway.log()).some(({ msg, endpoint }) => String(msg).startsWith('an answer of a service cannot be written') && endpoint === fleet.origin.url))
+  } finally {
+    session.close()
+  }
 })
