@@ -1,6 +1,6 @@
 // ServiceStack's own TypeScript client through Postern, unchanged. Start `npx postern demo` first.
 //
-//   node examples/client.ts http://127.0.0.1:8080
+//   npx node examples/client.ts http://127.0.0.1:8080
 import { JsonServiceClient } from '@servicestack/client'
 
 // In a real project these come from the service: `npx @servicestack/cli typescript URL`.

@@ -2,7 +2,7 @@
 //
 //   consul agent -dev
 //   npx postern start --consul http://127.0.0.1:8500
-//   node examples/fleet.ts http://127.0.0.1:8500
+//   npx node examples/fleet.ts http://127.0.0.1:8500
 import { startFleet } from '../src/command/demo/fleet.ts'
 
 const registry = process.argv[2] ?? 'http://127.0.0.1:8500'

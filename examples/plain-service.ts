@@ -1,7 +1,7 @@
 // A service of any kind behind Postern: it names its messages in its registration's Meta, and answers them at /json/reply/{Message}.
 //
 //   npx postern demo                                            # prints where its registry is
-//   node examples/plain-service.ts http://127.0.0.1:8500
+//   npx node examples/plain-service.ts http://127.0.0.1:8500
 //   curl 'http://127.0.0.1:8080/json/reply/Greet?name=Ann'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
