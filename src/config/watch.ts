@@ -1,6 +1,6 @@
 // Notices that the configuration may have changed: the file, however it is replaced, or SIGHUP. Reads nothing of it.
 import { realpathSync, statSync, watch, type FSWatcher } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 
 export interface WatchOptions {
   /** Silence of the file before it counts as written. Milliseconds. */
@@ -55,7 +55,10 @@ function watchFile (file: string, onChange: () => void, { settleMs = 100, pollMs
   // The directory, not the file: a rename over the file would leave a watch on what was there before.
   const watchDirectory = () => {
     try {
-      watcher = watch(dirname(file), { persistent: false }, noticed)
+      watcher = watch(dirname(file), { persistent: false }, (_event, name) => {
+        // A log beside the file is written to all day. `..data` is the link that Kubernetes swaps; other links are left to the poll.
+        if (name === null || name === basename(file) || name.startsWith('..')) noticed()
+      })
       // A directory that goes takes its watch along; the poll finds the file again.
       watcher.on('error', () => watcher?.close())
     } catch {
