@@ -54,8 +54,6 @@ export class EndpointPool {
     if (++this.#inFlight > this.#peak) this.#peak = this.#inFlight
     const handler = new UpstreamAttempt(exchange, attempt, connection)
     connection.client.dispatch({
-      // Left out, undici would ask its URL object for it each time.
-      origin: this.#address.origin,
       method: request.method as 'GET',
       path: this.#address.basePath + request.path,
       headers: withHost(request.host ?? this.#hostHeader, request.headers),
