@@ -52,7 +52,7 @@ file is a valid one. \`postern check FILE\` names every mistake at once, with li
 \`config/postern.example.yaml\` is a commented example, \`config/postern.schema.json\` completes and checks the file in editors
 (first line: \`# yaml-language-server: $schema=…/postern.schema.json\`).
 
-- **Live**: a change of the file, or SIGHUP, is validated and put into force whole; a wrong file changes nothing and is logged.
+- **Live**: a change of the file or of one that a secret comes from, or SIGHUP, is validated and put into force whole; a wrong file changes nothing and is logged.
   These count after a restart only, and a change of them is logged: ${restartSettings.map(name => `\`${name}\``).join(', ')}.
 - **Secrets**: \`\${env:NAME}\` and \`\${file:PATH}\` within any text are replaced; \`$\${…}\` is the plain text. They are never shown in messages.
 - **Paths** are relative to the directory of the file.

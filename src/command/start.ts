@@ -14,7 +14,7 @@ import type { Terminal } from './terminal.ts'
 export const startHelp: Help = {
   summary: 'Runs the gateway.',
   usage: 'postern start [--config FILE] [--listen HOST:PORT] [--admin HOST:PORT] [--consul URL]',
-  text: `Flags win over the file. SIGHUP, or a change of the file, loads it again: a wrong one changes nothing and is logged.
+  text: `Flags win over the file. SIGHUP, or a change of the file or of a secret's file, loads it again: a wrong one changes nothing and is logged.
 SIGTERM and SIGINT finish what is in flight and end with 0; a second one ends at once with 1.`,
   flags: {
     config: { short: 'c', value: 'FILE', help: 'Configuration. Default: postern.yaml in this directory, where there is one.' },
@@ -40,8 +40,14 @@ export async function start (args: Arguments, terminal: Terminal): Promise<numbe
     if (take === undefined) missed = why
     else take(why)
   })
+  const read = async () => {
+    const loaded = await readConfig(file, overrides)
+    // A rotated token is a change of the configuration too.
+    watch.follow(loaded.secretFiles)
+    return loaded
+  }
   try {
-    const { config, warnings } = await readConfig(file, overrides)
+    const { config, warnings } = await read()
     return await runUntilStopped(terminal, async () => {
       const gateway = await startGateway(createGateway, config)
       terminal.out(`postern ${version} listening on ${gateway.addresses.listener} (admin ${gateway.addresses.admin})\n`)
@@ -49,7 +55,7 @@ export async function start (args: Arguments, terminal: Terminal): Promise<numbe
       take = why => {
         const load = ++loads
         // Not awaited: what is wrong is logged inside, and a newer load overtakes one that hangs.
-        void reload(gateway, { why, load: async () => await readConfig(file, overrides), isNewest: () => load === loads, started: config })
+        void reload(gateway, { why, load: read, isNewest: () => load === loads, started: config })
       }
       if (missed !== undefined) take(missed)
       return { gateway, close () { loads++ } }

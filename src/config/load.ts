@@ -23,11 +23,24 @@ export async function loadConfig (file: string | undefined, overrides: Overrides
   return (await readConfig(file, overrides)).config
 }
 
+export interface LoadedConfig extends ParsedConfig {
+  /** Absolute paths of the files that secrets were read from. */
+  readonly secretFiles: readonly string[]
+}
+
 /** The same, with the warnings. `pemFiles: false`: certificates and keys are not looked at, for a caller that uses none of them. */
-export async function readConfig (file: string | undefined, overrides: Overrides = {}, { pemFiles = true } = {}): Promise<ParsedConfig> {
+export async function readConfig (file: string | undefined, overrides: Overrides = {}, { pemFiles = true } = {}): Promise<LoadedConfig> {
   const directory = file === undefined ? process.cwd() : dirname(resolve(file))
   const text = file === undefined ? '' : await readText(file)
-  return parseConfig(text, { file: file ?? 'defaults', directory, overrides, readSecret: secretReader(directory), readPem: pemFiles ? path => readNamed(resolve(directory, path), maxPemBytes) : undefined })
+  const secretFiles = new Set<string>()
+  const parsed = parseConfig(text, {
+    file: file ?? 'defaults',
+    directory,
+    overrides,
+    readSecret: secretReader(directory, path => secretFiles.add(path)),
+    readPem: pemFiles ? path => readNamed(resolve(directory, path), maxPemBytes) : undefined
+  })
+  return { ...parsed, secretFiles: [...secretFiles] }
 }
 
 /** All defaults: no registry, no routes. */
@@ -65,14 +78,16 @@ function reasonOf (error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-function secretReader (directory: string): ReadSecret {
+function secretReader (directory: string, onFile: (path: string) => void = () => {}): ReadSecret {
   return (kind, name) => {
     if (kind === 'env') {
       const value = process.env[name]
       if (value === undefined || value === '') throw new Error(value === undefined ? 'the variable is not set' : 'the variable is empty')
       return value
     }
-    const text = readNamed(resolve(directory, name), maxSecretBytes).replace(/\r?\n$/, '')
+    const path = resolve(directory, name)
+    onFile(path)
+    const text = readNamed(path, maxSecretBytes).replace(/\r?\n$/, '')
     if (text === '') throw new Error('the file is empty')
     return text
   }

@@ -10,6 +10,8 @@ export interface WatchOptions {
 }
 
 export interface ConfigWatch {
+  /** Watches these files too, in place of those named before: what the configuration took secrets from. */
+  follow (files: readonly string[]): void
   close (): void
 }
 
@@ -23,16 +25,32 @@ const emptyPatience = 20
 export function watchConfig (file: string | undefined, onChange: (why: 'file' | 'signal') => void, options: WatchOptions = {}): ConfigWatch {
   const onSignal = () => onChange('signal')
   process.on('SIGHUP', onSignal)
-  const watched = file === undefined ? undefined : watchFile(file, () => onChange('file'), options)
+  const onFile = () => onChange('file')
+  const watched = file === undefined ? undefined : watchFile(file, onFile, options)
+  const followed = new Map<string, FileWatch>()
+  const follow = (files: readonly string[]) => {
+    for (const [name, one] of followed) {
+      if (files.includes(name)) continue
+      one.close()
+      followed.delete(name)
+    }
+    for (const name of files) if (!followed.has(name)) followed.set(name, watchFile(name, onFile, options))
+  }
   return {
+    follow,
     close () {
       process.off('SIGHUP', onSignal)
+      follow([])
       watched?.close()
     }
   }
 }
 
-function watchFile (file: string, onChange: () => void, { settleMs = 100, pollMs = 5_000 }: WatchOptions): ConfigWatch {
+interface FileWatch {
+  close (): void
+}
+
+function watchFile (file: string, onChange: () => void, { settleMs = 100, pollMs = 5_000 }: WatchOptions): FileWatch {
   let known = fingerprint(file)
   let settling: NodeJS.Timeout | undefined
   let watcher: FSWatcher | undefined

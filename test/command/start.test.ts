@@ -92,6 +92,14 @@ test('a changed file and SIGHUP are taken over; a wrong one changes nothing and 
   child.process.kill('SIGHUP')
   await until('SIGHUP to be taken over', () => child.err().split('configuration in force').length > before, slow)
   assert.equal(await statusOf(`${listener}/json/reply/Third`), 200)
+
+  // A file that a secret came from counts like the configuration itself.
+  await using other = await startOrigin(ok('there'))
+  await writeFile(join(directory, 'where'), origin.url)
+  await write('upstreams: {origin: {endpoints: ["${file:where}"]}}\nmessages: {Fourth: {upstream: origin}}\n') // eslint-disable-line no-template-curly-in-string
+  await called('Fourth')
+  await writeFile(join(directory, 'where'), `${other.url}\n`)
+  await until('the other origin to answer', async () => await (await fetch(`${listener}/json/reply/Fourth`)).text() === 'there', slow)
   assert.equal(await stop(child, 'SIGINT'), 0)
 })
 

@@ -33,6 +33,26 @@ test('written in place, and again', async t => {
   await saw('three')
 })
 
+test('files that secrets came from count too, for as long as they are named', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-watch-'))
+  const [one, two] = [join(directory, 'token'), join(directory, 'other')]
+  await Promise.all([writeFile(one, 'a'), writeFile(two, 'a')])
+  let changes = 0
+  const watch = watchConfig(undefined, () => changes++, { settleMs: 10, pollMs: 50 })
+  t.after(async () => {
+    watch.close()
+    await rm(directory, { recursive: true })
+  })
+  watch.follow([one, two])
+  await writeFile(one, 'new')
+  await until('the token to be noticed', async () => changes === 1)
+  watch.follow([two])
+  await writeFile(one, 'newer!')
+  await writeFile(two, 'new')
+  await until('the other to be noticed', async () => changes > 1)
+  assert.equal(changes, 2)
+})
+
 test('replaced by a rename, as editors do, also after it was gone', async t => {
   const { directory, file, saw } = await watched(t, plain)
   await writeFile(join(directory, '.tmp'), 'two!')
