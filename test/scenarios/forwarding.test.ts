@@ -262,8 +262,9 @@ test('a reason phrase of any bytes, and a status of none, take no answer away fr
   assert.equal(statusLine, 'HTTP/1.1 502 BadAnswer')
 })
 
-test('an answer that HTTP/2 does not allow is BadAnswer, and logged with its endpoint', { timeout: 30_000 }, async () => {
+test('an answer that HTTP/2 does not allow is BadAnswer, and logged with its endpoint', { timeout: 30_000 }, async t => {
   const certificate = await makeCertificate(['localhost'])
+  t.after(() => certificate.remove())
   await using fleet = await startOrigins([behave.ok('{}', { headers: [['ETag', '"a"'], ['ETag', '"b"']] })], { listener: { tls: { certificates: [{ certFile: certificate.certFile, keyFile: certificate.keyFile }] } } as never })
   const session = connectHttp2(fleet.gateway.url.replace('127.0.0.1', 'localhost'), { ca: certificate.pem })
   try {

@@ -60,6 +60,8 @@ export async function startRawServer (options: RawServerOptions): Promise<RawSer
   const connections = new Set<Socket>()
   const complaints: string[] = []
   const loops = new Set<Promise<void>>()
+  /** The sockets below TLS. */
+  const beneath = new Set<Socket>()
   let accepted = 0
   let port = options.port ?? 0
   let server: Server | undefined
@@ -86,6 +88,13 @@ export async function startRawServer (options: RawServerOptions): Promise<RawSer
       ? createServer({ allowHalfOpen: true }, onConnection)
       : createTlsServer({ ...options.tls, allowHalfOpen: true }, onConnection)
     server = made
+    // A connection whose handshake fails never gets as far as onConnection.
+    if (options.tls !== undefined) {
+      made.on('connection', (socket: Socket) => {
+        beneath.add(socket)
+        socket.on('close', () => beneath.delete(socket))
+      })
+    }
     await new Promise<void>((resolve, reject) => {
       made.once('error', reject)
       made.listen(port, host, resolve)
@@ -96,7 +105,7 @@ export async function startRawServer (options: RawServerOptions): Promise<RawSer
     const closing = server
     server = undefined
     const closed = closing === undefined ? undefined : new Promise(resolve => closing.close(resolve))
-    for (const socket of connections) socket.destroy()
+    for (const socket of [...connections, ...beneath]) socket.destroy()
     await closed
     await Promise.all(loops)
   }
