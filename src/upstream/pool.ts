@@ -25,7 +25,6 @@ const maxResponseHeadBytes = 65_536
  */
 export class EndpointPool {
   readonly #address: EndpointAddress
-  readonly #hostHeader: string
   readonly #connectors = new Map<number, buildConnector.connector>()
   readonly #tls: object
   readonly #free: PooledConnection[] = []
@@ -36,7 +35,6 @@ export class EndpointPool {
 
   constructor (address: EndpointAddress, tls: UpstreamTls | undefined) {
     this.#address = address
-    this.#hostHeader = new URL(address.origin).host
     this.#tls = tlsOptions(tls)
   }
 
@@ -56,7 +54,8 @@ export class EndpointPool {
     connection.client.dispatch({
       method: request.method as 'GET',
       path: this.#address.basePath + request.path,
-      headers: withHost(request.host ?? this.#hostHeader, request.headers),
+      // Without one, undici sends the endpoint's authority.
+      headers: request.host === undefined ? request.headers : ['Host', request.host, ...request.headers],
       body: toUndici(request.body),
       headersTimeout: 0,
       bodyTimeout: 0
@@ -121,12 +120,6 @@ class PooledConnection implements Connection {
   giveBack (): void {
     this.#pool.giveBack(this)
   }
-}
-
-function withHost (host: string, headers: readonly string[]): string[] {
-  const all = ['Host', host]
-  for (const one of headers) all.push(one)
-  return all
 }
 
 function toUndici (body: RequestBody): NonNullable<Dispatcher.DispatchOptions['body']> | null {
