@@ -17,7 +17,7 @@ export interface ErrorSpec {
 
 export const errorTable = {
   MessageNotFound: { status: 404, source: 'client', retry: 'never', message: 'The message does not exist.', help: 'No route has this name or path, or it is hidden: both answer alike. `postern routes` says which.' },
-  RoutesNotReady: { status: 503, source: 'gateway', retry: 'never', retryAfterS: 1, message: 'The routes are not known yet.', help: 'No route table yet, or the service has registered but its list of operations is not read yet.' },
+  RoutesNotReady: { status: 503, source: 'gateway', retry: 'never', retryAfterS: 1, message: 'The routes are not known yet.', help: 'No route table yet, a registry has not answered since the start, or the service has registered but its list of operations is not read yet.' },
   BadRequest: { status: 400, source: 'client', retry: 'never', message: 'The request is not valid HTTP.', help: 'The HTTP parser refused it.' },
   BadRequestTarget: { status: 400, source: 'client', retry: 'never', security: true, message: 'The request target is spelled in a way that is not accepted.', help: 'Dot segments, encoded slashes, NUL, bad escapes, or text after the message name: hosts read them as another message than an edge does.' },
   FieldNotAllowed: { status: 400, source: 'client', retry: 'never', security: true, message: 'The request carries a field that is not accepted from outside.', help: 'A stranger sent a method override, session header or debug key, and edge.* says refuse.' },
@@ -37,7 +37,7 @@ export const errorTable = {
   ConnectFailed: { status: 502, source: 'upstream', retry: 'always', message: 'The service could not be reached.', help: 'The connection was refused, reset while connecting, or TLS failed. The endpoint gets no traffic until Postern can connect again.' },
   ConnectTimeout: { status: 504, source: 'upstream', retry: 'always', message: 'The service could not be reached in time.', help: 'connectTimeoutMs.' },
   ConnectionClosed: { status: 502, source: 'upstream', retry: 'if-safe', message: 'The service closed the connection without an answer.', help: 'The endpoint closed or reset before the response head.' },
-  BadAnswer: { status: 502, source: 'upstream', retry: 'if-safe', message: 'The service answered with something that is not HTTP.', help: 'The response head could not be parsed, or is beyond the limits.' },
+  BadAnswer: { status: 502, source: 'upstream', retry: 'if-safe', message: 'The service answered with something that is not HTTP.', help: 'The response head could not be parsed, is beyond the limits, or holds what may not be sent on.' },
   HeadersTimeout: { status: 504, source: 'upstream', retry: 'if-safe', message: 'The service did not answer in time.', help: 'headersTimeoutMs.' },
   BodyTimeout: { status: 504, source: 'upstream', retry: 'never', message: 'The service stopped sending.', help: 'bodyIdleTimeoutMs. The response head was already sent, so the connection is cut.' },
   BodyCut: { status: 502, source: 'upstream', retry: 'never', message: 'The service broke off its answer.', help: 'The endpoint closed in the middle of a body; the client\'s connection is cut, so that nobody takes it for whole.' },
