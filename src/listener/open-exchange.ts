@@ -8,6 +8,7 @@ import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
 import type { GatewayCore } from './gateway-core.ts'
+import type { EndBatch } from './end-batch.ts'
 import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
 import { boundaryOf, MultipartScan } from './multipart-scan.ts'
 import { replyHeaders } from './reply-headers.ts'
@@ -28,6 +29,7 @@ export interface ListenerState {
   readonly bodyMemory: BodyMemory
   /** Draining: connections end with the answer that is due. */
   closing: boolean
+  readonly ends: EndBatch
 }
 
 export async function openExchange (state: ListenerState, req: AnyRequest, res: AnyResponse, rawTarget: string): Promise<void> {

@@ -4,6 +4,7 @@ import { GatewayError } from '../exchange/errors.ts'
 import type { Exchange, Informational, UpstreamResponse } from '../exchange/exchange.ts'
 import type { BodySink, ResponseBody } from '../exchange/response-body.ts'
 import { latin1 } from '../lib/latin1.ts'
+import type { EndBatch, Endable } from './end-batch.ts'
 import type { LocalReply } from './local-reply.ts'
 import type { ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
@@ -25,7 +26,11 @@ export interface Reply {
 }
 
 /** Whether connections end with the answer that is due. */
-export interface ServerClosing { readonly closing: boolean }
+export interface ReplyState {
+  /** Draining: the connection ends with this answer. */
+  readonly closing: boolean
+  readonly ends: EndBatch
+}
 
 /** Up to here one string for head and body beats a `writev` of two (−10 to −14 % of an exchange of 700 bytes). */
 export const smallBodyBytes = 16_384
@@ -42,15 +47,17 @@ type Tracked = ServerResponse & { [replyOf]?: Http1Reply }
 function onClose (this: Tracked): void { this[replyOf]!.closed() }
 function onDrain (this: Tracked): void { this[replyOf]!.drained() }
 
-export class Http1Reply implements Reply, BodySink {
+export class Http1Reply implements Reply, BodySink, Endable {
   readonly #req: IncomingMessage
   readonly #res: Tracked
-  readonly #server: ServerClosing
+  readonly #server: ReplyState
   #exchange: Exchange | undefined
   #account: BodyAccount | undefined
   #body: ResponseBody | undefined
+  /** Waits for the end of the turn. */
+  #whole: Buffer | undefined
 
-  constructor (req: IncomingMessage, res: ServerResponse, server: ServerClosing) {
+  constructor (req: IncomingMessage, res: ServerResponse, server: ReplyState) {
     this.#req = req
     this.#res = res
     this.#server = server
@@ -93,8 +100,10 @@ export class Http1Reply implements Reply, BodySink {
       this.#end(undefined)
     } else if (whole !== undefined) {
       if (!hasLength) headers.push('Content-Length', String(whole.length))
+      // Throws now what cannot be written; only the write itself waits for the end of the turn.
       res.writeHead(status, reason, headers)
-      this.#end(whole)
+      this.#whole = whole
+      this.#server.ends.add(this)
     } else {
       res.writeHead(status, reason, headers)
       this.#body = body
@@ -103,6 +112,12 @@ export class Http1Reply implements Reply, BodySink {
       // A stream of events sends its head long before its first byte.
       if (!res.writableEnded && !res.destroyed) res.flushHeaders()
     }
+  }
+
+  finish (): void {
+    const whole = this.#whole
+    this.#whole = undefined
+    if (!this.#res.destroyed) this.#end(whole)
   }
 
   sendLocal ({ status, reason, headers, body }: LocalReply): void {
