@@ -25,6 +25,14 @@ async function put (path: string, body?: object): Promise<void> {
   if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`)
 }
 
+// Before it registers: from then on anybody may call, and stop, this service.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    put(`/v1/agent/service/deregister/${id}`).catch((error: unknown) => console.error(error)).finally(() => server.close(() => process.exit(0)))
+    server.closeIdleConnections()
+  })
+}
+
 // "api" is what Postern watches unless registry.consul.services says otherwise. Postern's own name for it is the id's or this one.
 await put('/v1/agent/service/register', {
   ID: id,
@@ -35,10 +43,3 @@ await put('/v1/agent/service/register', {
   Check: { HTTP: `http://127.0.0.1:${port}/`, Interval: '10s', DeregisterCriticalServiceAfter: '10m' }
 })
 console.log(`Greet is answered at http://127.0.0.1:${port}, registered at ${registry}`)
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    put(`/v1/agent/service/deregister/${id}`).catch((error: unknown) => console.error(error)).finally(() => server.close(() => process.exit(0)))
-    server.closeIdleConnections()
-  })
-}
