@@ -165,13 +165,15 @@ const joined = (before: string | undefined, value: string): string => before ===
 /** Options that name no header of their own cost nothing further. */
 const bareOptions = new Set(['close', 'keep-alive', 'upgrade', 'te', 'http2-settings', ''])
 
-function connectionOptions (value: string, before: string[] | undefined): string[] | undefined {
+/** Names of headers that Connection keeps to this hop (RFC 9110 section 7.6.1), added to those before; undefined when there are none. */
+export function connectionOptions (value: string, before: string[] | undefined): string[] | undefined {
   if (value === 'keep-alive' || value === 'close') return before
   const named = value.split(',').map(option => option.trim().toLowerCase()).filter(option => !bareOptions.has(option))
   return named.length === 0 ? before : [...before ?? [], ...named]
 }
 
-function without (headers: readonly string[], names: readonly string[]): string[] {
+/** A flat list without the headers of these lower-case names. */
+export function without (headers: readonly string[], names: readonly string[]): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) if (!names.includes(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
   return kept

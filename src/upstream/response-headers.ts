@@ -1,4 +1,5 @@
 // The response head as undici read it -> end-to-end headers in the service's order and letter case.
+import { connectionOptions, without } from '../exchange/headers.ts'
 import { latin1 } from '../lib/latin1.ts'
 
 /** RFC 9110 section 7.6.1, by length of the name: most names are passed over by one comparison of numbers. */
@@ -20,12 +21,12 @@ export function readResponseHeaders (raw: readonly Buffer[]): string[] {
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = latin1(raw[i]!)
     if (isHopByHop(name)) {
-      if (name.length === 10 && name.toLowerCase() === 'connection') named = [...named ?? [], ...connectionOptions(latin1(raw[i + 1]!))]
+      if (name.length === 10 && name.toLowerCase() === 'connection') named = connectionOptions(latin1(raw[i + 1]!), named)
       continue
     }
     headers.push(name, latin1(raw[i + 1]!))
   }
-  return named === undefined || named.length === 0 ? headers : without(headers, named)
+  return named === undefined ? headers : without(headers, named)
 }
 
 const writable = /^[\t\x20-\x7e]*$/
@@ -35,19 +36,6 @@ const unwritable = /[^\t\x20-\x7e\x80-\xff]/g
 export function readReason (reason: string): string {
   if (writable.test(reason)) return reason
   return latin1(Buffer.from(reason.replaceAll('\ufffd', '?'))).replace(unwritable, ' ')
-}
-
-/** What Connection names belongs to this hop only; `close` and `keep-alive` name no header. */
-function connectionOptions (value: string): string[] {
-  return value.split(',').map(option => option.trim().toLowerCase()).filter(option => option !== '' && option !== 'close' && option !== 'keep-alive')
-}
-
-function without (headers: readonly string[], names: readonly string[]): string[] {
-  const kept: string[] = []
-  for (let i = 0; i < headers.length; i += 2) {
-    if (!names.includes(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
-  }
-  return kept
 }
 
 export function isEventStream (headers: readonly string[]): boolean {
