@@ -40,9 +40,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     match: (target, method) => dataPlane.match(target, method),
     endpointAt: (host, path) => dataPlane.endpointAt(host, path),
     refused: refusalRecorder(log, metrics),
-    log,
-    metrics,
-    get draining () { return state.draining }
+    log
   }
   observeLive(metrics, { log, dataPlane, control: () => control, listener: () => listener, ready: () => dataPlane.ready && !state.draining })
 

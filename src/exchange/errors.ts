@@ -43,7 +43,6 @@ export const errorTable = {
   BodyCut: { status: 502, source: 'upstream', retry: 'never', message: 'The service broke off its answer.', help: 'The endpoint closed in the middle of a body; the client\'s connection is cut, so that nobody takes it for whole.' },
   DeadlineExceeded: { status: 504, source: 'gateway', retry: 'never', message: 'The service did not answer in time.', help: 'deadlineMs, over queueing and all attempts.' },
   ClientClosed: { status: 499, source: 'client', retry: 'never', message: 'The client left.', help: 'Only in logs and metrics: nobody is there to read it. Nobody\'s failure.' },
-  Draining: { status: 503, source: 'gateway', retry: 'never', retryAfterS: 1, message: 'The gateway is stopping.', help: 'Received while stopping.' },
   InternalError: { status: 500, source: 'gateway', retry: 'never', message: 'The gateway failed.', help: 'A bug of ours; the log has the stack.' }
 } as const satisfies Record<string, ErrorSpec>
 

@@ -3,7 +3,6 @@ import type { GatewayError } from '../exchange/errors.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Matched } from '../routing/table.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface GatewayCore {
   /** @throws GatewayError MessageNotFound, RoutesNotReady, MethodNotAllowed */
@@ -13,6 +12,4 @@ export interface GatewayCore {
   /** A request was answered, or given up, before its route's filters saw it. */
   refused (error: GatewayError, request: { readonly method: string, readonly target: string, readonly clientAddress: string, readonly correlationId: string, readonly traceId: string }): void
   readonly log: Log
-  readonly metrics: Metrics
-  readonly draining: boolean
 }

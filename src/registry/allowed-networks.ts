@@ -84,11 +84,6 @@ export function createNetworkRules (cidrs: readonly string[], ownListeners: read
   }
 }
 
-/** The rule alone, where host names are resolved elsewhere. */
-export function createNetworkRule (cidrs: readonly string[], ownListeners: readonly OwnListener[], ownIps: readonly string[] = machineIps()): NetworkRule {
-  return createNetworkRules(cidrs, ownListeners, ownIps).check
-}
-
 function machineIps (): string[] {
   return Object.values(networkInterfaces()).flatMap((addresses) => addresses?.map(({ address }) => address) ?? [])
 }

@@ -31,7 +31,7 @@ export interface FakeGateway {
   readonly refused: string[]
   /** Everything logged beside exchanges. */
   readonly logged: unknown[]
-  readonly core: GatewayCore & { draining: boolean }
+  readonly core: GatewayCore
   answer: Answer
   close (): Promise<void>
   [Symbol.asyncDispose] (): Promise<void>
@@ -52,7 +52,6 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
   const fake = { answer: options.answer ?? (() => ok()) }
   const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), ...options.upstream }
   const core = {
-    draining: false,
     endpointAt: () => undefined,
     match (target: RequestTarget) {
       if (target.kind === 'message' && target.key.startsWith('hidden')) throw new GatewayError('MessageNotFound', { message: `The message '${target.name}' does not exist.` })
@@ -71,8 +70,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
       return { route, path: target.path + target.query, preserveHost: options.preserveHost ?? false, websocket: options.websocket ?? false }
     },
     refused (error: GatewayError) { refused.push(error.code) },
-    log: { debug: note, info: note, warn: note, error: note, fatal: note, exchange: note, security: note, dropped: 0, flush: async () => {}, close: async () => {} },
-    metrics: undefined as never
+    log: { debug: note, info: note, warn: note, error: note, fatal: note, exchange: note, security: note, dropped: 0, flush: async () => {}, close: async () => {} }
   }
   const listener = await createListener({ config: listenerConfig, edge, gateway: core })
   const { port, scheme } = listener.addresses[0]!
