@@ -10,6 +10,7 @@ import { send } from '../../src/filters/send.ts'
 import { WindowClock } from '../../src/upstream/breaker.ts'
 import { Endpoint } from '../../src/upstream/endpoint.ts'
 import { makeExchange } from '../support/exchange.ts'
+import { until } from '../support/until.ts'
 
 const settings = { breaker: { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }, tls: undefined, connectTimeoutMs: 1_000 }
 
@@ -46,12 +47,6 @@ const read = (response: UpstreamResponse): Promise<string> => new Promise((resol
   response.body.pipe({ write: chunk => { chunks.push(chunk); return true }, end: trailers => resolve(Buffer.concat(chunks).toString() + (trailers.length > 0 ? `|${trailers.join(' ')}` : '')), fail: reject })
 })
 const code = (expected: string) => (error: unknown) => error instanceof GatewayError && error.code === expected
-const until = async (condition: () => boolean): Promise<void> => {
-  for (const endsAt = Date.now() + 5_000; !condition();) {
-    assert.ok(Date.now() < endsAt, 'the condition never came true')
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}
 const answer = (body: string, head = 'HTTP/1.1 200 OK\r\n') => `${head}Content-Length: ${body.length}\r\n\r\n${body}`
 
 test('status, reason phrase, header order and letter case come through; hop-by-hop headers do not', async t => {
@@ -87,7 +82,7 @@ test('a refused connection takes the endpoint out, until it can be connected to 
   await assert.rejects(endpoint.send(makeExchange()), code('ConnectFailed'))
   assert.equal(endpoint.available, false)
   server.listen(port, '127.0.0.1')
-  await until(() => endpoint.available)
+  await until('it is so', () => endpoint.available)
   assert.equal(await read(await endpoint.send(makeExchange())), 'ok')
   assert.deepEqual(endpoint.events, ['unreachable', 'failure', 'reachable', 'success'])
 })
@@ -136,10 +131,10 @@ test('the exchange ending cancels the attempt and closes the connection, without
   const endpoint = endpointAt(t, port)
   const exchange = makeExchange()
   const sent = assert.rejects(endpoint.send(exchange), code('ClientClosed'))
-  await until(() => endpoint.inFlight === 1)
+  await until('it is so', () => endpoint.inFlight === 1)
   setTimeout(() => exchange.end(new GatewayError('ClientClosed')), 20)
   await sent
-  await until(() => closed && endpoint.inFlight === 0)
+  await until('it is so', () => closed && endpoint.inFlight === 0)
   assert.deepEqual(endpoint.events, ['ignored'])
 })
 
