@@ -29,8 +29,8 @@ export interface Gateway {
 export async function createGateway (config: Config, options: { log?: Log } = {}): Promise<Gateway> {
   const log = options.log ?? createLog(config.log)
   const metrics = createMetrics({ version })
-  const handle = buildPipeline(observe(log))
-  const dataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, url => control?.recheck(url)), buildPipeline: () => handle, meter: (upstream, route) => metrics.routeMeter(upstream, route) })
+  const parts = { observe: observe(log) }
+  const dataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, url => control?.recheck(url)), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route) })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -62,6 +62,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
             upstreamStates: () => upstreamStates(dataPlane),
+            actions: [],
             configView: () => state.current,
             version
           },

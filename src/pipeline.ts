@@ -5,17 +5,23 @@ import { deadline } from './filters/deadline.ts'
 import { pickEndpoint } from './filters/pick-endpoint.ts'
 import { retry } from './filters/retry.ts'
 import { send } from './filters/send.ts'
+import type { Policy } from './exchange/exchange.ts'
 import { settle } from './exchange/settle.ts'
+
+/** What filters need that lives longer than a table. */
+export interface PipelineParts {
+  readonly observe: Filter
+}
 
 /**
  * Filters run from the first line to the last on the way up and back again on the way down, so the first sees every outcome and the
- * last only real attempts. Built once per distinct policy when the table is built, never per request. docs/ARCHITECTURE.md draws the
- * same list, with the places of what comes later (admit, cache, breakers of message and upstream).
+ * last only real attempts. Built once per distinct policy when the table is built, never per request: what a policy leaves switched off
+ * is `undefined` here and costs nothing. docs/ARCHITECTURE.md draws the same list.
  */
-export function buildPipeline (observe: Filter): Next {
+export function buildPipeline (parts: PipelineParts, _policy: Policy): Next {
   return settle(compose([
     // Counts and logs everything that has a route, our own rejections included.
-    observe,
+    parts.observe,
     // One budget for queueing, back-off and all attempts. Also where a client that leaves ends whatever is waiting.
     deadline,
     // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.

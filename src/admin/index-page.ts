@@ -13,8 +13,9 @@ export const endpoints = {
 
 const escape = (text: string) => text.replace(/[&<>"]/g, char => `&#${char.charCodeAt(0)};`)
 
-export function indexPage (facts: { version: string, ready: boolean, reason: string }): string {
+export function indexPage (facts: { version: string, ready: boolean, reason: string, actions: ReadonlyArray<{ method: string, path: string, says: string }> }): string {
   const rows = Object.entries(endpoints).map(([path, says]) => `<li><a href="${path}">${path}</a> ${escape(says)}</li>`).join('\n')
+  const actions = facts.actions.map(({ method, path, says }) => `<li><code>${method} ${escape(path)}</code> ${escape(says)}</li>`).join('\n')
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -24,6 +25,7 @@ export function indexPage (facts: { version: string, ready: boolean, reason: str
 <p>${facts.ready ? 'Ready.' : `Not ready: ${escape(facts.reason)}.`}</p>
 <ul>
 ${rows}
+${actions}
 </ul>
 </html>
 `

@@ -1,5 +1,6 @@
 // What the admin listener answers: each path once, as text made from what the gateway tells.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { addActions, type AdminAction } from './actions.ts'
 import { endpoints, indexPage } from './index-page.ts'
 import { redact } from './redact.ts'
 
@@ -10,6 +11,8 @@ export interface AdminCore {
   readonly metricsContentType: string
   /** A JSON object as text, made by the control plane: it may be slow to answer, or not answer. */
   describe (what: 'routes' | 'upstreams'): Promise<string>
+  /** What operators can do and look at beyond that. */
+  readonly actions: readonly AdminAction[]
   /** What the data plane knows of its upstreams right now. */
   upstreamStates (): readonly unknown[]
   /** The configuration in force; secrets are taken out here. */
@@ -54,16 +57,21 @@ export function addRoutes (server: FastifyInstance, core: AdminCore): void {
   server.get('/', (_request, reply) => reply
     .type('text/html; charset=utf-8')
     .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-    .send(indexPage({ version: core.version, ...core.ready() })))
+    .send(indexPage({ version: core.version, actions: core.actions, ...core.ready() })))
+  addActions(server, core.actions)
 }
 
 /** An unknown path is told what there is; a known one with another method, which works. */
-export function answerUnknown (paths: readonly string[]): (request: FastifyRequest, reply: FastifyReply) => FastifyReply {
-  const known = Object.fromEntries(Object.entries(endpoints).filter(([path]) => paths.includes(path)))
+export function answerUnknown (paths: readonly string[], actions: readonly AdminAction[] = []): (request: FastifyRequest, reply: FastifyReply) => FastifyReply {
+  const known = Object.fromEntries([
+    ...Object.entries(endpoints).filter(([path]) => paths.includes(path)),
+    ...actions.map(({ method, path, says }) => [method === 'GET' ? path : `${method} ${path}`, says] as const)
+  ])
   return (request, reply) => {
     const path = request.url.split('?', 1)[0]!
-    if (paths.includes(path)) {
-      return sendError(reply.header('allow', 'GET, HEAD'), 405, { code: 'MethodNotAllowed', message: `${path} answers GET and HEAD only.` })
+    const methods = [...paths.includes(path) ? ['GET', 'HEAD'] : [], ...actions.filter(action => action.path === path).map(({ method }) => method)]
+    if (methods.length > 0) {
+      return sendError(reply.header('allow', methods.join(', ')), 405, { code: 'MethodNotAllowed', message: `${path} answers ${methods.join(' and ')} only.` })
     }
     return sendError(reply, 404, { code: 'NotFound', message: 'There is nothing at this path.', endpoints: known })
   }

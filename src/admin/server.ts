@@ -1,4 +1,4 @@
-// The operators' side: a listener of its own, and on request a second one with the probes only. Bounded, read-only, no login.
+// The operators' side: a listener of its own, and on request a second one with the probes only. Bounded, no login.
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Config } from '../config/schema.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -25,7 +25,7 @@ export async function createAdmin (options: { config: Config['admin'], core: Adm
   const servers: FastifyInstance[] = []
   const close = async () => { await Promise.all(servers.map(server => server.close())) }
   try {
-    const main = createServer(log, ['/', ...Object.keys(endpoints)])
+    const main = createServer(log, ['/', ...Object.keys(endpoints)], core.actions)
     servers.push(main)
     const { host } = splitAddress(config.address)
     if (isLoopback(host)) {
@@ -50,7 +50,7 @@ export async function createAdmin (options: { config: Config['admin'], core: Adm
   }
 }
 
-function createServer (log: Pick<Log, 'error'>, paths: readonly string[]): FastifyInstance {
+function createServer (log: Pick<Log, 'error'>, paths: readonly string[], actions: AdminCore['actions'] = []): FastifyInstance {
   const server = fastify({
     bodyLimit: 1_024,
     // An operator's browser keeps its connection open: closing does not wait for it.
@@ -66,7 +66,7 @@ function createServer (log: Pick<Log, 'error'>, paths: readonly string[]): Fasti
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
     done(null, payload)
   })
-  server.setNotFoundHandler(answerUnknown(paths))
+  server.setNotFoundHandler(answerUnknown(paths, actions))
   server.setErrorHandler((error: unknown, request, reply) => {
     const status = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
     if (status >= 500) log.error({ err: error, path: request.url }, 'admin request failed')

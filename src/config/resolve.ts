@@ -4,8 +4,23 @@ import type { BreakerConfig, BulkheadConfig, Config, PolicyConfig } from './sche
 /** `key` is a message's lower-cased name or a prefix pattern; undefined = the upstream's own. */
 export function policyFor (config: Config, upstream: string, key: string | undefined): PolicyConfig {
   const own = key === undefined ? undefined : config.prefixes[key]?.policy ?? messageFor(config, key)?.policy
-  return { ...config.defaults.policy, ...config.upstreams[upstream]?.policy, ...own }
+  return overlay(overlay(config.defaults.policy, config.upstreams[upstream]?.policy), own)
 }
+
+type Partly<T> = { readonly [K in keyof T]?: T[K] extends readonly unknown[] ? T[K] : T[K] extends object ? Partly<T[K]> : T[K] }
+
+/** Field by field, sections within too; a list replaces the list below it. */
+function overlay<T extends object> (below: T, above: Partly<T> | undefined): T {
+  if (above === undefined) return below
+  const merged = { ...below } as Record<string, unknown>
+  for (const [name, value] of Object.entries(above)) {
+    const under = merged[name]
+    merged[name] = isSection(under) && isSection(value) ? overlay(under, value) : value
+  }
+  return merged as T
+}
+
+const isSection = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 export function bulkheadFor (config: Config, upstream: string): BulkheadConfig {
   return { ...config.defaults.bulkhead, ...config.upstreams[upstream]?.bulkhead }

@@ -1,5 +1,6 @@
 // The words of the request path: one request and its response on the way through. No I/O.
 import type { Readable } from 'node:stream'
+import type { PolicyConfig } from '../config/schema.ts'
 import type { GatewayError } from './errors.ts'
 import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
 import type { ResponseBody } from './response-body.ts'
@@ -88,15 +89,8 @@ export interface UpstreamResponse {
   readonly body: ResponseBody
 }
 
-/** Limits that hold for one route, every default filled in. Milliseconds. */
-export interface Policy {
-  readonly connectTimeoutMs: number
-  readonly queueTimeoutMs: number
-  readonly headersTimeoutMs: number
-  readonly bodyIdleTimeoutMs: number
-  readonly deadlineMs: number
-  readonly attempts: number
-}
+/** What holds for one route, every default filled in: `config/schema/policy.ts` says what each field is. */
+export type Policy = PolicyConfig
 
 /** An endpoint as the request path sees it. `upstream/endpoint.ts` satisfies it. */
 export interface EndpointHandle {
@@ -164,6 +158,10 @@ export class Exchange {
   readonly request: ClientRequest
   readonly upstreamRequest: UpstreamRequest
   readonly route: Route
+  /** Where it goes: the route's own, unless a filter sends it elsewhere (another part of a split, a fallback). */
+  upstream: UpstreamHandle
+  /** Keys of the endpoints it may go to; undefined = all of the upstream. */
+  endpoints: ReadonlySet<string> | undefined
   /** performance.now() when the request head had been read. */
   readonly startedAtMs: number
   readonly attempts: Attempt[] = []
@@ -188,6 +186,8 @@ export class Exchange {
     this.request = request
     this.upstreamRequest = upstreamRequest
     this.route = route
+    this.upstream = route.upstream
+    this.endpoints = route.endpoints
     this.startedAtMs = startedAtMs
     this.deadlineAtMs = startedAtMs + route.policy.deadlineMs
   }

@@ -2,7 +2,7 @@
 import type { Filter, Next } from '../exchange/compose.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 
-const giveBack = (exchange: Exchange): void => exchange.route.upstream.release()
+const giveBack = (exchange: Exchange): void => exchange.upstream.release()
 
 function holding (exchange: Exchange, next: Next): Promise<UpstreamResponse> {
   exchange.atEnd(giveBack)
@@ -11,6 +11,6 @@ function holding (exchange: Exchange, next: Next): Promise<UpstreamResponse> {
 
 /** The slot is held until the body is finished: a service that answers its head fast and its body slowly is slow all the same. */
 export const bulkhead: Filter = function bulkhead (exchange, next) {
-  const slot = exchange.route.upstream.acquire(exchange)
+  const slot = exchange.upstream.acquire(exchange)
   return slot === undefined ? holding(exchange, next) : slot.then(() => holding(exchange, next))
 }

@@ -12,7 +12,7 @@ export function observe (log: Log): Filter {
     for (let i = 1; i < attempts.length; i++) route.meter.retry()
     route.meter.done(status, durationMs, error?.code)
     log.exchange({
-      service: route.upstream.name,
+      service: exchange.upstream.name,
       endpoint: exchange.endpoint?.url,
       message: route.name,
       method: request.method,

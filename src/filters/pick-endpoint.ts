@@ -3,7 +3,7 @@ import type { Filter } from '../exchange/compose.ts'
 
 export const pickEndpoint: Filter = function pickEndpoint (exchange, next) {
   if (exchange.ended !== undefined) throw exchange.ended
-  const { upstream } = exchange.route
+  const { upstream } = exchange
   const endpoint = upstream.pick(exchange)
   // With nowhere left to go, the failure that brought us here tells the client more than "none available".
   if (endpoint === undefined) throw exchange.lastError ?? upstream.whyNone(exchange)

@@ -50,7 +50,7 @@ export class Upstream implements UpstreamHandle {
 
   /** One not tried yet in this exchange; else, with no other left, one that was tried and is still available (on a fresh connection). */
   pick (exchange: Exchange): EndpointHandle | undefined {
-    const only = exchange.route.endpoints
+    const only = exchange.endpoints
     const picked = this.#balancer.pick(this.#endpoints, this.#equalWeights, { only, tried: exchange.attempts })
     if (picked !== undefined || exchange.attempts.length === 0) return picked
     return this.#balancer.pick(this.#endpoints, this.#equalWeights, { only, tried: untried })
@@ -58,7 +58,7 @@ export class Upstream implements UpstreamHandle {
 
   /** Why nothing could be picked: for the answer. */
   whyNone (exchange: Exchange): GatewayError {
-    const only = exchange.route.endpoints
+    const only = exchange.endpoints
     const mine = only === undefined ? this.#endpoints : this.#endpoints.filter(endpoint => only.has(endpoint.url))
     const open = mine.filter(endpoint => endpoint.reachable && !endpoint.available).length
     const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open }

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { request, type IncomingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
 import { once } from 'node:events'
+import { ActionRefused } from '../../src/admin/actions.ts'
 import { createAdmin, type AdminCore } from '../../src/admin/server.ts'
 
 const core: AdminCore = {
@@ -12,6 +13,7 @@ const core: AdminCore = {
   metricsText: async () => 'postern_ready 1\n',
   metricsContentType: 'text/plain; version=0.0.4; charset=utf-8',
   describe: async what => JSON.stringify({ [what]: [{ name: 'Orders' }], registries: [] }),
+  actions: [],
   upstreamStates: () => [{ name: 'Orders', inFlight: 2 }],
   configView: () => ({ registry: { consul: { agents: ['http://user:hunter2@10.0.0.1:8500'], token: 'hunter2', messageMetaKey: 'messages' } }, log: { level: 'info' } }),
   version: '1.2.3'
@@ -180,4 +182,37 @@ test('closing does not wait for a browser that keeps its connection', async t =>
   const closed = once(socket, 'close')
   await admin.close()
   await closed
+})
+
+test('an action takes JSON only, answers JSON, and says what to do when it cannot be done', async t => {
+  const asked: unknown[] = []
+  const { call, errors } = await start(t, {
+    actions: [{
+      method: 'POST',
+      path: '/api/holds/:name',
+      says: 'Holds something.',
+      run: input => {
+        asked.push(input)
+        if (input.parameters['name'] === 'nobody') throw new ActionRefused(404, 'NoSuchUpstream', 'There is no upstream nobody; /api/upstreams lists them.')
+        return { held: input.parameters['name'] }
+      }
+    }]
+  })
+  const headers = { 'content-type': 'application/json' }
+  const done = await call('/api/holds/Orders?for=5', { method: 'POST', headers, body: '{"reason":"test"}' })
+  assert.equal(done.status, 200)
+  assert.deepEqual(JSON.parse(done.text), { held: 'Orders' })
+  assert.deepEqual(asked, [{ parameters: { for: '5', name: 'Orders' }, body: { reason: 'test' } }])
+  const refused = await call('/api/holds/nobody', { method: 'POST', headers, body: '{}' })
+  assert.equal(refused.status, 404)
+  assert.match(refused.text, /NoSuchUpstream.*\/api\/upstreams lists them/)
+  // What a form on another site could send.
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', undefined]) {
+    const forged = await call('/api/holds/Orders', { method: 'POST', headers: type === undefined ? {} : { 'content-type': type }, ...type === undefined ? {} : { body: '{}' } })
+    assert.equal(forged.status, 415, String(type))
+  }
+  assert.equal(asked.length, 2)
+  assert.match((await call('/nothing')).text, /POST \/api\/holds\/:name/)
+  assert.match((await call('/')).text, /Holds something/)
+  assert.deepEqual(errors, [])
 })

@@ -1,8 +1,10 @@
 // An Exchange for tests of filters and upstreams: everything has a default, nothing touches a socket.
+import { validate } from '../../src/config/validator.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import { Exchange, type EndpointHandle, type Policy, type RequestBody, type Route, type UpstreamHandle } from '../../src/exchange/exchange.ts'
 
-export const policy: Policy = { connectTimeoutMs: 1_000, queueTimeoutMs: 1_000, headersTimeoutMs: 10_000, bodyIdleTimeoutMs: 30_000, deadlineMs: 15_000, attempts: 2 }
+/** Every default. */
+export const policy: Policy = validate({}).config.defaults.policy
 
 export interface ExchangeOptions {
   readonly method?: string

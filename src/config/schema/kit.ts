@@ -1,0 +1,35 @@
+// How settings are declared: short words for types with default, limits and description.
+import { Type, type TObject, type TOptional, type TProperties, type TSchema } from 'typebox'
+
+export const closed = { additionalProperties: false }
+export const object = <P extends TProperties>(properties: P, options: { description: string, default?: unknown }) =>
+  Type.Object(properties, { ...closed, ...options })
+/** An object that may be left out: every field of it has a default. */
+export const section = <P extends TProperties>(properties: P, description: string) => object(properties, { description, default: {} })
+export const ms = (description: string, byDefault: number, minimum = 1) =>
+  Type.Integer({ minimum, maximum: 86_400_000, default: byDefault, description: `${description} Milliseconds.` })
+export const bytes = (description: string, byDefault: number, minimum = 0) =>
+  Type.Integer({ minimum, default: byDefault, description: `${description} Bytes.` })
+export const count = (description: string, byDefault: number, minimum = 0) =>
+  Type.Integer({ minimum, default: byDefault, description })
+export const flag = (description: string, byDefault: boolean) => Type.Boolean({ default: byDefault, description })
+export const text = (description: string) => Type.String({ minLength: 1, description })
+/** Relative paths are taken from the directory of postern.yaml; the loader makes them absolute. */
+export const path = (description: string) => Type.String({ minLength: 1, format: 'path', description })
+export const names = (description: string, byDefault: string[]) => Type.Array(Type.String({ minLength: 1 }), { default: byDefault, description })
+export const oneOf = <const V extends readonly string[]>(values: V, byDefault: V[number], description: string) =>
+  Type.Unsafe<V[number]>({ type: 'string', enum: [...values], default: byDefault, description })
+/** Without a default for what is off when left out. */
+export const address = (description: string, byDefault?: string) => Type.String({
+  format: 'listen-address',
+  description: `${description} HOST:PORT; port 0 picks a free one.`,
+  ...(byDefault === undefined ? {} : { default: byDefault })
+})
+
+type Optional<P extends TProperties> = { [K in keyof P]: TOptional<P[K] extends TObject<infer Q> ? TObject<Optional<Q>> : P[K]> }
+/** The same fields without defaults, sections within too, each of which may be left out: what the level above says counts then. */
+export const optional = <P extends TProperties>(properties: P): Optional<P> =>
+  Object.fromEntries(Object.entries(properties).map(([name, schema]) => {
+    const { default: _, ...rest } = schema as TSchema & { default?: unknown, description: string }
+    return [name, Type.Optional(Type.IsObject(schema) ? object(optional(schema.properties), { description: rest.description }) : rest as TSchema)]
+  })) as Optional<P>

@@ -1,0 +1,48 @@
+// What is routed where, and who may call it: exposure, upstreams, messages, prefixes.
+import { Type } from 'typebox'
+import { flag, names, object, optional, path, section, text } from './kit.ts'
+import { Breaker, Bulkhead, policyFields } from './policy.ts'
+
+const UpstreamTls = object({
+  caFile: Type.Optional(path('PEM file with the authorities that may sign the endpoint\'s certificate, in place of the system\'s.')),
+  serverName: Type.Optional(text('Name sent by SNI and expected in the certificate, in place of the endpoint\'s host.')),
+  certFile: Type.Optional(path('PEM file with the client certificate to present.')),
+  keyFile: Type.Optional(path('PEM file with its private key.')),
+  verify: flag('Whether the certificate is verified. Switching it off is logged as a warning at every load.', true)
+}, { description: 'TLS towards the endpoints of this upstream (for https origins).' })
+
+const exposureFields = {
+  expose: names('Message name patterns (* matches anything) that outside clients may call.', ['*']),
+  hide: names('Message name patterns that are hidden although expose matches them.', []),
+  exposeRestricted: names('Message name patterns that stay callable although the service restricts them to internal callers.', [])
+}
+export const Exposure = section({
+  ...exposureFields,
+  suggest: flag('Whether the answer to an unknown message may name the nearest existing ones that may be seen.', false)
+}, 'Which messages may be called from outside. What is hidden answers exactly like what does not exist.')
+
+export const Upstream = object({
+  endpoints: Type.Optional(Type.Array(Type.String({ format: 'base-url', pattern: '^https?://' }), { minItems: 1, description: 'Fixed base URLs of this upstream. Left out for what the registry lists.' })),
+  ...optional(exposureFields),
+  trustTags: flag('Routes what the tags of a registration name, although the service publishes no list of operations. Restricted messages can then not be told apart.', false),
+  customRoutes: flag('Also routes the RESTful paths of the service\'s own list (/products/{Id}), verbs as listed.', false),
+  preserveHost: flag('Sends the client\'s Host header on instead of the endpoint\'s authority.', false),
+  livenessPath: Type.Optional(Type.String({ pattern: '^/', description: 'Path asked of an unchecked endpoint that is no ServiceStack host; any complete answer below 500 counts. Default: /' })),
+  tls: Type.Optional(UpstreamTls),
+  bulkhead: Type.Optional(object(optional(Bulkhead.properties), { description: 'In place of defaults.bulkhead.' })),
+  breaker: Type.Optional(object(optional(Breaker.properties), { description: 'In place of defaults.breaker.' })),
+  policy: Type.Optional(object(optional(policyFields), { description: 'In place of defaults.policy.' }))
+}, { description: 'An upstream: a ServiceStack AppHost\'s service name, a Consul service, or a fixed list of endpoints.' })
+
+export const Message = object({
+  upstream: Type.Optional(text('The upstream that answers this message. Needed for built-in messages that no registry lists (Authenticate, GetAccessToken); for others it settles a conflict.')),
+  expose: Type.Optional(Type.Boolean({ description: 'Decides exposure of this message, over every pattern and over the service\'s own restriction.' })),
+  policy: Type.Optional(object(optional(policyFields), { description: 'In place of the upstream\'s policy.' }))
+}, { description: 'Settings of one message.' })
+
+export const Prefix = object({
+  upstream: text('The upstream that gets these requests.'),
+  rewrite: Type.Optional(Type.String({ pattern: '^/', description: 'What the prefix is replaced by. Left out: the path is sent as it came.' })),
+  websocket: flag('Whether WebSocket upgrades pass.', true),
+  policy: Type.Optional(object(optional(policyFields), { description: 'In place of the upstream\'s policy.' }))
+}, { description: 'A prefix route, for what is not a message. Key: a path ending in /*. The longest prefix wins, messages always win over prefixes.' })
