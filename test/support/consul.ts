@@ -13,7 +13,7 @@ import { until } from './until.ts'
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 /** Part name -> the program below .parts/NAME, as .ci/parts sets it up. */
 const programs = {
-  consul: 'usr/bin/consul', nginx: 'usr/sbin/nginx', haproxy: 'usr/sbin/haproxy', caddy: 'usr/bin/caddy', valkey: 'usr/bin/valkey-server', chromium: 'usr/bin/chromium'
+  consul: 'usr/bin/consul', nginx: 'usr/sbin/nginx', haproxy: 'usr/sbin/haproxy', caddy: 'usr/bin/caddy', valkey: 'usr/bin/valkey-server', varnish: 'usr/sbin/varnishd', chromium: 'usr/bin/chromium'
 } as const
 export type Part = keyof typeof programs
 
