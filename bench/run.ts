@@ -8,6 +8,9 @@ import { describe, measureMemory } from './memory.ts'
 import { profile } from './profile.ts'
 import { intoPage, lines, markdown, targetLines } from './report.ts'
 import { scenarios } from './scenarios.ts'
+import { measureStory, storyContenders } from './story.ts'
+import { storyPicture } from './story/picture.ts'
+import { storyMarkdown, storyTargets } from './story/report.ts'
 import { measureSwap } from './swap.ts'
 import { describeSwap, judgeSwap } from './swap/verdict.ts'
 import { findProgram } from './support/binaries.ts'
@@ -20,6 +23,7 @@ Measurements:
   profile            where Postern's CPU time goes: functions and modules by self time
   memory             whether a million requests leave anything behind
   swap               what swapping a table of 20,000 messages adds to requests in flight
+  story              one slow service among five: who is hurt, in front of Postern and of others
 
 Options of compare:
   --rounds N         rounds (20)
@@ -37,6 +41,8 @@ Options of profile:  --seconds N (10), --warm-up N (4), --scenario NAME (get-sma
 Options of memory:   --requests N (1000000), --json FILE
 Options of swap:     --seconds N (20, each of six phases), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
                      --json FILE
+Options of story:    --rounds N (5, of Postern; the others take part in the first), --hurry N (1; divides every time of the story),
+                     --only A,B (postern, postern-unprotected, nginx, haproxy, caddy), --json FILE, --write (docs/STORY.md and its picture)
 All:                 --connections N (64), --help
 
 Examples:
@@ -73,6 +79,7 @@ const parse = () => {
         messages: { type: 'string', default: '20000' },
         endpoints: { type: 'string', default: '2000' },
         rate: { type: 'string', default: '200' },
+        hurry: { type: 'string', default: '1' },
         help: { type: 'boolean', default: false }
       }
     })
@@ -174,6 +181,28 @@ const runSwap = async (options: Options): Promise<number> => {
   return judgeSwap(result).met ? 0 : 1
 }
 
+const runStory = async (options: Options): Promise<number> => {
+  const story = await measureStory({
+    rounds: wholeNumber('rounds', options.rounds, 5),
+    contenders: options.only === undefined ? storyContenders : choose('contender', storyContenders, options.only),
+    hurry: wholeNumber('hurry', options.hurry, 1),
+    progress
+  })
+  const table = storyMarkdown(story)
+  process.stdout.write(`\n${table}\n`)
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ...story, titles: [...story.titles] })}\n`)
+  if (options.write) {
+    const page = new URL('../docs/STORY.md', import.meta.url)
+    writeFileSync(page, intoPage(readFileSync(page, 'utf8'), table))
+    writeFileSync(new URL('../docs/story.svg', import.meta.url), storyPicture(story))
+  }
+  return storyTargets(story).every(({ met }) => met) ? 0 : 1
+}
+
+const measurements: Readonly<Record<string, (options: Options) => Promise<number>>> = {
+  compare: runCompare, profile: runProfile, memory: runMemory, swap: runSwap, story: runStory
+}
+
 const run = async (): Promise<number> => {
   const { values, positionals: [measurement = 'compare', ...rest] } = parse()
   if (values.help) {
@@ -182,11 +211,9 @@ const run = async (): Promise<number> => {
   }
   if (rest.length > 0) throw new UsageError(`too many arguments: ${rest.join(' ')}`)
   if (process.platform !== 'linux') throw new Error('CPU time is read from /proc: the benchmark runs on Linux only')
-  if (measurement === 'compare') return await runCompare(values)
-  if (measurement === 'profile') return await runProfile(values)
-  if (measurement === 'memory') return await runMemory(values)
-  if (measurement === 'swap') return await runSwap(values)
-  throw new UsageError(`no measurement ${measurement}`)
+  const measure = Object.hasOwn(measurements, measurement) ? measurements[measurement] : undefined
+  if (measure !== undefined) return await measure(values)
+  throw new UsageError(`no measurement ${measurement}; there are ${Object.keys(measurements).join(', ')}`)
 }
 
 exitOnSignals()
