@@ -144,10 +144,10 @@ describe('several misbehave', { timeout: 60_000, concurrency: 4 }, () => {
       const origins = await startAll(stack, [behave.hang(), behave.ok(), behave.hang(), behave.ok()])
       const gateway = stack.use(await startBehind(origins.map(({ url }) => url)))
       const outcomes = await callRepeatedly(gateway, kind, 8)
-      if (kind === 'GET') return assertOnly(outcomes, ['200'])
       assertOnly(outcomes, ['200', '504 HeadersTimeout'])
       assert.ok(outcomes.get('200')! >= 4, JSON.stringify([...outcomes]))
-      assert.equal(executions(...origins), 8)
+      // A GET that met one that hangs is sent to one more, which may hang as well; the others are sent once.
+      if (kind !== 'GET') assert.equal(executions(...origins), 8)
     })
 
     test(`all refuse x ${kind}: said at once, and served again when they listen`, async () => {
