@@ -243,3 +243,20 @@ export function isSafe (method: string, override: string | undefined, form: 'rep
   const effective = override === undefined || override === '' ? method : override.toUpperCase()
   return (effective === 'GET' || effective === 'HEAD') && form !== 'oneway' && !batch
 }
+
+/** The first value of a header of this lower-case name in a flat list. */
+export function headerValue (headers: readonly string[], lowerName: string): string | undefined {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]!.length === lowerName.length && headers[i]!.toLowerCase() === lowerName) return headers[i + 1]
+  }
+  return undefined
+}
+
+/** The value of a cookie of this name (names differ by letter case: RFC 6265 section 5.4), as sent; undefined where there is none. */
+export function cookieValue (headers: readonly string[], name: string): string | undefined {
+  for (const pair of headerValue(headers, 'cookie')?.split(';') ?? []) {
+    const at = pair.indexOf('=')
+    if (at !== -1 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim()
+  }
+  return undefined
+}

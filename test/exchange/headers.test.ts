@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
-import { addForwarding, HeaderReader, isSafe, type Forwarding, type HeaderRules } from '../../src/exchange/headers.ts'
+import { addForwarding, cookieValue, HeaderReader, headerValue, isSafe, type Forwarding, type HeaderRules } from '../../src/exchange/headers.ts'
 
 const rules: HeaderRules = { methodOverride: 'remove', sessionHeaders: 'remove', debugKeys: 'remove', correlationHeader: 'x-mac-requestId', pseudonym: 'postern-1' }
 const read = (raw: string[], { trusted = false, ...changed }: Partial<HeaderRules> & { trusted?: boolean } = {}) => new HeaderReader({ ...rules, ...changed }).read(raw, trusted)
@@ -93,3 +93,13 @@ const safety: ReadonlyArray<readonly [Parameters<typeof isSafe>, boolean]> = [
   [['OPTIONS', undefined, undefined, false], false]
 ]
 for (const [args, safe] of safety) test(`${args.join(' ')}: ${safe ? 'safe' : 'not safe'}`, () => assert.equal(isSafe(...args), safe))
+
+test('values of headers and cookies are found in a flat list', () => {
+  const headers = ['X-Other', 'x-canary', 'X-Canary', '1', 'x-canary', '2', 'Cookie', 'a=1; ss-id=abc=; SS-ID=other;b']
+  assert.equal(headerValue(headers, 'x-canary'), '1')
+  assert.equal(headerValue(headers, 'x-none'), undefined)
+  assert.equal(cookieValue(headers, 'ss-id'), 'abc=')
+  assert.equal(cookieValue(headers, 'a'), '1')
+  assert.equal(cookieValue(headers, 'b'), undefined)
+  assert.equal(cookieValue([], 'a'), undefined)
+})
