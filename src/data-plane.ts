@@ -1,7 +1,8 @@
 // The data plane's live state: upstreams and the route table, changed by plan and by configuration, swapped whole.
 import type { Config } from './config/schema.ts'
-import { breakerFor, bulkheadFor, policyFor } from './config/resolve.ts'
+import { breakerFor, bulkheadFor, policyFor, retryBudgetFor } from './config/resolve.ts'
 import type { Next } from './exchange/compose.ts'
+import type { Effect } from './exchange/effect.ts'
 import { GatewayError } from './exchange/errors.ts'
 import type { Meter, Policy, Route } from './exchange/exchange.ts'
 import { inSlices } from './lib/slices.ts'
@@ -34,6 +35,17 @@ export interface DataPlaneOptions {
   /** Makes the request path of one distinct policy. */
   readonly buildPipeline: (policy: Policy) => Next
   readonly meter: (upstream: string, route: string) => Meter
+}
+
+interface RouteParts {
+  readonly kind: Route['kind']
+  readonly name: string
+  readonly upstream: Upstream
+  /** Of its settings: a message's lower-cased name or a prefix pattern. */
+  readonly key: string
+  readonly endpoints?: ReadonlySet<string> | undefined
+  /** What the message's own marker says of repeating it. */
+  readonly marker?: Effect | undefined
 }
 
 const trimEveryMs = 30_000
@@ -151,7 +163,7 @@ export class DataPlane {
     for (const { route: { name, upstream } } of this.#prefixesInForce) {
       if (!prefixes.some(({ route }) => route.name === name && route.upstream.name === upstream.name)) gone.messages.push({ upstream: upstream.name, name })
     }
-    const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom), prefixes, suggest: this.#config.exposure.suggest, incomplete })
+    const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom, entries), prefixes, suggest: this.#config.exposure.suggest, incomplete })
 
     // From here on nothing waits: the new table, its endpoints and its policies come into force in one turn of the event loop.
     for (const plan of plans) {
@@ -173,16 +185,16 @@ export class DataPlane {
   #entry (plan: MessagePlan, sets: Map<string, ReadonlySet<string>>): MessageEntry {
     if (plan.state !== 'routed') return { plan, route: undefined, upstream: undefined }
     const upstream = this.#upstream(plan.upstream)
-    const route = this.#route('message', plan.name, upstream, plan.key, shared(plan.endpoints, sets))
+    const route = this.#route({ kind: 'message', name: plan.name, upstream, key: plan.key, endpoints: shared(plan.endpoints, sets), marker: plan.effect })
     return { plan, route, upstream }
   }
 
-  #customEntries (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>): Array<CustomRoute<CustomEntry>> {
+  #customEntries (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>, messages: ReadonlyMap<string, MessageEntry>): Array<CustomRoute<CustomEntry>> {
     const entries: Array<CustomRoute<CustomEntry>> = []
     for (const [name, plans] of custom) {
       const upstream = this.#upstream(name)
       for (const plan of plans) {
-        const route = plan.routed ? this.#route('custom', plan.message, upstream, plan.message, undefined) : undefined
+        const route = plan.routed ? this.#route({ kind: 'custom', name: plan.message, upstream, key: plan.message, marker: messages.get(plan.message)?.plan.effect }) : undefined
         entries.push({ plan, value: { route, upstream } })
       }
     }
@@ -193,13 +205,14 @@ export class DataPlane {
     return Object.entries(this.#config.prefixes).map(([pattern, { upstream: name, rewrite, websocket }]) => {
       const upstream = this.#upstream(name)
       const prefix = pattern.slice(0, -2).toLowerCase()
-      return { prefix, rewrite, websocket, upstream, route: this.#route('prefix', pattern, upstream, pattern, undefined) }
+      return { prefix, rewrite, websocket, upstream, route: this.#route({ kind: 'prefix', name: pattern, upstream, key: pattern }) }
     })
   }
 
-  #route (kind: Route['kind'], name: string, upstream: Upstream, key: string, endpoints: ReadonlySet<string> | undefined): Route {
+  #route ({ kind, name, upstream, key, endpoints, marker }: RouteParts): Route {
     const { policy, handle } = this.#handle(upstream.name, key)
-    return { kind, name, upstream, endpoints, policy, meter: this.#meter(upstream.name, name), handle }
+    const effect = policy.effect === 'auto' ? marker : policy.effect
+    return { kind, name, upstream, endpoints, policy, effect, meter: this.#meter(upstream.name, name), handle }
   }
 
   /** One pipeline per distinct policy. */
@@ -229,6 +242,7 @@ export class DataPlane {
     return {
       bulkhead: bulkheadFor(this.#config, name),
       breaker: breakerFor(this.#config, name),
+      retryBudget: retryBudgetFor(this.#config, name),
       tls: config?.tls,
       preserveHost: config?.preserveHost ?? false,
       connectTimeoutMs: policyFor(this.#config, name, undefined).connectTimeoutMs

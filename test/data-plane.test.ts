@@ -10,9 +10,10 @@ import { policy } from './support/exchange.ts'
 
 const formats = new Set(['json'])
 
+const retryBudget = { percent: 20, perSecond: 10, windowMs: 10_000 }
 const breaker = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }
 const configOf = (overrides: Partial<Config> = {}): Config => ({
-  defaults: { policy, bulkhead: { maxConcurrent: 10, maxQueue: 5 }, breaker },
+  defaults: { policy, bulkhead: { maxConcurrent: 10, maxQueue: 5 }, breaker, retryBudget },
   upstreams: {},
   messages: {},
   prefixes: {},
@@ -43,7 +44,7 @@ function start (t: TestContext, config = configOf()) {
 
 const endpoint = (port: number): EndpointPlan => ({ url: `http://127.0.0.1:${port}`, origin: `http://127.0.0.1:${port}`, basePath: '', weight: 1, version: undefined, node: undefined })
 const upstream = (name: string, ...ports: number[]): Change => ({ kind: 'upstream', plan: { name, endpoints: ports.map(endpoint), apiForm: true, servicestack: true } })
-const message = (name: string, to: string, endpoints?: string[]): Change => ({ kind: 'message', plan: { key: name.toLowerCase(), name, state: 'routed', upstream: to, endpoints, suggest: true } })
+const message = (name: string, to: string, endpoints?: string[]): Change => ({ kind: 'message', plan: { key: name.toLowerCase(), name, state: 'routed', upstream: to, endpoints, suggest: true, effect: undefined } })
 const routeOf = (answer: unknown) => answer as Exclude<ReturnType<DataPlane['match']>['route'], string>
 
 test('before the first table everything is RoutesNotReady, and slices change nothing until the last one', async t => {
@@ -101,7 +102,7 @@ test('a new configuration comes into force with the table of its generation, not
   const { plane, apply, ask } = start(t)
   await apply([upstream('Orders', 1), message('GetOrder', 'Orders')])
   let inForce = false
-  const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { maxConcurrent: 3, maxQueue: 1 }, breaker } })
+  const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { maxConcurrent: 3, maxQueue: 1 }, breaker, retryBudget } })
   const settled = plane.expect(next, 2).then(() => { inForce = true })
   await apply([])
   assert.equal(routeOf(ask('/json/reply/GetOrder')).policy.deadlineMs, policy.deadlineMs)

@@ -1,5 +1,5 @@
 // Which limits hold for a route: message over upstream over defaults. Pure; asked when the table is built, never per request.
-import type { BreakerConfig, BulkheadConfig, Config, PolicyConfig } from './schema.ts'
+import type { BreakerConfig, BulkheadConfig, Config, PolicyConfig, RetryBudgetConfig } from './schema.ts'
 
 /** `key` is a message's lower-cased name or a prefix pattern; undefined = the upstream's own. */
 export function policyFor (config: Config, upstream: string, key: string | undefined): PolicyConfig {
@@ -28,6 +28,10 @@ export function bulkheadFor (config: Config, upstream: string): BulkheadConfig {
 
 export function breakerFor (config: Config, upstream: string): BreakerConfig {
   return { ...config.defaults.breaker, ...config.upstreams[upstream]?.breaker }
+}
+
+export function retryBudgetFor (config: Config, upstream: string): RetryBudgetConfig {
+  return { ...config.defaults.retryBudget, ...config.upstreams[upstream]?.retryBudget }
 }
 
 const indexes = new WeakMap<Config['messages'], ReadonlyMap<string, Config['messages'][string]>>()

@@ -2,7 +2,7 @@
 import { found, refuse, type Rule } from './rule.ts'
 import type { Config, PolicyConfig } from './schema.ts'
 
-interface Limits { readonly segments: readonly string[], readonly own: Partial<PolicyConfig>, readonly deadlineMs: number }
+interface Limits { readonly segments: readonly string[], readonly own: Partial<Pick<PolicyConfig, 'queueTimeoutMs' | 'connectTimeoutMs'>>, readonly deadlineMs: number }
 
 export const policyRules: readonly Rule[] = [
   refuse('timeouts-within-deadline', function * (input) {

@@ -5,6 +5,7 @@ import { closed, ms, path, section } from './schema/kit.ts'
 import { Admin, Edge, Listener, Log } from './schema/listener.ts'
 import { Breaker, Bulkhead, Policy } from './schema/policy.ts'
 import { Registry } from './schema/registry.ts'
+import { RetryBudget } from './schema/repeat.ts'
 import { Exposure, Message, Prefix, Upstream } from './schema/routes.ts'
 
 export const ConfigSchema = Type.Object({
@@ -13,7 +14,7 @@ export const ConfigSchema = Type.Object({
   edge: Edge,
   registry: Registry,
   exposure: Exposure,
-  defaults: section({ policy: Policy, bulkhead: Bulkhead, breaker: Breaker }, 'What holds unless said otherwise below.'),
+  defaults: section({ policy: Policy, bulkhead: Bulkhead, breaker: Breaker, retryBudget: RetryBudget }, 'What holds unless said otherwise below.'),
   upstreams: Type.Record(Type.String(), Upstream, { default: {}, description: 'Settings per upstream, keyed by its name.' }),
   messages: Type.Record(Type.String(), Message, { default: {}, description: 'Settings per message, keyed by its name in any letter case.' }),
   prefixes: Type.Record(Type.String(), Prefix, { default: {}, description: 'Prefix routes, keyed by path pattern. Their order never matters.' }),
@@ -27,6 +28,7 @@ export type Config = Static<typeof ConfigSchema>
 export type PolicyConfig = Config['defaults']['policy']
 export type BulkheadConfig = Config['defaults']['bulkhead']
 export type BreakerConfig = Config['defaults']['breaker']
+export type RetryBudgetConfig = Config['defaults']['retryBudget']
 export type UpstreamConfig = Config['upstreams'][string]
 export type MessageConfig = Config['messages'][string]
 export type PrefixConfig = Config['prefixes'][string]

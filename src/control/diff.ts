@@ -16,7 +16,7 @@ const sameUpstream = (a: UpstreamPlan, b: UpstreamPlan): boolean =>
   a === b || (a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
 
 const sameMessage = (a: MessagePlan, b: MessagePlan): boolean =>
-  a === b || (a.name === b.name && a.state === b.state && a.upstream === b.upstream && a.suggest === b.suggest && sameTexts(a.endpoints, b.endpoints))
+  a === b || (a.name === b.name && a.state === b.state && a.upstream === b.upstream && a.suggest === b.suggest && a.effect === b.effect && sameTexts(a.endpoints, b.endpoints))
 
 const sameRoutes = (a: readonly CustomRoutePlan[], b: readonly CustomRoutePlan[]): boolean =>
   a.length === b.length && a.every((route, index) => {
@@ -70,7 +70,7 @@ export function unknownPlan (...parts: readonly Applied[]): Plan {
   const nowhere = { url: '', origin: '', basePath: '', weight: 0, version: undefined, node: undefined }
   for (const part of parts) {
     for (const name of part.upstreams) upstreams.set(name, { name, endpoints: [nowhere], apiForm: false, servicestack: false })
-    for (const [key, upstream] of part.messages) messages.set(key, { key, name: '', state: 'hidden', upstream, endpoints: undefined, suggest: false })
+    for (const [key, upstream] of part.messages) messages.set(key, { key, name: '', state: 'hidden', upstream, endpoints: undefined, suggest: false, effect: undefined })
     for (const name of part.customRoutes) customRoutes.set(name, [{ path: '', verbs: [], message: '', routed: false }])
   }
   return { upstreams, messages, customRoutes }

@@ -179,7 +179,7 @@ function toMessages ({ choices }: NameContext, planned: readonly NamePlan[]): Ma
     const before = messages.get(key)
     // Several weak claims of one name and no owner: not knowing yet (503) is said before not existing.
     if (before !== undefined && (before.state !== 'hidden' || state === 'hidden')) continue
-    messages.set(key, { key, name, state, upstream, endpoints: choice === undefined ? undefined : choices.get(upstream)?.urls(choice), suggest })
+    messages.set(key, { key, name, state, upstream, endpoints: choice === undefined ? undefined : choices.get(upstream)?.urls(choice), suggest, effect: undefined })
   }
   return messages
 }

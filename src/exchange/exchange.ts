@@ -1,6 +1,7 @@
 // The words of the request path: one request and its response on the way through. No I/O.
 import type { Readable } from 'node:stream'
 import type { PolicyConfig } from '../config/schema.ts'
+import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
 import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
 import type { ResponseBody } from './response-body.ts'
@@ -41,8 +42,8 @@ export interface UpstreamRequest {
   /** The client's authority where the upstream wants it (preserveHost), else undefined: the endpoint's own. */
   readonly host: string | undefined
   body: RequestBody
-  /** Whether repeating the request is safe by its effective method (never for one-way calls and batches). */
-  readonly safe: boolean
+  /** What repeating the request does (`effectOfCall`): what retry, hedging, mirroring and caching ask. */
+  readonly effect: Effect
 }
 
 /** One try at one endpoint: as logged, and as told to the endpoint. */
@@ -134,6 +135,8 @@ export interface Route {
   /** Keys of the endpoints that have this message; undefined = all of the upstream. */
   readonly endpoints: ReadonlySet<string> | undefined
   readonly policy: Policy
+  /** The message's own effect, from postern.yaml or its marker; undefined = the effective method decides. */
+  readonly effect: Effect | undefined
   readonly meter: Meter
   readonly handle: Next
 }

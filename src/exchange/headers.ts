@@ -235,15 +235,6 @@ function forwardedFrom (forwardedFor: string): string {
   }).join(', ')
 }
 
-/**
- * Whether the service may see the request twice without harm, by its effective method: an override that passes decides
- * (ServiceStack obeys it for any verb). One-way calls and batches never are.
- */
-export function isSafe (method: string, override: string | undefined, form: 'reply' | 'oneway' | 'api' | undefined, batch: boolean): boolean {
-  const effective = override === undefined || override === '' ? method : override.toUpperCase()
-  return (effective === 'GET' || effective === 'HEAD') && form !== 'oneway' && !batch
-}
-
 /** The first value of a header of this lower-case name in a flat list. */
 export function headerValue (headers: readonly string[], lowerName: string): string | undefined {
   for (let i = 0; i + 1 < headers.length; i += 2) {

@@ -32,7 +32,7 @@ function repeatable (exchange: Exchange, error: GatewayError, sent: number): boo
   if (exchange.upstreamRequest.body.kind === 'stream' && exchange.upstreamRequest.body.stream.readableDidRead) return false
   switch (error.spec.retry) {
     case 'always': return exchange.attempts.length < mostRefusals
-    case 'if-safe': return exchange.upstreamRequest.safe && sent < exchange.route.policy.attempts
+    case 'if-safe': return exchange.upstreamRequest.effect !== 'unsafe' && sent < exchange.route.policy.attempts
     case 'never': return false
   }
 }

@@ -3,9 +3,10 @@ import { METHODS, type IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { EdgeConfig, ListenerConfig } from '../config/schema.ts'
+import { effectOfCall, type Effect } from '../exchange/effect.ts'
 import { GatewayError } from '../exchange/errors.ts'
-import type { ClientRequest, UpstreamRequest } from '../exchange/exchange.ts'
-import { addForwarding, HeaderReader, isSafe, type HeaderRules, type RequestHead } from '../exchange/headers.ts'
+import type { ClientRequest, Route, UpstreamRequest } from '../exchange/exchange.ts'
+import { addForwarding, HeaderReader, headerValue, type HeaderRules, type RequestHead } from '../exchange/headers.ts'
 import { absoluteAuthority, parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
 import { formats, type Matched } from '../routing/table.ts'
 import { createTrust, forwardedForChain, plainAddress, resolveClient } from './client-address.ts'
@@ -145,16 +146,16 @@ export class Admission {
       correlationId: client.correlationId,
       traceparent: client.traceparent
     }, this.rules)
-    const form = target.kind === 'message' ? target.form : undefined
-    const batch = target.kind === 'message' && target.batch
+    const isSingle = target.kind !== 'message' || (target.form !== 'oneway' && !target.batch)
+    // A form field could override the method where that is allowed.
+    const method = fields.treats.size === 0 && isForm(head.contentType) ? '' : client.method
     const upstream: UpstreamRequest = {
       method: client.method,
       path: matched.path,
       headers: head.headers,
       host: matched.preserveHost && client.authority !== '' ? client.authority : undefined,
       body: { kind: 'none' },
-      // A form field could override the method where that is allowed.
-      safe: isSafe(client.method, override, form, batch) && !(fields.treats.size === 0 && isForm(head.contentType))
+      effect: withKey(effectOfCall(matched.route.effect, method, override, isSingle), matched.route, isSingle, head)
     }
     return { target, head, matched, client, upstream, fields }
   }
@@ -171,6 +172,11 @@ export class Admission {
     const traceId = given?.traceId ?? this.ids.traceId()
     return { traceId, traceparent: `00-${traceId}-${this.ids.spanId()}-${given?.flags ?? '01'}` }
   }
+}
+
+/** A client's Idempotency-Key makes its call repeatable only where postern.yaml says that the service honours it. */
+function withKey (effect: Effect, { policy }: Route, isSingle: boolean, { headers }: RequestHead): Effect {
+  return effect === 'unsafe' && isSingle && policy.retry.honoursIdempotencyKey && headerValue(headers, 'idempotency-key') !== undefined ? 'idempotent' : effect
 }
 
 const isForm = (contentType: string | undefined): boolean => contentType !== undefined && /^\s*(?:application\/x-www-form-urlencoded|multipart\/)/i.test(contentType)

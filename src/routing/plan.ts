@@ -1,4 +1,5 @@
 // What the control plane tells the data plane: differences of the table, small enough to cross a thread in slices. Types only.
+import type { Effect } from '../exchange/effect.ts'
 
 export interface EndpointPlan {
   /** Origin and base path without trailing slash: the endpoint's key. */
@@ -36,6 +37,8 @@ export interface MessagePlan {
   readonly endpoints: readonly string[] | undefined
   /** Whether a suggestion may name it. */
   readonly suggest: boolean
+  /** What the DTO's own marker says of repeating it (IGet, IPut …); undefined = no marker, or not known. */
+  readonly effect: Effect | undefined
 }
 
 /** A RESTful path of a service's own list: routed where customRoutes is on, else kept only so that prefix routes cannot reach a hidden message by it. */

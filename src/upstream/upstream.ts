@@ -4,11 +4,13 @@ import type { EndpointHandle, Exchange, UpstreamHandle } from '../exchange/excha
 import type { UpstreamPlan } from '../routing/plan.ts'
 import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
 import { RoundRobin } from './balancer.ts'
+import { RetryBudget, type RetryBudgetLimits } from './retry-budget.ts'
 import type { WindowClock } from './breaker.ts'
 import { Endpoint, type EndpointEvents, type EndpointSettings } from './endpoint.ts'
 
 export interface UpstreamSettings extends EndpointSettings {
   readonly bulkhead: BulkheadLimits
+  readonly retryBudget: RetryBudgetLimits
   readonly preserveHost: boolean
 }
 
@@ -17,6 +19,7 @@ const untried: readonly never[] = []
 export class Upstream implements UpstreamHandle {
   readonly name: string
   readonly bulkhead: Bulkhead
+  readonly retryBudget: RetryBudget
   readonly #clock: WindowClock
   readonly #events: (url: string) => EndpointEvents
   readonly #balancer = new RoundRobin<Endpoint>()
@@ -32,6 +35,7 @@ export class Upstream implements UpstreamHandle {
     this.#clock = clock
     this.#events = events
     this.bulkhead = new Bulkhead(plan.name, settings.bulkhead)
+    this.retryBudget = new RetryBudget(settings.retryBudget)
     this.apply(plan)
   }
 
@@ -85,6 +89,7 @@ export class Upstream implements UpstreamHandle {
     const tlsChanged = JSON.stringify(settings.tls) !== JSON.stringify(this.#settings.tls)
     this.#settings = settings
     this.bulkhead.configure(settings.bulkhead)
+    this.retryBudget.configure(settings.retryBudget)
     if (!tlsChanged) {
       for (const endpoint of this.#endpoints) endpoint.configure(settings)
       return

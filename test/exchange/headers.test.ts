@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
-import { addForwarding, cookieValue, HeaderReader, headerValue, isSafe, type Forwarding, type HeaderRules } from '../../src/exchange/headers.ts'
+import { addForwarding, cookieValue, HeaderReader, headerValue, type Forwarding, type HeaderRules } from '../../src/exchange/headers.ts'
 
 const rules: HeaderRules = { methodOverride: 'remove', sessionHeaders: 'remove', debugKeys: 'remove', correlationHeader: 'x-mac-requestId', pseudonym: 'postern-1' }
 const read = (raw: string[], { trusted = false, ...changed }: Partial<HeaderRules> & { trusted?: boolean } = {}) => new HeaderReader({ ...rules, ...changed }).read(raw, trusted)
@@ -81,18 +81,6 @@ test('the own name once in Via is a neighbour that calls back; twice is a loop',
 })
 
 test('two Host headers are refused', () => assert.equal(codeOf(() => read(['Host', 'a', 'host', 'a'])), 'BadRequest'))
-
-const safety: ReadonlyArray<readonly [Parameters<typeof isSafe>, boolean]> = [
-  [['GET', undefined, 'reply', false], true],
-  [['HEAD', undefined, undefined, false], true],
-  [['POST', undefined, 'reply', false], false],
-  [['POST', 'get', 'reply', false], true],
-  [['GET', 'DELETE', 'reply', false], false],
-  [['GET', undefined, 'oneway', false], false],
-  [['GET', undefined, 'reply', true], false],
-  [['OPTIONS', undefined, undefined, false], false]
-]
-for (const [args, safe] of safety) test(`${args.join(' ')}: ${safe ? 'safe' : 'not safe'}`, () => assert.equal(isSafe(...args), safe))
 
 test('values of headers and cookies are found in a flat list', () => {
   const headers = ['X-Other', 'x-canary', 'X-Canary', '1', 'x-canary', '2', 'Cookie', 'a=1; ss-id=abc=; SS-ID=other;b']

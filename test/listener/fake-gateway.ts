@@ -61,6 +61,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
         upstream,
         endpoints: undefined,
         policy,
+        effect: undefined,
         meter: { start () {}, done () {}, retry () {} },
         handle: async exchange => {
           exchanges.push(exchange)

@@ -21,7 +21,7 @@ const echo = async (exchange: Exchange) => ok(`${exchange.upstreamRequest.body.k
 test('a small declared body is read whole', async () => {
   await using fake = await startFake({ answer: echo })
   assert.equal((await request(fake.url, '/json/reply/X', { method: 'POST', body: '{"a":1}' })).text(), 'held:{"a":1}')
-  assert.equal(fake.exchanges[0]!.upstreamRequest.safe, false)
+  assert.equal(fake.exchanges[0]!.upstreamRequest.effect, 'unsafe')
 })
 
 test('a chunked body of a message is gathered; on a prefix route it streams without a length', async () => {

@@ -20,7 +20,7 @@ test('a call goes through: target, headers and ids up, answer down with its reas
   assert.equal(response.header('content-length'), '8')
   const { upstreamRequest, request: client } = fake.exchanges[0]!
   assert.equal(upstreamRequest.path, '/json/reply/GetOrder?Id=1')
-  assert.equal(upstreamRequest.safe, true)
+  assert.equal(upstreamRequest.effect, 'safe')
   assert.deepEqual(upstreamRequest.headers.slice(0, 6), ['Accept', '*/*', 'X-Custom', 'a', 'Cookie', 'ss-id=1'])
   assert.equal(field(upstreamRequest.headers, 'x-forwarded-for'), '127.0.0.1')
   assert.equal(field(upstreamRequest.headers, 'x-mac-requestId'), client.correlationId)

@@ -13,7 +13,7 @@ const modern = upstream('Catalog')
 const old = upstream('Old', { apiForm: false })
 const legacy = upstream('legacy', { servicestack: false })
 const route = (name: string): Route => ({ name }) as unknown as Route
-const plan = (name: string, state: MessagePlan['state']): MessagePlan => ({ key: name.toLowerCase(), name, state, upstream: 'Catalog', endpoints: undefined, suggest: state === 'routed' })
+const plan = (name: string, state: MessagePlan['state']): MessagePlan => ({ key: name.toLowerCase(), name, state, upstream: 'Catalog', endpoints: undefined, suggest: state === 'routed', effect: undefined })
 const routed = (name: string, to = modern): MessageEntry => ({ plan: plan(name, 'routed'), route: route(name), upstream: to })
 const unrouted = (name: string, state: 'hidden' | 'unread'): MessageEntry => ({ plan: plan(name, state), route: undefined, upstream: undefined })
 const prefix = (pattern: string, to: RoutedUpstream, rewrite?: string): PrefixEntry => ({ prefix: pattern.slice(0, -2).toLowerCase(), rewrite, websocket: true, route: route(pattern), upstream: to })

@@ -1,5 +1,6 @@
 // An Exchange for tests of filters and upstreams: everything has a default, nothing touches a socket.
 import { validate } from '../../src/config/validator.ts'
+import type { Effect } from '../../src/exchange/effect.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import { Exchange, type EndpointHandle, type Policy, type RequestBody, type Route, type UpstreamHandle } from '../../src/exchange/exchange.ts'
 
@@ -11,6 +12,7 @@ export interface ExchangeOptions {
   readonly path?: string
   readonly headers?: string[]
   readonly body?: RequestBody
+  readonly effect?: Effect
   readonly policy?: Partial<Policy>
   readonly upstream?: Partial<UpstreamHandle>
   readonly endpoints?: ReadonlySet<string>
@@ -26,11 +28,11 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     whyNone: () => new GatewayError('NoEndpoint'),
     ...options.upstream
   }
-  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, meter: { start () {}, done () {}, retry () {} }, handle: () => Promise.reject(new Error('not used')) }
+  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, meter: { start () {}, done () {}, retry () {} }, handle: () => Promise.reject(new Error('not used')) }
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },
-    { method, path, headers: options.headers ?? [], host: undefined, body: options.body ?? { kind: 'none' }, safe: method === 'GET' || method === 'HEAD' },
+    { method, path, headers: options.headers ?? [], host: undefined, body: options.body ?? { kind: 'none' }, effect: options.effect ?? (method === 'GET' || method === 'HEAD' ? 'safe' : 'unsafe') },
     route, performance.now())
 }
 

@@ -1,6 +1,7 @@
 // What may differ per message, per upstream, or as a default.
 import { Type } from 'typebox'
 import { count, ms, section } from './kit.ts'
+import { repeatFields } from './repeat.ts'
 
 const timeouts = {
   connectTimeoutMs: ms('Limit on making a connection to an endpoint, TLS included.', 1_000),
@@ -9,10 +10,7 @@ const timeouts = {
   bodyIdleTimeoutMs: ms('Limit on silence between two pieces of a body, either direction.', 30_000),
   deadlineMs: ms('Budget of the whole exchange until the response head: queueing, back-off and all attempts. Afterwards only bodyIdleTimeoutMs counts. Does not hold for upgraded or text/event-stream exchanges.', 15_000)
 }
-const retry = {
-  attempts: Type.Integer({ minimum: 1, maximum: 5, default: 2, description: 'Tries per exchange, the first included. Repeated is only what provably was not sent, and GET or HEAD without a response byte.' })
-}
-export const policyFields = { ...timeouts, ...retry }
+export const policyFields = { ...timeouts, ...repeatFields }
 
 export const Policy = section(policyFields, 'What holds for every message unless its upstream or the message itself says otherwise.')
 

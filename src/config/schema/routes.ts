@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { flag, names, object, optional, path, section, text } from './kit.ts'
 import { Breaker, Bulkhead, policyFields } from './policy.ts'
+import { RetryBudget } from './repeat.ts'
 
 const UpstreamTls = object({
   caFile: Type.Optional(path('PEM file with the authorities that may sign the endpoint\'s certificate, in place of the system\'s.')),
@@ -31,6 +32,7 @@ export const Upstream = object({
   tls: Type.Optional(UpstreamTls),
   bulkhead: Type.Optional(object(optional(Bulkhead.properties), { description: 'In place of defaults.bulkhead.' })),
   breaker: Type.Optional(object(optional(Breaker.properties), { description: 'In place of defaults.breaker.' })),
+  retryBudget: Type.Optional(object(optional(RetryBudget.properties), { description: 'In place of defaults.retryBudget.' })),
   policy: Type.Optional(object(optional(policyFields), { description: 'In place of defaults.policy.' }))
 }, { description: 'An upstream: a ServiceStack AppHost\'s service name, a Consul service, or a fixed list of endpoints.' })
 
