@@ -1,36 +1,10 @@
 // Whether a message may be called from outside: what the operator wrote over what the service says (decisions 2.2, 2.3). Pure.
 import type { Config } from '../config/schema.ts'
 import { neverRouted } from '../contracts/operations.ts'
+import { toMatch } from '../lib/match-names.ts'
 
 export type ExposureCause = 'exposed' | 'never' | 'message-setting' | 'hide' | 'not-in-expose' | 'restricted'
 export type Exposure = (upstream: string, key: string, restricted: boolean) => ExposureCause
-
-type Match = (key: string) => boolean
-
-/** Patterns in which * matches anything, without regard to case. No regular expression: `a*a*a*…` must not cost more than its length. */
-export function toMatch (patterns: readonly string[]): Match {
-  if (patterns.includes('*')) return () => true
-  const exact = new Set<string>()
-  const globs: string[][] = []
-  for (const pattern of patterns.map(text => text.toLowerCase())) {
-    if (pattern.includes('*')) globs.push(pattern.split('*'))
-    else exact.add(pattern)
-  }
-  return key => exact.has(key) || globs.some(parts => matchesParts(parts, key))
-}
-
-function matchesParts (parts: readonly string[], key: string): boolean {
-  const head = parts[0] ?? ''
-  const tail = parts.at(-1) ?? ''
-  if (key.length < head.length + tail.length || !key.startsWith(head) || !key.endsWith(tail)) return false
-  let at = head.length
-  for (const part of parts.slice(1, -1)) {
-    const found = key.indexOf(part, at)
-    if (found === -1) return false
-    at = found + part.length
-  }
-  return at <= key.length - tail.length
-}
 
 /** The rule for all messages of a configuration. `exposed` is the only cause that lets a message out; `message-setting` hides it. */
 export function createExposure (config: Pick<Config, 'exposure' | 'upstreams' | 'messages'>): Exposure {

@@ -1,0 +1,125 @@
+// What leaves the gateway says nothing that no purge could take back: lifetimes are cut before a browser or a CDN sees them. Pure.
+import { parseDirectives } from './directives.ts'
+import type { Alarm } from './entry.ts'
+import { deltaSeconds, listMembers } from './field-syntax.ts'
+import { parseHttpDate, httpDate } from './http-date.ts'
+import { currentAgeS } from './freshness.ts'
+
+/** Milliseconds, from the moment a client gets the answer. */
+export interface GuardRules {
+  readonly maxClientMs: number
+  readonly clientMs: number | undefined
+  /** Lower-case names of headers that end here. */
+  readonly tagHeaders: readonly string[]
+}
+
+/** An answer's headers as they may leave, but for what changes with time. Made once for what is stored. */
+export interface Leaving {
+  /** Without Age and tags. */
+  readonly headers: readonly string[]
+  /** Whether lifetimes in `headers` must be written anew each time. */
+  readonly cut: boolean
+  readonly alarms: readonly Alarm[]
+}
+
+const noAlarms: readonly Alarm[] = []
+
+/** What an operator must hear of, and whether anything has to be cut. `nowMs`: when it was received. */
+export function guarded (headers: readonly string[], bornAtMs: number, nowMs: number, rules: GuardRules): Leaving {
+  let alarms: Alarm[] | undefined
+  let kept: string[] | undefined
+  let cut = rules.clientMs !== undefined
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!
+    const drops = isOurs(name, rules)
+    if (drops && kept === undefined) kept = headers.slice(0, i)
+    else if (!drops && kept !== undefined) kept.push(name, headers[i + 1]!)
+    if (drops) continue
+    const found = lengthsOfLifetimes.has(name.length) ? judge(name, headers[i + 1]!, bornAtMs, nowMs, rules) : undefined
+    if (found === undefined) continue
+    cut = true
+    if (found !== 'cut') (alarms ??= []).push({ kind: found, header: name, value: headers[i + 1]!.slice(0, 80) })
+  }
+  return { headers: kept ?? headers, cut, alarms: alarms ?? noAlarms }
+}
+
+const isOurs = (name: string, { tagHeaders }: GuardRules): boolean =>
+  (name.length === 3 && name.toLowerCase() === 'age') || tagHeaders.some(tag => tag.length === name.length && tag === name.toLowerCase())
+
+/** cache-control, expires, cdn-cache-control and surrogate-control. */
+const lengthsOfLifetimes: ReadonlySet<number> = new Set([7, 13, 17])
+const isControl = (lower: string): boolean => lower === 'cache-control' || lower === 'cdn-cache-control' || lower === 'surrogate-control'
+
+/** undefined = it may leave as it is; `cut` = it may not, but nobody need be woken. */
+function judge (name: string, value: string, bornAtMs: number, nowMs: number, rules: GuardRules): Alarm['kind'] | 'cut' | undefined {
+  const lower = name.toLowerCase()
+  if (lower === 'expires') return judgeExpires(value, nowMs, rules)
+  if (!isControl(lower)) return undefined
+  let worst: Alarm['kind'] | 'cut' | undefined
+  for (const { name: directive, argument } of parseDirectives(value)) {
+    if (!isLifetime(directive)) continue
+    const seconds = deltaSeconds(argument ?? '')
+    if (seconds === undefined) worst = isNegative(argument) ? worst ?? 'cut' : 'lifetime-unreadable'
+    else if (remainingMs(seconds, directive, bornAtMs, nowMs) > rules.maxClientMs) worst = 'lifetime-too-long'
+  }
+  return worst
+}
+
+function judgeExpires (value: string, nowMs: number, { maxClientMs }: GuardRules): Alarm['kind'] | undefined {
+  const at = parseHttpDate(value, nowMs)
+  if (at === undefined) return isCustomary(value) ? undefined : 'expires-no-date'
+  return at - nowMs > maxClientMs ? 'lifetime-too-long' : undefined
+}
+
+/** What everybody writes for "already stale", and nobody takes for "never". */
+const isCustomary = (value: string): boolean => /^\s*(?:-?\d{1,2})?\s*$/.test(value)
+const isNegative = (argument: string | undefined | null): boolean => typeof argument === 'string' && /^-\d+$/.test(argument)
+const isLifetime = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage' || directive === 'stale-while-revalidate' || directive === 'stale-if-error'
+/** max-age counts from when the answer was made; the stale periods come on top. */
+const counts = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage'
+const remainingMs = (seconds: number, directive: string, bornAtMs: number, nowMs: number): number =>
+  seconds * 1_000 - (counts(directive) ? Math.max(0, nowMs - bornAtMs) : 0)
+
+/**
+ * Headers for a client at this moment. What had to be cut says: as long as the limit from now on. Because clients subtract Age, that is
+ * Age more in max-age, and Expires is a date from now.
+ */
+export function headersAt (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules): string[] {
+  if (!leaving.cut) return leaving.headers.slice()
+  const headers: string[] = []
+  let hasMaxAge = false
+  for (let i = 0; i < leaving.headers.length; i += 2) {
+    const name = leaving.headers[i]!
+    const value = leaving.headers[i + 1]!
+    const lower = lengthsOfLifetimes.has(name.length) ? name.toLowerCase() : ''
+    if (lower === 'expires') headers.push(name, expiresFor(value, nowMs, rules))
+    else if (isControl(lower)) {
+      headers.push(name, controlFor(value, bornAtMs, nowMs, rules))
+      if (lower === 'cache-control') hasMaxAge ||= parseDirectives(value).some(({ name }) => name === 'max-age')
+    } else headers.push(name, value)
+  }
+  if (rules.clientMs !== undefined && !hasMaxAge) headers.push('Cache-Control', `max-age=${currentAgeS(bornAtMs, nowMs) + toSeconds(rules.clientMs)}`)
+  return headers
+}
+
+function expiresFor (value: string, nowMs: number, rules: GuardRules): string {
+  if (rules.clientMs !== undefined) return httpDate(nowMs + rules.clientMs)
+  const at = parseHttpDate(value, nowMs)
+  if (at === undefined) return isCustomary(value) ? value : '0'
+  return at - nowMs > rules.maxClientMs ? httpDate(nowMs + rules.maxClientMs) : value
+}
+
+function controlFor (value: string, bornAtMs: number, nowMs: number, rules: GuardRules): string {
+  return listMembers(value).map(member => {
+    const directive = parseDirectives(member)[0]
+    if (directive === undefined || !isLifetime(directive.name)) return member
+    const name = member.slice(0, member.indexOf('='))
+    const seconds = deltaSeconds(directive.argument ?? '') ?? 0
+    const ageS = counts(directive.name) ? currentAgeS(bornAtMs, nowMs) : 0
+    if (rules.clientMs !== undefined && counts(directive.name)) return `${directive.name}=${ageS + toSeconds(rules.clientMs)}`
+    const isTooLong = remainingMs(seconds, directive.name, bornAtMs, nowMs) > rules.maxClientMs
+    return isTooLong ? `${name}=${ageS + toSeconds(rules.maxClientMs)}` : deltaSeconds(directive.argument ?? '') === undefined ? `${directive.name}=0` : member
+  }).join(', ')
+}
+
+const toSeconds = (ms: number): number => Math.floor(ms / 1_000)

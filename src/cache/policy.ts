@@ -1,0 +1,213 @@
+// Whether an answer may be stored and on which terms; whether a stored one may be given to a request (RFC 9111 sections 3 and 4). Pure.
+import { nothingSaid, parseDirectives, responseDirectives, type ResponseDirectives } from './directives.ts'
+import type { Entry, EntryHead, Forwarded, NotStored, StoreDecision, Terms } from './entry.ts'
+import { combined, fieldValues } from './field-syntax.ts'
+import { bornAt, currentAgeS, heuristicLifetimeMs, statedLifetimeMs } from './freshness.ts'
+import type { CacheRequest } from './request.ts'
+import type { CacheRules } from './rules.ts'
+import { parseTargeted } from './structured-fields.ts'
+import { varyNames } from './vary.ts'
+
+/** What an answer says of its caching, to a cache like this one. */
+export interface Said {
+  readonly directives: ResponseDirectives
+  /** The field it was said in: a targeted one puts Cache-Control and Expires aside (RFC 9213 section 2.2). */
+  readonly targeted: boolean
+}
+
+export function saidBy (headers: readonly string[]): Said {
+  const targeted = combined(headers, 'cdn-cache-control')
+  const own = targeted === undefined ? undefined : parseTargeted(targeted)
+  if (own !== undefined && own.length > 0) return { directives: responseDirectives(own), targeted: true }
+  const value = combined(headers, 'cache-control')
+  return { directives: value === undefined ? nothingSaid : responseDirectives(parseDirectives(value)), targeted: false }
+}
+
+/** Final statuses whose meaning for caching is known here (must-understand, RFC 9111 section 5.2.2.3). 206 needs more than we do. */
+const understood: ReadonlySet<number> = new Set([
+  200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 511
+])
+
+const no = (reason: NotStored, hitForMiss: boolean): StoreDecision => ({ store: false, reason, hitForMiss })
+const never = {
+  method: no('method', true),
+  unsafe: no('unsafe', true),
+  requestNoStore: no('request-no-store', false),
+  status: no('status', false),
+  partial: no('partial', false),
+  eventStream: no('event-stream', true),
+  noStore: no('no-store', true),
+  private: no('private', true),
+  setCookie: no('set-cookie', true),
+  identity: no('identity', true),
+  varyAny: no('vary-any', true),
+  noLifetime: no('no-lifetime', true),
+  stale: no('stale', false)
+}
+
+/** RFC 9111 section 3, and decisions 5.1. */
+export function mayStore (request: CacheRequest, head: EntryHead, rules: CacheRules): StoreDecision {
+  const { config } = rules
+  const { status, headers } = head
+  if (!rules.methods.has(request.method) || request.method === 'HEAD') return never.method
+  if (!request.safe) return never.unsafe
+  if (request.directives.noStore) return never.requestNoStore
+  if (status < 200 || status === 304) return never.status
+  if (status === 206) return never.partial
+  if (isEventStream(headers)) return never.eventStream
+  const { directives, targeted } = saidBy(headers)
+  const { sMaxAgeS } = directives
+  if (directives.mustUnderstand && !understood.has(status)) return never.status
+  // RFC 9111 section 5.2.2.3: no-store is for caches that do not know must-understand.
+  if (directives.noStore && !directives.mustUnderstand) return never.noStore
+  if (directives.private === true) return never.private
+  const omit = omitted(directives)
+  if (!omit.includes('set-cookie') && fieldValues(headers, 'set-cookie').length > 0) return never.setCookie
+  const forIdentified = config.identity.mode === 'shared' || directives.public || typeof sMaxAgeS === 'number'
+  if (request.identity !== '' && !forIdentified && config.identity.mode !== 'perIdentity') return never.identity
+  const vary = varyNames(headers, config.normalizeAccept && request.routeKind === 'message')
+  if (vary === undefined) return never.varyAny
+  const lifetimeMs = lifetimeFor(request, head, directives, targeted, rules)
+  if (lifetimeMs === undefined) return never.noLifetime
+  const bornAtMs = bornAt(head)
+  const terms: Terms = {
+    bornAtMs,
+    freshUntilMs: Math.min(bornAtMs + lifetimeMs, head.responseAtMs + config.guard.maxStoredMs),
+    ...stalePeriods(directives, rules),
+    validateAlways: directives.noCache === true && config.mode !== 'override',
+    immutable: directives.immutable,
+    forIdentified,
+    vary,
+    omit,
+    tags: tagsOf(headers, rules.tagHeaders)
+  }
+  return isUseful(terms, request, head) ? { store: true, terms } : never.stale
+}
+
+/** Something that is stale already is kept only to be validated, or to be given out stale. */
+function isUseful (terms: Terms, request: CacheRequest, { headers, responseAtMs }: EntryHead): boolean {
+  if (terms.freshUntilMs > responseAtMs && !terms.validateAlways) return true
+  const usableStale = !terms.validateAlways && terms.freshUntilMs + Math.max(terms.staleWhileRevalidateMs, terms.staleIfErrorMs) > responseAtMs
+  return usableStale || (request.method === 'GET' && (fieldValues(headers, 'etag').length > 0 || fieldValues(headers, 'last-modified').length > 0))
+}
+
+function lifetimeFor (request: CacheRequest, head: EntryHead, directives: ResponseDirectives, targeted: boolean, { config, ownLifetimes }: CacheRules): number | undefined {
+  const own = ownLifetimes.get(head.status)
+  if (config.mode === 'override') return own
+  const stated = statedLifetimeMs(head, directives, !targeted) ?? own
+  if (stated !== undefined || request.method !== 'GET') return stated
+  const mayGuess = config.heuristic === 'always' || (config.heuristic === 'prefixes' && request.routeKind === 'prefix')
+  const guessed = mayGuess ? heuristicLifetimeMs(head, directives, config.heuristicMaxMs) : undefined
+  // Said to be kept, although only to be validated.
+  return guessed ?? (directives.noCache === true ? 0 : undefined)
+}
+
+/** RFC 5861, and RFC 9111 section 4.2.4: what the origin forbids nobody allows; what it does not say, the operator may. */
+function stalePeriods (directives: ResponseDirectives, { config: { stale, mode } }: CacheRules): Pick<Terms, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'mustRevalidate'> {
+  const mustRevalidate = mode !== 'override' && (directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxAgeS !== undefined)
+  // s-maxage alone forbids stale answers (RFC 9111 section 5.2.2.10); beside a period of the origin's own, that is the more exact word.
+  const forbidden = mode !== 'override' && (directives.mustRevalidate || directives.proxyRevalidate)
+  const period = (seconds: ResponseDirectives['staleIfErrorS'], byDefaultMs: number) => {
+    if (forbidden || directives.noCache === true) return 0
+    if (seconds !== undefined && mode !== 'override') return seconds === 'unreadable' ? 0 : Math.min(seconds * 1_000, stale.maxMs)
+    return mustRevalidate ? 0 : byDefaultMs
+  }
+  return { mustRevalidate, staleWhileRevalidateMs: period(directives.staleWhileRevalidateS, stale.whileRevalidateMs), staleIfErrorMs: period(directives.staleIfErrorS, stale.ifErrorMs) }
+}
+
+/** RFC 9111 section 3.1: Proxy-* of authentication never; fields of qualified private and no-cache; Age is told by us. */
+const omittedAlways = ['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'trailer']
+
+function omitted ({ private: ofOne, noCache }: ResponseDirectives): readonly string[] {
+  const qualified = [...typeof ofOne === 'object' ? ofOne : [], ...typeof noCache === 'object' ? noCache : []]
+  return qualified.length === 0 ? omittedAlways : [...omittedAlways, ...qualified]
+}
+
+function isEventStream (headers: readonly string[]): boolean {
+  return fieldValues(headers, 'content-type')[0]?.toLowerCase().startsWith('text/event-stream') ?? false
+}
+
+/** Most tags of one answer, and longest: an answer must not grow the index of tags without end. */
+const mostTags = 64
+const longestTag = 256
+
+function tagsOf (headers: readonly string[], names: readonly string[]): readonly string[] {
+  let tags: Set<string> | undefined
+  for (const name of names) {
+    for (const value of fieldValues(headers, name)) {
+      // Cache-Tag is separated by commas, Surrogate-Key by spaces.
+      for (const tag of value.split(/[\s,]+/)) if (tag !== '' && tag.length <= longestTag && (tags ??= new Set()).size < mostTags) tags.add(tag)
+    }
+  }
+  return tags === undefined ? noTags : [...tags]
+}
+const noTags: readonly string[] = []
+
+/** What to do with a request, given what is stored for it. */
+export type Reuse =
+  /** Give the stored answer. `refresh`: and ask the origin behind the client's back (stale-while-revalidate). */
+  | { readonly use: 'stored', readonly stale: boolean, readonly refresh: boolean }
+  /** Ask the origin; with the stored answer's validators where there is one, unless `validate` says it is not this request's. */
+  | { readonly use: 'origin', readonly why: Forwarded, readonly validate: boolean }
+  /** 504: the client wants nothing but a stored answer (RFC 9111 section 5.2.1.7). */
+  | { readonly use: 'nothing', readonly why: Forwarded }
+
+const given = {
+  fresh: { use: 'stored', stale: false, refresh: false },
+  stale: { use: 'stored', stale: true, refresh: false },
+  refreshing: { use: 'stored', stale: true, refresh: true }
+} as const satisfies Record<string, Reuse>
+const ask = (why: Forwarded, validate: boolean): { readonly origin: Reuse, readonly nothing: Reuse } =>
+  ({ origin: { use: 'origin', why, validate }, nothing: { use: 'nothing', why } })
+const asks = {
+  method: ask('method', false),
+  bypass: ask('bypass', false),
+  uriMiss: ask('uri-miss', false),
+  varyMiss: ask('vary-miss', false),
+  request: ask('request', true),
+  otherIdentity: ask('request', false),
+  stale: ask('stale', true)
+}
+
+/** Whether this request has anything to do with the cache at all: asked before a key is made. undefined = it has. */
+export function passesBy (request: CacheRequest, rules: CacheRules): Reuse | undefined {
+  if (!request.safe || !rules.methods.has(request.method)) return asks.method.origin
+  if (request.conditions?.originOnly === true) return asks.bypass.origin
+  return undefined
+}
+
+/** `missed`: what was not found, where there is no entry. */
+export function reuse (request: CacheRequest, entry: Entry | undefined, nowMs: number, rules: CacheRules, missed: 'uri-miss' | 'vary-miss' = 'uri-miss'): Reuse {
+  const decided = entry === undefined ? asks[missed === 'uri-miss' ? 'uriMiss' : 'varyMiss'] : reuseOf(request, entry, nowMs, rules)
+  if ('use' in decided) return decided
+  return request.directives.onlyIfCached ? decided.nothing : decided.origin
+}
+
+function reuseOf (request: CacheRequest, { terms }: Entry, nowMs: number, rules: CacheRules): Reuse | typeof asks.stale {
+  const { directives } = request
+  if (request.identity !== '' && !terms.forIdentified && rules.config.identity.mode !== 'perIdentity') return asks.otherIdentity
+  if (terms.validateAlways) return asks.stale
+  if (directives.noCache) return asks.request
+  const staleForMs = nowMs - terms.freshUntilMs
+  if (staleForMs < 0) {
+    // RFC 8246 section 2: a reload is no reason to ask for what cannot have changed; no-cache is, and was seen to above.
+    if (directives.maxAgeS !== undefined && !terms.immutable && currentAgeS(terms.bornAtMs, nowMs) > directives.maxAgeS) return asks.request
+    if (directives.minFreshS !== undefined && -staleForMs < directives.minFreshS * 1_000) return asks.request
+    return given.fresh
+  }
+  if (!terms.mustRevalidate && directives.maxStaleS !== undefined && staleForMs <= directives.maxStaleS * 1_000 && directives.minFreshS === undefined) return given.stale
+  // A client that says how old it may be does not mean stale.
+  if (staleForMs < terms.staleWhileRevalidateMs && directives.maxAgeS === undefined && directives.minFreshS === undefined) return given.refreshing
+  return asks.stale
+}
+
+/** Whether a stored answer may stand in for an origin that failed (RFC 5861 section 4; the client may ask for it too). */
+export function mayStandIn (request: CacheRequest, { terms }: Entry, nowMs: number, rules: CacheRules): boolean {
+  if (terms.validateAlways || request.directives.noCache) return false
+  if (request.identity !== '' && !terms.forIdentified && rules.config.identity.mode !== 'perIdentity') return false
+  const askedMs = terms.mustRevalidate ? 0 : Math.min((request.directives.staleIfErrorS ?? 0) * 1_000, rules.config.stale.maxMs)
+  return nowMs < terms.freshUntilMs + Math.max(terms.staleIfErrorMs, askedMs)
+}
+
+/** Answers of an origin that count as its failure there (RFC 5861 section 4). */
+export const countsAsError = (status: number): boolean => status === 500 || status === 502 || status === 503 || status === 504

@@ -1,0 +1,178 @@
+// What the cache must know of a request: who asks, what it allows, what tells its answer from another. One pass over its headers. Pure.
+import type { PolicyConfig } from '../config/schema.ts'
+import { toMatch, type Match } from '../lib/match-names.ts'
+import { nothingAsked, requestDirectives, type RequestDirectives } from './directives.ts'
+
+export interface CacheRequest {
+  /** The method that decides; HEAD and GET share entries. */
+  readonly method: string
+  /** Path and query as sent upstream. */
+  readonly target: string
+  /** As sent upstream. Flat list. */
+  readonly headers: readonly string[]
+  /** Whether its effect is `safe` (`UpstreamRequest.effect`): it only reads. */
+  readonly safe: boolean
+  readonly routeKind: 'message' | 'custom' | 'prefix'
+  readonly directives: RequestDirectives
+  /** What identifies the caller, one name and value a line; empty = nobody. Never logged: a key is made of its hash. */
+  readonly identity: string
+  /** Further parts of the key: the operator's, and headers that might shape the answer unnamed. One name and value a line; mostly empty. */
+  readonly keyParts: string
+  readonly conditions: Conditions | undefined
+  readonly range: string | undefined
+}
+
+/** Conditional fields as the client sent them. */
+export interface Conditions {
+  ifNoneMatch: string | undefined
+  ifModifiedSince: string | undefined
+  ifRange: string | undefined
+  /** If-Match or If-Unmodified-Since: only an origin may judge them (RFC 9111 section 4.3.2). */
+  originOnly: boolean
+}
+
+export interface RequestParts {
+  readonly method: string
+  readonly target: string
+  readonly headers: readonly string[]
+  readonly safe: boolean
+  readonly routeKind: CacheRequest['routeKind']
+  /** Whether its Cache-Control counts (cache.clientDirectives). */
+  readonly trusted: boolean
+}
+
+/** Of ServiceStack hosts, and of the frameworks that legacy services behind prefix routes are made with. */
+const identityHeaders = ['authorization', 'x-api-key', 'api-key', 'apikey', 'x-auth-token', 'x-ss-*']
+const identityCookies = ['ss-id', 'ss-pid', 'ss-tok', 'ss-reftok', 'asp.net_sessionid', '.aspnetcore.*', '.aspnet.*', '.aspxauth', 'jsessionid', 'phpsessid', 'connect.sid', 'session*', 'sid', '*token', 'jwt']
+const identityKeys = ['apikey', 'api_key', 'api-key', 'ss-id', 'ss-pid', 'ss-tok', 'authsecret', 'access_token']
+
+/**
+ * Request headers that shape no answer; or by which HTTP negotiates openly, so that an origin which looks at them says so in Vary
+ * (RFC 9110 section 12.5.5); or that the gateway writes itself from what is part of the key.
+ */
+const inertHeaders = [
+  'accept', 'accept-charset', 'accept-encoding', 'content-type', 'content-length', 'user-agent', 'referer', 'from', 'date', 'dnt', 'te', 'priority', 'max-forwards', 'early-data', 'cdn-loop', 'save-data',
+  'upgrade-insecure-requests', 'sec-*', 'via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip', 'traceparent', 'tracestate', 'baggage', 'request-id', 'x-request-id', 'x-correlation-id',
+  'x-trace-id', 'b3', 'x-b3-*', 'uber-trace-id', 'uberctx-*', 'x-datadog-*', 'x-amzn-trace-id', 'x-cloud-trace-context', 'sentry-trace', 'newrelic', 'idempotency-key'
+]
+const inertCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', 'arraffinity*']
+
+const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11 } as const
+type Kind = (typeof kind)[keyof typeof kind]
+const known: ReadonlyArray<readonly [string, Kind]> = [
+  ['cookie', kind.cookie], ['cache-control', kind.cacheControl], ['pragma', kind.pragma], ['if-none-match', kind.ifNoneMatch], ['if-modified-since', kind.ifModifiedSince],
+  ['if-match', kind.originOnly], ['if-unmodified-since', kind.originOnly], ['if-range', kind.ifRange], ['range', kind.range]
+]
+/** Spellings of header names whose kind is remembered. Clients choose them, so there must be an end. */
+const mostRemembered = 1_000
+
+const none: RequestDirectives = nothingAsked
+
+/** Reads requests by one policy. */
+export class RequestReader {
+  readonly #config: PolicyConfig['cache']
+  readonly #kinds = new Map<string, Kind>()
+  readonly #known = new Map<string, Kind>(known)
+  readonly #isIdentity: Match
+  readonly #isInert: Match
+  readonly #isIdentityCookie: Match
+  readonly #isInertCookie: Match
+  readonly #keyHeaders: ReadonlySet<string>
+  readonly #keyCookies: ReadonlySet<string>
+  readonly #isIdentityKey = new Set(identityKeys)
+
+  constructor (config: PolicyConfig['cache'], correlationHeader: string) {
+    const { key, identity } = config
+    this.#config = config
+    this.#isIdentity = toMatch([...identityHeaders, ...identity.headers])
+    this.#isInert = toMatch([...inertHeaders, correlationHeader, ...key.inertHeaders])
+    this.#isIdentityCookie = toMatch([...identityCookies, ...identity.cookies])
+    this.#isInertCookie = toMatch([...inertCookies, ...key.inertCookies])
+    this.#keyHeaders = new Set(key.headers.map(name => name.toLowerCase()))
+    this.#keyCookies = new Set(key.cookies.map(name => name.toLowerCase()))
+  }
+
+  read (parts: RequestParts): CacheRequest {
+    const { method, target, headers, safe, routeKind, trusted } = parts
+    const { clientDirectives, key: { unkeyedHeaders } } = this.#config
+    const strict = unkeyedHeaders === 'always' || (unkeyedHeaders === 'messages' && routeKind !== 'prefix')
+    const heard = clientDirectives === 'everybody' || (clientDirectives === 'trusted' && trusted)
+    const identity: string[] = []
+    const key: string[] = []
+    let cacheControl: string | undefined
+    let pragma: string | undefined
+    let conditions: Conditions | undefined
+    let range: string | undefined
+    for (let i = 0; i < headers.length; i += 2) {
+      const value = headers[i + 1]!
+      switch (this.#kindOf(headers[i]!)) {
+        case kind.inert: break
+        case kind.identity: identity.push(`${headers[i]!.toLowerCase()}: ${value}`); break
+        case kind.key: key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
+        case kind.unknown: if (strict) key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
+        case kind.cookie: this.#cookies(value, strict, identity, key); break
+        case kind.cacheControl: cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`; break
+        case kind.pragma: pragma = value; break
+        case kind.range: range = value; break
+        default: condition(conditions ??= noConditions(), this.#kindOf(headers[i]!), value)
+      }
+    }
+    const query = target.indexOf('?')
+    if (query !== -1) this.#query(target.slice(query + 1), identity)
+    return {
+      method,
+      target,
+      headers,
+      safe,
+      routeKind,
+      directives: heard && (cacheControl !== undefined || pragma !== undefined) ? requestDirectives(cacheControl, pragma) : none,
+      identity: identity.length === 0 ? '' : identity.sort().join('\n'),
+      keyParts: key.length === 0 ? '' : key.sort().join('\n'),
+      conditions,
+      range
+    }
+  }
+
+  #kindOf (name: string): Kind {
+    const remembered = this.#kinds.get(name)
+    if (remembered !== undefined) return remembered
+    const lower = name.toLowerCase()
+    const found = this.#keyHeaders.has(lower) ? kind.key : this.#known.get(lower) ?? this.#kindByPattern(lower)
+    if (this.#kinds.size < mostRemembered) this.#kinds.set(name, found)
+    return found
+  }
+
+  #kindByPattern (lower: string): Kind {
+    if (this.#isIdentity(lower)) return kind.identity
+    return this.#isInert(lower) ? kind.inert : kind.unknown
+  }
+
+  /** An unknown cookie may be a session of a kind we do not know; where headers are keyed unasked, so are they. */
+  #cookies (value: string, strict: boolean, identity: string[], key: string[]): void {
+    for (const pair of value.split(';')) {
+      const equals = pair.indexOf('=')
+      const name = (equals === -1 ? pair : pair.slice(0, equals)).trim().toLowerCase()
+      if (name === '') continue
+      if (this.#keyCookies.has(name)) key.push(`cookie ${pair.trim()}`)
+      else if (this.#isIdentityCookie(name)) identity.push(`cookie ${pair.trim()}`)
+      else if (strict && !this.#isInertCookie(name)) key.push(`cookie ${pair.trim()}`)
+    }
+  }
+
+  /** Hosts may take a session or an API key from the query as well. */
+  #query (query: string, identity: string[]): void {
+    for (const pair of query.split('&')) {
+      const equals = pair.indexOf('=')
+      if (equals > 0 && this.#isIdentityKey.has(pair.slice(0, equals).toLowerCase())) identity.push(`query ${pair}`)
+    }
+  }
+}
+
+function condition (conditions: Conditions, which: Kind, value: string): void {
+  if (which === kind.ifNoneMatch) conditions.ifNoneMatch = conditions.ifNoneMatch === undefined ? value : `${conditions.ifNoneMatch}, ${value}`
+  else if (which === kind.ifModifiedSince) conditions.ifModifiedSince = value
+  else if (which === kind.ifRange) conditions.ifRange = value
+  else conditions.originOnly = true
+}
+
+const noConditions = (): Conditions => ({ ifNoneMatch: undefined, ifModifiedSince: undefined, ifRange: undefined, originOnly: false })

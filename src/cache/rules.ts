@@ -1,0 +1,36 @@
+// The cache's part of a policy, made ready to decide by: once per pipeline. Pure.
+import type { PolicyConfig } from '../config/schema.ts'
+import { RequestReader } from './request.ts'
+
+export type CacheConfig = PolicyConfig['cache']
+
+export interface CacheRules {
+  readonly config: CacheConfig
+  readonly reader: RequestReader
+  /** Lifetimes of the operator's own, by status. Milliseconds. */
+  readonly ownLifetimes: ReadonlyMap<number, number>
+  /** Methods whose answers may be reused; HEAD is answered from GET's. */
+  readonly methods: ReadonlySet<string>
+  /** Lower-case. */
+  readonly tagHeaders: readonly string[]
+}
+
+/** `correlationHeader`: the gateway's own, on which no answer depends. */
+export function cacheRules (config: CacheConfig, correlationHeader: string): CacheRules {
+  return {
+    config,
+    reader: new RequestReader(config, correlationHeader),
+    ownLifetimes: ownLifetimes(config),
+    methods: new Set(['GET', 'HEAD', ...config.methods]),
+    tagHeaders: config.tagHeaders.map(name => name.toLowerCase())
+  }
+}
+
+function ownLifetimes ({ lifetimes: { successMs, redirectMs, negativeMs }, negativeStatuses }: CacheConfig): Map<number, number> {
+  const own = new Map<number, number>()
+  const give = (statuses: readonly number[], ms: number) => { if (ms > 0) for (const status of statuses) own.set(status, ms) }
+  give([200, 203, 204], successMs)
+  give([300, 301, 302, 303, 307, 308], redirectMs)
+  give(negativeStatuses, negativeMs)
+  return own
+}

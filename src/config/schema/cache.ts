@@ -1,0 +1,53 @@
+// What may be reused, how long, and by whom: the cache's part of a policy.
+import { Type } from 'typebox'
+import { flag, lifetimeMs, names, oneOf, section } from './kit.ts'
+
+const lifetimes = section({
+  successMs: lifetimeMs('200, 203 and 204.', 0),
+  redirectMs: lifetimeMs('300, 301, 302, 303, 307 and 308.', 0),
+  negativeMs: lifetimeMs('The statuses of negativeStatuses.', 0)
+}, 'Lifetimes of your own, by kind of answer. With mode honour they hold where the origin says none; with override, in place of what it says. 0 = none of your own.')
+
+const key = section({
+  ignoreQuery: names('Query keys that do not tell one answer from another (* matches anything), such as utm_*.', []),
+  headers: names('Request headers whose value tells one answer from another although the origin does not name them in Vary.', []),
+  cookies: names('Cookies whose value tells one answer from another.', []),
+  unkeyedHeaders: oneOf(['messages', 'always', 'never'], 'messages', 'Where a request header that the cache knows nothing of, and that Vary does not name, tells one answer from another all the same, so that nobody can shape the answer of others with it: on message routes (the hosts\' own Vary never says what shaped an answer), always, or never (as HTTP itself has it: only Vary counts).'),
+  inertHeaders: names('Request headers that never shape an answer (* matches anything), beside those the cache knows (User-Agent, tracing, client hints, and the like).', []),
+  inertCookies: names('The same for cookies (* matches anything), beside those of analytics that the cache knows.', [])
+}, 'What tells one answer from another, beside scheme, host, path and query.')
+
+const identity = section({
+  mode: oneOf(['pass', 'shared', 'perIdentity'], 'pass', 'Requests that carry an identity (Authorization, an API key, X-ss-*, a session cookie): pass by unless the origin says public or s-maxage; or shared: answers are the same for everybody; or perIdentity: each identity has answers of its own.'),
+  headers: names('Further request headers that carry an identity.', []),
+  cookies: names('Further cookies that carry an identity (* matches anything).', [])
+}, 'Whose answer it is.')
+
+const stale = section({
+  whileRevalidateMs: lifetimeMs('How long past its end an answer is given on while it is refreshed, where the origin does not say (stale-while-revalidate).', 0),
+  ifErrorMs: lifetimeMs('How long past its end an answer is given on when the origin cannot answer, where the origin does not say (stale-if-error).', 0),
+  maxMs: lifetimeMs('Most of both that the origin is believed.', 86_400_000)
+}, 'Answers past their end (RFC 5861). Never those that say must-revalidate, proxy-revalidate, s-maxage or no-cache.')
+
+const guard = section({
+  maxStoredMs: lifetimeMs('Longest lifetime in this cache, whatever the origin says.', 86_400_000),
+  maxClientMs: lifetimeMs('Longest lifetime that a browser or a cache further out is told, whatever the origin says: no purge reaches them. What is longer, or could be taken for "never", is cut, and an alarm names the service.', 86_400_000),
+  clientMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 31_536_000_000, description: 'How long clients are told to keep an answer, in place of what the origin says, counted from when they get it. Left out: as the origin says. Milliseconds.' }))
+}, 'No answer outlives this, here or further out.')
+
+export const cacheFields = {
+  mode: oneOf(['honour', 'override', 'off'], 'honour', 'honour: store what the origin says may be stored, as long as it says. override: your own lifetimes hold in place of the origin\'s; what it marks private or no-store is never stored all the same. off: store nothing.'),
+  lifetimes,
+  negativeStatuses: Type.Array(Type.Integer({ minimum: 400, maximum: 599 }), { default: [404, 410], description: 'Statuses that lifetimes.negativeMs is for.' }),
+  heuristic: oneOf(['prefixes', 'always', 'never'], 'prefixes', 'Where an answer without any stated lifetime is reused for a tenth of its age by Last-Modified (RFC 9111 section 4.2.2): on prefix routes, always, or never.'),
+  heuristicMaxMs: lifetimeMs('Longest lifetime that is guessed so.', 3_600_000),
+  methods: Type.Array(oneOf(['POST', 'QUERY'], 'POST', 'A method.'), { default: [], description: 'Methods beside GET and HEAD whose answers may be reused, for messages whose effect is safe. The body is part of the key. A lifetime, the origin\'s or your own, is needed.' }),
+  normalizeAccept: flag('On message routes the format comes from the path, and hosts say Vary: Accept without regard to it: Accept then tells no answers apart.', true),
+  clientDirectives: oneOf(['everybody', 'trusted', 'nobody'], 'everybody', 'Whose Cache-Control on requests counts (no-cache, max-age, only-if-cached …). Not everybody\'s: strangers cannot make the gateway ask the origin.'),
+  tagHeaders: names('Headers by which the origin names tags for purging. They do not leave the gateway.', ['Cache-Tag', 'Surrogate-Key']),
+  key,
+  identity,
+  stale,
+  guard
+}
+export const Cache = section(cacheFields, 'Stored answers (RFC 9111).')
