@@ -45,6 +45,7 @@ interface RouteParts {
   readonly key: string
   readonly endpoints?: ReadonlySet<string> | undefined
   /** What the message's own marker says of repeating it. */
+  readonly alternatives?: Route['alternatives']
   readonly marker?: Effect | undefined
 }
 
@@ -81,6 +82,9 @@ export class DataPlane {
   get ready (): boolean { return this.#table !== undefined }
   get upstreams (): Iterable<Upstream> { return this.#upstreams.values() }
   get config (): Config { return this.#config }
+
+  /** The upstream of this name, if there is one now. */
+  upstreamNamed (name: string): Upstream | undefined { return this.#upstreams.get(name) }
 
   /** @throws GatewayError MessageNotFound, RoutesNotReady, MethodNotAllowed */
   match (target: RequestTarget, method: string): Matched {
@@ -185,7 +189,8 @@ export class DataPlane {
   #entry (plan: MessagePlan, sets: Map<string, ReadonlySet<string>>): MessageEntry {
     if (plan.state !== 'routed') return { plan, route: undefined, upstream: undefined }
     const upstream = this.#upstream(plan.upstream)
-    const route = this.#route({ kind: 'message', name: plan.name, upstream, key: plan.key, endpoints: shared(plan.endpoints, sets), marker: plan.effect })
+    const alternatives = plan.alternatives === undefined ? undefined : new Map(plan.alternatives.map(other => [other.upstream, shared(other.endpoints, sets)]))
+    const route = this.#route({ kind: 'message', name: plan.name, upstream, key: plan.key, endpoints: shared(plan.endpoints, sets), alternatives, marker: plan.effect })
     return { plan, route, upstream }
   }
 
@@ -209,10 +214,10 @@ export class DataPlane {
     })
   }
 
-  #route ({ kind, name, upstream, key, endpoints, marker }: RouteParts): Route {
+  #route ({ kind, name, upstream, key, endpoints, alternatives, marker }: RouteParts): Route {
     const { policy, handle } = this.#handle(upstream.name, key)
     const effect = policy.effect === 'auto' ? marker : policy.effect
-    return { kind, name, upstream, endpoints, policy, effect, meter: this.#meter(upstream.name, name), handle }
+    return { kind, name, upstream, endpoints, alternatives, policy, effect, meter: this.#meter(upstream.name, name), handle }
   }
 
   /** One pipeline per distinct policy. */

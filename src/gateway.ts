@@ -1,12 +1,13 @@
 // The composition root: builds every part and hands it to the next. No behaviour of its own.
 import { createAdmin, type Admin } from './admin/server.ts'
+import { splitsAction } from './admin/splits.ts'
 import { configInForce } from './config/changes.ts'
 import type { Config } from './config/schema.ts'
 import { createControlPlane, type ControlPlane } from './control/control-plane.ts'
 import { DataPlane, type DataPlaneEvents } from './data-plane.ts'
 import { observe } from './filters/observe.ts'
 import { createListener, type GatewayCore, type Listener } from './listener/server.ts'
-import { buildPipeline } from './pipeline.ts'
+import { buildPipeline, type PipelineParts } from './pipeline.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { version } from './version.ts'
@@ -29,8 +30,11 @@ export interface Gateway {
 export async function createGateway (config: Config, options: { log?: Log } = {}): Promise<Gateway> {
   const log = options.log ?? createLog(config.log)
   const metrics = createMetrics({ version })
-  const parts = { observe: observe(log) }
-  const dataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, url => control?.recheck(url)), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route) })
+  const parts: PipelineParts = {
+    observe: observe(log),
+    splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
+  }
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, url => control?.recheck(url)), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route) })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -62,7 +66,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
             upstreamStates: () => upstreamStates(dataPlane),
-            actions: [],
+            actions: [splitsAction(() => metrics.parts())],
             configView: () => state.current,
             version
           },

@@ -5,12 +5,14 @@ import { deadline } from './filters/deadline.ts'
 import { pickEndpoint } from './filters/pick-endpoint.ts'
 import { retry } from './filters/retry.ts'
 import { send } from './filters/send.ts'
+import { split, type SplitOptions } from './filters/split.ts'
 import type { Policy } from './exchange/exchange.ts'
 import { settle } from './exchange/settle.ts'
 
 /** What filters need that lives longer than a table. */
 export interface PipelineParts {
   readonly observe: Filter
+  readonly splitting: SplitOptions
 }
 
 /**
@@ -18,10 +20,12 @@ export interface PipelineParts {
  * last only real attempts. Built once per distinct policy when the table is built, never per request: what a policy leaves switched off
  * is `undefined` here and costs nothing. docs/ARCHITECTURE.md draws the same list.
  */
-export function buildPipeline (parts: PipelineParts, _policy: Policy): Next {
+export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
   return settle(compose([
     // Counts and logs everything that has a route, our own rejections included.
     parts.observe,
+    // Chooses the part of the traffic it belongs to, which may be another upstream: everything below asks that one.
+    split(policy.split, parts.splitting),
     // One budget for queueing, back-off and all attempts. Also where a client that leaves ends whatever is waiting.
     deadline,
     // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.

@@ -42,7 +42,7 @@ function start (t: TestContext, config = configOf()) {
   return { plane, apply, ask, gone, pipelines: () => pipelines }
 }
 
-const endpoint = (port: number): EndpointPlan => ({ url: `http://127.0.0.1:${port}`, origin: `http://127.0.0.1:${port}`, basePath: '', weight: 1, version: undefined, node: undefined })
+const endpoint = (port: number): EndpointPlan => ({ url: `http://127.0.0.1:${port}`, origin: `http://127.0.0.1:${port}`, basePath: '', weight: 1, version: undefined, node: undefined, labels: [] })
 const upstream = (name: string, ...ports: number[]): Change => ({ kind: 'upstream', plan: { name, endpoints: ports.map(endpoint), apiForm: true, servicestack: true } })
 const message = (name: string, to: string, endpoints?: string[]): Change => ({ kind: 'message', plan: { key: name.toLowerCase(), name, state: 'routed', upstream: to, endpoints, suggest: true, effect: undefined } })
 const routeOf = (answer: unknown) => answer as Exclude<ReturnType<DataPlane['match']>['route'], string>

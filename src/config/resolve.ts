@@ -7,7 +7,8 @@ export function policyFor (config: Config, upstream: string, key: string | undef
   return overlay(overlay(config.defaults.policy, config.upstreams[upstream]?.policy), own)
 }
 
-type Partly<T> = { readonly [K in keyof T]?: T[K] extends readonly unknown[] ? T[K] : T[K] extends object ? Partly<T[K]> : T[K] }
+/** Any part of the settings, sections within too. */
+export type Partly<T> = { readonly [K in keyof T]?: T[K] extends readonly unknown[] ? T[K] : T[K] extends object ? Partly<T[K]> : T[K] }
 
 /** Field by field, sections within too; a list replaces the list below it. */
 function overlay<T extends object> (below: T, above: Partly<T> | undefined): T {

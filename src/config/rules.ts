@@ -4,5 +4,6 @@ import { fileRules } from './rules-files.ts'
 import { listenRules } from './rules-listen.ts'
 import { policyRules } from './rules-policy.ts'
 import { routeRules } from './rules-route.ts'
+import { splitRules } from './rules-split.ts'
 
-export const rules: readonly Rule[] = [...routeRules, ...policyRules, ...listenRules, ...fileRules]
+export const rules: readonly Rule[] = [...routeRules, ...policyRules, ...splitRules, ...listenRules, ...fileRules]

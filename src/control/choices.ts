@@ -2,27 +2,30 @@
 import type { EndpointPlan, UpstreamPlan } from '../routing/plan.ts'
 import { pickTier, toEndpointPlan, type UpstreamView } from './claims.ts'
 import type { Verdict } from './endpoints.ts'
+import type { Splits } from './splits.ts'
 
 /** Chooses endpoints for sets of offer groups: messages with the same groups share one choice. */
 export class Choices {
   readonly #view: UpstreamView
   readonly #panic: boolean
+  readonly #splits: Splits
   readonly #byGroups = new Map<string, readonly Verdict[]>()
   readonly base: readonly Verdict[]
   readonly #chosen = new Set<Verdict>()
   readonly #byUrl = new Map<string, EndpointPlan>()
   readonly #urls = new Map<readonly Verdict[], readonly string[] | undefined>()
 
-  constructor (view: UpstreamView, panic: boolean) {
+  constructor (view: UpstreamView, panic: boolean, splits: Splits) {
     this.#view = view
     this.#panic = panic
+    this.#splits = splits
     this.base = this.#take(pickTier(view.verdicts, panic))
   }
 
   #take (verdicts: readonly Verdict[]): readonly Verdict[] {
     for (const verdict of verdicts) {
       this.#chosen.add(verdict)
-      const plan = this.#byUrl.has(verdict.url) ? undefined : toEndpointPlan(verdict)
+      const plan = this.#byUrl.has(verdict.url) ? undefined : toEndpointPlan(verdict, this.#splits)
       if (plan !== undefined) this.#byUrl.set(plan.url, plan)
     }
     return verdicts

@@ -4,6 +4,7 @@ import type { EndpointPlan } from '../routing/plan.ts'
 import type { Verdict } from './endpoints.ts'
 import { groupOffers, type OfferGroup, type Standing } from './offers.ts'
 import type { Claimant } from './ownership.ts'
+import type { Splits } from './splits.ts'
 
 /** What one upstream says of one name. */
 export interface Claim {
@@ -99,8 +100,8 @@ export function pickTier (verdicts: readonly Verdict[], panic: boolean): Verdict
   return []
 }
 
-export function toEndpointPlan ({ registration, tier }: Verdict): EndpointPlan | undefined {
+export function toEndpointPlan ({ registration, tier }: Verdict, splits: Splits): EndpointPlan | undefined {
   const { address, weights, version, node } = registration
   if (address === undefined) return undefined
-  return { url: address.url, origin: address.origin, basePath: address.basePath, weight: tier === 1 ? weights.passing : weights.warning, version, node: node === '' ? undefined : node }
+  return { url: address.url, origin: address.origin, basePath: address.basePath, weight: tier === 1 ? weights.passing : weights.warning, version, node: node === '' ? undefined : node, labels: splits.labelsOf(registration) }
 }

@@ -11,8 +11,9 @@ import type { Knowledge } from './knowledge.ts'
 import { MarkBook } from './marks.ts'
 import { decideNames, type NameContext, type NamesDecided } from './names.ts'
 import type { Decision, EndpointDecision, Memory } from './plan.ts'
+import { Splits } from './splits.ts'
 
-export type DecideConfig = Pick<Config, 'exposure' | 'upstreams' | 'messages' | 'prefixes'> & {
+export type DecideConfig = Pick<Config, 'defaults' | 'exposure' | 'upstreams' | 'messages' | 'prefixes'> & {
   readonly registry: Pick<Config['registry'], 'ownerGoneMs' | 'unconfirmedMs' | 'panic'>
 }
 
@@ -107,9 +108,10 @@ export function decide (input: DecideInput): Decision {
   const exposure = createExposure(config)
   const verdicts = judgeAll(input)
   const views = viewAll(input, verdicts)
-  const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, config.registry.panic)]))
+  const splits = new Splits(config)
+  const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, config.registry.panic, splits)]))
   const book = new MarkBook(memory.marks, now)
-  const names = decideNames({ views, choices, exposure, settled: settledOf(config), owners: memory.owners, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
+  const names = decideNames({ views, choices, exposure, splits, settled: settledOf(config), owners: memory.owners, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
 
   const upstreams = new Map<string, UpstreamPlan>()
   const served = new Set<string>()

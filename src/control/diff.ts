@@ -10,13 +10,16 @@ const sameTexts = (a: readonly string[] | undefined, b: readonly string[] | unde
   a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((text, index) => text === b[index]))
 
 const sameEndpoint = (a: EndpointPlan, b: EndpointPlan | undefined): boolean =>
-  b !== undefined && a.url === b.url && a.origin === b.origin && a.basePath === b.basePath && a.weight === b.weight && a.version === b.version && a.node === b.node
+  b !== undefined && a.url === b.url && a.origin === b.origin && a.basePath === b.basePath && a.weight === b.weight && a.version === b.version && a.node === b.node && sameTexts(a.labels, b.labels)
 
 const sameUpstream = (a: UpstreamPlan, b: UpstreamPlan): boolean =>
   a === b || (a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
 
 const sameMessage = (a: MessagePlan, b: MessagePlan): boolean =>
-  a === b || (a.name === b.name && a.state === b.state && a.upstream === b.upstream && a.suggest === b.suggest && a.effect === b.effect && sameTexts(a.endpoints, b.endpoints))
+  a === b || (a.name === b.name && a.state === b.state && a.upstream === b.upstream && a.suggest === b.suggest && a.effect === b.effect && sameTexts(a.endpoints, b.endpoints) && sameAlternatives(a.alternatives, b.alternatives))
+
+const sameAlternatives = (a: MessagePlan['alternatives'], b: MessagePlan['alternatives']): boolean =>
+  a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every(({ upstream, endpoints }, index) => upstream === b[index]!.upstream && sameTexts(endpoints, b[index]!.endpoints)))
 
 const sameRoutes = (a: readonly CustomRoutePlan[], b: readonly CustomRoutePlan[]): boolean =>
   a.length === b.length && a.every((route, index) => {
@@ -67,7 +70,7 @@ export function unknownPlan (...parts: readonly Applied[]): Plan {
   const upstreams = new Map<string, UpstreamPlan>()
   const messages = new Map<string, MessagePlan>()
   const customRoutes = new Map<string, CustomRoutePlan[]>()
-  const nowhere = { url: '', origin: '', basePath: '', weight: 0, version: undefined, node: undefined }
+  const nowhere = { url: '', origin: '', basePath: '', weight: 0, version: undefined, node: undefined, labels: [] }
   for (const part of parts) {
     for (const name of part.upstreams) upstreams.set(name, { name, endpoints: [nowhere], apiForm: false, servicestack: false })
     for (const [key, upstream] of part.messages) messages.set(key, { key, name: '', state: 'hidden', upstream, endpoints: undefined, suggest: false, effect: undefined })

@@ -43,6 +43,7 @@ export function explainName (decision: NameDecision): Explanation {
       why: `Quarantined: ${list(conflictWith.length > 0 ? conflictWith : ['another service'])} owns the name and keeps its traffic.`,
       hint: `It passes to ${upstream} when its owner has gone or no longer lists it; or write messages.${message}.upstream: ${yamlKey(upstream)}`
     }
+    case 'split': return { why: `Routed in part: postern.yaml splits the calls of the name's owner, and ${upstream} gets some of them.`, hint: '/api/splits shows the parts side by side.' }
     case 'several': return { why: `Conflict: its owner has gone and ${list([upstream, ...conflictWith])} all claim it; nobody gets it.`, hint: `Write messages.${message}.upstream` }
   }
 }

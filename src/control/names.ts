@@ -7,11 +7,13 @@ import type { Exposure } from './exposure.ts'
 import type { MarkBook } from './marks.ts'
 import { resolveOwner, type Claimant, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
+import type { Splits } from './splits.ts'
 
 export interface NameContext {
   readonly views: ReadonlyMap<string, UpstreamView>
   readonly choices: ReadonlyMap<string, Choices>
   readonly exposure: Exposure
+  readonly splits: Splits
   /** messages.X.upstream of postern.yaml, by lower-cased name. */
   readonly settled: ReadonlyMap<string, { readonly upstream: string, readonly name: string }>
   readonly owners: ReadonlyMap<string, Owner>
@@ -130,9 +132,16 @@ function planName (context: NameContext, current: Case, views: readonly Upstream
 
 type Outcome = Pick<NameDecision, 'name' | 'state' | 'cause'> & { readonly choice?: readonly Verdict[], readonly suggest?: boolean }
 
-function toPlan ({ book }: NameContext, { key, resolution, claimants }: Case, upstream: string, outcome: Outcome): NamePlan {
+/** Whether postern.yaml lets two upstreams share the name. */
+function isShared ({ splits }: NameContext, { key, resolution: { owner } }: Case, one: string, other: string): boolean {
+  return owner !== undefined && (owner === one ? splits.shares(key, owner, other) : owner === other && splits.shares(key, owner, one))
+}
+
+function toPlan (context: NameContext, current: Case, upstream: string, outcome: Outcome): NamePlan {
+  const { book } = context
+  const { key, resolution, claimants } = current
   const { name, state, cause, choice, suggest = false } = outcome
-  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed).map(other => other.upstream)
+  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
   const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, from: resolution.from, endpoints: choice?.length ?? 0, since: book.mark(upstream, key, state) }
   return { decision, choice, suggest }
 }
@@ -143,14 +152,15 @@ function planClaim (context: NameContext, current: Case, view: UpstreamView, cla
   const of = (state: NameDecision['state'], cause: NameDecision['cause']) => toPlan(context, current, view.name, { name, state, cause })
   if (standing === 'absent') return of('absent', 'not-listed')
   if (owner === undefined && quarantined.includes(view.name)) return of('conflict', 'several')
+  const isPart = owner !== undefined && owner !== view.name && isConfirmed(standing) && context.splits.shares(claim.key, owner, view.name)
   // Another service has it: what this one's list says, or will say, changes nothing.
-  if (owner !== undefined && owner !== view.name) return of('quarantined', 'owned')
+  if (owner !== undefined && owner !== view.name && !isPart) return of('quarantined', 'owned')
   const said = context.exposure(view.name, claim.key, restricted)
   if (said !== 'exposed') return of('hidden', said)
   if (standing === 'unlisted') return of('hidden', 'no-list')
   if (standing === 'unread') return of('unread', 'not-read')
   const choice = context.choices.get(view.name)?.ofGroups(groups) ?? []
-  return toPlan(context, current, view.name, { name, state: 'routed', cause: standing, choice, suggest: claim.visible })
+  return toPlan(context, current, view.name, { name, state: 'routed', cause: isPart ? 'split' : standing, choice, suggest: claim.visible })
 }
 
 /** A message that postern.yaml gives to an upstream which is not known to have it: built-in ones (Authenticate), or lists not read yet. */
@@ -174,12 +184,14 @@ function planSettled (context: NameContext, current: Case, view: UpstreamView, w
 /** The table of messages. Only after all choices are made is it known which are all endpoints of their upstream. */
 function toMessages ({ choices }: NameContext, planned: readonly NamePlan[]): Map<string, MessagePlan> {
   const messages = new Map<string, MessagePlan>()
-  for (const { decision: { key, name, state, upstream }, choice, suggest } of planned) {
-    if (state !== 'routed' && state !== 'hidden' && state !== 'unread') continue
+  const shared = Map.groupBy(planned.filter(({ decision: { cause, state } }) => cause === 'split' && state === 'routed'), ({ decision }) => decision.key)
+  for (const { decision: { key, name, state, upstream, cause }, choice, suggest } of planned) {
+    if ((state !== 'routed' && state !== 'hidden' && state !== 'unread') || cause === 'split') continue
     const before = messages.get(key)
     // Several weak claims of one name and no owner: not knowing yet (503) is said before not existing.
     if (before !== undefined && (before.state !== 'hidden' || state === 'hidden')) continue
-    messages.set(key, { key, name, state, upstream, endpoints: choice === undefined ? undefined : choices.get(upstream)?.urls(choice), suggest, effect: undefined })
+    const alternatives = shared.get(key)?.map(({ decision: other, choice: theirs }) => ({ upstream: other.upstream, endpoints: choices.get(other.upstream)?.urls(theirs!) }))
+    messages.set(key, { key, name, state, upstream, endpoints: choice === undefined ? undefined : choices.get(upstream)?.urls(choice), alternatives, suggest, effect: undefined })
   }
   return messages
 }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { PolicyConfig } from '../config/schema.ts'
 import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
+import type { Rest, Selector } from './selection.ts'
 import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
 import type { ResponseBody } from './response-body.ts'
 import type { Next } from './compose.ts'
@@ -116,6 +117,16 @@ export interface UpstreamHandle {
   pick (exchange: Exchange): EndpointHandle | undefined
   /** Why nothing could be picked: NoEndpoint or BreakerOpen. */
   whyNone (exchange: Exchange): GatewayError
+  /** Endpoints of a part of the traffic, among those of `within` (undefined: all). The same set until the upstream's plan changes. */
+  select (selector: Selector, within: ReadonlySet<string> | undefined): ReadonlySet<string>
+  /** Endpoints for what no part has taken. */
+  selectRest (rest: Rest, within: ReadonlySet<string> | undefined): ReadonlySet<string>
+}
+
+/** Counts what went to one part of a split. */
+export interface PartMeter {
+  readonly name: string
+  done (status: number, durationMs: number): void
 }
 
 /** Counts the exchanges of one route. `telemetry/meters.ts` satisfies it. */
@@ -134,6 +145,8 @@ export interface Route {
   readonly upstream: UpstreamHandle
   /** Keys of the endpoints that have this message; undefined = all of the upstream. */
   readonly endpoints: ReadonlySet<string> | undefined
+  /** Other upstreams that a split may send it to, with those of their endpoints that have it. */
+  readonly alternatives?: ReadonlyMap<string, ReadonlySet<string> | undefined> | undefined
   readonly policy: Policy
   /** The message's own effect, from postern.yaml or its marker; undefined = the effective method decides. */
   readonly effect: Effect | undefined
@@ -165,6 +178,8 @@ export class Exchange {
   upstream: UpstreamHandle
   /** Keys of the endpoints it may go to; undefined = all of the upstream. */
   endpoints: ReadonlySet<string> | undefined
+  /** The part of a split it belongs to. */
+  part: PartMeter | undefined = undefined
   /** performance.now() when the request head had been read. */
   readonly startedAtMs: number
   readonly attempts: Attempt[] = []

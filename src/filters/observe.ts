@@ -20,6 +20,7 @@ export function observe (log: Log): Filter {
       status,
       errorCode: error?.code,
       detail: error?.detail,
+      part: exchange.part?.name,
       durationMs,
       bytes: response?.body.receivedBytes ?? 0,
       traceId: request.traceId,

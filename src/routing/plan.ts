@@ -9,6 +9,8 @@ export interface EndpointPlan {
   readonly weight: number
   readonly version: string | undefined
   readonly node: string | undefined
+  /** `tag:NAME`, `meta:KEY=VALUE`: those that a split of postern.yaml names. */
+  readonly labels: readonly string[]
 }
 
 export interface UpstreamPlan {
@@ -35,6 +37,8 @@ export interface MessagePlan {
   readonly upstream: string
   /** Keys (url) of the endpoints that have it; undefined = all endpoints of the upstream. */
   readonly endpoints: readonly string[] | undefined
+  /** Other upstreams that a split sends a part of its calls to, with those of their endpoints that have it (undefined = all). */
+  readonly alternatives?: ReadonlyArray<{ readonly upstream: string, readonly endpoints: readonly string[] | undefined }> | undefined
   /** Whether a suggestion may name it. */
   readonly suggest: boolean
   /** What the DTO's own marker says of repeating it (IGet, IPut …); undefined = no marker, or not known. */

@@ -26,6 +26,8 @@ export interface ExchangeLine {
   readonly errorCode: string | undefined
   /** What the error says of itself: which limit, its value, the occupancy. Only strings, numbers and booleans are written. */
   readonly detail?: Readonly<Record<string, unknown>> | undefined
+  /** The part of a split it belonged to. */
+  readonly part?: string | undefined
   readonly durationMs: number
   /** Body bytes sent to the client. */
   readonly bytes: number
@@ -90,6 +92,7 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
   if (line.endpoint !== undefined) text += `,"endpoint":${quote(line.endpoint)}`
   text += `,"message":${quote(line.message)},"method":${quote(line.method)},"path":${pathOf(line.path)},"status":${line.status}`
   if (line.errorCode !== undefined) text += `,"error":${quote(line.errorCode)}${detailText(line.detail)}`
+  if (line.part !== undefined) text += `,"part":${quote(line.part)}`
   text += `,"ms":${decimal(line.durationMs)},"bytes":${line.bytes},"traceId":${quote(line.traceId)},"correlationId":${quote(line.correlationId)},"client":${quote(line.clientAddress)}`
   text += ',"attempts":['
   const count = Math.min(line.attempts.length, maxAttempts)

@@ -15,6 +15,14 @@ export class DurationHistogram {
     this.counts = bounds.map(() => 0)
   }
 
+  /** Upper bound, in ms, of the bucket in which this share (0 to 1) of the observations ends; Infinity beyond the last, undefined for none. */
+  quantileMs (share: number): number | undefined {
+    if (this.count === 0) return undefined
+    let upTo = 0
+    const index = this.counts.findIndex(count => (upTo += count) >= share * this.count)
+    return this.#boundsMs[index] ?? Infinity
+  }
+
   observe (ms: number): void {
     this.sumMs += ms
     this.count++
@@ -53,12 +61,16 @@ export class UpstreamMeter {
   }
 }
 
+type ClassCounts = [number, number, number, number, number, number]
+/** Index by class of status: 2 = 2xx, 0 = what is no status. */
+const classOf = (status: number) => status >= 100 && status < 600 ? Math.trunc(status / 100) as 1 | 2 | 3 | 4 | 5 : 0
+
 /** Counts of one route. Made when the table is built; appears in the exposition with its first exchange. */
 export class RouteMeter {
   readonly upstream: UpstreamMeter
   readonly message: string
   /** Exchanges by class of status: index 2 = 2xx. 0 is what is no status. */
-  readonly byClass: [number, number, number, number, number, number] = [0, 0, 0, 0, 0, 0]
+  readonly byClass: ClassCounts = [0, 0, 0, 0, 0, 0]
 
   constructor (upstream: UpstreamMeter, message: string) {
     this.upstream = upstream
@@ -75,7 +87,7 @@ export class RouteMeter {
     const upstream = this.upstream
     upstream.inFlight--
     upstream.duration.observe(durationMs)
-    this.byClass[status >= 100 && status < 600 ? Math.trunc(status / 100) as 1 | 2 | 3 | 4 | 5 : 0]++
+    this.byClass[classOf(status)]++
     if (errorCode !== undefined) upstream.reject(errorCode)
   }
 
@@ -101,5 +113,23 @@ export class EndpointMeter {
   attempt (outcome: 'success' | 'failure' | 'ignored', durationMs: number): void {
     this[outcome]++
     this.upstream.attemptDuration.observe(durationMs)
+  }
+}
+
+/** Counts of one part of a split. */
+export class PartMeter {
+  readonly name: string
+  readonly duration: DurationHistogram
+  /** Exchanges by class of status, as of a route. */
+  readonly byClass: ClassCounts = [0, 0, 0, 0, 0, 0]
+
+  constructor (name: string, bounds: readonly number[]) {
+    this.name = name
+    this.duration = new DurationHistogram(bounds)
+  }
+
+  done (status: number, durationMs: number): void {
+    this.byClass[classOf(status)]++
+    this.duration.observe(durationMs)
   }
 }

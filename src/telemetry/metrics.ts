@@ -1,11 +1,11 @@
 // What is measured and how it is exported: meters for the request path, callbacks for what lives elsewhere, prom-client for the exposition.
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { metricTable, type MetricName } from './metric-table.ts'
-import { DurationHistogram, EndpointMeter, RouteMeter, UpstreamMeter } from './meters.ts'
+import { DurationHistogram, EndpointMeter, PartMeter, RouteMeter, UpstreamMeter } from './meters.ts'
 import { exposition, histogramSamples, type Sample, type Source } from './exposition.ts'
 
 export { metricTable } from './metric-table.ts'
-export type { EndpointMeter, RouteMeter } from './meters.ts'
+export type { EndpointMeter, PartMeter, RouteMeter } from './meters.ts'
 
 /** What an upstream tells at a scrape. */
 export interface UpstreamGauges {
@@ -36,6 +36,9 @@ export interface Metrics {
   /** The same meter for the same names, so counts live on over a swap. */
   routeMeter (upstream: string, message: string): RouteMeter
   endpointMeter (upstream: string, url: string): EndpointMeter
+  /** For the exchanges of a part of a split. Parts are named by postern.yaml. */
+  partMeter (upstream: string, part: string): PartMeter
+  parts (): Iterable<{ readonly upstream: string, readonly part: PartMeter }>
   /** For exchanges that found no route: names a client made up are never labels. */
   readonly unrouted: RouteMeter
   /** What left the table leaves the exposition. Exchanges still under way count on, unseen. */
@@ -63,6 +66,7 @@ interface UpstreamEntry {
   readonly meter: UpstreamMeter
   readonly routes: Map<string, RouteMeter>
   readonly endpoints: Map<string, EndpointMeter>
+  readonly parts: Map<string, PartMeter>
 }
 
 const maxRegistries = 16
@@ -77,13 +81,13 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
   const entry = (name: string): UpstreamEntry => {
     let found = upstreams.get(name)
     if (found === undefined) {
-      found = { meter: new UpstreamMeter(name, metricTable.duration.buckets), routes: new Map(), endpoints: new Map() }
+      found = { meter: new UpstreamMeter(name, metricTable.duration.buckets), routes: new Map(), endpoints: new Map(), parts: new Map() }
       upstreams.set(name, found)
     }
     return found
   }
   // Kept apart from the table, so that no upstream's name can stand for it.
-  const nowhere: UpstreamEntry = { meter: new UpstreamMeter('', metricTable.duration.buckets), routes: new Map(), endpoints: new Map() }
+  const nowhere: UpstreamEntry = { meter: new UpstreamMeter('', metricTable.duration.buckets), routes: new Map(), endpoints: new Map(), parts: new Map() }
   const unrouted = new RouteMeter(nowhere.meter, '')
   nowhere.routes.set('', unrouted)
 
@@ -110,15 +114,14 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       for (const endpoint of one.endpoints) yield * of({ upstream: one.name, endpoint: endpoint.url }, endpoint)
     }
   }
+  function * byClass (labels: Record<string, string>, counted: { readonly byClass: readonly number[] }): Generator<Sample> {
+    for (const [index, value] of counted.byClass.entries()) if (value > 0) yield { labels: { ...labels, code: codeClasses[index]! }, value }
+  }
   const one = (value: number): Sample[] => [{ labels: {}, value }]
 
   const read: Record<MetricName, () => Iterable<Sample>> = {
     requests: () => each(function * ({ meter, routes }) {
-      for (const route of routes.values()) {
-        for (const [index, value] of route.byClass.entries()) {
-          if (value > 0) yield { labels: { upstream: meter.name, message: route.message, code: codeClasses[index]! }, value }
-        }
-      }
+      for (const route of routes.values()) yield * byClass({ upstream: meter.name, message: route.message }, route)
     }),
     duration: () => each(({ meter }) => histogramSamples(metricTable.duration.name, { upstream: meter.name }, meter.duration)),
     inFlight: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.inFlight }]),
@@ -134,6 +137,12 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     }),
     attemptDuration: () => each(({ meter }) => meter.attemptDuration.count === 0 ? [] : histogramSamples(metricTable.attemptDuration.name, { upstream: meter.name }, meter.attemptDuration)),
     retries: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.retries }]),
+    parts: () => each(function * ({ meter, parts }) {
+      for (const part of parts.values()) yield * byClass({ upstream: meter.name, part: part.name }, part)
+    }),
+    partDuration: () => each(function * ({ meter, parts }) {
+      for (const part of parts.values()) yield * histogramSamples(metricTable.partDuration.name, { upstream: meter.name, part: part.name }, part.duration)
+    }),
     rejections: () => each(function * ({ meter }) {
       for (const [reason, value] of meter.rejections) yield { labels: { upstream: meter.name, reason }, value }
     }),
@@ -178,6 +187,15 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       let meter = of.endpoints.get(url)
       if (meter === undefined) of.endpoints.set(url, meter = new EndpointMeter(of.meter, url))
       return meter
+    },
+    partMeter (upstream, part) {
+      const { parts } = entry(upstream)
+      let meter = parts.get(part)
+      if (meter === undefined) parts.set(part, meter = new PartMeter(part, metricTable.partDuration.buckets))
+      return meter
+    },
+    * parts () {
+      for (const { meter, parts } of entries()) for (const part of parts.values()) yield { upstream: meter.name, part }
     },
     unrouted,
     removeMessage (upstream, message) { upstreams.get(upstream)?.routes.delete(message) },

@@ -28,6 +28,7 @@ export interface EndpointSettings {
 export class Endpoint implements EndpointHandle {
   readonly url: string
   plan: EndpointPlan
+  readonly sinceMs = performance.now()
   /** Smooth weighted round robin keeps its running sum here. */
   currentWeight = 0
   readonly #breaker: Breaker
@@ -45,6 +46,8 @@ export class Endpoint implements EndpointHandle {
     this.#pool = new EndpointPool(plan, settings.tls)
   }
 
+  get version (): string | undefined { return this.plan.version }
+  get labels (): readonly string[] { return this.plan.labels }
   get reachable (): boolean { return this.#probe === undefined }
   get breakerState (): BreakerState { return this.#breaker.state }
   get inFlight (): number { return this.#pool.inFlight }

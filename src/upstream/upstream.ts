@@ -6,7 +6,9 @@ import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
 import { RoundRobin } from './balancer.ts'
 import { RetryBudget, type RetryBudgetLimits } from './retry-budget.ts'
 import type { WindowClock } from './breaker.ts'
+import { matches, selectRest, type Rest, type Selector } from '../exchange/selection.ts'
 import { Endpoint, type EndpointEvents, type EndpointSettings } from './endpoint.ts'
+import { Selections } from './selections.ts'
 
 export interface UpstreamSettings extends EndpointSettings {
   readonly bulkhead: BulkheadLimits
@@ -27,6 +29,7 @@ export class Upstream implements UpstreamHandle {
   #plan: UpstreamPlan
   #endpoints: readonly Endpoint[] = []
   #equalWeights = true
+  readonly #selections = new Selections()
 
   constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: WindowClock, events: (url: string) => EndpointEvents) {
     this.name = plan.name
@@ -69,6 +72,18 @@ export class Upstream implements UpstreamHandle {
     return new GatewayError(open > 0 ? 'BreakerOpen' : 'NoEndpoint', { detail })
   }
 
+  select (selector: Selector, within: ReadonlySet<string> | undefined): ReadonlySet<string> {
+    return this.#selections.get(selector, within, () => ({ chosen: this.#among(within).filter(endpoint => matches(endpoint, selector)), untilMs: Infinity }))
+  }
+
+  selectRest (rest: Rest, within: ReadonlySet<string> | undefined): ReadonlySet<string> {
+    return this.#selections.get(rest, within, nowMs => selectRest(this.#among(within), rest, nowMs))
+  }
+
+  #among (within: ReadonlySet<string> | undefined): readonly Endpoint[] {
+    return within === undefined ? this.#endpoints : this.#endpoints.filter(({ url }) => within.has(url))
+  }
+
   /** Takes over a new plan: what stays is kept as it is, what left ends its exchanges in peace. */
   apply (plan: UpstreamPlan): void {
     const before = new Map(this.#endpoints.map(endpoint => [endpoint.url, endpoint]))
@@ -81,6 +96,7 @@ export class Upstream implements UpstreamHandle {
     })
     this.#equalWeights = new Set(plan.endpoints.map(endpoint => endpoint.weight)).size <= 1
     this.#plan = plan
+    this.#selections.clear()
     for (const gone of before.values()) gone.close()
   }
 
@@ -88,6 +104,7 @@ export class Upstream implements UpstreamHandle {
   configure (settings: UpstreamSettings): void {
     const tlsChanged = JSON.stringify(settings.tls) !== JSON.stringify(this.#settings.tls)
     this.#settings = settings
+    this.#selections.clear()
     this.bulkhead.configure(settings.bulkhead)
     this.retryBudget.configure(settings.retryBudget)
     if (!tlsChanged) {

@@ -1,4 +1,5 @@
 // Small makers for tables: registrations, answers and configurations with everything said that a row does not say.
+import { validate } from '../../src/config/validator.ts'
 import { toOperationList, type Operation } from '../../src/contracts/operations.ts'
 import type { Answer } from '../../src/contracts/ask.ts'
 import type { CatalogEntry } from '../../src/control/catalog.ts'
@@ -50,6 +51,7 @@ export type ConfigLike = { [K in keyof DecideConfig]?: K extends 'upstreams' | '
 
 export function decideConfig (like: ConfigLike = {}): DecideConfig {
   return {
+    defaults: validate({}).config.defaults,
     exposure: { expose: ['*'], hide: [], exposeRestricted: [], suggest: false, ...like.exposure },
     upstreams: Object.fromEntries(Object.entries(like.upstreams ?? {}).map(([name, settings]) => [name, { trustTags: false, customRoutes: false, preserveHost: false, ...settings }])),
     messages: like.messages ?? {},

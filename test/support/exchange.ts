@@ -26,6 +26,8 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     release: () => {},
     pick: () => undefined,
     whyNone: () => new GatewayError('NoEndpoint'),
+    select: () => new Set(),
+    selectRest: () => new Set(),
     ...options.upstream
   }
   const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, meter: { start () {}, done () {}, retry () {} }, handle: () => Promise.reject(new Error('not used')) }

@@ -43,6 +43,7 @@ test('every metric of the table is exported under its name and type, with no lab
   route.done(503, 12, 'BulkheadFull')
   route.retry()
   metrics.endpointMeter('Orders', 'http://10.0.0.1:80').attempt('failure', 3)
+  metrics.partMeter('Orders', 'canary').done(200, 5)
   metrics.registryFailed('consul')
   metrics.observeUpstreams(() => [{ name: 'Orders', queued: 2, endpoints: [{ url: 'http://10.0.0.1:80', breaker: 'half-open', available: true, busy: 3, idle: 4 }] }])
   metrics.observeRegistries(() => [{ registry: 'consul', ok: true, lastGoodAt: Date.now() - 2_000 }])

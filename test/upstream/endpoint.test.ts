@@ -33,7 +33,7 @@ const raw = (t: TestContext, script: (socket: Socket, request: string, nth: numb
 function endpointAt (t: TestContext, port: number, basePath = ''): Endpoint & { events: string[], send: (exchange: Exchange) => Promise<UpstreamResponse> } {
   const events: string[] = []
   const origin = `http://127.0.0.1:${port}`
-  const endpoint = new Endpoint({ url: origin + basePath, origin, basePath, weight: 1, version: undefined, node: undefined }, settings, new WindowClock(), {
+  const endpoint = new Endpoint({ url: origin + basePath, origin, basePath, weight: 1, version: undefined, node: undefined, labels: [] }, settings, new WindowClock(), {
     breaker: state => events.push(state),
     reachable: reachable => events.push(reachable ? 'reachable' : 'unreachable'),
     attempt: outcome => events.push(outcome)

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { Cache } from './cache.ts'
 import { count, ms, section } from './kit.ts'
 import { repeatFields } from './repeat.ts'
+import { Split } from './split.ts'
 
 const timeouts = {
   connectTimeoutMs: ms('Limit on making a connection to an endpoint, TLS included.', 1_000),
@@ -11,7 +12,12 @@ const timeouts = {
   bodyIdleTimeoutMs: ms('Limit on silence between two pieces of a body, either direction.', 30_000),
   deadlineMs: ms('Budget of the whole exchange until the response head: queueing, back-off and all attempts. Afterwards only bodyIdleTimeoutMs counts. Does not hold for upgraded or text/event-stream exchanges.', 15_000)
 }
-export const policyFields = { ...timeouts, ...repeatFields, cache: Cache }
+export const policyFields = {
+  ...timeouts,
+  ...repeatFields,
+  cache: Cache,
+  split: Split
+}
 
 export const Policy = section(policyFields, 'What holds for every message unless its upstream or the message itself says otherwise.')
 

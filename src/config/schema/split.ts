@@ -1,0 +1,32 @@
+// How the traffic of a message is split between versions, groups of endpoints, or two services.
+import { Type } from 'typebox'
+import { ms, object, oneOf, section, text } from './kit.ts'
+
+const Target = object({
+  version: Type.Optional(text('Pattern of the endpoint\'s version (ss-version tag or Meta version), e.g. 2.*')),
+  tag: Type.Optional(text('A tag of the registration.')),
+  meta: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'Keys and values of the registration\'s Meta.' })),
+  upstream: Type.Optional(text('Another upstream, which has the message too. Named here, its claim to the name is no conflict.'))
+}, { description: 'The endpoints of the part: where several are given, all must hold.' })
+
+const When = object({
+  header: Type.Optional(text('Name of a request header.')),
+  cookie: Type.Optional(text('Name of a cookie.')),
+  query: Type.Optional(text('Name of a query value.')),
+  property: Type.Optional(text('Name of a top-level property of the message, from the query or from a JSON body up to 64 KB, in any letter case.')),
+  value: Type.Optional(text('Pattern that its value must match (* matches anything). Left out: it must be there.'))
+}, { description: 'Which calls go there, whatever their share: exactly one of header, cookie, query and property.' })
+
+const Part = object({
+  name: text('Name of the part in logs, metrics and /api/splits.'),
+  to: Target,
+  percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'Share of the calls that no condition has taken.' })),
+  when: Type.Optional(When)
+}, { description: 'A part of the traffic.' })
+
+export const Split = section({
+  parts: Type.Array(Part, { default: [], description: 'Parts that go to chosen endpoints: canary, blue/green, pinned versions. Conditions are asked in order, then shares are drawn; the rest goes to endpoints that belong to no part. A part without endpoints leaves its calls to the rest.' }),
+  by: oneOf(['call', 'caller'], 'call', 'Whether shares are drawn for each call, or by session cookie (ss-id, ss-pid), else client address, so that a caller stays in its part.'),
+  versions: oneOf(['all', 'highest', 'lowest'], 'all', 'Which versions get what no part has taken: all, by endpoint; or only the highest or lowest one.'),
+  takeoverMs: ms('With highest or lowest: how long the first endpoint of a version shares by endpoint with the version before it, until its own takes over.', 30_000, 0)
+}, 'How calls are split between versions, groups of endpoints, or two services.')

@@ -1,0 +1,103 @@
+// Sends an exchange to its part of the traffic: by a condition on the call, else by share, else to the rest.
+import type { Filter } from '../exchange/compose.ts'
+import type { EndListener, Exchange, PartMeter, Policy, UpstreamHandle } from '../exchange/exchange.ts'
+import { cookieValue, headerValue } from '../exchange/headers.ts'
+import type { Rest, Selector } from '../exchange/selection.ts'
+import { callerKey, readProperty, readQuery } from './split-values.ts'
+
+type SplitPolicy = Policy['split']
+type PartPolicy = SplitPolicy['parts'][number]
+
+export interface SplitOptions {
+  /** The upstream of this name, if there is one now. */
+  readonly upstreamNamed: (name: string) => UpstreamHandle | undefined
+  readonly meter: (upstream: string, part: string) => PartMeter
+  /** 0 to 1. */
+  readonly random?: () => number
+}
+
+interface Part {
+  readonly name: string
+  /** Undefined: the exchange's own upstream. */
+  readonly upstream: string | undefined
+  readonly selector: Selector
+  readonly percent: number
+  readonly when: ((exchange: Exchange) => boolean) | undefined
+}
+
+const restName = 'rest'
+
+const record: EndListener = (exchange, response, error) => {
+  exchange.part!.done(error?.spec.status ?? response!.status, performance.now() - exchange.startedAtMs)
+}
+
+/** Undefined when the policy splits nothing. Endpoint sets are made once per plan of the upstream, not per call. */
+export function split (policy: SplitPolicy, { upstreamNamed, meter, random = Math.random }: SplitOptions): Filter | undefined {
+  if (policy.parts.length === 0 && policy.versions === 'all') return undefined
+  const parts = policy.parts.map(toPart)
+  const rest: Rest = { outside: parts.filter(({ upstream }) => upstream === undefined).map(({ selector }) => selector), versions: policy.versions, takeoverMs: policy.takeoverMs }
+  const draw = policy.by === 'caller' ? (exchange: Exchange) => hundredth(callerKey(exchange)) : () => random() * 100
+  const meters = new Map<string, PartMeter>()
+
+  const go = (exchange: Exchange, name: string, upstream: UpstreamHandle, endpoints: ReadonlySet<string> | undefined) => {
+    exchange.upstream = upstream
+    exchange.endpoints = endpoints
+    // Named by the route's own upstream: the parts of one split stand side by side.
+    const key = `${exchange.route.upstream.name} ${name}`
+    let part = meters.get(key)
+    if (part === undefined) meters.set(key, part = meter(exchange.route.upstream.name, name))
+    exchange.part = part
+    exchange.atEnd(record)
+  }
+
+  const goTo = (exchange: Exchange, part: Part): boolean => {
+    const own = part.upstream === undefined
+    const upstream = own ? exchange.upstream : upstreamNamed(part.upstream!)
+    const endpoints = upstream?.select(part.selector, own ? exchange.route.endpoints : exchange.route.alternatives?.get(part.upstream!))
+    if (upstream === undefined || endpoints === undefined || endpoints.size === 0) return false
+    go(exchange, part.name, upstream, endpoints)
+    return true
+  }
+
+  return function split (exchange, next) {
+    let drawn: number | undefined
+    let below = 0
+    let placed = parts.some(part => part.when?.(exchange) === true && goTo(exchange, part))
+    for (const part of placed ? [] : parts) {
+      if (part.percent === 0) continue
+      drawn ??= draw(exchange)
+      below += part.percent
+      if (drawn >= below) continue
+      placed = goTo(exchange, part)
+      break
+    }
+    if (!placed) go(exchange, restName, exchange.upstream, exchange.upstream.selectRest(rest, exchange.route.endpoints))
+    return next(exchange)
+  }
+}
+
+function toPart ({ name, to, percent = 0, when }: PartPolicy): Part {
+  const labels = [...to.tag === undefined ? [] : [`tag:${to.tag}`], ...Object.entries(to.meta ?? {}).map(([key, value]) => `meta:${key}=${value}`)]
+  return { name, upstream: to.upstream, selector: { version: to.version === undefined ? undefined : toPattern(to.version), labels }, percent, when: when === undefined ? undefined : toCondition(when) }
+}
+
+function toCondition ({ header, cookie, query, property, value }: NonNullable<PartPolicy['when']>): (exchange: Exchange) => boolean {
+  const pattern = value === undefined ? undefined : toPattern(value)
+  const holds = (found: string | undefined) => found !== undefined && (pattern === undefined || pattern.test(found))
+  const lower = header?.toLowerCase() ?? ''
+  if (header !== undefined) return exchange => holds(headerValue(exchange.upstreamRequest.headers, lower))
+  if (cookie !== undefined) return exchange => holds(cookieValue(exchange.upstreamRequest.headers, cookie))
+  if (query !== undefined) return exchange => holds(readQuery(exchange, query, false))
+  return exchange => holds(readProperty(exchange, property!))
+}
+
+const toPattern = (text: string): RegExp => new RegExp(`^${text.split('*').map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`, 'is')
+
+/** 0 to 100, the same for the same text (FNV-1a, 32 bits, mixed once more so that near texts fall apart). */
+function hundredth (text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b)
+  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35)
+  return ((hash ^ hash >>> 16) >>> 0) / 0x1_0000_0000 * 100
+}

@@ -1,0 +1,173 @@
+// Traffic split between versions, groups of endpoints and two services, as operators do it: canary, pinned versions, blue and green.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { writeFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
+import { request, targetOf, type RequestOptions } from '../support/http-client.ts'
+import * as behave from '../support/origin.ts'
+import { startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+interface Service {
+  readonly service?: string
+  readonly version?: string
+  readonly tags?: string[]
+  readonly meta?: Record<string, string>
+  readonly behaviour?: Behaviour
+}
+
+interface World extends AsyncDisposable {
+  readonly gateway: TestGateway
+  readonly origins: readonly Origin[]
+  /** How many calls each origin got since the last look. */
+  counts (): number[]
+  readonly file: string
+}
+
+/** Plain services named in a services.yaml, one origin each; all have the message Echo. */
+async function startWorld (services: readonly Service[], config: PartialConfig): Promise<World> {
+  const stack = new AsyncDisposableStack()
+  const directory = await mkdtemp(join(tmpdir(), 'postern-split-'))
+  stack.defer(() => rm(directory, { recursive: true, force: true }))
+  const origins: Origin[] = []
+  for (const { behaviour } of services) origins.push(stack.use(await startOrigin(behaviour)))
+  const file = join(directory, 'services.yaml')
+  await writeFile(file, JSON.stringify(services.map(({ service = 'Orders', behaviour: _, ...rest }, index) => ({ service, url: origins[index]!.url, messages: ['Echo'], ...rest }))))
+  const gateway = stack.use(await startGateway({ ...config, registry: { file } }))
+  const inPlan = async () => ((await gateway.api('upstreams')).upstreams as Array<{ endpoints: Array<{ traffic: boolean }> }>).flatMap(({ endpoints }) => endpoints).filter(({ traffic }) => traffic).length
+  await until('every endpoint is in the table', async () => await inPlan() === services.length)
+  const seen = origins.map(() => 0)
+  const owned = stack.move()
+  return {
+    gateway,
+    origins,
+    file,
+    counts: () => origins.map(({ received }, index) => {
+      const since = received.length - seen[index]!
+      seen[index] = received.length
+      return since
+    }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync()
+  }
+}
+
+const path = '/json/reply/Echo'
+const call = async (gateway: TestGateway, times: number, options: RequestOptions = {}, target = path) => {
+  for (let n = 0; n < times; n++) assert.equal((await gateway.request(target, options)).status, 200)
+}
+const splitting = (parts: object[], more: object = {}): PartialConfig => ({ upstreams: { Orders: { policy: { split: { parts, ...more } } } } } as PartialConfig)
+const three: Service[] = [{ version: '1.0' }, { version: '1.0' }, { version: '2.0', tags: ['canary'], meta: { track: 'blue' } }]
+
+describe('splitting traffic', { timeout: 30_000 }, () => {
+  test('a canary gets its share and nothing of the rest', async () => {
+    await using world = await startWorld(three, splitting([{ name: 'canary', to: { version: '2.*' }, percent: 20 }]))
+    await call(world.gateway, 300)
+    const [a = 0, b = 0, canary = 0] = world.counts()
+    assert.equal(a + b + canary, 300)
+    // Six standard deviations around 60.
+    assert.ok(canary > 18 && canary < 102, `${canary} of 300`)
+    assert.ok(a > 60 && b > 60, `${a}, ${b}`)
+    const { splits } = (await request(targetOf(world.gateway.admin), '/api/splits')).json() as { splits: Array<{ upstream: string, parts: Array<{ part: string, calls: number, errorRate: number, p95Ms: number }> }> }
+    assert.deepEqual(splits.map(({ upstream, parts }) => [upstream, parts.map(({ part }) => part).toSorted()]), [['Orders', ['canary', 'rest']]])
+    assert.equal(splits[0]!.parts.find(({ part }) => part === 'canary')!.calls, canary)
+    assert.equal(await world.gateway.metric('postern_split_requests_total', { part: 'canary', code: '2xx' }), canary)
+    const lines = await until('the log names the part', async () => {
+      const exchanges = (await world.gateway.log()).filter(({ msg }) => msg === 'exchange')
+      return exchanges.length === 300 && exchanges
+    })
+    assert.equal(lines.filter(({ part }) => part === 'canary').length, canary)
+  })
+
+  for (const [what, when, options, target] of [
+    ['a header', { header: 'X-Canary', value: 'y*' }, { headers: [['x-canary', 'yes']] }, path],
+    ['a cookie', { cookie: 'canary' }, { headers: [['Cookie', 'a=b; canary=1']] }, path],
+    ['a query value', { query: 'v', value: '2' }, {}, `${path}?v=2`],
+    ['a property in the query', { property: 'version', value: '2' }, {}, `${path}?Version=2`],
+    ['a property of a JSON body', { property: 'Version', value: '2' }, { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"name":"x","version":2}' }, path],
+    ['a field of a form', { property: 'Version', value: '2' }, { method: 'POST', headers: [['Content-Type', 'application/x-www-form-urlencoded']], body: 'version=2' }, path]
+  ] as const) {
+    test(`${what} decides`, async () => {
+      await using world = await startWorld(three, splitting([{ name: 'two', to: { tag: 'canary' }, when }]))
+      await call(world.gateway, 6, options as RequestOptions, target)
+      assert.deepEqual(world.counts(), [0, 0, 6])
+      await call(world.gateway, 6)
+      const [a = 0, b = 0, canary] = world.counts()
+      assert.equal(canary, 0)
+      assert.equal(a + b, 6)
+    })
+  }
+
+  test('a body that is no JSON, or has no such property, belongs to the rest', async () => {
+    await using world = await startWorld(three, splitting([{ name: 'two', to: { tag: 'canary' }, when: { property: 'Version' } }]))
+    for (const body of ['{"a":{"Version":2}}', '{broken', '[1]', '{"Version":{}}']) await call(world.gateway, 1, { method: 'POST', headers: [['Content-Type', 'application/json']], body })
+    assert.equal(world.counts()[2], 0)
+  })
+
+  test('by caller, one caller stays in its part', async () => {
+    await using world = await startWorld(three, splitting([{ name: 'half', to: { meta: { track: 'blue' } }, percent: 50 }], { by: 'caller' }))
+    const blue: boolean[] = []
+    for (let caller = 0; caller < 40; caller++) {
+      const options: RequestOptions = { headers: [['Cookie', `ss-id=session-${caller}`]] }
+      await call(world.gateway, 3, options)
+      const counts = world.counts()
+      assert.ok(counts[2] === 0 || counts[2] === 3, `${counts}`)
+      blue.push(counts[2] === 3)
+    }
+    const share = blue.filter(Boolean).length
+    assert.ok(share > 5 && share < 35, `${share} of 40`)
+  })
+
+  test('a part that has no endpoint leaves its calls to the rest', async () => {
+    await using world = await startWorld([{ version: '1.0' }], splitting([{ name: 'two', to: { version: '2.*' }, percent: 100 }, { name: 'elsewhere', to: { upstream: 'Nowhere' }, when: { header: 'X-Any' } }]))
+    await call(world.gateway, 3)
+    await call(world.gateway, 3, { headers: [['X-Any', '1']] })
+    assert.deepEqual(world.counts(), [6])
+  })
+
+  test('without settings every version shares by endpoint', async () => {
+    await using world = await startWorld([{ version: '1.0' }, { version: '1.0' }, { version: '2.0' }], {})
+    await call(world.gateway, 60)
+    for (const count of world.counts()) assert.ok(count > 5, `${count}`)
+  })
+
+  test('highest version only: it shares at first and then takes over', async () => {
+    await using world = await startWorld([{ version: '1.9' }, { version: '1.10' }], splitting([], { versions: 'highest', takeoverMs: 400 }))
+    await until('the highest has it alone', async () => {
+      await call(world.gateway, 8)
+      const [low, high = 0] = world.counts()
+      return low === 0 && high === 8
+    })
+  })
+
+  test('errors of the parts stand side by side', async () => {
+    await using world = await startWorld([{ version: '1.0' }, { version: '2.0', behaviour: behave.ok('{}', { status: 500, reason: 'Broken' }) }], splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two' } }]))
+    await call(world.gateway, 4)
+    for (let n = 0; n < 4; n++) await world.gateway.get(path, { headers: [['X-Two', '1']] })
+    const [split] = ((await request(targetOf(world.gateway.admin), '/api/splits')).json() as { splits: Array<{ parts: Array<{ part: string, errorRate: number }> }> }).splits
+    assert.deepEqual(Object.fromEntries(split!.parts.map(({ part, errorRate }) => [part, errorRate])), { two: 1, rest: 0 })
+  })
+})
+
+describe('two services of one name', { timeout: 30_000 }, () => {
+  const services: Service[] = [{ service: 'Orders' }, { service: 'OrdersNext' }]
+
+  test('named by a split, both get their part and there is no conflict; without it the newcomer is quarantined', async () => {
+    const split: PartialConfig = { messages: { Echo: { upstream: 'Orders', policy: { split: { parts: [{ name: 'next', to: { upstream: 'OrdersNext' }, percent: 50 }] } } } } } as PartialConfig
+    await using world = await startWorld(services, split)
+    await until('both are in the table', async () => ((await world.gateway.api('routes')).routes as Array<{ state: string }>).filter(({ state }) => state === 'routed').length === 2)
+    await call(world.gateway, 100)
+    const [old = 0, next = 0] = world.counts()
+    assert.equal(old + next, 100)
+    assert.ok(next > 20 && next < 80, `${next} of 100`)
+    assert.equal(await world.gateway.metric('postern_conflicts'), 0)
+    const why = ((await world.gateway.api('routes')).routes as Array<{ upstream: string, why: string }>).find(({ upstream }) => upstream === 'OrdersNext')!.why
+    assert.match(why, /Routed in part/)
+
+    await world.gateway.reload({ messages: { Echo: { upstream: 'Orders' } }, registry: { file: world.file } })
+    await call(world.gateway, 20)
+    assert.deepEqual(world.counts(), [20, 0])
+    assert.equal(await world.gateway.metric('postern_conflicts'), 1)
+  })
+})
