@@ -161,6 +161,7 @@ function upstreamStates (dataPlane: DataPlane): unknown[] {
     inFlight: upstream.bulkhead.inFlight,
     queued: upstream.bulkhead.queued,
     bulkhead: upstream.bulkhead.limits,
+    retryBudget: { ...upstream.retryBudget.limits, left: upstream.retryBudget.left, refused: upstream.retryBudget.refused },
     endpoints: upstream.endpoints.map(endpoint => ({
       url: endpoint.url,
       available: endpoint.available,
@@ -186,6 +187,7 @@ function observeLive (metrics: Metrics, { log, dataPlane, control, listener, rea
       yield {
         name: upstream.name,
         queued: upstream.bulkhead.queued,
+        retryBudget: upstream.retryBudget,
         endpoints: upstream.endpoints.map(endpoint => ({ url: endpoint.url, breaker: endpoint.breakerState, available: endpoint.available, busy: endpoint.inFlight, idle: endpoint.idleConnections }))
       }
     }

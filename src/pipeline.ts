@@ -31,7 +31,7 @@ export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
     // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
     bulkhead,
     // Everything below runs once per attempt.
-    retry,
+    retry(policy),
     // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
     pickEndpoint
   ], send))

@@ -27,7 +27,7 @@ function start (t: TestContext, config = configOf()) {
   const plane = new DataPlane({
     config,
     buildPipeline: () => { pipelines++; return () => Promise.reject(new Error('not called')) },
-    meter: () => ({ start () {}, done () {}, retry () {} }),
+    meter: () => ({ start () {}, done () {}, retry () {}, hedge () {} }),
     events: { endpoint: () => ({ breaker () {}, reachable () {}, attempt () {} }), swapped () {}, gone: one => gone.push(one) }
   })
   t.after(() => plane.close())

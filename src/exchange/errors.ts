@@ -1,6 +1,6 @@
 // Every error the gateway answers with itself: one table that also makes docs/ERRORS.md.
 
-/** Who caused it; and whether the request may be sent again: `always` = it provably was not sent, `if-safe` = GET and HEAD only. */
+/** Who caused it; and whether the request may be sent again: `always` = it provably was not sent, `if-safe` = only what is safe or idempotent by its effect. */
 export interface ErrorSpec {
   readonly status: number
   readonly source: 'client' | 'gateway' | 'upstream'
@@ -43,6 +43,7 @@ export const errorTable = {
   BodyCut: { status: 502, source: 'upstream', retry: 'never', message: 'The service broke off its answer.', help: 'The endpoint closed in the middle of a body; the client\'s connection is cut, so that nobody takes it for whole.' },
   DeadlineExceeded: { status: 504, source: 'gateway', retry: 'never', message: 'The service did not answer in time.', help: 'deadlineMs, over queueing and all attempts.' },
   ClientClosed: { status: 499, source: 'client', retry: 'never', message: 'The client left.', help: 'Only in logs and metrics: nobody is there to read it. Nobody\'s failure.' },
+  Superseded: { status: 502, source: 'gateway', retry: 'never', message: 'Another attempt takes its place.', help: 'Only in the attempts of the log: an answer that was tried again, or the slower one of two attempts. No client gets it, nobody\'s failure.' },
   InternalError: { status: 500, source: 'gateway', retry: 'never', message: 'The gateway failed.', help: 'A bug of ours; the log has the stack.' }
 } as const satisfies Record<string, ErrorSpec>
 

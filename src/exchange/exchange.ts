@@ -56,11 +56,16 @@ export class Attempt {
   outcome: Outcome = 'ignored'
   /** HTTP status, or the code of the GatewayError; empty while it is under way. */
   result = ''
+  /** The endpoint may have seen it. */
+  sent = true
+  /** A second attempt that began before the first had ended. */
+  readonly hedge: boolean
   readonly #handle: EndpointHandle
   readonly #trial: boolean
 
-  constructor (handle: EndpointHandle) {
+  constructor (handle: EndpointHandle, hedge = false) {
     this.endpoint = handle.url
+    this.hedge = hedge
     this.#handle = handle
     this.#trial = handle.begin()
   }
@@ -70,6 +75,7 @@ export class Attempt {
   }
 
   failed (error: GatewayError): void {
+    if (error.spec.retry === 'always') this.sent = false
     this.#finish(classifyError(error), error.code, undefined, error)
   }
 
@@ -107,6 +113,14 @@ export interface EndpointHandle {
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void
 }
 
+/** Bounds repeated attempts. `upstream/retry-budget.ts` satisfies it. */
+export interface Budget {
+  /** An exchange begins. */
+  exchange (): void
+  /** Takes one repeated attempt; false when none is left. */
+  take (): boolean
+}
+
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */
 export interface UpstreamHandle {
   readonly name: string
@@ -115,6 +129,10 @@ export interface UpstreamHandle {
   release (): void
   /** The endpoint for the next attempt, one not tried yet where there is any; undefined when none is available. */
   pick (exchange: Exchange): EndpointHandle | undefined
+  /** What `pick` would find now: an endpoint not tried yet in this exchange, only one that was, or none. */
+  reach (exchange: Exchange): 'another' | 'same' | 'none'
+  /** What repeated attempts are paid from. */
+  readonly retryBudget: Budget
   /** Why nothing could be picked: NoEndpoint or BreakerOpen. */
   whyNone (exchange: Exchange): GatewayError
   /** Endpoints of a part of the traffic, among those of `within` (undefined: all). The same set until the upstream's plan changes. */
@@ -135,6 +153,8 @@ export interface Meter {
   /** Once for every start. `errorCode` when the exchange ended with an error of ours. */
   done (status: number, durationMs: number, errorCode?: string): void
   retry (): void
+  /** One more attempt, made before the first had ended. */
+  hedge (): void
 }
 
 /** An entry of the route table. */
@@ -191,6 +211,8 @@ export class Exchange {
   endpoint: EndpointHandle | undefined = undefined
   /** What the last attempt failed with. */
   lastError: GatewayError | undefined = undefined
+  /** One more attempt was due, and the upstream's budget had none left. */
+  retryRefused = false
   /** Why the exchange must end: the deadline, or the client that left. */
   ended: GatewayError | undefined = undefined
   /** Passes 1xx answers of the service on to the client. */

@@ -9,7 +9,10 @@ export function observe (log: Log): Filter {
     const { request, route, attempts } = exchange
     const status = statusFor(response, error)
     const durationMs = performance.now() - exchange.startedAtMs
-    for (let i = 1; i < attempts.length; i++) route.meter.retry()
+    for (let i = 1; i < attempts.length; i++) {
+      if (attempts[i]!.hedge) route.meter.hedge()
+      else route.meter.retry()
+    }
     route.meter.done(status, durationMs, error?.code)
     log.exchange({
       service: exchange.upstream.name,
@@ -26,7 +29,8 @@ export function observe (log: Log): Filter {
       traceId: request.traceId,
       correlationId: request.correlationId,
       clientAddress: request.clientAddress,
-      attempts
+      attempts,
+      retryRefused: exchange.retryRefused
     })
     if (error?.code === 'InternalError') log.error({ err: error.cause, correlationId: request.correlationId }, 'exchange failed by a bug')
   }

@@ -1,38 +1,106 @@
-// The only filter that repeats, and only what is safe to repeat.
-import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
+// The only filter that repeats an attempt that failed, and only what is safe to repeat, within the upstream's budget.
+import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Filter } from '../exchange/compose.ts'
-import type { Exchange } from '../exchange/exchange.ts'
+import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
+import { headerValue } from '../exchange/headers.ts'
+import { parseRetryAfter } from '../exchange/retry-after.ts'
 
 /**
- * What provably was not sent goes on to the next endpoint as long as there is one (an endpoint that refused is out from then on, so each
- * is found dead once). What may have been sent is repeated within policy.attempts, and only GET and HEAD: RFC 9110 section 9.2.2 allows
- * more methods, but these hosts' messages are not idempotent by method alone.
+ * What provably was not sent goes on to the next endpoint at once, as long as there is one (an endpoint that refused is out from then on,
+ * so each is found dead once). What may have been sent is repeated within policy.attempts, and only what is safe or idempotent by its effect (RFC 9110
+ * section 9.2.2), after a pause with full jitter. Nothing is repeated once a response byte went to the client: a filter's promise settles at
+ * the response head, and what comes after it is not seen here.
  */
-export const retry: Filter = async function retry (exchange, next) {
-  let refused = 0
-  for (;;) {
-    const before = exchange.attempts.length
-    try {
-      return await next(exchange)
-    } catch (thrown) {
-      const error = toGatewayError(thrown)
-      exchange.lastError = error
-      // Nothing was attempted: no endpoint is left.
-      if (exchange.attempts.length === before) throw error
-      if (error.spec.retry === 'always') refused++
-      if (!repeatable(exchange, error, exchange.attempts.length - refused)) throw error
+export function retry (policy: Policy, random: () => number = Math.random): Filter {
+  const { statuses } = policy.retry
+  return async function retry (exchange, next) {
+    exchange.upstream.retryBudget.exchange()
+    for (;;) {
+      const before = exchange.attempts.length
+      let failed: UpstreamResponse | GatewayError
+      try {
+        failed = await next(exchange)
+        if (failed.status < 400 || !statuses.includes(failed.status)) return failed
+        exchange.lastError = undefined
+      } catch (thrown) {
+        failed = exchange.lastError = toGatewayError(thrown)
+        // Nothing was attempted: no endpoint is left.
+        if (exchange.attempts.length === before) throw failed
+      }
+      const pauseMs = failed instanceof GatewayError ? pauseAfterError(exchange, failed, policy, random) : pauseAfterAnswer(exchange, failed, policy, random)
+      if (pauseMs === undefined || !isPaidFor(exchange)) {
+        if (failed instanceof GatewayError) throw failed
+        return failed
+      }
+      if (!(failed instanceof GatewayError)) failed.body.cancel(new GatewayError('Superseded'))
+      if (pauseMs > 0) await pause(exchange, pauseMs)
     }
   }
 }
 
-const mostRefusals = 8
+/** An exchange that meets nothing but dead endpoints gives up here. */
+const mostUnsent = 8
 
-function repeatable (exchange: Exchange, error: GatewayError, sent: number): boolean {
-  if (exchange.ended !== undefined) return false
-  if (exchange.upstreamRequest.body.kind === 'stream' && exchange.upstreamRequest.body.stream.readableDidRead) return false
+/** The pause before the next attempt, ms; undefined when there must be none. */
+function pauseAfterError (exchange: Exchange, error: GatewayError, policy: Policy, random: () => number): number | undefined {
+  if (exchange.ended !== undefined || wasRead(exchange) || exchange.upstream.reach(exchange) === 'none') return undefined
   switch (error.spec.retry) {
-    case 'always': return exchange.attempts.length < mostRefusals
-    case 'if-safe': return exchange.upstreamRequest.effect !== 'unsafe' && sent < exchange.route.policy.attempts
-    case 'never': return false
+    case 'always': return exchange.attempts.length < mostUnsent ? 0 : undefined
+    case 'if-safe': return mayRepeat(exchange, policy) ? withinDeadline(exchange, backoffMs(exchange, policy, random)) : undefined
+    case 'never': return undefined
   }
+}
+
+/**
+ * Retry-After of a 503 is the word of one endpoint, so another one is asked without waiting for it; that of a 429 is the service's word to
+ * this caller, whichever endpoint said it.
+ */
+function pauseAfterAnswer (exchange: Exchange, { status, headers }: UpstreamResponse, policy: Policy, random: () => number): number | undefined {
+  if (exchange.ended !== undefined || wasRead(exchange) || !mayRepeat(exchange, policy)) return undefined
+  const reach = exchange.upstream.reach(exchange)
+  // The service's own answer tells the client more than ours that nobody is left.
+  if (reach === 'none') return undefined
+  const field = status === 429 || (status === 503 && reach === 'same') ? headerValue(headers, 'retry-after') : undefined
+  const afterMs = field === undefined ? 0 : parseRetryAfter(field, Date.now()) ?? 0
+  if (afterMs > policy.retry.maxRetryAfterMs) return undefined
+  return withinDeadline(exchange, afterMs + backoffMs(exchange, policy, random))
+}
+
+/** Whether what may have been sent may be sent once more. */
+function mayRepeat ({ attempts, upstreamRequest: { effect, body } }: Exchange, { attempts: most, retry: { replayBytes } }: Policy): boolean {
+  if (effect === 'unsafe' || (body.kind === 'held' && body.bytes.length > replayBytes)) return false
+  let sent = 0
+  for (const attempt of attempts) if (attempt.sent) sent++
+  return sent < most
+}
+
+const wasRead = ({ upstreamRequest: { body } }: Exchange): boolean => body.kind === 'stream' && body.stream.readableDidRead
+
+/** Full jitter: a fleet of gateways must not beat in time. */
+function backoffMs ({ attempts }: Exchange, { retry: { backoffMs: base, maxBackoffMs } }: Policy, random: () => number): number {
+  return random() * Math.min(maxBackoffMs, base * 2 ** (attempts.length - 1))
+}
+
+const withinDeadline = ({ deadlineAtMs }: Exchange, ms: number): number | undefined => performance.now() + ms < deadlineAtMs ? ms : undefined
+
+function isPaidFor (exchange: Exchange): boolean {
+  const isPaid = exchange.upstream.retryBudget.take()
+  if (!isPaid) exchange.retryRefused = true
+  return isPaid
+}
+
+/** @throws GatewayError by the promise: why the exchange ended meanwhile */
+function pause (exchange: Exchange, ms: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => {
+    exchange.waiting(undefined)
+    resolve()
+  }, ms)
+  exchange.waiting({
+    cancel (error) {
+      clearTimeout(timer)
+      reject(error)
+    }
+  })
+  return promise
 }

@@ -6,6 +6,8 @@ export interface AttemptLine {
   readonly outcome: string
   /** HTTP status, or the code of the error. */
   readonly result: string
+  /** It began before the attempt before it had ended. */
+  readonly hedge?: boolean
   readonly durationMs: number
 }
 
@@ -35,6 +37,8 @@ export interface ExchangeLine {
   readonly correlationId: string
   readonly clientAddress: string
   readonly attempts: readonly AttemptLine[]
+  /** One more attempt was due, and the retry budget had none left. */
+  readonly retryRefused?: boolean
 }
 
 /** A refusal, for the security stream. docs/SECURITY-LOG.md describes it: fields are only ever added. */
@@ -98,9 +102,9 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
   const count = Math.min(line.attempts.length, maxAttempts)
   for (let i = 0; i < count; i++) {
     const attempt = line.attempts[i]!
-    text += `${i === 0 ? '' : ','}{"endpoint":${quote(attempt.endpoint)},"outcome":${quote(attempt.outcome)},"result":${quote(attempt.result)},"ms":${decimal(attempt.durationMs)}}`
+    text += `${i === 0 ? '' : ','}{"endpoint":${quote(attempt.endpoint)},"outcome":${quote(attempt.outcome)},"result":${quote(attempt.result)},"ms":${decimal(attempt.durationMs)}${attempt.hedge === true ? ',"hedge":true' : ''}}`
   }
-  return `${text}],"msg":"exchange"}\n`
+  return `${text}]${line.retryRefused === true ? ',"retryRefused":true' : ''},"msg":"exchange"}\n`
 }
 
 /** As exchangeLine, for the security stream. */

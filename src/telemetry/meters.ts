@@ -47,6 +47,7 @@ export class UpstreamMeter {
   readonly rejections = new Map<string, number>()
   inFlight = 0
   retries = 0
+  hedges = 0
 
   constructor (name: string, bounds: readonly number[]) {
     this.name = name
@@ -94,6 +95,11 @@ export class RouteMeter {
   /** One more attempt than the first. */
   retry (): void {
     this.upstream.retries++
+  }
+
+  /** One more attempt, made before the first had ended. */
+  hedge (): void {
+    this.upstream.hedges++
   }
 }
 

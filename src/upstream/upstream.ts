@@ -63,6 +63,16 @@ export class Upstream implements UpstreamHandle {
     return this.#balancer.pick(this.#endpoints, this.#equalWeights, { only, tried: untried })
   }
 
+  reach ({ endpoints: only, attempts }: Exchange): 'another' | 'same' | 'none' {
+    let found: 'same' | 'none' = 'none'
+    for (const { url, available } of this.#endpoints) {
+      if (!available || (only !== undefined && !only.has(url))) continue
+      if (attempts.every(({ endpoint }) => endpoint !== url)) return 'another'
+      found = 'same'
+    }
+    return found
+  }
+
   /** Why nothing could be picked: for the answer. */
   whyNone (exchange: Exchange): GatewayError {
     const only = exchange.endpoints

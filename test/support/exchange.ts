@@ -24,13 +24,15 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     name: 'orders',
     acquire: () => undefined,
     release: () => {},
+    reach: () => 'another',
+    retryBudget: { exchange () {}, take: () => true },
     pick: () => undefined,
     whyNone: () => new GatewayError('NoEndpoint'),
     select: () => new Set(),
     selectRest: () => new Set(),
     ...options.upstream
   }
-  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, meter: { start () {}, done () {}, retry () {} }, handle: () => Promise.reject(new Error('not used')) }
+  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, meter: { start () {}, done () {}, retry () {}, hedge () {} }, handle: () => Promise.reject(new Error('not used')) }
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },

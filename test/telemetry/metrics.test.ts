@@ -45,7 +45,7 @@ test('every metric of the table is exported under its name and type, with no lab
   metrics.endpointMeter('Orders', 'http://10.0.0.1:80').attempt('failure', 3)
   metrics.partMeter('Orders', 'canary').done(200, 5)
   metrics.registryFailed('consul')
-  metrics.observeUpstreams(() => [{ name: 'Orders', queued: 2, endpoints: [{ url: 'http://10.0.0.1:80', breaker: 'half-open', available: true, busy: 3, idle: 4 }] }])
+  metrics.observeUpstreams(() => [{ name: 'Orders', queued: 2, retryBudget: { left: 4, refused: 2 }, endpoints: [{ url: 'http://10.0.0.1:80', breaker: 'half-open', available: true, busy: 3, idle: 4 }] }])
   metrics.observeRegistries(() => [{ registry: 'consul', ok: true, lastGoodAt: Date.now() - 2_000 }])
   metrics.observeTable(() => ({ routes: { routed: 5, hidden: 1 }, conflicts: 2 }))
   const { series, types } = await scrape(metrics)
