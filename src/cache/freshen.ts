@@ -3,8 +3,8 @@ import { entityTag, lastModified } from './conditional.ts'
 import type { EntryHead } from './entry.ts'
 import { fieldValues } from './field-syntax.ts'
 
-/** Fields that tell of the stored body, whose bytes stay what they are; the length says where they end (RFC 9111 section 3.2). */
-const ofTheBody: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range', 'content-type', 'transfer-encoding', 'trailer', 'set-cookie'])
+/** Fields by which the stored bytes are read: they stay as those came (RFC 9111 section 3.2). */
+const ofTheBody: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range', 'transfer-encoding', 'trailer'])
 
 /**
  * The stored head with the fields of a 304: what it names is replaced, all values of it, the rest stays. undefined: the 304 speaks of

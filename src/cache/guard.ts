@@ -17,6 +17,8 @@ export interface GuardRules {
 export interface Leaving {
   /** Without Age and tags. */
   readonly headers: readonly string[]
+  /** Whether it came with an Age: then it has one also when it comes straight from the origin. */
+  readonly aged: boolean
   /** Whether lifetimes in `headers` must be written anew each time. */
   readonly cut: boolean
   readonly alarms: readonly Alarm[]
@@ -28,10 +30,13 @@ const noAlarms: readonly Alarm[] = []
 export function guarded (headers: readonly string[], bornAtMs: number, nowMs: number, rules: GuardRules): Leaving {
   let alarms: Alarm[] | undefined
   let kept: string[] | undefined
+  let aged = false
   let cut = rules.clientMs !== undefined
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
-    const drops = isOurs(name, rules)
+    const isAge = name.length === 3 && name.toLowerCase() === 'age'
+    const drops = isAge || isTag(name, rules)
+    aged ||= isAge
     if (drops && kept === undefined) kept = headers.slice(0, i)
     else if (!drops && kept !== undefined) kept.push(name, headers[i + 1]!)
     if (drops) continue
@@ -40,11 +45,10 @@ export function guarded (headers: readonly string[], bornAtMs: number, nowMs: nu
     cut = true
     if (found !== 'cut') (alarms ??= []).push({ kind: found, header: name, value: headers[i + 1]!.slice(0, 80) })
   }
-  return { headers: kept ?? headers, cut, alarms: alarms ?? noAlarms }
+  return { headers: kept ?? headers, aged, cut, alarms: alarms ?? noAlarms }
 }
 
-const isOurs = (name: string, { tagHeaders }: GuardRules): boolean =>
-  (name.length === 3 && name.toLowerCase() === 'age') || tagHeaders.some(tag => tag.length === name.length && tag === name.toLowerCase())
+const isTag = (name: string, { tagHeaders }: GuardRules): boolean => tagHeaders.some(tag => tag.length === name.length && tag === name.toLowerCase())
 
 /** cache-control, expires, cdn-cache-control and surrogate-control. */
 const lengthsOfLifetimes: ReadonlySet<number> = new Set([7, 13, 17])
@@ -81,11 +85,16 @@ const remainingMs = (seconds: number, directive: string, bornAtMs: number, nowMs
   seconds * 1_000 - (counts(directive) ? Math.max(0, nowMs - bornAtMs) : 0)
 
 /**
- * Headers for a client at this moment. What had to be cut says: as long as the limit from now on. Because clients subtract Age, that is
- * Age more in max-age, and Expires is a date from now.
+ * Headers for a client at this moment, Age among them for what is stored (RFC 9111 section 4). What had to be cut says: as long as the
+ * limit from now on. Because clients subtract Age, that is Age more in max-age, and Expires is a date from now.
  */
-export function headersAt (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules): string[] {
-  if (!leaving.cut) return leaving.headers.slice()
+export function headersAt (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules, stored: boolean): string[] {
+  const headers = leaving.cut ? cutHeaders(leaving, bornAtMs, nowMs, rules) : leaving.headers.slice()
+  if (stored || leaving.aged) headers.push('Age', String(currentAgeS(bornAtMs, nowMs)))
+  return headers
+}
+
+function cutHeaders (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules): string[] {
   const headers: string[] = []
   let hasMaxAge = false
   for (let i = 0; i < leaving.headers.length; i += 2) {

@@ -61,8 +61,8 @@ export function mayStore (request: CacheRequest, head: EntryHead, rules: CacheRu
   // RFC 9111 section 5.2.2.3: no-store is for caches that do not know must-understand.
   if (directives.noStore && !directives.mustUnderstand) return never.noStore
   if (directives.private === true) return never.private
-  const omit = omitted(directives)
-  if (!omit.includes('set-cookie') && fieldValues(headers, 'set-cookie').length > 0) return never.setCookie
+  const omit = omitted(directives, config.setCookie !== 'store')
+  if (config.setCookie === 'pass' && setsCookie(headers, directives)) return never.setCookie
   const forIdentified = config.identity.mode === 'shared' || directives.public || typeof sMaxAgeS === 'number'
   if (request.identity !== '' && !forIdentified && config.identity.mode !== 'perIdentity') return never.identity
   const vary = varyNames(headers, config.normalizeAccept && request.routeKind === 'message')
@@ -115,12 +115,21 @@ function stalePeriods (directives: ResponseDirectives, { config: { stale, mode }
   return { mustRevalidate, staleWhileRevalidateMs: period(directives.staleWhileRevalidateS, stale.whileRevalidateMs), staleIfErrorMs: period(directives.staleIfErrorS, stale.ifErrorMs) }
 }
 
-/** RFC 9111 section 3.1: Proxy-* of authentication never; fields of qualified private and no-cache; Age is told by us. */
+/** RFC 9111 section 3.1. */
 const omittedAlways = ['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'trailer']
+const omittedMostly = [...omittedAlways, 'set-cookie', 'set-cookie2']
 
-function omitted ({ private: ofOne, noCache }: ResponseDirectives): readonly string[] {
+/** Fields that qualified private and no-cache name are not stored: the first are for one client, the others would have to be asked for each time. */
+function omitted ({ private: ofOne, noCache }: ResponseDirectives, withoutCookies: boolean): readonly string[] {
+  const always = withoutCookies ? omittedMostly : omittedAlways
   const qualified = [...typeof ofOne === 'object' ? ofOne : [], ...typeof noCache === 'object' ? noCache : []]
-  return qualified.length === 0 ? omittedAlways : [...omittedAlways, ...qualified]
+  return qualified.length === 0 ? always : [...always, ...qualified]
+}
+
+/** A cookie that the origin itself keeps out of caches (no-cache="Set-Cookie") does not stand in the way. */
+function setsCookie (headers: readonly string[], { private: ofOne, noCache }: ResponseDirectives): boolean {
+  const isNamed = (fields: ResponseDirectives['private']) => typeof fields === 'object' && fields.includes('set-cookie')
+  return fieldValues(headers, 'set-cookie').length > 0 && !isNamed(ofOne) && !isNamed(noCache)
 }
 
 function isEventStream (headers: readonly string[]): boolean {

@@ -1,5 +1,6 @@
 // The cache's part of a policy, made ready to decide by: once per pipeline. Pure.
 import type { PolicyConfig } from '../config/schema.ts'
+import type { GuardRules } from './guard.ts'
 import { RequestReader } from './request.ts'
 
 export type CacheConfig = PolicyConfig['cache']
@@ -13,16 +14,20 @@ export interface CacheRules {
   readonly methods: ReadonlySet<string>
   /** Lower-case. */
   readonly tagHeaders: readonly string[]
+  /** Holds also with mode off: what leaves goes through it whether anything is stored or not. */
+  readonly guard: GuardRules
 }
 
 /** `correlationHeader`: the gateway's own, on which no answer depends. */
 export function cacheRules (config: CacheConfig, correlationHeader: string): CacheRules {
+  const tagHeaders = config.tagHeaders.map(name => name.toLowerCase())
   return {
     config,
     reader: new RequestReader(config, correlationHeader),
     ownLifetimes: ownLifetimes(config),
     methods: new Set(['GET', 'HEAD', ...config.methods]),
-    tagHeaders: config.tagHeaders.map(name => name.toLowerCase())
+    tagHeaders,
+    guard: { maxClientMs: config.guard.maxClientMs, clientMs: config.guard.clientMs, tagHeaders }
   }
 }
 

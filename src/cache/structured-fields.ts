@@ -73,8 +73,7 @@ class Reader {
     const digits = this.take(number)
     if (digits !== undefined) return digits.includes('.') ? null : digits
     const quoted = this.take(text)
-    if (quoted !== undefined) return quoted.slice(1, -1).replaceAll(/\\(.)/g, '$1')
-    if (this.take(bytes) !== undefined) return null
+    if (quoted !== undefined || this.take(bytes) !== undefined) return null
     const truth = this.take(boolean)
     if (truth !== undefined) return truth === '?1'
     return this.take(tokenItem)

@@ -32,7 +32,7 @@ const stale = section({
 const guard = section({
   maxStoredMs: lifetimeMs('Longest lifetime in this cache, whatever the origin says.', 86_400_000),
   maxClientMs: lifetimeMs('Longest lifetime that a browser or a cache further out is told, whatever the origin says: no purge reaches them. What is longer, or could be taken for "never", is cut, and an alarm names the service.', 86_400_000),
-  clientMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 31_536_000_000, description: 'How long clients are told to keep an answer, in place of what the origin says, counted from when they get it. Left out: as the origin says. Milliseconds.' }))
+  clientMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_648_000, description: 'How long clients are told to keep an answer, in place of what the origin says, counted from when they get it. Left out: as the origin says. Milliseconds.' }))
 }, 'No answer outlives this, here or further out.')
 
 export const cacheFields = {
@@ -44,6 +44,7 @@ export const cacheFields = {
   methods: Type.Array(oneOf(['POST', 'QUERY'], 'POST', 'A method.'), { default: [], description: 'Methods beside GET and HEAD whose answers may be reused, for messages whose effect is safe. The body is part of the key. A lifetime, the origin\'s or your own, is needed.' }),
   normalizeAccept: flag('On message routes the format comes from the path, and hosts say Vary: Accept without regard to it: Accept then tells no answers apart.', true),
   clientDirectives: oneOf(['everybody', 'trusted', 'nobody'], 'everybody', 'Whose Cache-Control on requests counts (no-cache, max-age, only-if-cached …). Not everybody\'s: strangers cannot make the gateway ask the origin.'),
+  setCookie: oneOf(['pass', 'strip', 'store'], 'pass', 'An answer with Set-Cookie: pass does not store it (a cookie is mostly somebody\'s); strip stores it without; store keeps the cookie for everybody, as HTTP itself has it.'),
   tagHeaders: names('Headers by which the origin names tags for purging. They do not leave the gateway.', ['Cache-Tag', 'Surrogate-Key']),
   key,
   identity,

@@ -8,9 +8,9 @@ export const object = <P extends TProperties>(properties: P, options: { descript
 export const section = <P extends TProperties>(properties: P, description: string): TObject<P> => object(properties, { description, default: {} })
 export const ms = (description: string, byDefault: number, minimum = 1): TInteger =>
   Type.Integer({ minimum, maximum: 86_400_000, default: byDefault, description: `${description} Milliseconds.` })
-/** What may last longer than a day: up to a year, which is what lifetimes of stored answers end at (RFC 9111 section 1.2.2 asks for 68 years of nobody). */
+/** What may last longer than a day: up to what HTTP can say (RFC 9111 section 1.2.2). */
 export const lifetimeMs = (description: string, byDefault: number): TInteger =>
-  Type.Integer({ minimum: 0, maximum: 31_536_000_000, default: byDefault, description: `${description} Milliseconds.` })
+  Type.Integer({ minimum: 0, maximum: 2_147_483_648_000, default: byDefault, description: `${description} Milliseconds.` })
 export const bytes = (description: string, byDefault: number, minimum = 0): TInteger =>
   Type.Integer({ minimum, default: byDefault, description: `${description} Bytes.` })
 export const count = (description: string, byDefault: number, minimum = 0): TInteger =>
