@@ -19,16 +19,12 @@ export const metricTable = {
   queue: { name: 'postern_queue', type: 'gauge', labels: ['upstream'], help: 'Exchanges waiting for a bulkhead slot.' },
   attempts: { name: 'postern_attempts_total', type: 'counter', labels: ['upstream', 'endpoint', 'outcome'], help: 'Tries at an endpoint, by outcome: success, failure, or ignored (nobody\'s failure).' },
   attemptDuration: { name: 'postern_attempt_duration_seconds', type: 'histogram', labels: ['upstream'], buckets: seconds, help: 'From the start of an attempt until its response head or its failure.' },
-<<<<<<< HEAD
-  retries: { name: 'postern_retries_total', type: 'counter', labels: ['upstream'], help: 'Second and later attempts.' },
-  parts: { name: 'postern_split_requests_total', type: 'counter', labels: ['upstream', 'part', 'code'], help: 'Exchanges of a split that ended, by part of postern.yaml (rest: what no part has taken) and class of status.' },
-  partDuration: { name: 'postern_split_duration_seconds', type: 'histogram', labels: ['upstream', 'part'], buckets: seconds, help: 'Duration of the exchanges of a part.' },
-=======
   retries: { name: 'postern_retries_total', type: 'counter', labels: ['upstream'], help: 'Second and later attempts, hedges not among them.' },
   hedges: { name: 'postern_hedges_total', type: 'counter', labels: ['upstream'], help: 'Attempts made before the first had ended, because it was slower than its message usually is (policy.hedge).' },
   retriesRefused: { name: 'postern_retries_refused_total', type: 'counter', labels: ['upstream'], help: 'Repeated attempts and hedges that were due and not made: the upstream\'s retryBudget had none left.' },
   retryBudget: { name: 'postern_retry_budget_left', type: 'gauge', labels: ['upstream'], help: 'Repeated attempts that the upstream\'s retryBudget would allow now.' },
->>>>>>> 45b2c0a (Retry by effect, within a budget per upstream, after a pause with full jitter)
+  parts: { name: 'postern_split_requests_total', type: 'counter', labels: ['upstream', 'part', 'code'], help: 'Exchanges of a split that ended, by part of postern.yaml (rest: what no part has taken) and class of status.' },
+  partDuration: { name: 'postern_split_duration_seconds', type: 'histogram', labels: ['upstream', 'part'], buckets: seconds, help: 'Duration of the exchanges of a part.' },
   rejections: { name: 'postern_rejections_total', type: 'counter', labels: ['upstream', 'reason'], help: 'Exchanges that ended with an error of the gateway\'s own, by error code (docs/ERRORS.md). ClientClosed: the client left.' },
   breaker: { name: 'postern_breaker_state', type: 'gauge', labels: ['upstream', 'endpoint'], help: 'Breaker of an endpoint: 0 closed (traffic flows), 1 half-open, 2 open.' },
   endpointAvailable: { name: 'postern_endpoint_available', type: 'gauge', labels: ['upstream', 'endpoint'], help: '1 when the endpoint may be picked now.' },

@@ -115,13 +115,11 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       for (const endpoint of one.endpoints) yield * of({ upstream: one.name, endpoint: endpoint.url }, endpoint)
     }
   }
-<<<<<<< HEAD
   function * byClass (labels: Record<string, string>, counted: { readonly byClass: readonly number[] }): Generator<Sample> {
     for (const [index, value] of counted.byClass.entries()) if (value > 0) yield { labels: { ...labels, code: codeClasses[index]! }, value }
-=======
+  }
   function * eachUpstream (of: (one: UpstreamGauges) => number): Generator<Sample> {
     for (const one of readUpstreams()) yield { labels: { upstream: one.name }, value: of(one) }
->>>>>>> 45b2c0a (Retry by effect, within a budget per upstream, after a pause with full jitter)
   }
   const one = (value: number): Sample[] => [{ labels: {}, value }]
 
@@ -141,18 +139,15 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     }),
     attemptDuration: () => each(({ meter }) => meter.attemptDuration.count === 0 ? [] : histogramSamples(metricTable.attemptDuration.name, { upstream: meter.name }, meter.attemptDuration)),
     retries: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.retries }]),
-<<<<<<< HEAD
     parts: () => each(function * ({ meter, parts }) {
       for (const part of parts.values()) yield * byClass({ upstream: meter.name, part: part.name }, part)
     }),
     partDuration: () => each(function * ({ meter, parts }) {
       for (const part of parts.values()) yield * histogramSamples(metricTable.partDuration.name, { upstream: meter.name, part: part.name }, part.duration)
     }),
-=======
     hedges: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.hedges }]),
     retriesRefused: () => eachUpstream(({ retryBudget }) => retryBudget.refused),
     retryBudget: () => eachUpstream(({ retryBudget }) => retryBudget.left),
->>>>>>> 45b2c0a (Retry by effect, within a budget per upstream, after a pause with full jitter)
     rejections: () => each(function * ({ meter }) {
       for (const [reason, value] of meter.rejections) yield { labels: { upstream: meter.name, reason }, value }
     }),

@@ -50,11 +50,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
   const logged: unknown[] = []
   const note = (...line: unknown[]) => { logged.push(line) }
   const fake = { answer: options.answer ?? (() => ok()) }
-<<<<<<< HEAD
-  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), select: () => new Set(), selectRest: () => new Set(), ...options.upstream }
-=======
-  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, reach: () => 'another', retryBudget: { exchange () {}, take: () => true }, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), ...options.upstream }
->>>>>>> 45b2c0a (Retry by effect, within a budget per upstream, after a pause with full jitter)
+  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, reach: () => 'another', retryBudget: { exchange () {}, take: () => true }, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), select: () => new Set(), selectRest: () => new Set(), ...options.upstream }
   const core = {
     endpointAt: () => undefined,
     match (target: RequestTarget) {
