@@ -8,7 +8,7 @@ import type { Meter, Policy, Route } from './exchange/exchange.ts'
 import { inSlices } from './lib/slices.ts'
 import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from './routing/plan.ts'
 import type { RequestTarget } from './routing/request-target.ts'
-import { RouteTable, type CustomEntry, type Matched, type MessageEntry, type PrefixEntry } from './routing/table.ts'
+import { RouteTable, type CustomEntry, type FallbackEntry, type Matched, type MessageEntry, type PrefixEntry } from './routing/table.ts'
 import type { CustomRoute } from './routing/custom-routes.ts'
 import { WindowClock } from './upstream/breaker.ts'
 import type { EndpointEvents } from './upstream/endpoint.ts'
@@ -126,7 +126,7 @@ export class DataPlane {
       this.#config = next.config
       this.#nextConfig = undefined
     }
-    await this.#swap(staged, reconfigured, batch.incomplete ?? false)
+    await this.#swap(staged, reconfigured, batch)
     if (reconfigured) next.inForce()
   }
 
@@ -136,7 +136,7 @@ export class DataPlane {
     this.#upstreams.clear()
   }
 
-  async #swap (changes: readonly Change[], reconfigured: boolean, incomplete: boolean): Promise<void> {
+  async #swap (changes: readonly Change[], reconfigured: boolean, { incomplete = false, fallback = false }: ChangeBatch): Promise<void> {
     const startedAtMs = performance.now()
     const messages = new Map<string, MessagePlan | undefined>()
     const custom = new Map(this.#custom)
@@ -167,7 +167,7 @@ export class DataPlane {
     for (const { route: { name, upstream } } of this.#prefixesInForce) {
       if (!prefixes.some(({ route }) => route.name === name && route.upstream.name === upstream.name)) gone.messages.push({ upstream: upstream.name, name })
     }
-    const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom, entries), prefixes, suggest: this.#config.exposure.suggest, incomplete })
+    const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom, entries), prefixes, suggest: this.#config.exposure.suggest, incomplete, fallback: fallback ? this.#fallback() : undefined })
 
     // From here on nothing waits: the new table, its endpoints and its policies come into force in one turn of the event loop.
     for (const plan of plans) {
@@ -214,6 +214,14 @@ export class DataPlane {
     })
   }
 
+  /** Where names go that nobody ever claimed. One route for all of them: names that clients make up are never labels. */
+  #fallback (): FallbackEntry | undefined {
+    const { fallback: name } = this.#config.exposure
+    if (name === undefined) return undefined
+    const upstream = this.#upstream(name)
+    return { upstream, route: this.#route({ kind: 'message', name: '(fallback)', upstream, key: '(fallback)' }) }
+  }
+
   #route ({ kind, name, upstream, key, endpoints, alternatives, marker }: RouteParts): Route {
     const { policy, handle } = this.#handle(upstream.name, key)
     const effect = policy.effect === 'auto' ? marker : policy.effect
@@ -255,7 +263,7 @@ export class DataPlane {
   }
 
   #remove (name: string): void {
-    const stillNamed = Object.values(this.#config.prefixes).some(prefix => prefix.upstream === name)
+    const stillNamed = this.#config.exposure.fallback === name || Object.values(this.#config.prefixes).some(prefix => prefix.upstream === name)
     const upstream = this.#upstreams.get(name)
     if (upstream === undefined) return
     if (stillNamed) {

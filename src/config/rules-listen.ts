@@ -47,6 +47,9 @@ export const listenRules: readonly Rule[] = [
     const segments = ['registry', 'consul', 'token']
     if (config.registry.consul?.token !== undefined && !isSecret(segments)) yield found(segments, 'the token stands in the file itself', `Write ${secretExample}.`)
   }),
+  warn('fallback-forgets', function * ({ config }) {
+    if (config.exposure.fallback !== undefined && config.dataDirectory === undefined) yield found(['exposure', 'fallback'], 'after a restart, names of services that have vanished are not known any more and go to the fallback', 'Set dataDirectory, where they are remembered.')
+  }),
   warn('admin-open', function * ({ config }) {
     const host = hostOf(config.admin.address)
     if (host !== 'localhost' && host !== '::1' && !host.startsWith('127.')) yield found(['admin', 'address'], 'the admin listener has no login and can be reached from other machines', 'Bind it to 127.0.0.1; admin.probesAddress serves probes alone.')

@@ -77,11 +77,12 @@ function shadowedForm (pattern: string): string | undefined {
   return second === undefined && formats.has(first) ? `/${first}/reply/{Message}` : undefined
 }
 
-function * unknownUpstreams ({ upstreams, messages, prefixes, registry }: Config): Generator<Finding> {
+function * unknownUpstreams ({ exposure: { fallback }, upstreams, messages, prefixes, registry }: Config): Generator<Finding> {
   // With a registry, any name may turn up there.
   if (hasRegistry(registry)) return
   const known = Object.keys(upstreams)
   const used = [
+    ...fallback === undefined ? [] : [{ segments: ['exposure', 'fallback'], upstream: fallback }],
     ...Object.entries(prefixes).map(([key, { upstream }]) => ({ segments: ['prefixes', key, 'upstream'], upstream })),
     ...Object.entries(messages).flatMap(([key, { upstream }]) => upstream === undefined ? [] : [{ segments: ['messages', key, 'upstream'], upstream }])
   ]

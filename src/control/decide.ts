@@ -1,6 +1,7 @@
 // What is routed, from what the registries say, what the endpoints say and what the operator wrote. Pure: same input, same plan.
 import type { Config, UpstreamConfig } from '../config/schema.ts'
-import type { UpstreamPlan } from '../routing/plan.ts'
+import { neverRouted } from '../contracts/operations.ts'
+import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { CatalogEntry } from './catalog.ts'
 import { Choices } from './choices.ts'
 import { viewUpstream, type UpstreamView } from './claims.ts'
@@ -24,6 +25,8 @@ export interface DecideInput {
   readonly knowledge: ReadonlyMap<string, Knowledge>
   readonly config: DecideConfig
   readonly memory: Memory
+  /** Every name ever claimed, lower-cased, where unknown ones go to a fallback; undefined = there is none. */
+  readonly claimed?: ReadonlySet<string> | undefined
   /** Every registry has answered since the start. */
   readonly complete: boolean
   /** ms since epoch. */
@@ -102,6 +105,14 @@ function nextTime (names: NamesDecided, verdicts: readonly Verdict[], unconfirme
   return next
 }
 
+/** What was ever claimed stays a name: with a fallback for unknown ones it must not be taken for one of them. */
+function withClaimed (messages: ReadonlyMap<string, MessagePlan>, claimed: ReadonlySet<string> | undefined): ReadonlyMap<string, MessagePlan> {
+  if (claimed === undefined) return messages
+  const all = new Map(messages)
+  for (const key of [...neverRouted, ...claimed]) if (!all.has(key)) all.set(key, { key, name: key, state: 'hidden', upstream: '', endpoints: undefined, suggest: false, effect: undefined })
+  return all
+}
+
 /** Decides everything anew. `memory` of the result belongs into the next call. */
 export function decide (input: DecideInput): Decision {
   const { config, memory, now, complete } = input
@@ -123,10 +134,11 @@ export function decide (input: DecideInput): Decision {
     upstreams.set(name, plan)
     for (const { url } of plan.endpoints) served.add(url)
   }
+  const messages = withClaimed(names.messages, input.claimed)
   const { routes, conflicts } = planCustomRoutes([...views.values()].map(view => toRouteSource(view, config, exposure, names)))
   const endpoints = verdicts.map(verdict => toEndpointDecision(verdict, choices, book))
   return {
-    plan: { upstreams, messages: names.messages, customRoutes: routes },
+    plan: { upstreams, messages, customRoutes: routes },
     memory: { served, owners: names.owners, marks: book.all },
     names: names.names,
     endpoints,

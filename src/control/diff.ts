@@ -51,11 +51,11 @@ export function diff (before: Plan, after: Plan): Change[] {
   return changes
 }
 
-/** At least one batch; the last one commits. `incomplete`: a registry has not answered yet. */
-export function toBatches (changes: readonly Change[], configGeneration: number, incomplete = false): ChangeBatch[] {
+/** At least one batch; the last one commits. */
+export function toBatches (changes: readonly Change[], configGeneration: number, facts: Pick<ChangeBatch, 'incomplete' | 'fallback'> = {}): ChangeBatch[] {
   const batches: ChangeBatch[] = []
   for (let at = 0; at < changes.length || at === 0; at += batchSize) {
-    batches.push({ changes: changes.slice(at, at + batchSize), last: at + batchSize >= changes.length, configGeneration, incomplete })
+    batches.push({ changes: changes.slice(at, at + batchSize), last: at + batchSize >= changes.length, configGeneration, ...facts })
   }
   return batches
 }

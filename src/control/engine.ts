@@ -7,6 +7,7 @@ import type { Registration, WatchState } from '../registry/registration.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
 import type { Admission } from './admission.ts'
 import { expire, remember, type CatalogEntry, type RegistryMemory } from './catalog.ts'
+import { ClaimedNames } from './claimed.ts'
 import { describeChanges, type LogLine } from './changes-log.ts'
 import { decide } from './decide.ts'
 import { countDecision, describeRoutes, describeUpstreams } from './describe.ts'
@@ -79,6 +80,8 @@ export function createEngine (options: EngineOptions): Engine {
   const restored = new Set<Registration['registry']>()
   const states = new Map<Registration['registry'], WatchState>()
   const knowledge = new Map<string, Knowledge>()
+  // Of a thread that takes over: what the one before had.
+  let claimed = new ClaimedNames([...options.owners.keys(), ...options.applied.messages.keys()])
   let tls = options.loadTls(config)
   let fixed: CatalogEntry[] = []
   let admission = options.createAdmission(config, () => trigger())
@@ -190,7 +193,9 @@ export function createEngine (options: EngineOptions): Engine {
     const time = now()
     for (const [registry, known] of registries) registries.set(registry, expire(known, time, config.registry.unconfirmedMs))
     const before = decision
-    const next = decide({ entries: entries(), knowledge, config, memory, complete: isComplete(), now: time })
+    noteClaims()
+    const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
+    const next = decide({ entries: entries(), knowledge, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
     asker.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
     memory = next.memory
@@ -208,7 +213,7 @@ export function createEngine (options: EngineOptions): Engine {
     const hasNews = changes.length > 0 || mustSend || incomplete !== sentIncomplete
     if (hasNews) {
       mustSend = false
-      const batches = toBatches(changes, generation, incomplete)
+      const batches = toBatches(changes, generation, { incomplete, fallback: hasFallback })
       try {
         for (const batch of batches) await options.send(batch)
       } catch (error) {
@@ -226,6 +231,14 @@ export function createEngine (options: EngineOptions): Engine {
     postStatus()
   }
 
+  function noteClaims (): void {
+    const { overflown } = claimed
+    for (const { registration } of entries()) claimed.readRegistration(registration)
+    for (const { listed } of knowledge.values()) if (listed?.state === 'read') claimed.readList(listed.list)
+    for (const name of Object.keys(config.messages)) claimed.add(name.toLowerCase())
+    if (claimed.overflown && !overflown) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
+  }
+
   /** What is known of endpoints that nobody names any more goes with them. */
   function forgetEndpoints (next: Decision): void {
     const named = new Set(next.endpoints.map(({ verdict }) => verdict.url))
@@ -236,7 +249,8 @@ export function createEngine (options: EngineOptions): Engine {
     return {
       registries: [...registries].map(([registry, known]) => ({ registry, source: sources.get(registry) ?? '', index: known.index, entries: [...known.entries.values()] })),
       knowledge: [...knowledge],
-      owners: [...memory.owners]
+      owners: [...memory.owners],
+      claimed: [...claimed.keys]
     }
   }
 
@@ -249,6 +263,7 @@ export function createEngine (options: EngineOptions): Engine {
     }
     for (const [url, known] of kept.knowledge) knowledge.set(url, known)
     memory = { ...memory, owners: new Map([...kept.owners, ...memory.owners]) }
+    claimed = new ClaimedNames([...claimed.keys, ...kept.claimed ?? []])
   }
 
   return {

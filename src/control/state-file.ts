@@ -11,6 +11,8 @@ export interface KeptState {
   readonly registries: ReadonlyArray<{ readonly registry: Registration['registry'], readonly source: string, readonly index: number | undefined, readonly entries: readonly CatalogEntry[] }>
   readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Knowledge]>
   readonly owners: ReadonlyArray<readonly [key: string, owner: Owner]>
+  /** Every name ever claimed, lower-cased. */
+  readonly claimed?: readonly string[]
 }
 
 const version = 1
@@ -26,6 +28,7 @@ interface OnDisk {
   readonly lists: ReadonlyArray<readonly Operation[]>
   readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed'> & { readonly list: number | undefined, readonly none: string | undefined }]>
   readonly owners: KeptState['owners']
+  readonly claimed?: KeptState['claimed']
 }
 
 /** The text of the file. Pure. */
@@ -39,7 +42,7 @@ export function serializeState (state: KeptState, now: Date): string {
       none: listed?.state === 'none' ? listed.reason : undefined
     }] as const
   })
-  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), knowledge, owners: state.owners }
+  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), knowledge, owners: state.owners, claimed: state.claimed ?? [] }
   return JSON.stringify(content)
 }
 
@@ -61,8 +64,8 @@ export function parseState (text: string): KeptState {
   const value: unknown = JSON.parse(text)
   if (!isObject(value)) throw new Error('it is no object')
   if (value['version'] !== version) throw new Error(`it has version ${String(value['version'])}, and this program reads ${version}`)
-  const { registries, lists, knowledge, owners } = value
-  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(knowledge) || !Array.isArray(owners)) throw new Error('a part of it is missing')
+  const { registries, lists, knowledge, owners, claimed = [] } = value
+  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed)) throw new Error('a part of it is missing')
   const operationLists = lists.map(list => toOperationList(list as Operation[]))
   return {
     registries: registries.map(part => {
@@ -76,6 +79,7 @@ export function parseState (text: string): KeptState {
       const listed = read !== undefined ? { state: 'read' as const, list: read } : typeof none === 'string' ? { state: 'none' as const, reason: none } : undefined
       return [url, { ...(rest as unknown as Omit<Knowledge, 'listed'>), ownId: rest['ownId'] as string | undefined, listed }] as const
     }),
+    claimed: claimed.filter(key => typeof key === 'string'),
     owners: owners.map(pair => {
       if (!isPair(pair) || typeof pair[1]['upstream'] !== 'string' || typeof pair[1]['since'] !== 'number') throw new Error('its owners cannot be read')
       return pair as unknown as KeptState['owners'][number]

@@ -72,4 +72,6 @@ export interface ChangeBatch {
   readonly configGeneration: number
   /** A registry has not answered yet: what is not found may be known to it, so it is not said to be unknown. */
   readonly incomplete?: boolean
+  /** Whatever is not in the table was never claimed by anybody, so it may go to the fallback of postern.yaml. */
+  readonly fallback?: boolean
 }

@@ -36,6 +36,12 @@ export interface PrefixEntry {
   readonly upstream: RoutedUpstream
 }
 
+/** Where messages go that nobody knows. */
+export interface FallbackEntry {
+  readonly route: Route
+  readonly upstream: RoutedUpstream
+}
+
 /** Where a request goes. */
 export interface Matched {
   readonly route: Route
@@ -53,6 +59,7 @@ export interface TableContents {
   readonly suggest: boolean
   /** What is not found may be what a registry knows that has not answered yet: 503 in place of 404, hidden ones alike. */
   readonly incomplete?: boolean
+  readonly fallback?: FallbackEntry | undefined
 }
 
 export class RouteTable {
@@ -62,6 +69,7 @@ export class RouteTable {
   readonly #prefixes: readonly PrefixEntry[]
   readonly #suggest: boolean
   readonly #incomplete: boolean
+  readonly #fallback: FallbackEntry | undefined
 
   constructor (contents: TableContents) {
     this.#messages = contents.messages
@@ -69,6 +77,7 @@ export class RouteTable {
     this.#prefixes = [...contents.prefixes].sort((a, b) => b.prefix.length - a.prefix.length)
     this.#suggest = contents.suggest
     this.#incomplete = contents.incomplete ?? false
+    this.#fallback = contents.fallback
   }
 
   get size (): number { return this.#messages.size }
@@ -83,9 +92,10 @@ export class RouteTable {
   }
 
   #message (target: RequestTarget & { kind: 'message' }): Matched {
-    const entry = this.#messages.get(target.key)
+    const known = this.#messages.get(target.key)
+    const entry = known ?? (this.#incomplete ? undefined : this.#fallback)
     if (entry === undefined || !formats.has(target.format)) return this.#notFound(target.name, target.key)
-    if (entry.plan.state === 'unread') throw new GatewayError('RoutesNotReady')
+    if (known?.plan.state === 'unread') throw new GatewayError('RoutesNotReady')
     if (entry.route === undefined || entry.upstream === undefined) return this.#notFound(target.name, target.key)
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`

@@ -19,6 +19,7 @@ const exposureFields = {
 }
 export const Exposure = section({
   ...exposureFields,
+  fallback: Type.Optional(text('Upstream that gets the messages nobody knows (the strangler pattern). Only names that no registration, list, restriction or vanished service has ever claimed; those are remembered in dataDirectory.')),
   suggest: flag('Whether the answer to an unknown message may name the nearest existing ones that may be seen.', false)
 }, 'Which messages may be called from outside. What is hidden answers exactly like what does not exist.')
 

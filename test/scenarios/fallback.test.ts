@@ -1,0 +1,59 @@
+// The strangler: messages nobody knows go to an old system, and never one that anybody has ever claimed.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { deregister, registerAsPlugin } from '../support/plugin-registration.ts'
+import { startFleet } from '../support/fleet.ts'
+import { startGateway, type PartialConfig } from '../support/gateway.ts'
+import { startOrigin } from '../support/origin.ts'
+import * as behave from '../support/origin.ts'
+import { startServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
+
+const answered = { handler: () => ({ status: 200, body: '{}' }) }
+
+describe('fallback for unknown messages', { timeout: 30_000 }, () => {
+  test('unknown names go there, path and body as they came; hidden, restricted, internal and vanished ones are 404 as before', async () => {
+    await using old = await startOrigin(behave.echo())
+    const config: PartialConfig = { exposure: { fallback: 'legacy', hide: ['Secret*'] }, upstreams: { legacy: { endpoints: [old.url] } } } as PartialConfig
+    await using fleet = await startFleet([{ service: 'Orders', messages: { GetOrder: answered, SecretOrder: answered, Inner: { ...answered, restrictTo: ['InternalNetworkAccess'] } } }], config)
+    const { gateway, hosts: [host] } = fleet
+
+    const unknown = await gateway.post('/json/reply/OldReport?x=1', { a: 1 })
+    assert.equal(unknown.status, 200)
+    const seen = unknown.json() as { method: string, target: string, body: string }
+    assert.deepEqual([seen.method, seen.target, seen.body], ['POST', '/json/reply/OldReport?x=1', '{"a":1}'])
+    assert.equal((await gateway.get('/json/reply/AnotherOne')).status, 200)
+    assert.equal(await gateway.metric('postern_requests_total', { upstream: 'legacy', message: '(fallback)' }), 2)
+
+    const before = old.received.length
+    for (const name of ['SecretOrder', 'Inner', 'Heartbeat', 'GetServices', 'inner']) assert.equal((await gateway.get(`/json/reply/${name}`)).status, 404, name)
+    assert.equal((await gateway.get('/json/reply/GetOrder')).status, 200)
+    await deregister(gateway.embedded!, host!.id)
+    await until('the service has vanished', async () => (await gateway.get('/json/reply/GetOrder')).status === 404)
+    assert.equal(old.received.length, before)
+  })
+
+  test('what has vanished stays claimed over a restart', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'postern-data-'))
+    await using old = await startOrigin()
+    await using host = await startServiceStackHost({ service: 'Orders', messages: { GetOrder: answered } })
+    const config = { exposure: { fallback: 'legacy' }, upstreams: { legacy: { endpoints: [old.url] } }, dataDirectory: directory, registry: { embedded: { address: '127.0.0.1:0' } } } as PartialConfig
+    try {
+      {
+        await using first = await startGateway(config)
+        await registerAsPlugin(first.embedded!, host, { heartbeatIntervalS: 1 })
+        await first.waitForRoute('GetOrder')
+        await deregister(first.embedded!, host.id)
+        await until('the service has vanished', async () => (await first.get('/json/reply/GetOrder')).status === 404)
+      }
+      await using second = await startGateway(config)
+      await until('unknown names go to the old system', async () => (await second.get('/json/reply/OldReport')).status === 200)
+      assert.equal((await second.get('/json/reply/GetOrder')).status, 404)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+})
