@@ -9,6 +9,8 @@ export interface ErrorSpec {
   readonly retryAfterS?: number
   /** Logged to the security stream too. */
   readonly security?: true
+  /** A read may be answered with a stale entry of the cache in its place: nothing was sent, and the service is not to be troubled. */
+  readonly staleable?: true
   /** Sent to the client as `message`, unless the thrower gives a better one. */
   readonly message: string
   /** For the operator: what it means and what to do. */
@@ -30,10 +32,10 @@ export const errorTable = {
   MethodNotAllowed: { status: 405, source: 'client', retry: 'never', message: 'The method is not allowed.', help: 'CONNECT and TRACE are refused; a custom route allows the verbs its service lists. Allow names what works.' },
   UpgradeNotAllowed: { status: 400, source: 'client', retry: 'never', message: 'This path takes no upgrade.', help: 'WebSocket passes on prefix routes with websocket: true only.' },
   LoopDetected: { status: 508, source: 'client', retry: 'never', message: 'The request came through this gateway already.', help: 'The own Via was seen twice: an upstream points back at Postern.' },
-  BulkheadFull: { status: 503, source: 'gateway', retry: 'never', retryAfterS: 1, message: 'The service is busy.', help: 'The upstream\'s bulkhead and its queue are full (bulkhead.maxConcurrent, maxQueue).' },
-  QueueTimeout: { status: 503, source: 'gateway', retry: 'never', retryAfterS: 1, message: 'The service is busy.', help: 'No bulkhead slot became free within queueTimeoutMs.' },
-  NoEndpoint: { status: 503, source: 'upstream', retry: 'never', retryAfterS: 1, message: 'No instance of the service is available.', help: 'Every endpoint is unreachable, has an open breaker, or has gone. `postern routes` and /api/upstreams say why.' },
-  BreakerOpen: { status: 503, source: 'upstream', retry: 'never', retryAfterS: 5, message: 'The service is failing and gets a pause.', help: 'The breakers of all its endpoints are open.' },
+  BulkheadFull: { status: 503, source: 'gateway', retry: 'never', retryAfterS: 1, staleable: true, message: 'The service is busy.', help: 'The upstream\'s bulkhead and its queue are full (bulkhead.maxConcurrent, maxQueue).' },
+  QueueTimeout: { status: 503, source: 'gateway', retry: 'never', retryAfterS: 1, staleable: true, message: 'The service is busy.', help: 'No bulkhead slot became free within queueTimeoutMs.' },
+  NoEndpoint: { status: 503, source: 'upstream', retry: 'never', retryAfterS: 1, staleable: true, message: 'No instance of the service is available.', help: 'Every endpoint is unreachable, has an open breaker, or has gone. `postern routes` and /api/upstreams say why.' },
+  BreakerOpen: { status: 503, source: 'upstream', retry: 'never', retryAfterS: 5, staleable: true, message: 'The service is failing and gets a pause.', help: 'The breakers of all its endpoints are open.' },
   ConnectFailed: { status: 502, source: 'upstream', retry: 'always', message: 'The service could not be reached.', help: 'The connection was refused, reset while connecting, or TLS failed. The endpoint gets no traffic until Postern can connect again.' },
   ConnectTimeout: { status: 504, source: 'upstream', retry: 'always', message: 'The service could not be reached in time.', help: 'connectTimeoutMs.' },
   ConnectionClosed: { status: 502, source: 'upstream', retry: 'if-safe', message: 'The service closed the connection without an answer.', help: 'The endpoint closed or reset before the response head.' },

@@ -11,6 +11,7 @@ export interface BulkheadLimits {
 interface Waiter {
   readonly exchange: Exchange
   readonly resolve: () => void
+  readonly leave: (error: GatewayError) => void
   readonly timer: NodeJS.Timeout
   previous: Waiter | undefined
   next: Waiter | undefined
@@ -58,6 +59,11 @@ export class Bulkhead {
     this.#admitWaiting()
   }
 
+  /** Empties the queue, because nobody in it can succeed any more. `why` makes the error of each. */
+  rejectWaiting (why: () => GatewayError): void {
+    while (this.#first !== undefined) this.#first.leave(why())
+  }
+
   #wait (exchange: Exchange): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const { queueTimeoutMs } = exchange.route.policy
@@ -66,7 +72,7 @@ export class Bulkhead {
       reject(error)
     }
     const timer = setTimeout(() => leave(this.#rejection('QueueTimeout', { limit: 'queueTimeoutMs', value: queueTimeoutMs })), queueTimeoutMs)
-    const waiter: Waiter = { exchange, resolve, timer, previous: this.#last, next: undefined }
+    const waiter: Waiter = { exchange, resolve, leave, timer, previous: this.#last, next: undefined }
     if (this.#last === undefined) this.#first = waiter
     else this.#last.next = waiter
     this.#last = waiter

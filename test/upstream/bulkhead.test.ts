@@ -70,3 +70,12 @@ test('more room lets the waiting in', async () => {
   await waiting
   assert.equal(bulkhead.inFlight, 2)
 })
+
+test('a queue that cannot move is emptied, everybody told why', async () => {
+  const bulkhead = new Bulkhead('orders', { maxConcurrent: 1, maxQueue: 3 })
+  void bulkhead.acquire(makeExchange())
+  const waiting = [bulkhead.acquire(makeExchange())!, bulkhead.acquire(makeExchange())!].map(slot => assert.rejects(slot, code('BreakerOpen')))
+  bulkhead.rejectWaiting(() => new GatewayError('BreakerOpen'))
+  await Promise.all(waiting)
+  assert.deepEqual([bulkhead.inFlight, bulkhead.queued], [1, 0])
+})
