@@ -1,6 +1,9 @@
 // Every name that any registration, list or line of YAML has ever claimed: a fallback upstream gets none of them, for ever.
 import type { Registration } from '../registry/registration.ts'
+import type { Config } from '../config/schema.ts'
 import type { OperationList } from '../contracts/operations.ts'
+import type { CatalogEntry } from './catalog.ts'
+import type { Knowledge } from './knowledge.ts'
 
 /** Beyond this nobody can say any more what was never claimed, and the fallback is switched off. 20,000 messages are a large fleet. */
 export const mostClaimed = 200_000
@@ -28,6 +31,15 @@ export class ClaimedNames {
     if (this.#keys.has(key)) return
     if (this.#keys.size >= this.#most) this.#overflown = true
     else this.#keys.add(key)
+  }
+
+  /** Takes in what is known now. Returns whether this was more than can be remembered, once. */
+  read (entries: Iterable<CatalogEntry>, knowledge: Iterable<Knowledge>, messages: Config['messages']): boolean {
+    const { overflown } = this
+    for (const { registration } of entries) this.readRegistration(registration)
+    for (const { listed } of knowledge) if (listed?.state === 'read') this.readList(listed.list)
+    for (const name of Object.keys(messages)) this.add(name.toLowerCase())
+    return this.overflown && !overflown
   }
 
   readRegistration (registration: Registration): void {

@@ -193,7 +193,7 @@ export function createEngine (options: EngineOptions): Engine {
     const time = now()
     for (const [registry, known] of registries) registries.set(registry, expire(known, time, config.registry.unconfirmedMs))
     const before = decision
-    noteClaims()
+    if (claimed.read(entries(), knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
     const next = decide({ entries: entries(), knowledge, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
     asker.update(toTargets(next, config.upstreams, tls))
@@ -229,14 +229,6 @@ export function createEngine (options: EngineOptions): Engine {
     hasTable = true
     if (hasNews) options.keep?.(toKept)
     postStatus()
-  }
-
-  function noteClaims (): void {
-    const { overflown } = claimed
-    for (const { registration } of entries()) claimed.readRegistration(registration)
-    for (const { listed } of knowledge.values()) if (listed?.state === 'read') claimed.readList(listed.list)
-    for (const name of Object.keys(config.messages)) claimed.add(name.toLowerCase())
-    if (claimed.overflown && !overflown) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
   }
 
   /** What is known of endpoints that nobody names any more goes with them. */
