@@ -3,9 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import type { RunningProcess, Stage } from './support/stage.ts'
-import { findProgram, versionOf } from './support/binaries.ts'
+import { environmentFor, findProgram, versionOf } from './support/binaries.ts'
 import { freePorts } from './support/network.ts'
-import { caddyConfig, haproxyConfig, nginxConfig, posternConfig } from './contenders/configurations.ts'
+import { caddyConfig, haproxyConfig, nginxCacheConfig, nginxConfig, posternConfig, varnishConfig } from './contenders/configurations.ts'
 
 export interface Place {
   readonly stage: Stage
@@ -61,6 +61,36 @@ const withFile = (stage: Stage, name: string, text: string): string => {
   writeFileSync(file, text)
   return file
 }
+
+/** Those with a cache, as each comes: for the scenario cache-hit. */
+export const cachingContenders: readonly Contender[] = [
+  {
+    name: 'nginx-cache',
+    title: 'nginx proxy_cache, one worker',
+    program: 'nginx',
+    versionArguments: ['-v'],
+    accessLog: 'nginx-cache.log',
+    start: (program, { stage, port, originPort }) => {
+      const config = withFile(stage, 'nginx-cache.conf', nginxCacheConfig({ port, originPort, directory: stage.directory }))
+      return stage.start('nginx-cache', program, ['-c', config, '-e', join(stage.directory, 'nginx-cache-error.log')])
+    }
+  },
+  {
+    name: 'varnish',
+    title: 'Varnish, access log by varnishncsa',
+    program: 'varnishd',
+    versionArguments: ['-V'],
+    accessLog: 'varnish.log',
+    start: (program, { stage, port, originPort }) => {
+      const config = withFile(stage, 'varnish.vcl', varnishConfig({ port, originPort }))
+      const name = join(stage.directory, 'varnish')
+      const log = join(stage.directory, 'varnish.log')
+      // Both in one process tree, so that the log's writer is counted as it is for the others.
+      const command = `"$1" -F -n "$2" -a 127.0.0.1:${port} -f "$3" -s malloc,256m & "$(dirname "$1")/../bin/varnishncsa" -n "$2" -t off -a -w "$4" & wait`
+      return stage.start('varnish', '/bin/sh', ['-c', command, 'varnish', program, name, config, log], { environment: environmentFor(program) })
+    }
+  }
+]
 
 export const contenders: readonly Contender[] = [
   postern(),

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { compare } from './compare.ts'
-import { contenders, postern } from './contenders.ts'
+import { cachingContenders, contenders, postern } from './contenders.ts'
 import { describe, measureMemory } from './memory.ts'
 import { profile } from './profile.ts'
 import { intoPage, lines, markdown, targetLines } from './report.ts'
@@ -21,6 +21,7 @@ const usage = `Usage: npm run bench -- [MEASUREMENT] [OPTIONS]
 Measurements:
   compare (default)  CPU time per request of Postern and others, as ratios
   profile            where Postern's CPU time goes: functions and modules by self time
+  hit                CPU time per request of an answer from the cache, beside nginx proxy_cache and Varnish (options as compare)
   memory             whether a million requests leave anything behind
   swap               what swapping a table of 20,000 messages adds to requests in flight
   story              one slow service among five: who is hurt, in front of Postern and of others
@@ -115,10 +116,10 @@ const otherPostern = (text: string) => {
   return postern(`postern-${name}`, resolve(directory, 'src/main.ts'))
 }
 
-const runCompare = async (options: Options): Promise<number> => {
+const runCompare = async (options: Options, mark?: string): Promise<number> => {
   const connections = wholeNumber('connections', options.connections, 64)
   const comparison = await compare({
-    contenders: [...options.only === undefined ? contenders : choose('contender', contenders, options.only), ...options.also.map(otherPostern)],
+    contenders: [...options.only === undefined ? contenders : choose('contender', [...contenders, ...cachingContenders], options.only), ...options.also.map(otherPostern)],
     scenarios: options.scenario === undefined ? scenarios.filter(({ standard }) => standard) : choose('scenario', scenarios, options.scenario),
     rounds: wholeNumber('rounds', options.rounds, options.quick ? 3 : 20),
     seconds: wholeNumber('seconds', options.seconds, options.quick ? 1 : 2),
@@ -133,10 +134,15 @@ const runCompare = async (options: Options): Promise<number> => {
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ...comparison, lines: lines(comparison), targets: reached }, null, 2)}\n`)
   if (options.write) {
     const page = new URL('../docs/BENCHMARK.md', import.meta.url)
-    writeFileSync(page, intoPage(readFileSync(page, 'utf8'), table))
+    writeFileSync(page, intoPage(readFileSync(page, 'utf8'), table, mark))
   }
   return reached.every(({ met }) => met) ? 0 : 1
 }
+
+/** The same comparison, of those who have a cache. */
+const runHit = async (options: Options): Promise<number> => await runCompare({
+  ...options, scenario: 'cache-hit', only: options.only ?? ['postern', ...cachingContenders.map(({ name }) => name)].join(',')
+}, 'hits')
 
 const runProfile = async (options: Options): Promise<number> => {
   const only = contenders.filter(({ program }) => program === undefined)
@@ -200,7 +206,7 @@ const runStory = async (options: Options): Promise<number> => {
 }
 
 const measurements: Readonly<Record<string, (options: Options) => Promise<number>>> = {
-  compare: runCompare, profile: runProfile, memory: runMemory, swap: runSwap, story: runStory
+  compare: options => runCompare(options), hit: runHit, profile: runProfile, memory: runMemory, swap: runSwap, story: runStory
 }
 
 const run = async (): Promise<number> => {

@@ -27,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   scenario('get-small', `GET, answer of ${smallBytes} bytes`, 'GET', 'GetBench', 0, smallBytes),
   scenario('get-64k', 'GET, answer of 64 KB', 'GET', 'GetBenchLarge', 0, largeBytes),
   scenario('post-small', `POST of 1 KB, answer of ${smallBytes} bytes`, 'POST', 'PostBench', 1_024, smallBytes),
+  scenario('cache-hit', `GET, answer of ${smallBytes} bytes from the cache`, 'GET', 'GetBenchCached', 0, smallBytes, false),
   scenario('post-64k', `POST of 64 KB, answer of ${smallBytes} bytes`, 'POST', 'PostBenchLarge', largeBytes, smallBytes, false)
 ]
 
@@ -51,6 +52,7 @@ http {
   server {
     listen 127.0.0.1:${port} backlog=4096;
     location = /json/reply/GetBenchLarge { alias ${directory}/large.json; }
+    location = /json/reply/GetBenchCached { add_header Cache-Control "max-age=86400"; return 200 '${json(smallBytes)}'; }
     location /json/reply/ { return 200 '${json(smallBytes)}'; }
   }
 }

@@ -3,15 +3,15 @@
 interface Ports { readonly port: number, readonly originPort: number }
 
 /** Default buffering; answers never go by way of a temporary file; the limits on requests per connection are lifted, on both sides. */
-export const nginxConfig = ({ port, originPort, directory }: Ports & { directory: string }): string => `
+export const nginxConfig = ({ port, originPort, directory, name = 'nginx' }: Ports & { directory: string, name?: string }): string => `
 ${process.getuid?.() === 0 ? 'user root;' : ''}
-worker_processes 1; daemon off; pid ${directory}/nginx.pid; error_log ${directory}/nginx-error.log;
+worker_processes 1; daemon off; pid ${directory}/${name}.pid; error_log ${directory}/${name}-error.log;
 events { worker_connections 4096; }
 http {
-  access_log ${directory}/nginx.log;
+  access_log ${directory}/${name}.log;
   keepalive_timeout 3600s; keepalive_requests 1000000000; client_max_body_size 1m; client_body_buffer_size 128k;
-  client_body_temp_path ${directory}/nginx-body; proxy_temp_path ${directory}/nginx-proxy; fastcgi_temp_path ${directory}/nginx-fastcgi;
-  uwsgi_temp_path ${directory}/nginx-uwsgi; scgi_temp_path ${directory}/nginx-scgi;
+  client_body_temp_path ${directory}/${name}-body; proxy_temp_path ${directory}/${name}-proxy; fastcgi_temp_path ${directory}/${name}-fastcgi;
+  uwsgi_temp_path ${directory}/${name}-uwsgi; scgi_temp_path ${directory}/${name}-scgi;
   upstream origin { server 127.0.0.1:${originPort}; keepalive 128; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${port} backlog=4096;
@@ -22,6 +22,14 @@ http {
   }
 }
 `
+
+/** As above, with a cache of files for what the origin says may be kept. */
+export const nginxCacheConfig = (place: Ports & { directory: string }): string => nginxConfig({ ...place, name: 'nginx-cache' })
+  .replace('http {', `http {\n  proxy_cache_path ${place.directory}/nginx-cache-files keys_zone=bench:10m max_size=256m;`)
+  .replace('location / {', 'location / {\n      proxy_cache bench;')
+
+/** Its own rules for what may be kept; answers in memory. */
+export const varnishConfig = ({ originPort }: Ports): string => `vcl 4.1;\nbackend origin { .host = "127.0.0.1"; .port = "${originPort}"; }\n`
 
 export const haproxyConfig = ({ port, originPort }: Ports): string => `
 global
@@ -84,6 +92,7 @@ upstreams:
 messages:
   GetBench: { upstream: bench }
   GetBenchLarge: { upstream: bench }
+  GetBenchCached: { upstream: bench }
   PostBench: { upstream: bench }
   PostBenchLarge: { upstream: bench }
 `

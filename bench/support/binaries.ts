@@ -9,7 +9,7 @@ const parts = fileURLToPath(new URL('../../.parts/', import.meta.url))
 
 /** Absolute path of a program: in PATH, in the sbin directories (which a user's PATH lacks on Debian), or unpacked by .ci/parts. */
 export const findProgram = (name: string): string | undefined => {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', join(parts, name, 'usr/sbin'), join(parts, name, 'usr/bin')]
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', ...globSync(join(parts, '*/usr/{sbin,bin}'))]
   return directories.map(directory => join(directory, name)).find(path => {
     try {
       accessSync(path, constants.X_OK)
