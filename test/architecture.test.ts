@@ -17,7 +17,7 @@ const programs: Record<string, string> = { 'src/control/thread.ts': 'what the co
 
 interface Row { readonly layer: number, readonly modules: readonly string[], readonly owners: ReadonlyMap<string, readonly string[]> }
 
-/** Rows of the table: `| 3 | `registry`, `upstream` | what | consul (registry), undici + opossum (upstream) |`. */
+/** Rows of the table: `| 3 | `registry`, `upstream` | what | consul (registry), opossum (upstream) |`. */
 function readLayers (): Row[] {
   const table = readFileSync(join(root, 'docs/ARCHITECTURE.md'), 'utf8').split('## Layers')[1] ?? ''
   return [...table.matchAll(/^\| (\d+) \|([^|]+)\|[^|]+\|([^|]*)\|$/gm)].map(([, layer, folders, libraries]) => {
@@ -35,7 +35,7 @@ interface SourceFile { readonly path: string, readonly module: string, readonly 
 
 /** Top folder below src, or the name of a file right in it. */
 const moduleOf = (path: string) => relative('src', path).split(sep)[0]!.replace(/\.ts$/, '')
-/** `undici` of `undici/lib/x`, `@fastify/http-proxy` of the same. */
+/** `consul` of `consul/lib/x`, `@fastify/http-proxy` of the same. */
 const packageOf = (name: string) => name.split('/').slice(0, name.startsWith('@') ? 2 : 1).join('/')
 const isBuiltin = (name: string) => name.startsWith('node:') || builtinModules.includes(name)
 

@@ -80,7 +80,7 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
   }
 }
 
-/** Node refuses to write what undici has read: a header twice that HTTP/2 knows once only, a status below 100. */
+/** Node refuses to write what endpoints may send: a header twice that HTTP/2 knows once only. */
 function badAnswer ({ log }: GatewayCore, { endpoint, request }: Exchange, { status, body }: UpstreamResponse, thrown: Error): GatewayError {
   const detail = { endpoint: endpoint?.url, status, reason: thrown.message }
   const error = new GatewayError('BadAnswer', { detail, cause: thrown })

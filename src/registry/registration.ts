@@ -3,7 +3,7 @@
 /** Where calls go: an origin and a base path. `url` is both without a trailing slash, and the endpoint's key everywhere. */
 export interface EndpointAddress {
   readonly url: string
-  /** scheme://host:port, as undici wants it. */
+  /** scheme://host:port */
   readonly origin: string
   /** '' or '/sub/api'. */
   readonly basePath: string

@@ -1,46 +1,32 @@
-// One request to one endpoint over undici's dispatch: response head as a promise, body through ResponseBody.
-import type { Dispatcher } from 'undici'
+// One request to one endpoint: response head as a promise, body through ResponseBody, one error for whatever goes wrong.
 import { GatewayError } from '../exchange/errors.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
 import type { Attempt, Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
-import { isEventStream, readReason, readResponseHeaders } from './response-headers.ts'
+import type { Connection, Receiver } from './http1/connection.ts'
+import type { ResponseHead } from './http1/response-head.ts'
+import { isEventStream, readReason } from './response-headers.ts'
 import { translateError, type AttemptStage } from './translate-error.ts'
 
-type Controller = Dispatcher.DispatchController & { rawHeaders?: Buffer[] }
-
-const noTrailers: readonly string[] = []
-
-/** What an attempt runs on. */
-export interface Connection {
-  giveBack (): void
-}
-
-/**
- * undici calls it back; it settles once at the response head, and gives its connection back once, when it is free again or gone.
- * Its timers are ours: undici's come up to a second late (150 ms took 730, measured), and the body's must not hold for event streams.
- */
-export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, Cancellable {
+/** Its connection calls it back; it settles once at the response head. */
+export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
   readonly response: Promise<UpstreamResponse>
   readonly #exchange: Exchange
   readonly #attempt: Attempt
-  readonly #connection: Connection
   readonly #resolve: (response: UpstreamResponse) => void
   readonly #reject: (error: GatewayError) => void
+  #connection: Connection | undefined
   #stage: AttemptStage = 'connecting'
-  #controller: Controller | undefined
-  #headers: readonly string[] = noTrailers
   #body: ResponseBody | undefined
-  /** Set when nobody waits for it any more. */
-  #givenUp: GatewayError | undefined
+  #isEventStream = false
+  /** Nothing more is called back, and nobody waits for it any more. */
   #done = false
   #paused = false
-  /** For the response head, then for silence in the body. */
-  #timer: NodeJS.Timeout | undefined
+  /** Longest silence in the body, ms; 0 = it is not watched. */
+  #silenceMs = 0
 
-  constructor (exchange: Exchange, attempt: Attempt, connection: Connection) {
+  constructor (exchange: Exchange, attempt: Attempt) {
     this.#exchange = exchange
     this.#attempt = attempt
-    this.#connection = connection
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamResponse>()
     this.response = promise
     this.#resolve = resolve
@@ -48,134 +34,96 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler, BodySource, 
     exchange.waiting(this)
   }
 
-  // ---- called by undici ----
+  /** Sends the request on this connection. */
+  begin (connection: Connection, basePath: string): void {
+    const { method, path, host, headers, body } = this.#exchange.upstreamRequest
+    this.#connection = connection
+    connection.send({ method, target: basePath + path, host, headers, body }, this)
+  }
 
-  onRequestStart (controller: Controller): void {
-    this.#controller = controller
+  // ---- called by the connection ----
+
+  onStart (): void {
     this.#stage = 'sent'
-    if (this.#givenUp !== undefined) controller.abort(this.#givenUp)
   }
 
   /** The endpoint's time for the head begins when it has everything: connecting has a limit of its own, and a client may be slow to send. */
-  onRequestSent (): void {
-    if (this.#stage === 'sent' && this.#givenUp === undefined) this.#timer = setTimeout(noHead, this.#exchange.route.policy.headersTimeoutMs, this)
+  onSent (): void {
+    if (this.#stage === 'sent') this.#connection!.watch(this.#exchange.route.policy.headersTimeoutMs)
   }
 
-  onResponseStart (controller: Controller, status: number, _headers: unknown, reason = ''): void {
-    const headers = readResponseHeaders(controller.rawHeaders ?? [])
-    if (status < 200) {
-      this.#exchange.onInformational?.({ status, headers })
-      return
-    }
+  onInformational ({ status, headers }: ResponseHead): void {
+    this.#exchange.onInformational?.({ status, headers })
+  }
+
+  onHead ({ status, reason, headers }: ResponseHead): void {
     this.#stage = 'body'
-    this.#stopTimer()
+    this.#connection!.unwatch()
     this.#exchange.waiting(undefined)
     this.#attempt.answered(status)
-    this.#headers = headers
+    this.#isEventStream = isEventStream(headers)
     this.#body = new ResponseBody(this)
     this.#resolve({ status, reason: readReason(reason), headers, body: this.#body })
   }
 
-  onResponseData (_controller: Controller, chunk: Buffer): void {
-    this.#timer?.refresh()
-    this.#body!.push(chunk)
+  onData (piece: Buffer): void {
+    if (this.#silenceMs > 0) this.#connection!.watch(this.#silenceMs)
+    this.#body!.push(piece)
   }
 
-  onResponseEnd (_controller: Controller, trailers: Record<string, string | string[] | undefined>): void {
-    this.#finish()
-    this.#body!.end(flatTrailers(trailers))
+  onEnd (trailers: readonly string[]): void {
+    this.#done = true
+    this.#body!.end(trailers)
   }
 
-  onResponseError (_controller: Controller, error: Error): void {
-    const translated = this.#givenUp ?? this.#clientBroke() ?? translateError(error, this.#stage, this.#attempt.endpoint)
-    this.#finish()
-    if (this.#body !== undefined) this.#body.fail(translated)
+  onError (error: Error): void {
+    this.#done = true
+    this.#fail(translateError(error, this.#stage, this.#attempt.endpoint))
+  }
+
+  onTimeout (): void {
+    const { headersTimeoutMs } = this.#exchange.route.policy
+    const endpoint = this.#attempt.endpoint
+    if (this.#stage === 'sent') this.cancel(new GatewayError('HeadersTimeout', { detail: { endpoint, limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'response head' } }))
     else {
-      this.#exchange.waiting(undefined)
-      this.#fail(translated)
+      const detail = { endpoint, limit: 'bodyIdleTimeoutMs', value: this.#silenceMs, waitedFor: this.#paused ? 'client' : 'endpoint' }
+      this.cancel(new GatewayError(this.#paused ? 'ClientClosed' : 'BodyTimeout', { detail }))
     }
   }
 
-  // ---- called by the body's reader ----
+  // ---- called by the exchange and by the body's reader ----
 
   pause (): void {
     this.#paused = true
-    this.#controller?.pause()
+    if (!this.#done) this.#connection!.pause()
   }
 
   resume (): void {
     this.#paused = false
-    this.#timer?.refresh()
-    this.#controller?.resume()
+    if (this.#done) return
+    if (this.#silenceMs > 0) this.#connection!.watch(this.#silenceMs)
+    this.#connection!.resume()
   }
 
-  /** No head within headersTimeoutMs. */
-  expire (): void {
-    const { headersTimeoutMs } = this.#exchange.route.policy
-    this.cancel(new GatewayError('HeadersTimeout', { detail: { endpoint: this.#attempt.endpoint, limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'response head' } }))
-  }
-
-  /** The exchange ended, or nobody wants the body. What waits is told at once; the connection goes as soon as undici lets us. */
+  /** The exchange ended, or nobody wants the body. What waits is told at once, and the connection goes: what is on it is for nobody else. */
   cancel (error: GatewayError): void {
-    if (this.#done || this.#givenUp !== undefined) return
-    this.#givenUp = error
-    this.#exchange.waiting(undefined)
-    if (this.#body === undefined) this.#fail(error)
-    // While connecting there is no controller yet: onRequestStart aborts then, or the connect error ends it.
-    this.#controller?.abort(error)
+    if (this.#done) return
+    this.#done = true
+    this.#connection?.abort()
+    this.#fail(error)
   }
 
   /** From now on silence has a limit: an endpoint that stops sending, or a client that stops reading. Event streams may be silent. */
   watch (): void {
-    const { bodyIdleTimeoutMs } = this.#exchange.route.policy
-    if (!this.#done && !isEventStream(this.#headers)) this.#timer = setTimeout(() => this.#silence(bodyIdleTimeoutMs), bodyIdleTimeoutMs)
-  }
-
-  #silence (idleTimeoutMs: number): void {
-    const detail = { endpoint: this.#attempt.endpoint, limit: 'bodyIdleTimeoutMs', value: idleTimeoutMs, waitedFor: this.#paused ? 'client' : 'endpoint' }
-    const error = new GatewayError(this.#paused ? 'ClientClosed' : 'BodyTimeout', { detail })
-    this.#givenUp ??= error
-    this.#body?.fail(error)
-    this.#controller?.abort(error)
-  }
-
-  /** undici reports a request body that broke as the failure of the request; it is the client's. */
-  #clientBroke (): GatewayError | undefined {
-    const { body } = this.#exchange.upstreamRequest
-    if (body.kind !== 'stream' || !(body.stream.errored !== null || (body.stream.destroyed && !body.stream.readableEnded))) return undefined
-    return new GatewayError('BodyIncomplete', { cause: body.stream.errored ?? undefined })
+    if (this.#done || this.#isEventStream) return
+    this.#silenceMs = this.#exchange.route.policy.bodyIdleTimeoutMs
+    this.#connection!.watch(this.#silenceMs)
   }
 
   #fail (error: GatewayError): void {
+    if (this.#body !== undefined) return this.#body.fail(error)
+    this.#exchange.waiting(undefined)
     this.#attempt.failed(error)
     this.#reject(error)
   }
-
-  #finish (): void {
-    if (this.#done) return
-    this.#done = true
-    this.#stopTimer()
-    this.#connection.giveBack()
-  }
-
-  /** A cleared timer comes back to life when it is refreshed, so it is forgotten. */
-  #stopTimer (): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-  }
-}
-
-function noHead (attempt: UpstreamAttempt): void {
-  attempt.expire()
-}
-
-function flatTrailers (trailers: Record<string, string | string[] | undefined>): readonly string[] {
-  let flat: string[] | undefined
-  for (const name in trailers) {
-    const value = trailers[name]
-    if (value === undefined) continue
-    flat ??= []
-    for (const one of Array.isArray(value) ? value : [value]) flat.push(name, one)
-  }
-  return flat ?? noTrailers
 }

@@ -1,25 +1,21 @@
-// What undici and the sockets throw -> what we answer. The only place that knows their codes.
+// What connections and their sockets report -> what we answer.
 import { GatewayError, type ErrorCode } from '../exchange/errors.ts'
-
-const answerCodes = new Set([
-  'UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_RES_EXCEEDED_MAX_SIZE'
-])
+import { BrokenBody, ConnectTimeout, ProtocolError, UnwritableRequest } from './http1/errors.ts'
 
 /** Where the attempt stood: before anything was written, before the response head, or inside its body. */
 export type AttemptStage = 'connecting' | 'sent' | 'body'
 
-/**
- * `connecting` is the only stage in which the request provably was not sent: undici calls onRequestStart just before it writes.
- */
+/** `connecting` is the only stage in which the request provably was not sent. */
 export function translateError (error: Error & { code?: string }, stage: AttemptStage, endpoint: string): GatewayError {
-  if (error instanceof GatewayError) return error
-  return new GatewayError(codeFor(error, stage), { cause: error, detail: { endpoint, cause: error.code ?? error.name, message: error.message } })
+  const cause = error.cause instanceof GatewayError ? error.cause : undefined
+  return cause ?? new GatewayError(codeFor(error, stage), { cause: error, detail: { endpoint, cause: error.code ?? error.name, message: error.message } })
 }
 
 function codeFor (error: Error & { code?: string }, stage: AttemptStage): ErrorCode {
-  if (stage === 'connecting') return error.code === 'UND_ERR_CONNECT_TIMEOUT' ? 'ConnectTimeout' : 'ConnectFailed'
+  if (error instanceof BrokenBody) return 'BodyIncomplete'
+  if (error instanceof UnwritableRequest) return 'InternalError'
+  // ETIMEDOUT: the operating system, or every address of a name, gave up before we did.
+  if (stage === 'connecting') return error instanceof ConnectTimeout || error.code === 'ETIMEDOUT' ? 'ConnectTimeout' : 'ConnectFailed'
   if (stage === 'body') return 'BodyCut'
-  if (error.code === 'UND_ERR_HEADERS_TIMEOUT') return 'HeadersTimeout'
-  if (error.name === 'HTTPParserError' || answerCodes.has(error.code ?? '') || error.message === 'bad response') return 'BadAnswer'
-  return 'ConnectionClosed'
+  return error instanceof ProtocolError ? 'BadAnswer' : 'ConnectionClosed'
 }

@@ -1,53 +1,12 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import http from 'node:http'
-import net, { type AddressInfo, type Server, type Socket } from 'node:net'
+import net, { type Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
-import type { Exchange, UpstreamResponse } from '../../src/exchange/exchange.ts'
-import { send } from '../../src/filters/send.ts'
-import { WindowClock } from '../../src/upstream/breaker.ts'
-import { Endpoint } from '../../src/upstream/endpoint.ts'
 import { makeExchange } from '../support/exchange.ts'
 import { until } from '../support/until.ts'
-
-const settings = { breaker: { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }, tls: undefined, connectTimeoutMs: 1_000 }
-
-async function listen (t: TestContext, server: Server): Promise<number> {
-  const sockets = new Set<Socket>()
-  server.on('connection', socket => { sockets.add(socket); socket.on('close', () => sockets.delete(socket)) })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => { server.close(); for (const socket of sockets) socket.destroy() })
-  return (server.address() as AddressInfo).port
-}
-/** A server that does to each connection's first request what the script says. */
-const raw = (t: TestContext, script: (socket: Socket, request: string, nth: number) => void): Promise<number> => {
-  let nth = 0
-  return listen(t, net.createServer(socket => {
-    socket.on('error', () => {})
-    socket.on('data', data => script(socket, data.toString('latin1'), ++nth))
-  }))
-}
-function endpointAt (t: TestContext, port: number, basePath = ''): Endpoint & { events: string[], send: (exchange: Exchange) => Promise<UpstreamResponse> } {
-  const events: string[] = []
-  const origin = `http://127.0.0.1:${port}`
-  const endpoint = new Endpoint({ url: origin + basePath, origin, basePath, weight: 1, version: undefined, node: undefined, labels: [] }, settings, new WindowClock(), {
-    breaker: state => events.push(state),
-    reachable: reachable => events.push(reachable ? 'reachable' : 'unreachable'),
-    attempt: outcome => events.push(outcome)
-  })
-  t.after(() => endpoint.close())
-  // As the request path does it: the attempt is written down and reported.
-  return Object.assign(endpoint, { events, send: (exchange: Exchange) => { exchange.endpoint = endpoint; return send(exchange) } })
-}
-const read = (response: UpstreamResponse): Promise<string> => new Promise((resolve, reject) => {
-  const chunks: Buffer[] = []
-  response.body.pipe({ write: chunk => { chunks.push(chunk); return true }, end: trailers => resolve(Buffer.concat(chunks).toString() + (trailers.length > 0 ? `|${trailers.join(' ')}` : '')), fail: reject })
-})
-const code = (expected: string) => (error: unknown) => error instanceof GatewayError && error.code === expected
-const answer = (body: string, head = 'HTTP/1.1 200 OK\r\n') => `${head}Content-Length: ${body.length}\r\n\r\n${body}`
+import { answer, code, endpointAt, listen, raw, read } from './endpoint-at.ts'
 
 test('status, reason phrase, header order and letter case come through; hop-by-hop headers do not', async t => {
   const port = await raw(t, socket => socket.write('HTTP/1.1 404 NotFound\r\nX-b: 2\r\nConnection: x-secret\r\nX-Secret: 1\r\nx-A: 1\r\nKeep-Alive: timeout=5\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nno'))
@@ -143,7 +102,7 @@ test('1xx answers pass, and trailers', async t => {
   const exchange = makeExchange()
   const informational: unknown[] = []
   exchange.onInformational = one => informational.push(one)
-  assert.equal(await read(await endpointAt(t, port).send(exchange)), 'ok|x-sum 7')
+  assert.equal(await read(await endpointAt(t, port).send(exchange)), 'ok|X-Sum 7')
   assert.deepEqual(informational, [{ status: 103, headers: ['Link', '</a>'] }])
 })
 

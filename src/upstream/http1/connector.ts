@@ -1,0 +1,63 @@
+// Opens sockets to one origin: TCP or TLS, with what is the same for all of them made once.
+import net, { type OnReadOpts, type Socket } from 'node:net'
+import tls, { type SecureContext } from 'node:tls'
+
+/** PEM texts, already read. */
+export interface ConnectorTls {
+  readonly ca?: Buffer
+  readonly cert?: Buffer
+  readonly key?: Buffer
+  readonly serverName?: string
+  readonly verify: boolean
+}
+
+/** The operating system asks whether a silent peer is still there. */
+const tcpKeepAliveMs = 60_000
+
+export class Connector {
+  /** For Host: the origin's own authority. */
+  readonly authority: string
+  readonly secure: boolean
+  readonly #host: string
+  readonly #port: number
+  readonly #tls: ConnectorTls | undefined
+  #context: SecureContext | undefined
+  /** The newest one: a handshake that resumes it costs a tenth of a full one. */
+  #session: Buffer | undefined
+
+  /** `origin`: scheme://host:port. */
+  constructor (origin: string, settings: ConnectorTls | undefined) {
+    const url = new URL(origin)
+    this.authority = url.host
+    this.secure = url.protocol === 'https:'
+    this.#host = url.hostname.replace(/^\[|\]$/g, '')
+    this.#port = url.port === '' ? (this.secure ? 443 : 80) : Number(url.port)
+    this.#tls = settings
+  }
+
+  /** What is read goes to `onread`. The socket says `connect`, or `secureConnect` where `secure`, when it may be used. */
+  open (onread: OnReadOpts): Socket {
+    const socket = this.secure ? this.#openTls(onread) : net.connect({ host: this.#host, port: this.#port, onread })
+    return socket.setNoDelay(true).setKeepAlive(true, tcpKeepAliveMs)
+  }
+
+  #openTls (onread: OnReadOpts): Socket {
+    const { ca, cert, key, serverName, verify = true } = this.#tls ?? {}
+    this.#context ??= tls.createSecureContext({ ...ca !== undefined && { ca }, ...cert !== undefined && { cert }, ...key !== undefined && { key } })
+    // RFC 6066 section 3 knows no addresses as names.
+    const servername = serverName ?? (net.isIP(this.#host) === 0 ? this.#host : '')
+    const socket = tls.connect({
+      host: this.#host,
+      port: this.#port,
+      servername,
+      secureContext: this.#context,
+      rejectUnauthorized: verify,
+      // An HTTP/2 answer has no reason phrase, and that carries ServiceStack's error code.
+      ALPNProtocols: ['http/1.1'],
+      ...this.#session !== undefined && { session: this.#session },
+      onread
+    } as tls.ConnectionOptions)
+    socket.on('session', session => { this.#session = session })
+    return socket
+  }
+}
