@@ -1,7 +1,7 @@
 // What leaves the gateway says nothing that no purge could take back: lifetimes are cut before a browser or a CDN sees them. Pure.
-import { parseDirectives } from './directives.ts'
+import { parseDirectives, responseDirectives } from './directives.ts'
 import type { Alarm } from './entry.ts'
-import { deltaSeconds, listMembers } from './field-syntax.ts'
+import { combined, deltaSeconds, listMembers } from './field-syntax.ts'
 import { parseHttpDate, httpDate } from './http-date.ts'
 import { currentAgeS } from './freshness.ts'
 
@@ -90,25 +90,29 @@ const remainingMs = (seconds: number, directive: string, bornAtMs: number, nowMs
  */
 export function headersAt (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules, stored: boolean): string[] {
   const headers = leaving.cut ? cutHeaders(leaving, bornAtMs, nowMs, rules) : leaving.headers.slice()
+  // Only of what is stored: nobody said that other answers may be kept at all.
+  if (stored && rules.clientMs !== undefined) tellLifetime(headers, currentAgeS(bornAtMs, nowMs) + toSeconds(rules.clientMs))
   if (stored || leaving.aged) headers.push('Age', String(currentAgeS(bornAtMs, nowMs)))
   return headers
 }
 
 function cutHeaders (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules): string[] {
   const headers: string[] = []
-  let hasMaxAge = false
   for (let i = 0; i < leaving.headers.length; i += 2) {
     const name = leaving.headers[i]!
     const value = leaving.headers[i + 1]!
     const lower = lengthsOfLifetimes.has(name.length) ? name.toLowerCase() : ''
     if (lower === 'expires') headers.push(name, expiresFor(value, nowMs, rules))
-    else if (isControl(lower)) {
-      headers.push(name, controlFor(value, bornAtMs, nowMs, rules))
-      if (lower === 'cache-control') hasMaxAge ||= parseDirectives(value).some(({ name }) => name === 'max-age')
-    } else headers.push(name, value)
+    else if (isControl(lower)) headers.push(name, controlFor(value, bornAtMs, nowMs, rules))
+    else headers.push(name, value)
   }
-  if (rules.clientMs !== undefined && !hasMaxAge) headers.push('Cache-Control', `max-age=${currentAgeS(bornAtMs, nowMs) + toSeconds(rules.clientMs)}`)
   return headers
+}
+
+/** A lifetime of the operator's own where the origin gave clients none. */
+function tellLifetime (headers: string[], seconds: number): void {
+  const said = responseDirectives(parseDirectives(combined(headers, 'cache-control') ?? ''))
+  if (said.maxAgeS === undefined && !said.noStore) headers.push('Cache-Control', `max-age=${seconds}`)
 }
 
 function expiresFor (value: string, nowMs: number, rules: GuardRules): string {

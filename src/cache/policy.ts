@@ -1,4 +1,5 @@
 // Whether an answer may be stored and on which terms; whether a stored one may be given to a request (RFC 9111 sections 3 and 4). Pure.
+import { validatorHeaders } from './conditional.ts'
 import { nothingSaid, parseDirectives, responseDirectives, type ResponseDirectives } from './directives.ts'
 import type { Entry, EntryHead, Forwarded, NotStored, StoreDecision, Terms } from './entry.ts'
 import { combined, fieldValues } from './field-syntax.ts'
@@ -85,10 +86,11 @@ export function mayStore (request: CacheRequest, head: EntryHead, rules: CacheRu
 }
 
 /** Something that is stale already is kept only to be validated, or to be given out stale. */
-function isUseful (terms: Terms, request: CacheRequest, { headers, responseAtMs }: EntryHead): boolean {
+function isUseful (terms: Terms, request: CacheRequest, head: EntryHead): boolean {
+  const { responseAtMs } = head
   if (terms.freshUntilMs > responseAtMs && !terms.validateAlways) return true
   const usableStale = !terms.validateAlways && terms.freshUntilMs + Math.max(terms.staleWhileRevalidateMs, terms.staleIfErrorMs) > responseAtMs
-  return usableStale || (request.method === 'GET' && (fieldValues(headers, 'etag').length > 0 || fieldValues(headers, 'last-modified').length > 0))
+  return usableStale || (request.method === 'GET' && validatorHeaders(head).length > 0)
 }
 
 function lifetimeFor (request: CacheRequest, head: EntryHead, directives: ResponseDirectives, targeted: boolean, { config, ownLifetimes }: CacheRules): number | undefined {

@@ -1,0 +1,111 @@
+// What leaves says nothing that no purge could take back; and what the operator hears of it.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { guarded, headersAt, type GuardRules } from '../../src/cache/guard.ts'
+import { httpDate } from '../../src/cache/http-date.ts'
+import { headerValue } from '../../src/exchange/headers.ts'
+import { flat, now } from './support.ts'
+
+const day = 86_400
+const rules: GuardRules = { maxClientMs: day * 1_000, clientMs: undefined, tagHeaders: ['cache-tag', 'surrogate-key'] }
+const inS = (seconds: number) => httpDate(now + seconds * 1_000)
+
+/** Headers that leave `ageS` after the answer was made, and the alarms of when it came. */
+function leave (headers: string[], options: { ageS?: number, own?: Partial<GuardRules>, stored?: boolean } = {}): { alarms: string[], value: (name: string) => string | undefined } {
+  const own = { ...rules, ...options.own }
+  const bornAtMs = now - (options.ageS ?? 0) * 1_000
+  const leaving = guarded(flat(...headers), bornAtMs, now, own)
+  const out = headersAt(leaving, bornAtMs, now, own, options.stored ?? false)
+  return { alarms: leaving.alarms.map(({ kind }) => kind), value: name => headerValue(out, name) }
+}
+
+describe('Expires', () => {
+  const rows: Array<[sent: string, left: string, alarms: string[]]> = [
+    ['Never', '0', ['expires-no-date']],
+    ['never expires', '0', ['expires-no-date']],
+    ['Thu, 01-Jan-70', '0', ['expires-no-date']],
+    ['2099-01-01', '0', ['expires-no-date']],
+    ['4294967295', '0', ['expires-no-date']],
+    ['0', '0', []],
+    ['-1', '-1', []],
+    ['', '', []],
+    [inS(3_600), inS(3_600), []],
+    [inS(-3_600), inS(-3_600), []],
+    ['Fri, 31 Dec 9999 23:59:59 GMT', inS(day), ['lifetime-too-long']]
+  ]
+  for (const [sent, left, alarms] of rows) {
+    test(JSON.stringify(sent), () => {
+      const { value, ...found } = leave([`Expires: ${sent}`])
+      assert.equal(value('expires'), left)
+      assert.deepEqual(found.alarms, alarms)
+    })
+  }
+})
+
+describe('Cache-Control', () => {
+  const rows: Array<[name: string, sent: string, left: string, alarms: string[]]> = [
+    ['as it came', 'max-age=60, foo="a, b"', 'max-age=60, foo="a, b"', []],
+    ['too long', 'public, max-age=31536000, immutable', `public, max-age=${day}, immutable`, ['lifetime-too-long']],
+    ['beyond every number', 'max-age=99999999999999999999', `max-age=${day}`, ['lifetime-too-long']],
+    ['quoted, in another letter case', 'Max-Age="31536000"', `Max-Age=${day}`, ['lifetime-too-long']],
+    ['s-maxage too', 's-maxage=31536000, max-age=1', `s-maxage=${day}, max-age=1`, ['lifetime-too-long']],
+    ['and the periods past the end', 'max-age=1, stale-while-revalidate=31536000, stale-if-error=31536000', `max-age=1, stale-while-revalidate=${day}, stale-if-error=${day}`, ['lifetime-too-long']],
+    ['twice', 'max-age=31536000, max-age=31536001', `max-age=${day}, max-age=${day}`, ['lifetime-too-long']],
+    ['a word', 'max-age=never', 'max-age=0', ['lifetime-unreadable']],
+    ['a fraction', 'max-age=3600.5', 'max-age=0', ['lifetime-unreadable']],
+    ['negative: everybody means 0', 'max-age=-1', 'max-age=0', []],
+    ['in a quoted string it is nobody\'s lifetime', 'foo="max-age=31536000"', 'foo="max-age=31536000"', []],
+    ['no-store stays', 'no-store, max-age=31536000', `no-store, max-age=${day}`, ['lifetime-too-long']]
+  ]
+  for (const [name, sent, left, alarms] of rows) {
+    test(name, () => {
+      const { value, ...found } = leave([`Cache-Control: ${sent}`])
+      assert.equal(value('cache-control'), left)
+      assert.deepEqual(found.alarms, alarms)
+    })
+  }
+  test('for caches further out', () => {
+    assert.equal(leave(['CDN-Cache-Control: max-age=31536000']).value('cdn-cache-control'), `max-age=${day}`)
+    assert.equal(leave(['Surrogate-Control: max-age=31536000']).value('surrogate-control'), `max-age=${day}`)
+  })
+})
+
+describe('with age', () => {
+  test('the limit counts from when the client gets it: it subtracts Age', () => {
+    const { value } = leave(['Cache-Control: max-age=31536000', 'Expires: Fri, 31 Dec 9999 23:59:59 GMT'], { ageS: 100, stored: true })
+    assert.equal(value('age'), '100')
+    assert.equal(value('cache-control'), `max-age=${day + 100}`)
+    assert.equal(value('expires'), inS(day))
+  })
+  test('what is left of a lifetime is what counts', () => assert.deepEqual(leave([`Cache-Control: max-age=${day + 50}`], { ageS: 100 }).alarms, []))
+  test('Age: of what is stored always, of what passes only when it came with one', () => {
+    assert.equal(leave(['Age: 7'], { ageS: 9, stored: true }).value('age'), '9')
+    assert.equal(leave([], { ageS: 9, stored: true }).value('age'), '9')
+    assert.equal(leave(['age: 7'], { ageS: 9 }).value('age'), '9')
+    assert.equal(leave([], { ageS: 9 }).value('age'), undefined)
+  })
+})
+
+describe('a lifetime for clients of the operator\'s own', () => {
+  const own = { clientMs: 10_000 }
+  test('in place of the origin\'s', () => {
+    const { value } = leave(['Cache-Control: public, max-age=3600', `Expires: ${inS(3_600)}`], { ageS: 5, own })
+    assert.equal(value('cache-control'), 'public, max-age=15')
+    assert.equal(value('expires'), inS(10))
+  })
+  test('of what is stored also where the origin says none', () => {
+    assert.equal(leave(['ETag: "a"'], { own, stored: true }).value('cache-control'), 'max-age=10')
+    assert.equal(leave(['ETag: "a"'], { own }).value('cache-control'), undefined)
+  })
+  test('zero', () => assert.equal(leave(['Cache-Control: max-age=3600'], { own: { clientMs: 0 } }).value('cache-control'), 'max-age=0'))
+  test('no-store stays', () => assert.equal(leave(['Cache-Control: no-store'], { own, stored: true }).value('cache-control'), 'no-store'))
+})
+
+test('tags end here; the list is not copied where nothing changes; alarms are cut short', () => {
+  const { value } = leave(['Cache-Tag: a', 'surrogate-key: b', 'X-Other: c'])
+  assert.deepEqual([value('cache-tag'), value('surrogate-key'), value('x-other')], [undefined, undefined, 'c'])
+  const headers = flat('Cache-Control: max-age=60', 'ETag: "a"')
+  assert.equal(guarded(headers, now, now, rules).headers, headers)
+  const [alarm] = guarded(flat(`Expires: ${'x'.repeat(500)}`), now, now, rules).alarms
+  assert.deepEqual({ ...alarm, value: alarm!.value.length }, { kind: 'expires-no-date', header: 'Expires', value: 80 })
+})
