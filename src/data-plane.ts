@@ -246,7 +246,7 @@ export class DataPlane {
 
   /** An upstream that is named but not known yet has no endpoints: its calls are answered 503. */
   #upstream (name: string): Upstream {
-    this.#create({ name, endpoints: [] as EndpointPlan[], apiForm: true, servicestack: false })
+    this.#create({ name, endpoints: [] as EndpointPlan[], levels: [], apiForm: true, servicestack: false })
     return this.#upstreams.get(name)!
   }
 

@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Config } from '../src/config/schema.ts'
+import { validate } from '../src/config/validator.ts'
 import { DataPlane, type Gone } from '../src/data-plane.ts'
 import { GatewayError } from '../src/exchange/errors.ts'
 import type { Change, EndpointPlan } from '../src/routing/plan.ts'
 import { parseRequestTarget } from '../src/routing/request-target.ts'
 
+import { endpointPlan } from './support/endpoint-plan.ts'
 import { policy } from './support/exchange.ts'
 
 const formats = new Set(['json'])
 
 const retryBudget = { percent: 20, perSecond: 10, windowMs: 10_000 }
+const { balancing } = validate({}).config.defaults
 const breaker = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }
 const configOf = (overrides: Partial<Config> = {}): Config => ({
-  defaults: { policy, bulkhead: { maxConcurrent: 10, maxQueue: 5 }, breaker, retryBudget },
+  defaults: { policy, bulkhead: { maxConcurrent: 10, maxQueue: 5 }, breaker, retryBudget, balancing },
   upstreams: {},
   messages: {},
   prefixes: {},
@@ -42,8 +45,8 @@ function start (t: TestContext, config = configOf()) {
   return { plane, apply, ask, gone, pipelines: () => pipelines }
 }
 
-const endpoint = (port: number): EndpointPlan => ({ url: `http://127.0.0.1:${port}`, origin: `http://127.0.0.1:${port}`, basePath: '', weight: 1, version: undefined, node: undefined, labels: [] })
-const upstream = (name: string, ...ports: number[]): Change => ({ kind: 'upstream', plan: { name, endpoints: ports.map(endpoint), apiForm: true, servicestack: true } })
+const endpoint = (port: number): EndpointPlan => endpointPlan(`http://127.0.0.1:${port}`)
+const upstream = (name: string, ...ports: number[]): Change => ({ kind: 'upstream', plan: { name, endpoints: ports.map(endpoint), levels: [], apiForm: true, servicestack: true } })
 const message = (name: string, to: string, endpoints?: string[]): Change => ({ kind: 'message', plan: { key: name.toLowerCase(), name, state: 'routed', upstream: to, endpoints, suggest: true, effect: undefined } })
 const routeOf = (answer: unknown) => answer as Exclude<ReturnType<DataPlane['match']>['route'], string>
 
@@ -102,7 +105,7 @@ test('a new configuration comes into force with the table of its generation, not
   const { plane, apply, ask } = start(t)
   await apply([upstream('Orders', 1), message('GetOrder', 'Orders')])
   let inForce = false
-  const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { maxConcurrent: 3, maxQueue: 1 }, breaker, retryBudget } })
+  const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { maxConcurrent: 3, maxQueue: 1 }, breaker, retryBudget, balancing } })
   const settled = plane.expect(next, 2).then(() => { inForce = true })
   await apply([])
   assert.equal(routeOf(ask('/json/reply/GetOrder')).policy.deadlineMs, policy.deadlineMs)

@@ -1,5 +1,5 @@
 // Which limits hold for a route: message over upstream over defaults. Pure; asked when the table is built, never per request.
-import type { BreakerConfig, BulkheadConfig, Config, PolicyConfig, RetryBudgetConfig } from './schema.ts'
+import type { BalancingConfig, BreakerConfig, BulkheadConfig, Config, PolicyConfig, RetryBudgetConfig } from './schema.ts'
 
 /** `key` is a message's lower-cased name or a prefix pattern; undefined = the upstream's own. */
 export function policyFor (config: Config, upstream: string, key: string | undefined): PolicyConfig {
@@ -33,6 +33,10 @@ export function breakerFor (config: Config, upstream: string): BreakerConfig {
 
 export function retryBudgetFor (config: Config, upstream: string): RetryBudgetConfig {
   return { ...config.defaults.retryBudget, ...config.upstreams[upstream]?.retryBudget }
+}
+
+export function balancingFor (config: Config, upstream: string): BalancingConfig {
+  return { ...config.defaults.balancing, ...config.upstreams[upstream]?.balancing }
 }
 
 const indexes = new WeakMap<Config['messages'], ReadonlyMap<string, Config['messages'][string]>>()

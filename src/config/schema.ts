@@ -2,6 +2,7 @@
 // The validator, the TypeScript types, config/postern.schema.json and docs/CONFIG.md are all made from it.
 import { Type, type Static } from 'typebox'
 import { closed, ms, path, section } from './schema/kit.ts'
+import { Balancing, Locality } from './schema/balancing.ts'
 import { Admin, Edge, Listener, Log } from './schema/listener.ts'
 import { Breaker, Bulkhead, Policy } from './schema/policy.ts'
 import { Registry } from './schema/registry.ts'
@@ -13,8 +14,9 @@ export const ConfigSchema = Type.Object({
   admin: Admin,
   edge: Edge,
   registry: Registry,
+  locality: Locality,
   exposure: Exposure,
-  defaults: section({ policy: Policy, bulkhead: Bulkhead, breaker: Breaker, retryBudget: RetryBudget }, 'What holds unless said otherwise below.'),
+  defaults: section({ policy: Policy, bulkhead: Bulkhead, breaker: Breaker, retryBudget: RetryBudget, balancing: Balancing }, 'What holds unless said otherwise below.'),
   upstreams: Type.Record(Type.String(), Upstream, { default: {}, description: 'Settings per upstream, keyed by its name.' }),
   messages: Type.Record(Type.String(), Message, { default: {}, description: 'Settings per message, keyed by its name in any letter case.' }),
   prefixes: Type.Record(Type.String(), Prefix, { default: {}, description: 'Prefix routes, keyed by path pattern. Their order never matters.' }),
@@ -29,9 +31,12 @@ export type PolicyConfig = Config['defaults']['policy']
 export type BulkheadConfig = Config['defaults']['bulkhead']
 export type BreakerConfig = Config['defaults']['breaker']
 export type RetryBudgetConfig = Config['defaults']['retryBudget']
+export type BalancerConfig = PolicyConfig['balancer']
+export type BalancingConfig = Config['defaults']['balancing']
 export type UpstreamConfig = Config['upstreams'][string]
 export type MessageConfig = Config['messages'][string]
 export type PrefixConfig = Config['prefixes'][string]
+export type LocalityConfig = Config['locality']
 export type RegistryConfig = Config['registry']
 export type ConsulConfig = NonNullable<RegistryConfig['consul']>
 export type ListenerConfig = Config['listener']

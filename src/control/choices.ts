@@ -1,31 +1,28 @@
 // Which endpoints get the calls of which messages of one upstream, by health and by what each endpoint has. Pure.
 import type { EndpointPlan, UpstreamPlan } from '../routing/plan.ts'
-import { pickTier, toEndpointPlan, type UpstreamView } from './claims.ts'
+import { pickTier, toEndpointPlan, toLevelPlans, type ChoiceRules, type UpstreamView } from './claims.ts'
 import type { Verdict } from './endpoints.ts'
-import type { Splits } from './splits.ts'
 
 /** Chooses endpoints for sets of offer groups: messages with the same groups share one choice. */
 export class Choices {
   readonly #view: UpstreamView
-  readonly #panic: boolean
-  readonly #splits: Splits
+  readonly #rules: ChoiceRules
   readonly #byGroups = new Map<string, readonly Verdict[]>()
   readonly base: readonly Verdict[]
   readonly #chosen = new Set<Verdict>()
   readonly #byUrl = new Map<string, EndpointPlan>()
   readonly #urls = new Map<readonly Verdict[], readonly string[] | undefined>()
 
-  constructor (view: UpstreamView, panic: boolean, splits: Splits) {
+  constructor (view: UpstreamView, rules: ChoiceRules) {
     this.#view = view
-    this.#panic = panic
-    this.#splits = splits
-    this.base = this.#take(pickTier(view.verdicts, panic))
+    this.#rules = rules
+    this.base = this.#take(pickTier(view.verdicts, rules))
   }
 
   #take (verdicts: readonly Verdict[]): readonly Verdict[] {
     for (const verdict of verdicts) {
       this.#chosen.add(verdict)
-      const plan = this.#byUrl.has(verdict.url) ? undefined : toEndpointPlan(verdict, this.#splits)
+      const plan = this.#byUrl.has(verdict.url) ? undefined : toEndpointPlan(verdict, this.#rules)
       if (plan !== undefined) this.#byUrl.set(plan.url, plan)
     }
     return verdicts
@@ -41,7 +38,7 @@ export class Choices {
   }
 
   of (verdicts: readonly Verdict[]): readonly Verdict[] {
-    return this.#take(pickTier(verdicts, this.#panic))
+    return this.#take(pickTier(verdicts, this.#rules))
   }
 
   /** After all choices are made: undefined when the choice is all endpoints of the upstream. */
@@ -60,6 +57,6 @@ export class Choices {
     const servicestack = verdicts.some(({ registration, knowledge }) => registration.kind !== 'plain' || knowledge?.servicestackVersion !== undefined)
     const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
     const apiForm = !servicestack || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
-    return { name: this.#view.name, endpoints, apiForm, servicestack }
+    return { name: this.#view.name, endpoints, levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack }
   }
 }

@@ -1,8 +1,9 @@
 // Which upstream claims which names, with which endpoints: the offers of all endpoints of an upstream, joined per name. Pure.
 import type { Operation } from '../contracts/operations.ts'
-import type { EndpointPlan } from '../routing/plan.ts'
+import type { EndpointPlan, LevelPlan } from '../routing/plan.ts'
 import type { Verdict } from './endpoints.ts'
 import { groupOffers, type OfferGroup, type Standing } from './offers.ts'
+import type { Locate } from './locality.ts'
 import type { Claimant } from './ownership.ts'
 import type { Splits } from './splits.ts'
 
@@ -87,10 +88,22 @@ export function listedBy (view: UpstreamView, key: string): { verdicts: Verdict[
   return found === undefined ? undefined : { verdicts, operation: found }
 }
 
-/** Those of the best tier that has any: passing ones, else warning ones, else (panic rule) those that fail their checks. */
-export function pickTier (verdicts: readonly Verdict[], panic: boolean): Verdict[] {
+/** How endpoints are chosen. */
+export interface ChoiceRules {
+  /** Serve from endpoints that fail their checks when there are no others. */
+  readonly panic: boolean
+  readonly warning: 'standby' | 'weighted'
+  readonly splits: Splits
+  readonly locate: Locate
+}
+
+/**
+ * Those of the best tier that has any: passing ones, else warning ones, else (panic rule) those that fail their checks. By a setting, passing
+ * and warning ones are one tier, and Weights tell them apart.
+ */
+export function pickTier (verdicts: readonly Verdict[], { panic, warning }: Pick<ChoiceRules, 'panic' | 'warning'>): Verdict[] {
   for (const tier of panic ? [1, 2, 3] : [1, 2]) {
-    const picked = verdicts.filter(verdict => verdict.tier === tier)
+    const picked = verdicts.filter(verdict => verdict.tier === tier || (warning === 'weighted' && tier === 1 && verdict.tier === 2))
     if (picked.length === 0) continue
     if (tier < 3) return picked
     // Of the failing ones, those that spoke HTTP to us when last asked; where none did, all: the data plane finds out.
@@ -100,8 +113,28 @@ export function pickTier (verdicts: readonly Verdict[], panic: boolean): Verdict
   return []
 }
 
-export function toEndpointPlan ({ registration, tier }: Verdict, splits: Splits): EndpointPlan | undefined {
+export function toEndpointPlan ({ registration, tier }: Verdict, { splits, locate }: ChoiceRules): EndpointPlan | undefined {
   const { address, weights, version, node } = registration
   if (address === undefined) return undefined
-  return { url: address.url, origin: address.origin, basePath: address.basePath, weight: tier === 1 ? weights.passing : weights.warning, version, node: node === '' ? undefined : node, labels: splits.labelsOf(registration) }
+  return {
+    url: address.url,
+    origin: address.origin,
+    basePath: address.basePath,
+    weight: tier === 1 ? weights.passing : weights.warning,
+    version,
+    node: node === '' ? undefined : node,
+    labels: splits.labelsOf(registration),
+    ...locate(registration)
+  }
+}
+
+/** What is registered at each level, nearest first: those that fail or drain are counted too, for they are what a level lacks. */
+export function toLevelPlans (verdicts: readonly Verdict[], locate: Locate): LevelPlan[] {
+  const weights = new Map<number, number>()
+  for (const { registration, speaks, state } of verdicts) {
+    if (!speaks || state === 'stranger') continue
+    const { level } = locate(registration)
+    weights.set(level, (weights.get(level) ?? 0) + registration.weights.passing)
+  }
+  return [...weights].map(([level, weight]) => ({ level, weight })).sort((a, b) => a.level - b.level)
 }

@@ -1,6 +1,7 @@
 // What is routed, from what the registries say, what the endpoints say and what the operator wrote. Pure: same input, same plan.
 import type { Config, UpstreamConfig } from '../config/schema.ts'
 import { neverRouted } from '../contracts/operations.ts'
+import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { CatalogEntry } from './catalog.ts'
 import { Choices } from './choices.ts'
@@ -9,13 +10,14 @@ import { planCustomRoutes, type RouteSource } from './custom-routes.ts'
 import { judgeAddress, judgeRefused, type Verdict } from './endpoints.ts'
 import { createExposure, type Exposure } from './exposure.ts'
 import type { Knowledge } from './knowledge.ts'
+import { createLocate } from './locality.ts'
 import { MarkBook } from './marks.ts'
 import { decideNames, type NameContext, type NamesDecided } from './names.ts'
 import type { Decision, EndpointDecision, Memory } from './plan.ts'
 import { Splits } from './splits.ts'
 
-export type DecideConfig = Pick<Config, 'defaults' | 'exposure' | 'upstreams' | 'messages' | 'prefixes'> & {
-  readonly registry: Pick<Config['registry'], 'ownerGoneMs' | 'unconfirmedMs' | 'panic'>
+export type DecideConfig = Pick<Config, 'defaults' | 'locality' | 'exposure' | 'upstreams' | 'messages' | 'prefixes'> & {
+  readonly registry: Pick<Config['registry'], 'consul' | 'ownerGoneMs' | 'unconfirmedMs' | 'panic'>
 }
 
 export interface DecideInput {
@@ -23,6 +25,7 @@ export interface DecideInput {
   readonly entries: Iterable<CatalogEntry>
   /** By endpoint url. */
   readonly knowledge: ReadonlyMap<string, Knowledge>
+  readonly distances: Distances
   readonly config: DecideConfig
   readonly memory: Memory
   /** Every name ever claimed, lower-cased, where unknown ones go to a fallback; undefined = there is none. */
@@ -66,6 +69,8 @@ function viewAll ({ config }: DecideInput, verdicts: readonly Verdict[]): Map<st
   const believed = new Set(Object.entries(config.messages).filter(([, { expose }]) => expose === true).map(([name]) => name.toLowerCase()))
   return new Map([...byUpstream].map(([name, own]) => [name, viewUpstream(name, own, settingsOf(config, name)?.trustTags ?? false, believed)]))
 }
+
+const warningOf = (config: DecideConfig, name: string) => settingsOf(config, name)?.balancing?.warning ?? config.defaults.balancing.warning
 
 function settledOf ({ messages }: DecideConfig): NameContext['settled'] {
   const settled = new Map<string, { upstream: string, name: string }>()
@@ -120,7 +125,8 @@ export function decide (input: DecideInput): Decision {
   const verdicts = judgeAll(input)
   const views = viewAll(input, verdicts)
   const splits = new Splits(config)
-  const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, config.registry.panic, splits)]))
+  const locate = createLocate(config, input.distances)
+  const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, { panic: config.registry.panic, warning: warningOf(config, name), splits, locate })]))
   const book = new MarkBook(memory.marks, now)
   const names = decideNames({ views, choices, exposure, splits, settled: settledOf(config), owners: memory.owners, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
 

@@ -1,5 +1,5 @@
 // The differences between two plans, in batches small enough for the data plane to apply between requests. Pure.
-import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
+import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, LevelPlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { Plan } from './plan.ts'
 import type { Applied } from './protocol.ts'
 
@@ -10,10 +10,13 @@ const sameTexts = (a: readonly string[] | undefined, b: readonly string[] | unde
   a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((text, index) => text === b[index]))
 
 const sameEndpoint = (a: EndpointPlan, b: EndpointPlan | undefined): boolean =>
-  b !== undefined && a.url === b.url && a.origin === b.origin && a.basePath === b.basePath && a.weight === b.weight && a.version === b.version && a.node === b.node && sameTexts(a.labels, b.labels)
+  b !== undefined && a.url === b.url && a.origin === b.origin && a.basePath === b.basePath && a.weight === b.weight && a.version === b.version && a.node === b.node && a.datacenter === b.datacenter && a.zone === b.zone && a.level === b.level && a.rttMs === b.rttMs && sameTexts(a.labels, b.labels)
+
+const sameLevels = (a: readonly LevelPlan[], b: readonly LevelPlan[]): boolean =>
+  a.length === b.length && a.every(({ level, weight }, index) => level === b[index]?.level && weight === b[index].weight)
 
 const sameUpstream = (a: UpstreamPlan, b: UpstreamPlan): boolean =>
-  a === b || (a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
+  a === b || (sameLevels(a.levels, b.levels) && a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
 
 const sameMessage = (a: MessagePlan, b: MessagePlan): boolean =>
   a === b || (a.name === b.name && a.state === b.state && a.upstream === b.upstream && a.suggest === b.suggest && a.effect === b.effect && sameTexts(a.endpoints, b.endpoints) && sameAlternatives(a.alternatives, b.alternatives))
@@ -70,9 +73,9 @@ export function unknownPlan (...parts: readonly Applied[]): Plan {
   const upstreams = new Map<string, UpstreamPlan>()
   const messages = new Map<string, MessagePlan>()
   const customRoutes = new Map<string, CustomRoutePlan[]>()
-  const nowhere = { url: '', origin: '', basePath: '', weight: 0, version: undefined, node: undefined, labels: [] }
+  const nowhere = { url: '', origin: '', basePath: '', weight: 0, version: undefined, node: undefined, labels: [], datacenter: undefined, zone: undefined, level: 0, rttMs: undefined }
   for (const part of parts) {
-    for (const name of part.upstreams) upstreams.set(name, { name, endpoints: [nowhere], apiForm: false, servicestack: false })
+    for (const name of part.upstreams) upstreams.set(name, { name, endpoints: [nowhere], levels: [], apiForm: false, servicestack: false })
     for (const [key, upstream] of part.messages) messages.set(key, { key, name: '', state: 'hidden', upstream, endpoints: undefined, suggest: false, effect: undefined })
     for (const name of part.customRoutes) customRoutes.set(name, [{ path: '', verbs: [], message: '', routed: false }])
   }

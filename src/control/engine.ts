@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts'
 import type { Answer, Question } from '../contracts/ask.ts'
 import { createAsker, type Asker } from '../contracts/asker.ts'
 import type { AskTls } from '../contracts/get.ts'
+import { unknownDistances } from '../registry/coordinates.ts'
 import type { Registration, WatchState } from '../registry/registration.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
 import type { Admission } from './admission.ts'
@@ -83,6 +84,7 @@ export function createEngine (options: EngineOptions): Engine {
   // Of a thread that takes over: what the one before had.
   let claimed = new ClaimedNames([...options.owners.keys(), ...options.applied.messages.keys()])
   let tls = options.loadTls(config)
+  let distances = unknownDistances
   let fixed: CatalogEntry[] = []
   let admission = options.createAdmission(config, () => trigger())
 
@@ -91,9 +93,8 @@ export function createEngine (options: EngineOptions): Engine {
     ask: (question, signal) => options.ask(question, config.registry.ask, signal),
     onAnswer: (url, answer, key) => {
       const before = knowledge.get(url)
-      const after = learn(before, answer, key, now())
-      knowledge.set(url, after)
-      if (!isSameKnowledge(before, after)) trigger()
+      knowledge.set(url, learn(before, answer, key, now()))
+      if (!isSameKnowledge(before, knowledge.get(url)!)) trigger()
     }
   })
 
@@ -116,6 +117,7 @@ export function createEngine (options: EngineOptions): Engine {
       }
       postStatus()
     },
+    distances: told => { distances = told; trigger() },
     started (registry, source) {
       // Another source is another truth: its first answer replaces what the former said, without doubting what it leaves out.
       if (sources.get(registry) !== undefined && sources.get(registry) !== source) forgetIndex(registry)
@@ -195,7 +197,7 @@ export function createEngine (options: EngineOptions): Engine {
     const before = decision
     if (claimed.read(entries(), knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
-    const next = decide({ entries: entries(), knowledge, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
+    const next = decide({ entries: entries(), knowledge, distances, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
     asker.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
     memory = next.memory

@@ -40,7 +40,7 @@ export function sourceOf (registry: Config['registry'], kind: WatchedRegistry): 
   if (kind === 'file') return `file ${registry.file}`
   if (kind === 'embedded') return 'embedded'
   const consul = registry.consul
-  return `consul ${JSON.stringify([consul?.agents.toSorted(), consul?.datacenter, consul?.services.toSorted(), consul?.environmentTag])}`
+  return `consul ${JSON.stringify([consul?.agents.toSorted(), consul?.datacenter, consul?.datacenters, consul?.services.toSorted(), consul?.environmentTag])}`
 }
 
 export function createWatches (starters: WatchStarters, events: WatchesEvents): Watches {
@@ -62,7 +62,8 @@ export function createWatches (starters: WatchStarters, events: WatchesEvents): 
     const gate = { open: true }
     const listener: WatchListener = {
       snapshot: snapshot => { if (gate.open) events.snapshot(snapshot) },
-      state: state => { if (gate.open) events.state(state) }
+      state: state => { if (gate.open) events.state(state) },
+      distances: distances => { if (gate.open) events.distances?.(distances) }
     }
     events.started(kind, sourceOf(registry, kind))
     try {

@@ -7,7 +7,10 @@ import type { Socket } from 'node:net'
 import Consul from 'consul'
 import type { ConsulConfig } from '../config/schema.ts'
 
-export type AgentConfig = Pick<ConsulConfig, 'token' | 'tls' | 'datacenter' | 'stale' | 'maxAnswerBytes'>
+export type AgentConfig = Pick<ConsulConfig, 'token' | 'tls' | 'stale' | 'maxAnswerBytes'> & {
+  /** Undefined: the agent's own. */
+  readonly datacenter: string | undefined
+}
 
 /** What `GET /v1/health/service/:name` answered. */
 export interface AgentAnswer {
@@ -25,6 +28,11 @@ export interface HealthQuery {
   /** 0: answer at once. Else: answer when the index is greater, or after `waitMs`. */
   readonly index: number
   readonly waitMs: number
+}
+
+export interface AgentSelf {
+  readonly node: string | undefined
+  readonly datacenter: string | undefined
 }
 
 /** Everything that is not a complete, well-formed list is an error: refused (401, 403), failed, cut short, too large, late, no array. */
@@ -48,8 +56,10 @@ export interface AgentConnection {
   readonly interrupted: boolean
   /** Throws AgentError, or the signal's reason. */
   healthOf (query: HealthQuery, signal: AbortSignal): Promise<AgentAnswer>
-  /** Name of the agent's node; undefined when the agent does not say (no agent:read). Throws only the signal's reason. */
-  nodeName (signal: AbortSignal): Promise<string | undefined>
+  /** Name and datacenter of the agent's node; undefined where the agent does not say (no agent:read). Throws only the signal's reason. */
+  self (signal: AbortSignal): Promise<AgentSelf>
+  /** `GET /v1/coordinate/nodes` or `/datacenters` as it came. Throws AgentError, or the signal's reason. */
+  coordinates (of: 'nodes' | 'datacenters', signal: AbortSignal): Promise<unknown>
   close (): void
 }
 
@@ -61,6 +71,10 @@ const selfTimeoutMs = 2_000
 /** The part of `papi` (below the `consul` package) whose extension point lets every request pass through our hands. */
 interface Extensible {
   _ext (event: 'onRequest', extension: (request: PapiRequest, next: () => void) => void): void
+  _get (
+    request: { name: string, path: string, headers: object, timeout: number, ctx: EventEmitter },
+    answer: (request: { err?: Error, res?: { body: unknown } }, next: (abort: boolean, error: Error | undefined, result: unknown) => void) => void
+  ): Promise<unknown>
 }
 interface PapiRequest { transport: Transport, readonly opts: { readonly name?: string } }
 interface Transport { request (options: http.RequestOptions): http.ClientRequest }
@@ -118,17 +132,24 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
         filteredByAcl: response.headers['x-consul-results-filtered-by-acls'] === 'true'
       }
     },
-    async nodeName (signal) {
+    async self (signal) {
       try {
         const [, body] = await call(signal, (ctx) => consul.agent.self({ timeout: selfTimeoutMs, ctx } as never))
-        const name = (body as { Config?: { NodeName?: unknown } } | undefined)?.Config?.NodeName
-        return typeof name === 'string' ? name : undefined
+        const { NodeName: node, Datacenter: datacenter } = (body as { Config?: { NodeName?: unknown, Datacenter?: unknown } } | undefined)?.Config ?? {}
+        return { node: typeof node === 'string' ? node : undefined, datacenter: typeof datacenter === 'string' ? datacenter : undefined }
       } catch (error) {
         signal.throwIfAborted()
         // Not to know is an answer: registrations on loopback are then judged by their node's address.
-        if (error instanceof AgentError) return undefined
+        if (error instanceof AgentError) return { node: undefined, datacenter: undefined }
         throw error
       }
+    },
+    async coordinates (of, signal) {
+      // The package has no word for it, only what its own words are made of.
+      const [, body] = await call(signal, (ctx) => extensible._get(
+        { name: `coordinate.${of}`, path: `/coordinate/${of}`, headers: config.token === undefined ? {} : { 'x-consul-token': config.token }, timeout: answerTimeoutMs, ctx },
+        ({ err, res }, next) => next(false, err, [res, res?.body])))
+      return body
     },
     close () { httpAgent.destroy() }
   }

@@ -1,9 +1,10 @@
-// Watches services of a Consul catalog: one loop of blocking queries per service, merged into one snapshot.
+// Watches services of a Consul catalog: one loop of blocking queries per service and datacenter, merged into one snapshot.
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulConfig } from '../config/schema.ts'
 import { connectAgent } from './consul-agent.ts'
-import type { AgentAnswer, AgentConnection } from './consul-agent.ts'
+import type { AgentAnswer, AgentConnection, AgentSelf } from './consul-agent.ts'
+import { followCoordinates } from './consul-coordinates.ts'
 import { readEntry } from './consul-entry.ts'
 import type { Registration, Watch, WatchListener } from './registration.ts'
 import { answeredEarly, delayAfterAnswer, delayAfterFailure, stepIndex } from './watch-pace.ts'
@@ -22,8 +23,13 @@ interface ServiceView {
   readonly index: number | undefined
 }
 
-/** How one service's loop is doing. */
+/** How the loop of one service in one datacenter is doing. */
 interface LoopState {
+  readonly service: string
+  /** Undefined: the agent's own. */
+  readonly datacenter: string | undefined
+  /** Not the nearest of several: nobody waits for it longer than for its first failure. */
+  readonly far: boolean
   view: ServiceView | undefined
   error: string | undefined
   lastGoodAt: number | undefined
@@ -34,7 +40,7 @@ interface LoopState {
 const reasonsShown = 10
 
 /**
- * Starts watching. The first snapshot comes when every service has been answered once; later ones whenever Consul's index moves. An
+ * Starts watching. The first snapshot comes when every service has been answered once (or failed, in a datacenter that is not the nearest); later ones whenever Consul's index moves. An
  * error (refusal included) never makes a snapshot: the last one stays in force, and the state says why.
  * Whatever the listener throws counts as a failed read and is shown in the state.
  */
@@ -43,15 +49,15 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const random = options.random ?? Math.random
   const now = options.now ?? Date.now
   const closing = new AbortController()
-  const services = [...new Set(config.services)]
-  const loops = new Map<string, LoopState>(services.map((service) =>
-    [service, { view: undefined, error: undefined, lastGoodAt: undefined, agent: undefined }]))
+  const datacenters = config.datacenters.length > 0 ? config.datacenters : [config.datacenter]
+  const loops = datacenters.flatMap((datacenter, index) => [...new Set(config.services)].map((service): LoopState =>
+    ({ service, datacenter, far: index > 0, view: undefined, error: undefined, lastGoodAt: undefined, agent: undefined })))
 
   const publish = (reset: boolean): void => {
     const views: ServiceView[] = []
-    for (const { view } of loops.values()) {
-      if (view === undefined) return
-      views.push(view)
+    for (const { view, far, error } of loops) {
+      if (view !== undefined) views.push(view)
+      else if (!far || error === undefined) return
     }
     const indexes = views.flatMap((view) => view.index ?? [])
     const dropped = views.flatMap((view) => view.dropped)
@@ -67,22 +73,24 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const tell = (agent: string | undefined): void => {
     let error: string | undefined
     let oldest: number | undefined = Infinity
-    for (const [service, loop] of loops) {
-      if (loop.error !== undefined) error ??= loops.size === 1 ? loop.error : `${service}: ${loop.error}`
+    for (const loop of loops) {
+      if (loop.error !== undefined) error ??= loops.length === 1 ? loop.error : `${nameOf(loop)}: ${loop.error}`
+      if (loop.far && loop.lastGoodAt === undefined) continue
       oldest = loop.lastGoodAt === undefined || oldest === undefined ? undefined : Math.min(oldest, loop.lastGoodAt)
     }
     listener.state({ registry, ok: error === undefined && oldest !== undefined, lastGoodAt: oldest, error, agent })
   }
 
-  const follow = async (service: string, loop: LoopState): Promise<void> => {
-    const signal = closing.signal
+  const follow = async (loop: LoopState): Promise<void> => {
+    const { signal } = closing
+    const { service, datacenter } = loop
     let connection: AgentConnection | undefined
     let agent = 0
     let asked = 0
     let lastSeen = 0
     let failures = 0
     let early = 0
-    let nodeName: string | undefined
+    let self: AgentSelf = { node: undefined, datacenter: undefined }
     // An index says nothing about what another agent, or the same one after a failure, holds: its first answer always counts.
     let mustPublish = true
     while (!signal.aborted) {
@@ -91,20 +99,22 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
       const url = config.agents[agent]!
       try {
         const fresh = connection === undefined
-        connection ??= await connectAgent(url, config)
+        connection ??= await connectAgent(url, { ...config, datacenter })
         const index = connection.interrupted ? 0 : asked
         mustPublish ||= connection.interrupted
-        const [answer, name] = await Promise.all([
+        const [answer, agentSelf] = await Promise.all([
           connection.healthOf({ service, index, waitMs: config.waitMs }, signal),
-          fresh ? connection.nodeName(signal) : nodeName
+          fresh ? connection.self(signal) : self
         ])
-        nodeName = name
+        self = agentSelf
         const answeredAt = performance.now()
         accept(answer, loop)
         const step = stepIndex(lastSeen, answer.index)
         early = answeredEarly(asked, answer.index, answeredAt - startedAt, config) ? early + 1 : 0
         if (mustPublish || step.reset || answer.index === undefined || answer.index !== loop.view?.index) {
-          const ownNode = connection.onOurMachine === true ? nodeName ?? nodeOfOurs(answer.entries) : undefined
+          // A node of the same name in another datacenter is another machine.
+          const isAgentsOwn = datacenter === undefined || datacenter === self.datacenter || (self.datacenter === undefined && !loop.far)
+          const ownNode = connection.onOurMachine === true && isAgentsOwn ? self.node ?? nodeOfOurs(answer.entries) : undefined
           loop.view = readAll(answer, { ...config, registry, ownNode })
           publish(step.reset)
           mustPublish = false
@@ -129,6 +139,8 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
         agent = (agent + 1) % config.agents.length
         loop.error = `${shownUrl(url)}: ${(error as Error).message}`
         tell(loop.agent)
+        // The nearer ones may have waited for this one's first word.
+        if (loop.far && loop.view === undefined && failures === 1) publish(false)
         delayMs = delayAfterFailure(failures, config.agents.length, random(), config)
       }
       await sleep(delayMs, undefined, { signal }).catch(ignoreAbort)
@@ -136,7 +148,8 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
     connection?.close()
   }
 
-  const running = [...loops].map(([service, loop]) => follow(service, loop))
+  const running = loops.map(follow)
+  if (config.coordinatesMs > 0) running.push(followCoordinates(config, (distances) => listener.distances?.(distances), closing.signal))
   return {
     async close () {
       closing.abort(new Error('the watch was closed'))
@@ -144,6 +157,8 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
     }
   }
 }
+
+const nameOf = ({ service, datacenter }: LoopState): string => datacenter === undefined ? service : `${service} in ${datacenter}`
 
 /** Complete answers that must not be believed. Throws. */
 function accept (answer: AgentAnswer, loop: LoopState): void {

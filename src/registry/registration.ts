@@ -1,5 +1,7 @@
 // What a registry says: one registration, in our words, whatever registry it came from. Types only.
 
+import type { Distances } from './coordinates.ts'
+
 /** Where calls go: an origin and a base path. `url` is both without a trailing slash, and the endpoint's key everywhere. */
 export interface EndpointAddress {
   readonly url: string
@@ -78,4 +80,6 @@ export interface Watch {
 export interface WatchListener {
   snapshot (snapshot: Snapshot): void
   state (state: WatchState): void
+  /** How far nodes and datacenters are, where the registry knows it; told again when it has changed. */
+  distances? (distances: Distances): void
 }

@@ -11,12 +11,26 @@ export interface EndpointPlan {
   readonly node: string | undefined
   /** `tag:NAME`, `meta:KEY=VALUE`: those that a split of postern.yaml names. */
   readonly labels: readonly string[]
+  readonly datacenter: string | undefined
+  readonly zone: string | undefined
+  /** 0 is nearest: zone, then datacenter. Calls go to the next level as far as the nearer ones cannot carry them. */
+  readonly level: number
+  /** Estimated round trip by the registry's network coordinates, ms; undefined = not known. */
+  readonly rttMs: number | undefined
+}
+
+/** What is registered at one level, with or without traffic: a level that lacks some of it cannot carry all. */
+export interface LevelPlan {
+  readonly level: number
+  readonly weight: number
 }
 
 export interface UpstreamPlan {
   readonly name: string
   /** Endpoints that get traffic. Those that are draining, ghosts, critical or refused are not among them. */
   readonly endpoints: readonly EndpointPlan[]
+  /** Nearest first. */
+  readonly levels: readonly LevelPlan[]
   /** Whether every endpoint answers /api/X; if not, /api/X is sent as /json/reply/X. */
   readonly apiForm: boolean
   /** A ServiceStack host: prefix routes to it must not reach what is not routed. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parseOperations } from '../../src/contracts/operations.ts'
+import { unknownDistances } from '../../src/registry/coordinates.ts'
 import { remember, type RegistryMemory } from '../../src/control/catalog.ts'
 import { decide } from '../../src/control/decide.ts'
 import { toAskKey } from '../../src/control/endpoints.ts'
@@ -74,7 +75,7 @@ test('the recorded lifecycle, step by step', () => {
         : { kind: 'answered', ownId: own.registration.id, listed: { state: 'read', list }, servicestackVersion: '10.15', apiForm: true } as const
       knowledge.set(url, learn(knowledge.get(url), answer, toAskKey(at), step.ms))
     }
-    const decision = decide({ entries, knowledge, config, memory, complete: true, now: step.ms })
+    const decision = decide({ entries, knowledge, distances: unknownDistances, config, memory, complete: true, now: step.ms })
     memory = decision.memory
     const place = (key: string) => {
       const message = decision.plan.messages.get(key)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toOperationList } from '../../src/contracts/operations.ts'
+import { unknownDistances } from '../../src/registry/coordinates.ts'
 import { decide } from '../../src/control/decide.ts'
 import { diff } from '../../src/control/diff.ts'
 import { toAskKey } from '../../src/control/endpoints.ts'
@@ -27,7 +28,7 @@ test('20,000 messages over 2,000 endpoints are decided and compared in well unde
   const times: number[] = []
   for (let round = 0; round < 7; round++) {
     const started = process.threadCpuUsage()
-    const decision = decide({ entries, knowledge, config, memory, complete: true, now: round })
+    const decision = decide({ entries, knowledge, distances: unknownDistances, config, memory, complete: true, now: round })
     const changes = diff(before, decision.plan)
     const { user, system } = process.threadCpuUsage(started)
     times.push((user + system) / 1_000)

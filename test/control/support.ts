@@ -8,6 +8,7 @@ import { learn, type Knowledge } from '../../src/control/knowledge.ts'
 import { emptyMemory, type Decision, type Memory } from '../../src/control/plan.ts'
 import { toAskKey } from '../../src/control/endpoints.ts'
 import { toFixedRegistrations } from '../../src/control/fixed.ts'
+import { unknownDistances } from '../../src/registry/coordinates.ts'
 import type { Registration } from '../../src/registry/registration.ts'
 
 export type RegistrationLike = Partial<Omit<Registration, 'address'>> & { id: string, port?: number, unconfirmedSince?: number }
@@ -52,6 +53,7 @@ export type ConfigLike = { [K in keyof DecideConfig]?: K extends 'upstreams' | '
 export function decideConfig (like: ConfigLike = {}): DecideConfig {
   return {
     defaults: validate({}).config.defaults,
+    locality: { ...validate({}).config.locality, ...like.locality },
     exposure: { expose: ['*'], hide: [], exposeRestricted: [], suggest: false, ...like.exposure },
     upstreams: Object.fromEntries(Object.entries(like.upstreams ?? {}).map(([name, settings]) => [name, { trustTags: false, customRoutes: false, preserveHost: false, ...settings }])),
     messages: like.messages ?? {},
@@ -85,7 +87,7 @@ export function inputOf (world: World): DecideInput {
     const url = `http://10.0.0.1:${port}`
     knowledge.set(url, learn(knowledge.get(url), toAnswer(said), toAskKey(entries.filter(entry => entry.registration.address?.url === url)), now))
   }
-  return { entries, knowledge, config, memory: world.memory ?? emptyMemory, complete: world.complete ?? true, now }
+  return { entries, knowledge, distances: unknownDistances, config, memory: world.memory ?? emptyMemory, complete: world.complete ?? true, now }
 }
 
 export const decideWorld = (world: World): Decision => decide(inputOf(world))

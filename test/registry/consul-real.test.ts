@@ -19,7 +19,7 @@ function watching (t: TestContext, url: string, over: Partial<ConsulConfig> = {}
   const snapshots: Array<Snapshot & { at: number }> = []
   const states: WatchState[] = []
   const watch = watchConsul(
-    { agents: [url], stale: true, services: ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 15_000, minIntervalMs: 100, maxBackoffMs: 500, maxAnswerBytes: 16_777_216, ...over },
+    { agents: [url], stale: true, services: ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 15_000, minIntervalMs: 100, maxBackoffMs: 500, datacenters: [], datacenterOrder: 'list', coordinatesMs: 0, maxAnswerBytes: 16_777_216, ...over },
     { snapshot: (snapshot) => { snapshots.push({ ...snapshot, at: performance.now() }) }, state: (state) => { states.push(state) } })
   t.after(() => watch.close())
   const services = (): string | undefined => snapshots.at(-1)?.registrations.map(({ service, health }) => `${service} ${health}`).join(', ')

@@ -15,7 +15,7 @@ import type { FakeConsul } from '../support/fake-consul.ts'
 import { until } from '../support/until.ts'
 
 const config = (agents: string[], over: Partial<ConsulConfig> = {}): ConsulConfig => ({
-  agents, stale: true, services: ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 2_000, minIntervalMs: 20, maxBackoffMs: 100, maxAnswerBytes: 1_048_576, ...over
+  agents, stale: true, services: ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 2_000, minIntervalMs: 20, maxBackoffMs: 100, datacenters: [], datacenterOrder: 'list', coordinatesMs: 0, maxAnswerBytes: 1_048_576, ...over
 })
 
 /** A watch that notes everything. Closed with the test. */

@@ -113,7 +113,7 @@ test('the package\'s own watch is told of changes', async (t) => {
 test('a watch over HTTP, as of a gateway elsewhere, sees a registration within 250 ms and works through a restart', async (t) => {
   const { url, call, close, port } = await embedded(t)
   const snapshots: Snapshot[] = []
-  const watch = watchConsul({ agents: [url], stale: false, services: ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 15_000, minIntervalMs: 100, maxBackoffMs: 200, maxAnswerBytes: 1_048_576 },
+  const watch = watchConsul({ agents: [url], stale: false, services: ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 15_000, minIntervalMs: 100, maxBackoffMs: 200, datacenters: [], datacenterOrder: 'list', coordinatesMs: 0, maxAnswerBytes: 1_048_576 },
     { snapshot: (snapshot) => { snapshots.push(snapshot) }, state: () => {} })
   t.after(() => watch.close())
   const ids = (): string | undefined => snapshots.at(-1)?.registrations.map(({ id }) => id).join()

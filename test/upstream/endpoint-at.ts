@@ -33,7 +33,7 @@ export const raw = (t: TestContext, script: (socket: Socket, request: string, nt
 export function endpointAt (t: TestContext, at: number | string, basePath = '', tls?: UpstreamTls): Endpoint & { events: string[], send: (exchange: Exchange) => Promise<UpstreamResponse> } {
   const events: string[] = []
   const origin = typeof at === 'string' ? at : `http://127.0.0.1:${at}`
-  const endpoint = new Endpoint({ url: origin + basePath, origin, basePath, weight: 1, version: undefined, node: undefined, labels: [] }, { ...settings, tls }, new WindowClock(), {
+  const endpoint = new Endpoint(endpointPlan(origin + basePath, { origin, basePath }), { ...settings, tls }, new WindowClock(), {
     breaker: state => events.push(state),
     reachable: reachable => events.push(reachable ? 'reachable' : 'unreachable'),
     attempt: outcome => events.push(outcome)

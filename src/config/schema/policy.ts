@@ -1,5 +1,6 @@
 // What may differ per message, per upstream, or as a default.
 import { Type } from 'typebox'
+import { Balancer } from './balancing.ts'
 import { Cache } from './cache.ts'
 import { count, ms, section } from './kit.ts'
 import { repeatFields } from './repeat.ts'
@@ -15,6 +16,7 @@ const timeouts = {
 export const policyFields = {
   ...timeouts,
   ...repeatFields,
+  balancer: Balancer,
   cache: Cache,
   split: Split
 }

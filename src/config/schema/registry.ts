@@ -1,6 +1,6 @@
 // Where endpoints come from, and how Postern asks them.
 import { Type } from 'typebox'
-import { address, bytes, count, flag, ms, names, object, path, section, text } from './kit.ts'
+import { address, bytes, count, flag, ms, names, object, oneOf, path, section, text } from './kit.ts'
 
 /** How ordinary services name their messages. */
 const messageNames = {
@@ -20,6 +20,9 @@ const Consul = object({
     serverName: Type.Optional(text('Name expected in the agent\'s certificate.'))
   }, { description: 'TLS towards the agents.' })),
   datacenter: Type.Optional(text('Datacenter to read; default: the agent\'s own.')),
+  datacenters: names('Several datacenters to watch in place of one, each through the same agents; nearest first. When the nearest lacks healthy endpoints, calls go to the next.', []),
+  datacenterOrder: oneOf(['list', 'coordinates'], 'list', 'Which datacenter is the next nearest: as listed, or by Consul\'s network coordinates. The gateway\'s own (locality.datacenter, else the first listed) always comes first.'),
+  coordinatesMs: ms('How often Consul\'s network coordinates are read: the first guess of how far an endpoint is. 0 = never.', 300_000, 0),
   stale: flag('Allows any server to answer (stale reads), so a lost leader does not stop the watch.', true),
   services: names('Consul services to watch. The discovery plugin registers everything as api.', ['api']),
   ...messageNames,

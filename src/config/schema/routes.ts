@@ -1,5 +1,6 @@
 // What is routed where, and who may call it: exposure, upstreams, messages, prefixes.
 import { Type } from 'typebox'
+import { Balancing } from './balancing.ts'
 import { flag, names, object, optional, path, section, text } from './kit.ts'
 import { Breaker, Bulkhead, policyFields } from './policy.ts'
 import { RetryBudget } from './repeat.ts'
@@ -34,6 +35,7 @@ export const Upstream = object({
   bulkhead: Type.Optional(object(optional(Bulkhead.properties), { description: 'In place of defaults.bulkhead.' })),
   breaker: Type.Optional(object(optional(Breaker.properties), { description: 'In place of defaults.breaker.' })),
   retryBudget: Type.Optional(object(optional(RetryBudget.properties), { description: 'In place of defaults.retryBudget.' })),
+  balancing: Type.Optional(object(optional(Balancing.properties), { description: 'In place of defaults.balancing.' })),
   policy: Type.Optional(object(optional(policyFields), { description: 'In place of defaults.policy.' }))
 }, { description: 'An upstream: a ServiceStack AppHost\'s service name, a Consul service, or a fixed list of endpoints.' })
 
