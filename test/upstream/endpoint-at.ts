@@ -8,6 +8,7 @@ import { send } from '../../src/filters/send.ts'
 import { WindowClock } from '../../src/upstream/breaker.ts'
 import { Endpoint } from '../../src/upstream/endpoint.ts'
 import type { UpstreamTls } from '../../src/upstream/pool.ts'
+import { endpointPlan } from '../support/endpoint-plan.ts'
 
 const settings = { breaker: { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }, connectTimeoutMs: 1_000 }
 
