@@ -6,6 +6,10 @@ export interface RouteRow {
   readonly state: string
   readonly upstream: string
   readonly endpoints: number
+  /** What repeating it does: safe, idempotent, unsafe, or by method. Gateways before it was told leave it out. */
+  readonly effect?: string
+  /** Who says so: yaml or marker. */
+  readonly effectFrom?: string
   readonly why: string
   /** What would change it. */
   readonly hint?: string
@@ -56,11 +60,12 @@ export function formatRoutes (answer: RoutesAnswer, screen: Screen): string {
 }
 
 function formatMessages (routes: readonly RouteRow[], { columns, colours }: Screen): string {
+  const hasEffects = routes.some(({ effect }) => effect !== undefined)
   const rows = routes.map(route => ({
-    cells: [printable(route.message), route.state, printable(route.upstream), String(route.endpoints)],
+    cells: [printable(route.message), route.state, printable(route.upstream), String(route.endpoints), ...hasEffects ? [toEffect(route)] : []],
     reason: printable(route.hint === undefined || route.state === 'routed' ? route.why : `${route.why} ${route.hint}`)
   }))
-  const head = ['MESSAGE', 'STATE', 'UPSTREAM', 'ENDPOINTS']
+  const head = ['MESSAGE', 'STATE', 'UPSTREAM', 'ENDPOINTS', ...hasEffects ? ['EFFECT'] : []]
   const widths = widthsOf([head, ...rows.map(row => row.cells)], columns === undefined ? Infinity : widestName)
   const left = widths.reduce((sum, width) => sum + width + 2, 0)
   const inline = columns === undefined || columns - left >= narrowestReason
@@ -75,6 +80,9 @@ function formatMessages (routes: readonly RouteRow[], { columns, colours }: Scre
   }
   return `${lines.map(line => line.trimEnd()).join('\n')}\n`
 }
+
+/** What nobody can call has none. */
+const toEffect = ({ state, effect = '', effectFrom }: RouteRow) => state !== 'routed' ? '' : effectFrom === undefined ? effect : `${effect} (${effectFrom})`
 
 function formatColumns (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
   const clean = rows.map(row => row.map(printable))

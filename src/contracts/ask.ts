@@ -1,5 +1,6 @@
 // Asks one endpoint who it is and what it lists: own id, operations, heartbeat or liveness path. I/O.
 import { createAgent, get, type AskTls, type GetResult } from './get.ts'
+import { toMarkers, type Markers } from './markers.ts'
 import { parseOperations, property, type OperationList } from './operations.ts'
 
 export interface Question {
@@ -81,6 +82,16 @@ export async function ask (question: Question, limits: AskLimits, signal: AbortS
   const put = (path: string) => get(question.url + path, { ...limits, tls: question.tls, agent, signal })
   try {
     return await (question.kind === 'plugin' ? askPlugin(put, parse) : askPlain(put, parse, question.livenessPath))
+  } finally {
+    agent.destroy()
+  }
+}
+
+/** Asks one endpoint for the markers of its DTOs. Never rejects; one question, bounded by `limits`. */
+export async function askMarkers (question: Question, limits: AskLimits, signal: AbortSignal, parse?: (body: string) => Markers | undefined): Promise<Markers | 'later'> {
+  const agent = createAgent(question.url)
+  try {
+    return toMarkers(await get(`${question.url}/types/metadata.json`, { ...limits, tls: question.tls, agent, signal }), parse)
   } finally {
     agent.destroy()
   }

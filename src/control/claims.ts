@@ -1,5 +1,7 @@
 // Which upstream claims which names, with which endpoints: the offers of all endpoints of an upstream, joined per name. Pure.
+import { markedEffect } from '../contracts/markers.ts'
 import type { Operation } from '../contracts/operations.ts'
+import { stricter, type Effect } from '../exchange/effect.ts'
 import type { EndpointPlan, LevelPlan } from '../routing/plan.ts'
 import type { Verdict } from './endpoints.ts'
 import { groupOffers, type OfferGroup, type Standing } from './offers.ts'
@@ -14,6 +16,8 @@ export interface Claim {
   standing: Standing
   restricted: boolean
   visible: boolean
+  /** What its marker says; undefined without one. */
+  effect: Effect | undefined
   /** Indexes of the offer groups whose endpoints have the message. */
   readonly groups: number[]
 }
@@ -49,13 +53,14 @@ function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
 export function viewUpstream (name: string, verdicts: readonly Verdict[], trustTags: boolean, believed: ReadonlySet<string>): UpstreamView {
   const groups = groupOffers(verdicts, trustTags, believed)
   const claims = new Map<string, Claim>()
-  groups.forEach(({ offers }, index) => {
+  groups.forEach(({ offers, markers }, index) => {
     for (const { key, name: listedName, standing, operation } of offers) {
       const restricted = operation?.restricted ?? false
       const visible = operation?.visible ?? true
+      const effect = operation === undefined ? undefined : markedEffect(operation, markers)
       const claim = claims.get(key)
       if (claim === undefined) {
-        claims.set(key, { key, name: listedName, standing, restricted, visible, groups: isConfirmed(standing) ? [index] : [] })
+        claims.set(key, { key, name: listedName, standing, restricted, visible, effect, groups: isConfirmed(standing) ? [index] : [] })
         continue
       }
       if (strength[standing] > strength[claim.standing]) {
@@ -65,6 +70,7 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
       // Where endpoints differ, the stricter one holds for all.
       claim.restricted ||= restricted
       claim.visible &&= visible
+      claim.effect = stricter(claim.effect, effect)
       if (isConfirmed(standing)) claim.groups.push(index)
     }
   })
@@ -75,17 +81,20 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
 }
 
 /** Endpoints of an upstream's list that has the message, for messages that no tag names (Authenticate). Undefined = no list has it. */
-export function listedBy (view: UpstreamView, key: string): { verdicts: Verdict[], operation: Operation } | undefined {
+export function listedBy (view: UpstreamView, key: string): { verdicts: Verdict[], operation: Operation, effect: Effect | undefined } | undefined {
   const verdicts: Verdict[] = []
   let found: Operation | undefined
+  let effect: Effect | undefined
   for (const verdict of view.verdicts) {
-    const listed = verdict.speaks && verdict.state !== 'stranger' ? verdict.knowledge?.listed : undefined
+    const { speaks, state, knowledge } = verdict
+    const listed = speaks && state !== 'stranger' ? knowledge?.listed : undefined
     const operation = listed?.state === 'read' ? listed.list.byName.get(key) : undefined
     if (operation === undefined) continue
     verdicts.push(verdict)
+    effect = stricter(effect, markedEffect(operation, knowledge?.markers))
     found = found === undefined ? operation : { ...found, restricted: found.restricted || operation.restricted, visible: found.visible && operation.visible }
   }
-  return found === undefined ? undefined : { verdicts, operation: found }
+  return found === undefined ? undefined : { verdicts, operation: found, effect }
 }
 
 /** How endpoints are chosen. */

@@ -1,5 +1,7 @@
 // The answers of /api/routes and /api/upstreams: a decision as JSON, every entry with its sentence. Pure.
-import type { Config } from '../config/schema.ts'
+import { policyFor } from '../config/resolve.ts'
+import type { Config, PolicyConfig } from '../config/schema.ts'
+import type { Effect } from '../exchange/effect.ts'
 import type { WatchState } from '../registry/registration.ts'
 import { explainEndpoint, explainName } from './explain.ts'
 import type { Decision } from './plan.ts'
@@ -9,12 +11,13 @@ const toTime = (ms: number) => new Date(ms).toISOString()
 const byText = <T>(of: (item: T) => string) => (a: T, b: T) => { const [x, y] = [of(a), of(b)]; return x < y ? -1 : x > y ? 1 : 0 }
 
 /** JSON of GET /api/routes. Order is stable. */
-export function describeRoutes (decision: Decision, prefixes: Config['prefixes']): string {
+export function describeRoutes (decision: Decision, config: Config): string {
   const routes = decision.names.toSorted(byText(name => `${name.key} ${name.state === 'routed' ? 0 : 1} ${name.upstream}`)).map(name => ({
     message: name.name,
     state: name.state,
     upstream: name.upstream,
     endpoints: name.endpoints,
+    ...describeEffect(policyFor(config, name.upstream, name.key).effect, name.marker),
     ...explainName(name),
     since: toTime(name.since),
     ...(name.conflictWith.length > 0 ? { conflictWith: name.conflictWith } : {})
@@ -22,10 +25,21 @@ export function describeRoutes (decision: Decision, prefixes: Config['prefixes']
   const paths = [...decision.plan.customRoutes].flatMap(([upstream, plans]) => plans.filter(plan => plan.routed).map(plan => ({ path: plan.path, verbs: plan.verbs, message: plan.message, upstream })))
   return JSON.stringify({
     routes,
-    prefixes: Object.entries(prefixes).map(([path, prefix]) => ({ path, upstream: prefix.upstream, endpoints: decision.plan.upstreams.get(prefix.upstream)?.endpoints.length ?? 0 })),
+    prefixes: Object.entries(config.prefixes).map(([path, { upstream }]) => ({
+      path,
+      upstream,
+      endpoints: decision.plan.upstreams.get(upstream)?.endpoints.length ?? 0,
+      ...describeEffect(policyFor(config, upstream, path).effect, undefined)
+    })),
     customRoutes: paths,
     pathConflicts: decision.pathConflicts
   })
+}
+
+/** What repeating a message does, and who says so: postern.yaml, the DTO's marker, or nobody, so that the method of each call decides. */
+function describeEffect (written: PolicyConfig['effect'], marker: Effect | undefined): { effect: Effect | 'by method', effectFrom?: 'yaml' | 'marker' } {
+  if (written !== 'auto') return { effect: written, effectFrom: 'yaml' }
+  return marker === undefined ? { effect: 'by method' } : { effect: marker, effectFrom: 'marker' }
 }
 
 /** JSON of GET /api/upstreams. Several registrations of one address are one entry each: each has its own sentence. */

@@ -1,7 +1,5 @@
 // The control plane's loop: what registries and endpoints say goes in, a decision comes out, its differences are sent. Runs in the control thread.
 import type { Config } from '../config/schema.ts'
-import type { Answer, Question } from '../contracts/ask.ts'
-import { createAsker, type Asker } from '../contracts/asker.ts'
 import type { AskTls } from '../contracts/get.ts'
 import { unknownDistances } from '../registry/coordinates.ts'
 import type { Registration, WatchState } from '../registry/registration.ts'
@@ -14,15 +12,16 @@ import { decide } from './decide.ts'
 import { countDecision, describeRoutes, describeUpstreams } from './describe.ts'
 import { diff, namesOf, toBatches, unknownPlan } from './diff.ts'
 import { toFixedRegistrations } from './fixed.ts'
-import { isSameKnowledge, learn, type Knowledge } from './knowledge.ts'
+import type { Knowledge } from './knowledge.ts'
 import { createLoop } from './loop.ts'
 import { emptyMemory, type Decision, type Memory, type Plan } from './plan.ts'
 import { noCounts, type ControlStatus } from './protocol.ts'
+import { createQuestions, type Asking } from './questions.ts'
 import type { KeptState } from './state-file.ts'
 import { toTargets } from './targets.ts'
 import { createWatches, registriesOf, sourceOf, type WatchStarters } from './watches.ts'
 
-export interface EngineOptions {
+export interface EngineOptions extends Asking {
   readonly config: Config
   readonly generation: number
   /** Resolves when the data plane has the batch. */
@@ -30,7 +29,6 @@ export interface EngineOptions {
   readonly log: (line: LogLine) => void
   readonly onStatus: (status: ControlStatus) => void
   readonly starters: WatchStarters
-  readonly ask: (question: Question, limits: { timeoutMs: number, maxAnswerBytes: number }, signal: AbortSignal) => Promise<Answer>
   readonly createAdmission: (config: Config, onChange: () => void) => Admission
   readonly loadTls: (config: Config) => ReadonlyMap<string, AskTls>
   /** What the data plane has of an earlier thread, contents unknown. */
@@ -88,15 +86,7 @@ export function createEngine (options: EngineOptions): Engine {
   let fixed: CatalogEntry[] = []
   let admission = options.createAdmission(config, () => trigger())
 
-  const asker: Asker = createAsker({
-    settings: config.registry.ask,
-    ask: (question, signal) => options.ask(question, config.registry.ask, signal),
-    onAnswer: (url, answer, key) => {
-      const before = knowledge.get(url)
-      knowledge.set(url, learn(before, answer, key, now()))
-      if (!isSameKnowledge(before, knowledge.get(url)!)) trigger()
-    }
-  })
+  const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), now })
 
   const watches = createWatches(options.starters, {
     snapshot (snapshot) {
@@ -198,7 +188,7 @@ export function createEngine (options: EngineOptions): Engine {
     if (claimed.read(entries(), knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
     const next = decide({ entries: entries(), knowledge, distances, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
-    asker.update(toTargets(next, config.upstreams, tls))
+    questions.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
     memory = next.memory
     decision = next
@@ -274,7 +264,7 @@ export function createEngine (options: EngineOptions): Engine {
       mustSend = true
       tls = options.loadTls(config)
       refreshFixed()
-      asker.configure(config.registry.ask)
+      questions.configure(config.registry.ask)
       if (networks) {
         admission.close()
         admission = options.createAdmission(config, () => trigger())
@@ -282,15 +272,15 @@ export function createEngine (options: EngineOptions): Engine {
       watches.configure(config.registry).catch((error: unknown) => options.log({ level: 'error', fields: { error: (error as Error).message }, message: 'registries could not be reconfigured' }))
       trigger()
     },
-    recheck: url => asker.recheck(url),
+    recheck: url => questions.recheck(url),
     describe: what => {
       if (decision === undefined) return what === 'routes' ? '{"routes":[],"prefixes":[],"customRoutes":[],"pathConflicts":[]}' : JSON.stringify({ upstreams: [], registries: [...states.values()] })
-      return what === 'routes' ? describeRoutes(decision, config.prefixes) : describeUpstreams(decision, [...states.values()])
+      return what === 'routes' ? describeRoutes(decision, config) : describeUpstreams(decision, [...states.values()])
     },
     idle: () => loop.idle(),
     async close () {
       closed = true
-      asker.close()
+      questions.close()
       admission.close()
       await Promise.all([loop.close(), watches.close()])
     }

@@ -1,5 +1,6 @@
 // What endpoints have said of themselves, answer by answer: a later doubt never erases an earlier list. Pure.
 import type { Answer, Listed } from '../contracts/ask.ts'
+import type { Markers } from '../contracts/markers.ts'
 
 export interface Knowledge {
   /** Id of the running process; undefined when it reports none or never answered. */
@@ -16,6 +17,8 @@ export interface Knowledge {
   readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string } | undefined
   /** Set when the last good answer came with a failing heartbeat: known, but not well. */
   readonly sick?: string | undefined
+  /** What its DTOs say of themselves; undefined while that is not read. */
+  readonly markers?: Markers | undefined
 }
 
 /** What is known after one more answer. `key`: what it was asked for. `now`: ms since epoch. */
@@ -30,6 +33,8 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
   const sameProcess = before?.ownId === answer.ownId
   const keepsList = before?.listed?.state === 'read' && sameProcess && (answer.listed.state === 'unread' || (answer.listed.state === 'none' && answer.ownId !== undefined))
   const listed = keepsList ? before.listed : answer.listed
+  // Whoever reports no id is the same process as long as it lists the same.
+  const keepsMarkers = sameProcess && (answer.ownId !== undefined || (before?.listed?.state === 'read' && listed?.state === 'read' && before.listed.list === listed.list))
   return {
     ownId: answer.ownId,
     listed,
@@ -38,13 +43,21 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
     answeredAt: now,
     key,
     silent: undefined,
-    sick: answer.sick
+    sick: answer.sick,
+    markers: keepsMarkers ? before?.markers : undefined
   }
+}
+
+/** Adds what an endpoint's DTOs say of themselves. Whether anything is known of the endpoint. */
+export function learnMarkers (knowledge: Map<string, Knowledge>, url: string, markers: Markers): boolean {
+  const known = knowledge.get(url)
+  if (known !== undefined) knowledge.set(url, { ...known, markers })
+  return known !== undefined
 }
 
 /** Whether two states of knowledge lead to the same decisions. */
 export function isSameKnowledge (a: Knowledge | undefined, b: Knowledge): boolean {
-  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick &&
+  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick && a.markers === b.markers &&
     a.silent?.since === b.silent?.since && a.silent?.reached === b.silent?.reached && a.silent?.reason === b.silent?.reason &&
     (a.answeredAt === undefined) === (b.answeredAt === undefined) &&
     a.listed?.state === b.listed?.state && (a.listed?.state !== 'read' || b.listed?.state !== 'read' || a.listed.list === b.listed.list)

@@ -1,4 +1,5 @@
 // What becomes of each name: whose it is, whether it may be called, and which endpoints get it. Pure.
+import { stricter, type Effect } from '../exchange/effect.ts'
 import type { MessagePlan } from '../routing/plan.ts'
 import type { Choices } from './choices.ts'
 import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.ts'
@@ -130,7 +131,7 @@ function planName (context: NameContext, current: Case, views: readonly Upstream
   return plans
 }
 
-type Outcome = Pick<NameDecision, 'name' | 'state' | 'cause'> & { readonly choice?: readonly Verdict[], readonly suggest?: boolean }
+type Outcome = Pick<NameDecision, 'name' | 'state' | 'cause'> & { readonly marker?: Effect | undefined, readonly choice?: readonly Verdict[], readonly suggest?: boolean }
 
 /** Whether postern.yaml lets two upstreams share the name. */
 function isShared ({ splits }: NameContext, { key, resolution: { owner } }: Case, one: string, other: string): boolean {
@@ -140,9 +141,9 @@ function isShared ({ splits }: NameContext, { key, resolution: { owner } }: Case
 function toPlan (context: NameContext, current: Case, upstream: string, outcome: Outcome): NamePlan {
   const { book } = context
   const { key, resolution, claimants } = current
-  const { name, state, cause, choice, suggest = false } = outcome
+  const { name, state, cause, choice, marker, suggest = false } = outcome
   const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
-  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, from: resolution.from, endpoints: choice?.length ?? 0, since: book.mark(upstream, key, state) }
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, from: resolution.from, marker, endpoints: choice?.length ?? 0, since: book.mark(upstream, key, state) }
   return { decision, choice, suggest }
 }
 
@@ -160,7 +161,7 @@ function planClaim (context: NameContext, current: Case, view: UpstreamView, cla
   if (standing === 'unlisted') return of('hidden', 'no-list')
   if (standing === 'unread') return of('unread', 'not-read')
   const choice = context.choices.get(view.name)?.ofGroups(groups) ?? []
-  return toPlan(context, current, view.name, { name, state: 'routed', cause: isPart ? 'split' : standing, choice, suggest: claim.visible })
+  return toPlan(context, current, view.name, { name, state: 'routed', cause: isPart ? 'split' : standing, choice, marker: claim.effect, suggest: claim.visible })
 }
 
 /** A message that postern.yaml gives to an upstream which is not known to have it: built-in ones (Authenticate), or lists not read yet. */
@@ -178,20 +179,21 @@ function planSettled (context: NameContext, current: Case, view: UpstreamView, w
   if (isUnread) return of({ state: 'unread', cause: 'not-read' })
   const choices = context.choices.get(view.name)
   const choice = (listed === undefined ? choices?.base : choices?.of(listed.verdicts)) ?? []
-  return of({ state: 'routed', cause: 'yaml', choice, suggest: listed?.operation.visible ?? false })
+  return of({ state: 'routed', cause: 'yaml', choice, marker: listed?.effect, suggest: listed?.operation.visible ?? false })
 }
 
 /** The table of messages. Only after all choices are made is it known which are all endpoints of their upstream. */
 function toMessages ({ choices }: NameContext, planned: readonly NamePlan[]): Map<string, MessagePlan> {
   const messages = new Map<string, MessagePlan>()
   const shared = Map.groupBy(planned.filter(({ decision: { cause, state } }) => cause === 'split' && state === 'routed'), ({ decision }) => decision.key)
-  for (const { decision: { key, name, state, upstream, cause }, choice, suggest } of planned) {
+  for (const { decision: { key, name, state, upstream, cause, marker }, choice, suggest } of planned) {
     if ((state !== 'routed' && state !== 'hidden' && state !== 'unread') || cause === 'split') continue
     const before = messages.get(key)
     // Several weak claims of one name and no owner: not knowing yet (503) is said before not existing.
     if (before !== undefined && (before.state !== 'hidden' || state === 'hidden')) continue
-    const alternatives = shared.get(key)?.map(({ decision: other, choice: theirs }) => ({ upstream: other.upstream, endpoints: choices.get(other.upstream)?.urls(theirs!) }))
-    messages.set(key, { key, name, state, upstream, endpoints: choice === undefined ? undefined : choices.get(upstream)?.urls(choice), alternatives, suggest, effect: undefined })
+    const parts = shared.get(key)
+    const alternatives = parts?.map(({ decision: other, choice: theirs }) => ({ upstream: other.upstream, endpoints: choices.get(other.upstream)?.urls(theirs!) }))
+    messages.set(key, { key, name, state, upstream, endpoints: choice === undefined ? undefined : choices.get(upstream)?.urls(choice), alternatives, suggest, effect: parts === undefined ? marker : parts.reduce<Effect | undefined>((effect, { decision }) => stricter(effect, decision.marker), marker) })
   }
   return messages
 }

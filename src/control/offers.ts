@@ -1,6 +1,7 @@
 // Which names of a registration are messages: the tags held against the endpoint's own list (decisions 2.1, 2.4). Pure.
 import type { Listed } from '../contracts/ask.ts'
 import { findOperations, isMessageName, operationLimits, type Operation, type OperationList } from '../contracts/operations.ts'
+import type { Markers } from '../contracts/markers.ts'
 import type { Verdict } from './endpoints.ts'
 
 /**
@@ -43,12 +44,18 @@ export function toOffers (names: readonly string[], listed: Listed | undefined, 
 /** Endpoints that offer the same: computed once for all instances of a service. */
 export interface OfferGroup {
   readonly offers: readonly Offer[]
+  readonly markers: Markers | undefined
   readonly verdicts: Verdict[]
 }
 
 /** Groups the endpoints of one upstream by what they offer. */
 export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, believed: ReadonlySet<string>): OfferGroup[] {
-  const lists = new Map<OperationList, number>()
+  const numbers = new Map<OperationList | Markers, number>()
+  const numberOf = (shared: OperationList | Markers) => {
+    const number = numbers.get(shared) ?? numbers.size
+    numbers.set(shared, number)
+    return number
+  }
   const buckets = new Map<string, Array<OfferGroup & { readonly names: readonly string[] }>>()
   const groups: OfferGroup[] = []
   for (const verdict of verdicts) {
@@ -57,11 +64,8 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, b
     const listed = listedOf(verdict)
     const believes = trustTags || kind === 'plain'
     let identity: string = listed?.state ?? 'unread'
-    if (listed?.state === 'read') {
-      const number = lists.get(listed.list) ?? lists.size
-      lists.set(listed.list, number)
-      identity = String(number)
-    }
+    const markers = verdict.knowledge?.markers
+    if (listed?.state === 'read') identity = markers === undefined ? String(numberOf(listed.list)) : `${numberOf(listed.list)}/${numberOf(markers)}`
     // Comparing names in place costs a fifth of joining them to a key.
     const signature = `${identity} ${believes} ${names.length} ${names[0]} ${names.at(-1)}`
     const bucket = buckets.get(signature) ?? []
@@ -70,7 +74,7 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, b
       group.verdicts.push(verdict)
       continue
     }
-    const fresh = { names, offers: toOffers(names, listed, believes, believed), verdicts: [verdict] }
+    const fresh = { names, offers: toOffers(names, listed, believes, believed), markers, verdicts: [verdict] }
     bucket.push(fresh)
     buckets.set(signature, bucket)
     groups.push(fresh)

@@ -1,4 +1,5 @@
 // What the control plane decided, whole: the table to be and the reasons for everything in it. Types only.
+import type { Effect } from '../exchange/effect.ts'
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { Verdict } from './endpoints.ts'
 import type { ExposureCause } from './exposure.ts'
@@ -41,6 +42,8 @@ export interface NameDecision {
   readonly conflictWith: readonly string[]
   /** Where it came from, while it stands there by a move. */
   readonly from: string | undefined
+  /** What its DTO's own marker says of repeating it. */
+  readonly marker: Effect | undefined
   /** Endpoints that get its calls. */
   readonly endpoints: number
   readonly since: number

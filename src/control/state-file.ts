@@ -1,7 +1,9 @@
 // The last good state on disk, so that a restart without Consul serves at once: written whole or not at all, never trusted blindly. I/O.
 import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Markers } from '../contracts/markers.ts'
 import { toOperationList, type Operation, type OperationList } from '../contracts/operations.ts'
+import type { Effect } from '../exchange/effect.ts'
 import type { Registration } from '../registry/registration.ts'
 import type { CatalogEntry } from './catalog.ts'
 import type { Knowledge } from './knowledge.ts'
@@ -26,7 +28,9 @@ interface OnDisk {
   readonly registries: KeptState['registries']
   /** Lists are shared by the instances of a service, so each is written once. */
   readonly lists: ReadonlyArray<readonly Operation[]>
-  readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed'> & { readonly list: number | undefined, readonly none: string | undefined }]>
+  /** Likewise; absent in files of older versions. */
+  readonly markers?: ReadonlyArray<ReadonlyArray<readonly [key: string, effect: Effect]>>
+  readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed' | 'markers'> & { readonly list: number | undefined, readonly none: string | undefined, readonly markers?: number | undefined }]>
   readonly owners: KeptState['owners']
   readonly claimed?: KeptState['claimed']
 }
@@ -34,15 +38,18 @@ interface OnDisk {
 /** The text of the file. Pure. */
 export function serializeState (state: KeptState, now: Date): string {
   const numbers = new Map<OperationList, number>()
-  const knowledge = state.knowledge.map(([url, { listed, ...rest }]) => {
+  const markerNumbers = new Map<Markers, number>()
+  const knowledge = state.knowledge.map(([url, { listed, markers, ...rest }]) => {
     if (listed?.state === 'read' && !numbers.has(listed.list)) numbers.set(listed.list, numbers.size)
+    if (markers !== undefined && !markerNumbers.has(markers)) markerNumbers.set(markers, markerNumbers.size)
     return [url, {
       ...rest,
+      markers: markers === undefined ? undefined : markerNumbers.get(markers),
       list: listed?.state === 'read' ? numbers.get(listed.list) : undefined,
       none: listed?.state === 'none' ? listed.reason : undefined
     }] as const
   })
-  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), knowledge, owners: state.owners, claimed: state.claimed ?? [] }
+  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [] }
   return JSON.stringify(content)
 }
 
@@ -64,8 +71,9 @@ export function parseState (text: string): KeptState {
   const value: unknown = JSON.parse(text)
   if (!isObject(value)) throw new Error('it is no object')
   if (value['version'] !== version) throw new Error(`it has version ${String(value['version'])}, and this program reads ${version}`)
-  const { registries, lists, knowledge, owners, claimed = [] } = value
-  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed)) throw new Error('a part of it is missing')
+  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [] } = value
+  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed)) throw new Error('a part of it is missing')
+  const markerMaps = markerLists.map(list => toMarkersAgain(list))
   const operationLists = lists.map(list => toOperationList(list as Operation[]))
   return {
     registries: registries.map(part => {
@@ -74,10 +82,10 @@ export function parseState (text: string): KeptState {
     }),
     knowledge: knowledge.map(pair => {
       if (!isPair(pair)) throw new Error('its answers cannot be read')
-      const [url, { list, none, ...rest }] = pair
+      const [url, { list, none, markers, ...rest }] = pair
       const read = typeof list === 'number' ? operationLists[list] : undefined
       const listed = read !== undefined ? { state: 'read' as const, list: read } : typeof none === 'string' ? { state: 'none' as const, reason: none } : undefined
-      return [url, { ...(rest as unknown as Omit<Knowledge, 'listed'>), ownId: rest['ownId'] as string | undefined, listed }] as const
+      return [url, { ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined }] as const
     }),
     claimed: claimed.filter(key => typeof key === 'string'),
     owners: owners.map(pair => {
@@ -85,6 +93,13 @@ export function parseState (text: string): KeptState {
       return pair as unknown as KeptState['owners'][number]
     })
   }
+}
+
+const effects: readonly unknown[] = ['safe', 'idempotent', 'unsafe'] satisfies Effect[]
+
+function toMarkersAgain (list: unknown): Markers {
+  if (!Array.isArray(list) || !list.every(pair => Array.isArray(pair) && typeof pair[0] === 'string' && effects.includes(pair[1]))) throw new Error('its markers cannot be read')
+  return new Map(list as Array<[string, Effect]>)
 }
 
 export interface StateFile {

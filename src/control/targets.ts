@@ -1,8 +1,10 @@
 // Which endpoints are asked, what, and how urgently: made from the last decision. Pure.
 import type { AskTls } from '../contracts/get.ts'
 import type { Target } from '../contracts/asker.ts'
+import type { MarkerTarget } from '../contracts/marker-reader.ts'
 import type { Config } from '../config/schema.ts'
 import { settingsOf } from './decide.ts'
+import type { Knowledge } from './knowledge.ts'
 import type { Decision, EndpointDecision } from './plan.ts'
 
 /** Asker targets of all endpoints. Those that only stand in maintenance, or may not be connected to, are left alone. */
@@ -31,4 +33,14 @@ export function toTargets (decision: Decision, upstreams: Config['upstreams'], t
     })
   }
   return targets
+}
+
+/** Those that have told their list and not yet their markers. */
+export function toMarkerTargets (targets: readonly Target[], knowledge: ReadonlyMap<string, Knowledge>): MarkerTarget[] {
+  const wanted: MarkerTarget[] = []
+  for (const { question } of targets) {
+    const known = knowledge.get(question.url)
+    if (known?.listed?.state === 'read' && known.markers === undefined && known.silent === undefined) wanted.push({ question, process: known.ownId ?? '' })
+  }
+  return wanted
 }

@@ -1,7 +1,8 @@
 // The control thread: glue between the main thread's messages and the engine. Started by control-plane.ts.
 import { parentPort, workerData } from 'node:worker_threads'
-import { ask } from '../contracts/ask.ts'
+import { ask, askMarkers } from '../contracts/ask.ts'
 import { createListCache } from '../contracts/list-cache.ts'
+import { createMarkerCache } from '../contracts/markers.ts'
 import { watchConsul } from '../registry/consul-watch.ts'
 import { watchEmbedded } from '../registry/embedded-watch.ts'
 import { startEmbeddedRegistry } from '../registry/embedded.ts'
@@ -47,6 +48,7 @@ const starters: WatchStarters = {
 }
 
 const parse = createListCache(mostLists)
+const parseMarkers = createMarkerCache(mostLists)
 const stateFile = start.config.dataDirectory === undefined
   ? undefined
   : createStateFile(start.config.dataDirectory, (problem, error) => log({ level: 'error', fields: { error: error.message }, message: problem }))
@@ -62,6 +64,7 @@ async function open (): Promise<Engine> {
     onStatus: status => post({ kind: 'status', status }),
     starters,
     ask: (question, limits, signal) => ask(question, limits, signal, parse),
+    askMarkers: (question, limits, signal) => askMarkers(question, limits, signal, parseMarkers),
     createAdmission: (config, onChange) => createAdmission(config.registry.allowedNetworks, start.ownListeners, onChange),
     loadTls: config => loadAskTls(config.upstreams, (upstream, error) => log({ level: 'error', fields: { service: upstream, error: error.message }, message: 'TLS files of an upstream cannot be read' })),
     applied: unknownPlan(start.applied),

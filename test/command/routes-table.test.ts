@@ -84,3 +84,16 @@ for (const [name, filter, expected, others] of filters) {
 test('nothing to show is said', () => {
   assert.equal(formatRoutes({ routes: [], prefixes: [], customRoutes: [] }, { columns: 80, colours: false }), 'no messages\n')
 })
+
+test('what repeating a message does, and who says so, where it is told', () => {
+  const routes: RoutesAnswer['routes'] = [
+    { message: 'GetProduct', state: 'routed', upstream: 'Catalog', endpoints: 2, effect: 'safe', effectFrom: 'marker', why: 'Listed.' },
+    { message: 'PlaceOrder', state: 'routed', upstream: 'Orders', endpoints: 1, effect: 'by method', why: 'Listed.' },
+    { message: 'Reindex', state: 'hidden', upstream: 'Catalog', endpoints: 0, effect: 'unsafe', effectFrom: 'yaml', why: 'Hidden.' }
+  ]
+  assert.equal(formatRoutes({ routes, prefixes: [], customRoutes: [] }, { columns: undefined, colours: false }).split('\n').slice(0, 4).join('\n'), `\
+MESSAGE     STATE   UPSTREAM  ENDPOINTS  EFFECT         WHY
+GetProduct  routed  Catalog   2          safe (marker)  Listed.
+PlaceOrder  routed  Orders    1          by method      Listed.
+Reindex     hidden  Catalog   0                         Hidden.`)
+})

@@ -84,7 +84,7 @@ test('fixed upstreams alone are a table at once', async t => {
   await until('the first commit', () => batches.at(-1)?.last === true)
   assert.deepEqual(upstreams.get('Legacy')?.endpoints.map(({ url }) => url), ['http://127.0.0.1:9'])
   await until('status', () => control.status().hasTable)
-  assert.deepEqual(JSON.parse(await control.describe('routes')).prefixes, [{ path: '/old/*', upstream: 'Legacy', endpoints: 1 }])
+  assert.deepEqual(JSON.parse(await control.describe('routes')).prefixes, [{ path: '/old/*', upstream: 'Legacy', endpoints: 1, effect: 'by method' }])
 })
 
 test('a service in a file is asked, routed, described, changed and removed', async t => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { Value } from 'typebox/value'
 import { ConfigSchema, type Config } from '../../src/config/schema.ts'
+import { noMarkers, type Markers } from '../../src/contracts/markers.ts'
 import type { LogLine } from '../../src/control/changes-log.ts'
 import { createEngine } from '../../src/control/engine.ts'
 import { emptyPlan } from '../../src/control/plan.ts'
@@ -17,6 +18,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
   const registries = new Map<string, WatchListener>()
   const closed: string[] = []
   const answers = new Map<string, Parameters<typeof toAnswer>[0]>()
+  const markers = new Map<string, Markers>()
   const messages = new Map<string, MessagePlan>()
   const batches: ChangeBatch[] = []
   const lines: LogLine[] = []
@@ -44,6 +46,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
       asked.push(url)
       return toAnswer(answers.get(url) ?? 'silent')
     },
+    async askMarkers ({ url }) { return markers.get(url) ?? noMarkers },
     createAdmission: () => ({ admit: item => item, close () {} }),
     loadTls: () => new Map(),
     applied: emptyPlan,
@@ -56,7 +59,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
     listener?.state({ registry, ok: true, lastGoodAt: 1, error: undefined, agent: 'test' })
     listener?.snapshot({ registry, registrations: items.map(item => registration({ ...item, registry })), index: reset ? index = 3 : ++index, reset })
   }
-  return { engine, tell, answers, messages, batches, lines, asked, closed, registries, status: () => status }
+  return { engine, tell, answers, markers, messages, batches, lines, asked, closed, registries, status: () => status }
 }
 
 const url = (port: number) => `http://10.0.0.1:${port}`
@@ -197,4 +200,30 @@ test('watches are restarted only where their settings changed, and a registry ta
   await new Promise(resolve => setTimeout(resolve, 60))
   await engine.idle()
   assert.equal(messages.size, 0)
+})
+
+test('markers are read in the background and decide the effect; a new process is read anew', async t => {
+  const { engine, tell, answers, markers, messages } = setUp(t, toConfig({ registry: { consul: {} } }))
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct'] })
+  markers.set(url(9101), new Map([['getproduct', 'safe']]))
+  await engine.start()
+  tell('consul', [catalog])
+  await until('the marker is known', () => messages.get('getproduct')?.effect === 'safe')
+  const { routes } = JSON.parse(engine.describe('routes')) as { routes: Array<{ message: string, effect: string, effectFrom?: string }> }
+  assert.deepEqual(routes.map(({ message, effect, effectFrom }) => [message, effect, effectFrom]), [['GetProduct', 'safe', 'marker']])
+  answers.set(url(9101), { id: 'c2', lists: ['GetProduct'] })
+  markers.set(url(9101), new Map([['getproduct', 'unsafe']]))
+  tell('consul', [{ ...catalog, id: 'c2' }])
+  await until('the new process is believed', () => messages.get('getproduct')?.effect === 'unsafe')
+})
+
+test('postern.yaml says it over every marker', async t => {
+  const { engine, tell, answers, markers } = setUp(t, toConfig({ registry: { consul: {} }, messages: { getProduct: { policy: { effect: 'unsafe' } } } }))
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct', 'Other'] })
+  markers.set(url(9101), new Map([['getproduct', 'safe']]))
+  await engine.start()
+  tell('consul', [{ ...catalog, names: ['GetProduct', 'Other'] }])
+  const effects = () => (JSON.parse(engine.describe('routes')) as { routes: Array<{ message: string, effect: string, effectFrom?: string }> }).routes.map(({ message, effect, effectFrom }) => [message, effect, effectFrom])
+  await until('both are known', () => effects().length === 2)
+  assert.deepEqual(effects(), [['GetProduct', 'unsafe', 'yaml'], ['Other', 'by method', undefined]])
 })

@@ -3,11 +3,13 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import type { Markers } from '../../src/contracts/markers.ts'
 import { learn } from '../../src/control/knowledge.ts'
 import { createStateFile, parseState, serializeState, type KeptState } from '../../src/control/state-file.ts'
 import { operation, registration, toAnswer } from './support.ts'
 
-const known = learn(undefined, toAnswer({ id: 'a', lists: ['GetProduct', operation('Reindex', { restricted: true })] }), 'k', 5)
+const markers: Markers = new Map([['getproduct', 'safe']])
+const known = { ...learn(undefined, toAnswer({ id: 'a', lists: ['GetProduct', operation('Reindex', { restricted: true })] }), 'k', 5), markers }
 const state: KeptState = {
   registries: [{ registry: 'consul', source: 'consul x', index: 7, entries: [{ registration: registration({ id: 'a' }), firstSeenAt: 1, unconfirmedSince: undefined, stale: false }] }],
   knowledge: [['http://10.0.0.1:9101', known], ['http://10.0.0.1:9102', known], ['http://10.0.0.1:9103', learn(undefined, toAnswer({ id: 'b', none: true }), 'k', 5)]],
@@ -31,6 +33,9 @@ test('what is written is read back, lists written once and shared', () => {
   assert.equal(first.list, second.list)
   assert.equal(first.list.byName.get('reindex')?.restricted, true)
   assert.equal(third?.state, 'none')
+  assert.equal(text.split('"safe"').length, 2)
+  assert.deepEqual(back.knowledge.map(([, knowledge]) => knowledge.markers), [markers, markers, undefined])
+  assert.equal(back.knowledge[0]?.[1].markers, back.knowledge[1]?.[1].markers)
 })
 
 for (const [sentence, text] of [
@@ -40,6 +45,7 @@ for (const [sentence, text] of [
   ['parts missing', '{"version":1}'],
   ['registrations that are none', '{"version":1,"registries":[{"registry":"consul","source":"","entries":[{"firstSeenAt":1,"registration":{"id":7}}]}],"lists":[],"knowledge":[],"owners":[]}'],
   ['owners that are none', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[["a",{"upstream":5}]]}'],
+  ['markers that are none', '{"version":1,"registries":[],"lists":[],"markers":[[["a","perhaps"]]],"knowledge":[],"owners":[]}'],
   ['lists that are none', '{"version":1,"registries":[],"lists":[7],"knowledge":[],"owners":[]}']
 ] as const) {
   test(`a file that cannot be read is reported and ignored: ${sentence}`, async t => {

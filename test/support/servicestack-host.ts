@@ -86,7 +86,7 @@ export interface ServiceStackHost {
   [Symbol.asyncDispose] (): Promise<void>
 }
 
-const ownQuestions = /^(\/operations\/metadata|\/json\/reply\/(ServiceRegistration|Heartbeat|HealthCheck))\b/i
+const ownQuestions = /^(\/operations\/metadata|\/types\/metadata\.json|\/json\/reply\/(ServiceRegistration|Heartbeat|HealthCheck))\b/i
 
 /** Starts the double. */
 export async function startServiceStackHost (options: HostOptions = {}): Promise<ServiceStackHost> {
@@ -224,6 +224,7 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
         return await reply(/\bapplication\/json\b/i.test(request.header('accept') ?? '') ? { body: operations } : html)
       }
       case '/discovery/registration': return await reply(/json/.test(request.header('accept') ?? '') ? builtInAnswer('ServiceRegistration')! : html)
+      case '/types/metadata.json': return await reply({ body: { namespaces: [], types: [], operations: Array.from(messages.values(), ({ name, actions, marker }) => ({ request: { name, namespace: `Shop.${service}`, implements: marker === undefined ? [] : [{ name: marker, namespace: 'ServiceStack', genericArgs: [] }] }, actions })) } })
       case '/metadata':
       case '/types/metadata': return await reply(html)
       default: return await writeEmpty(request, 404)

@@ -26,6 +26,8 @@ export interface MessageDefinition {
   readonly serviceName: string
   readonly routes?: readonly string[]
   readonly restrictTo?: readonly string[]
+  /** The interface of ServiceStack's that its DTO has. */
+  readonly marker?: 'IGet' | 'IPost' | 'IPut' | 'IPatch' | 'IDelete'
   readonly responseName?: string
   /** The handler reads `request.pieces()` itself; the DTO stays empty. */
   readonly streams?: boolean
@@ -41,6 +43,7 @@ const lastModified = 'Fri, 02 Jan 2026 03:04:05 GMT'
 const catalog: Record<string, MessageDefinition> = {
   GetProduct: {
     actions: ['GET'],
+    marker: 'IGet',
     serviceName: 'CatalogServices',
     routes: ['/products/{Id}'],
     responseName: 'Product',
@@ -55,6 +58,7 @@ const catalog: Record<string, MessageDefinition> = {
   },
   SearchProducts: {
     actions: ['GET'],
+    marker: 'IGet',
     serviceName: 'CatalogServices',
     responseName: 'SearchProductsResponse',
     handler: ({ dto }) => ({
@@ -65,6 +69,7 @@ const catalog: Record<string, MessageDefinition> = {
   },
   GetPicture: {
     actions: ['GET'],
+    marker: 'IGet',
     serviceName: 'CatalogServices',
     responseName: 'Byte[]',
     handler: () => ({ sized: true, headers: [['Content-Type', 'image/png'], ['Accept-Ranges', 'bytes']], body: Buffer.from('iVBORwc=', 'base64') })
@@ -78,12 +83,13 @@ const catalog: Record<string, MessageDefinition> = {
       return { body: '{"results":[]}' }
     }
   },
-  ReindexProducts: { actions: ['POST'], serviceName: 'CatalogServices', restrictTo: internalOnly, handler: () => undefined }
+  ReindexProducts: { actions: ['POST'], marker: 'IPost', serviceName: 'CatalogServices', restrictTo: internalOnly, handler: () => undefined }
 }
 
 const orders: Record<string, MessageDefinition> = {
   PlaceOrder: {
     actions: ['POST'],
+    marker: 'IPost',
     serviceName: 'OrderServices',
     responseName: 'PlaceOrderResponse',
     handler: ({ dto, host }) => {
@@ -93,10 +99,11 @@ const orders: Record<string, MessageDefinition> = {
       return { body: { orderId: `o-${String(dto['customer'])}`, lines: lines.length, instance: host.address } }
     }
   },
-  CancelOrder: { actions: ['DELETE'], serviceName: 'OrderServices', handler: () => undefined },
-  OrderPlaced: { actions: ['POST'], serviceName: 'OrderServices', handler: () => undefined },
+  CancelOrder: { actions: ['DELETE'], marker: 'IDelete', serviceName: 'OrderServices', handler: () => undefined },
+  OrderPlaced: { actions: ['POST'], marker: 'IPost', serviceName: 'OrderServices', handler: () => undefined },
   CountSeen: {
     actions: ['GET'],
+    marker: 'IGet',
     serviceName: 'OrderServices',
     responseName: 'CountSeenResponse',
     handler: ({ request, host }) => {
@@ -107,6 +114,7 @@ const orders: Record<string, MessageDefinition> = {
   },
   UploadNote: {
     actions: ['POST'],
+    marker: 'IPost',
     serviceName: 'OrderServices',
     responseName: 'PlaceOrderResponse',
     handler: ({ dto }) => ({ body: { orderId: String(dto['title'] ?? ''), lines: 1 } })
