@@ -2,14 +2,15 @@
 import type { Config } from './config/schema.ts'
 import { breakerFor, bulkheadFor, policyFor, retryBudgetFor } from './config/resolve.ts'
 import type { Next } from './exchange/compose.ts'
-import type { Effect } from './exchange/effect.ts'
 import { GatewayError } from './exchange/errors.ts'
-import type { Meter, Policy, Route } from './exchange/exchange.ts'
+import type { Meter, Policy } from './exchange/exchange.ts'
+import { ShardedMap } from './lib/sharded-map.ts'
 import { inSlices } from './lib/slices.ts'
+import { LazyCustomRoute, LazyMessage, RouteMaker } from './route-maker.ts'
 import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from './routing/plan.ts'
 import type { RequestTarget } from './routing/request-target.ts'
-import { RouteTable, type CustomEntry, type FallbackEntry, type Matched, type MessageEntry, type PrefixEntry } from './routing/table.ts'
-import type { CustomRoute } from './routing/custom-routes.ts'
+import { RouteTable, type CustomEntry, type FallbackEntry, type Matched, type PrefixEntry } from './routing/table.ts'
+import { CustomRoutes } from './routing/custom-routes.ts'
 import { WindowClock } from './upstream/breaker.ts'
 import type { EndpointEvents } from './upstream/endpoint.ts'
 import { Upstream, type UpstreamSettings } from './upstream/upstream.ts'
@@ -37,18 +38,6 @@ export interface DataPlaneOptions {
   readonly meter: (upstream: string, route: string) => Meter
 }
 
-interface RouteParts {
-  readonly kind: Route['kind']
-  readonly name: string
-  readonly upstream: Upstream
-  /** Of its settings: a message's lower-cased name or a prefix pattern. */
-  readonly key: string
-  readonly endpoints?: ReadonlySet<string> | undefined
-  /** What the message's own marker says of repeating it. */
-  readonly alternatives?: Route['alternatives']
-  readonly marker?: Effect | undefined
-}
-
 const trimEveryMs = 30_000
 
 export class DataPlane {
@@ -58,22 +47,24 @@ export class DataPlane {
   readonly #clock = new WindowClock()
   readonly #upstreams = new Map<string, Upstream>()
   readonly #trimTimer: NodeJS.Timeout
-  #config: Config
+  /** With the configuration in force. */
+  #maker: RouteMaker
+  readonly #inForce = () => this.#maker
+  readonly #effectOf = (key: string) => this.#messages.get(key)?.plan.effect
   #nextConfig: { config: Config, generation: number, inForce: () => void } | undefined
   #custom = new Map<string, readonly CustomRoutePlan[]>()
-  /** The table's own entries: with their plans, for the day the configuration changes. */
-  #entries: ReadonlyMap<string, MessageEntry> = new Map<string, MessageEntry>()
+  #customRoutes = CustomRoutes.of<CustomEntry>([])
+  #messages = ShardedMap.empty<LazyMessage>()
   /** Prefix routes of the table in force. */
   #prefixesInForce: readonly PrefixEntry[] = []
-  #handles = new Map<string, { policy: Policy, handle: Next }>()
   #staged: Change[] = []
   #table: RouteTable | undefined
 
   constructor (options: DataPlaneOptions) {
-    this.#config = options.config
     this.#events = options.events
     this.#buildPipeline = options.buildPipeline
     this.#meter = options.meter
+    this.#maker = this.#createMaker(options.config)
     this.#trimTimer = setInterval(() => { for (const upstream of this.#upstreams.values()) upstream.trim() }, trimEveryMs)
     this.#trimTimer.unref()
   }
@@ -81,7 +72,7 @@ export class DataPlane {
   /** Whether a table exists. */
   get ready (): boolean { return this.#table !== undefined }
   get upstreams (): Iterable<Upstream> { return this.#upstreams.values() }
-  get config (): Config { return this.#config }
+  get config (): Config { return this.#maker.config }
 
   /** The upstream of this name, if there is one now. */
   upstreamNamed (name: string): Upstream | undefined { return this.#upstreams.get(name) }
@@ -122,12 +113,10 @@ export class DataPlane {
     this.#staged = []
     const next = this.#nextConfig
     const reconfigured = next !== undefined && batch.configGeneration >= next.generation
-    if (reconfigured) {
-      this.#config = next.config
-      this.#nextConfig = undefined
-    }
-    await this.#swap(staged, reconfigured, batch)
-    if (reconfigured) next.inForce()
+    await this.#swap(staged, reconfigured ? next.config : this.#maker.config, batch)
+    if (!reconfigured) return
+    if (this.#nextConfig === next) this.#nextConfig = undefined
+    next.inForce()
   }
 
   close (): void {
@@ -136,49 +125,65 @@ export class DataPlane {
     this.#upstreams.clear()
   }
 
-  async #swap (changes: readonly Change[], reconfigured: boolean, { incomplete = false, fallback = false }: ChangeBatch): Promise<void> {
+  /**
+   * Everything is made ready in slices, beside the table in force. What is left for the turn in which it is replaced is as much work as
+   * there are changes: nothing of it is done for every message, or for every upstream that stays as it is.
+   */
+  async #swap (changes: readonly Change[], config: Config, { incomplete = false, fallback = false }: ChangeBatch): Promise<void> {
     const startedAtMs = performance.now()
-    const messages = new Map<string, MessagePlan | undefined>()
+    const reconfigured = config !== this.#maker.config
+    const maker = reconfigured ? this.#createMaker(config) : this.#maker
+    const messages = this.#messages.edit()
     const custom = new Map(this.#custom)
+    let customChanged = false
     const plans: UpstreamPlan[] = []
     const gone: Gone = { messages: [], endpoints: [], upstreams: [] }
+    const left = (key: string, plan: MessagePlan | undefined) => {
+      const before = this.#messages.get(key)?.plan
+      if (before !== undefined && (before.upstream !== plan?.upstream || before.name !== plan.name)) gone.messages.push(before)
+    }
     await inSlices(changes, change => {
       switch (change.kind) {
-        case 'upstream': plans.push(change.plan); this.#create(change.plan); return
-        case 'upstream-gone': gone.upstreams.push(change.name); return
-        case 'message': messages.set(change.plan.key, change.plan); return
-        case 'message-gone': messages.set(change.key, undefined); return
-        case 'custom-routes': custom.set(change.upstream, change.routes)
+        case 'upstream': plans.push(change.plan); this.#create(change.plan, config); return
+        case 'upstream-gone':
+          gone.upstreams.push(change.name)
+          customChanged = custom.delete(change.name) || customChanged
+          return
+        case 'message':
+          left(change.plan.key, change.plan)
+          messages.set(change.plan.key, new LazyMessage(change.plan, this.#inForce))
+          return
+        case 'message-gone':
+          left(change.key, undefined)
+          messages.delete(change.key)
+          return
+        case 'custom-routes':
+          custom.set(change.upstream, change.routes)
+          customChanged = true
       }
     })
-    if (reconfigured) this.#handles = new Map()
-    const entries = new Map(this.#entries)
-    const sets = new Map<string, ReadonlySet<string>>()
-    await inSlices(messages, ([key, plan]) => {
-      const before = this.#entries.get(key)?.plan
-      if (before !== undefined && (before.upstream !== plan?.upstream || before.name !== plan.name)) gone.messages.push(before)
-      if (plan === undefined) entries.delete(key)
-      else entries.set(key, this.#entry(plan, sets))
-    })
-    // Other settings may mean another policy for any message.
-    if (reconfigured) await inSlices(entries, ([key, { plan }]) => entries.set(key, this.#entry(plan, sets)))
-    for (const name of gone.upstreams) custom.delete(name)
-    const prefixes = this.#prefixes()
+    const customRoutes = customChanged ? await this.#buildCustomRoutes(custom) : this.#customRoutes
+    const settings = reconfigured ? await this.#changedSettings(config) : []
+    const prefixes = this.#prefixes(maker)
     for (const { route: { name, upstream } } of this.#prefixesInForce) {
       if (!prefixes.some(({ route }) => route.name === name && route.upstream.name === upstream.name)) gone.messages.push({ upstream: upstream.name, name })
     }
-    const table = new RouteTable({ messages: entries, custom: this.#customEntries(custom, entries), prefixes, suggest: this.#config.exposure.suggest, incomplete, fallback: fallback ? this.#fallback() : undefined })
+    const entries = messages.done()
+    const table = new RouteTable({ messages: entries, custom: customRoutes, prefixes, suggest: config.exposure.suggest, incomplete, fallback: fallback ? this.#fallback(maker) : undefined })
 
     // From here on nothing waits: the new table, its endpoints and its policies come into force in one turn of the event loop.
     for (const plan of plans) {
       const upstream = this.#upstreams.get(plan.name)!
+      if (upstream.plan === plan) continue
       const staying = new Set(plan.endpoints.map(endpoint => endpoint.url))
       for (const { url } of upstream.endpoints) if (!staying.has(url)) gone.endpoints.push({ upstream: plan.name, url })
       upstream.apply(plan)
     }
-    if (reconfigured) for (const upstream of this.#upstreams.values()) upstream.configure(this.#settings(upstream.name))
+    for (const [upstream, next] of settings) upstream.configure(next)
+    this.#maker = maker
     this.#custom = custom
-    this.#entries = entries
+    this.#customRoutes = customRoutes
+    this.#messages = entries
     this.#prefixesInForce = prefixes
     this.#table = table
     for (const name of gone.upstreams) this.#remove(name)
@@ -186,84 +191,58 @@ export class DataPlane {
     this.#events.gone(gone)
   }
 
-  #entry (plan: MessagePlan, sets: Map<string, ReadonlySet<string>>): MessageEntry {
-    if (plan.state !== 'routed') return { plan, route: undefined, upstream: undefined }
-    const upstream = this.#upstream(plan.upstream)
-    const alternatives = plan.alternatives === undefined ? undefined : new Map(plan.alternatives.map(other => [other.upstream, shared(other.endpoints, sets)]))
-    const route = this.#route({ kind: 'message', name: plan.name, upstream, key: plan.key, endpoints: shared(plan.endpoints, sets), alternatives, marker: plan.effect })
-    return { plan, route, upstream }
+  #createMaker (config: Config): RouteMaker {
+    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, upstream: name => this.#upstream(name, config) })
   }
 
-  #customEntries (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>, messages: ReadonlyMap<string, MessageEntry>): Array<CustomRoute<CustomEntry>> {
-    const entries: Array<CustomRoute<CustomEntry>> = []
-    for (const [name, plans] of custom) {
-      const upstream = this.#upstream(name)
-      for (const plan of plans) {
-        const route = plan.routed ? this.#route({ kind: 'custom', name: plan.message, upstream, key: plan.message, marker: messages.get(plan.message)?.plan.effect }) : undefined
-        entries.push({ plan, value: { route, upstream } })
-      }
-    }
-    return entries
+  async #buildCustomRoutes (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>): Promise<CustomRoutes<CustomEntry>> {
+    const { add, done } = CustomRoutes.building<CustomEntry>()
+    const all = custom.entries().flatMap(([name, plans]) => plans.values().map(plan => ({ name, plan })))
+    await inSlices(all, ({ name, plan }) => add({ plan, value: new LazyCustomRoute(plan, this.#upstream(name, this.#maker.config), this.#inForce, this.#effectOf) }))
+    return done()
   }
 
-  #prefixes (): PrefixEntry[] {
-    return Object.entries(this.#config.prefixes).map(([pattern, { upstream: name, rewrite, websocket }]) => {
-      const upstream = this.#upstream(name)
+  /** Only upstreams whose settings are others now: most changes of the configuration are about few. */
+  async #changedSettings (config: Config): Promise<Array<readonly [Upstream, UpstreamSettings]>> {
+    const changed: Array<readonly [Upstream, UpstreamSettings]> = []
+    await inSlices(this.#upstreams.values(), upstream => {
+      const next = upstreamSettings(config, upstream.name)
+      if (JSON.stringify(next) !== JSON.stringify(upstream.settings)) changed.push([upstream, next])
+    })
+    return changed
+  }
+
+  #prefixes (maker: RouteMaker): PrefixEntry[] {
+    return Object.entries(maker.config.prefixes).map(([pattern, { upstream: name, rewrite, websocket }]) => {
+      const upstream = this.#upstream(name, maker.config)
       const prefix = pattern.slice(0, -2).toLowerCase()
-      return { prefix, rewrite, websocket, upstream, route: this.#route({ kind: 'prefix', name: pattern, upstream, key: pattern }) }
+      return { prefix, rewrite, websocket, upstream, route: maker.make({ kind: 'prefix', name: pattern, upstream, key: pattern }) }
     })
   }
 
   /** Where names go that nobody ever claimed. One route for all of them: names that clients make up are never labels. */
-  #fallback (): FallbackEntry | undefined {
-    const { fallback: name } = this.#config.exposure
+  #fallback (maker: RouteMaker): FallbackEntry | undefined {
+    const { fallback: name } = maker.config.exposure
     if (name === undefined) return undefined
-    const upstream = this.#upstream(name)
-    return { upstream, route: this.#route({ kind: 'message', name: '(fallback)', upstream, key: '(fallback)' }) }
+    const upstream = this.#upstream(name, maker.config)
+    return { upstream, route: maker.make({ kind: 'message', name: '(fallback)', upstream, key: '(fallback)' }) }
   }
 
-  #route ({ kind, name, upstream, key, endpoints, alternatives, marker }: RouteParts): Route {
-    const { policy, handle } = this.#handle(upstream.name, key)
-    const effect = policy.effect === 'auto' ? marker : policy.effect
-    return { kind, name, upstream, endpoints, alternatives, policy, effect, meter: this.#meter(upstream.name, name), handle }
-  }
-
-  /** One pipeline per distinct policy. */
-  #handle (upstream: string, key: string): { policy: Policy, handle: Next } {
-    const policy = policyFor(this.#config, upstream, key)
-    const id = JSON.stringify(policy)
-    let entry = this.#handles.get(id)
-    if (entry === undefined) {
-      entry = { policy, handle: this.#buildPipeline(policy) }
-      this.#handles.set(id, entry)
-    }
-    return entry
-  }
-
-  #create (plan: UpstreamPlan): void {
-    if (!this.#upstreams.has(plan.name)) this.#upstreams.set(plan.name, new Upstream(plan, this.#settings(plan.name), this.#clock, url => this.#events.endpoint(plan.name, url)))
+  #create (plan: UpstreamPlan, config: Config): void {
+    if (!this.#upstreams.has(plan.name)) this.#upstreams.set(plan.name, new Upstream(plan, upstreamSettings(config, plan.name), this.#clock, url => this.#events.endpoint(plan.name, url)))
   }
 
   /** An upstream that is named but not known yet has no endpoints: its calls are answered 503. */
-  #upstream (name: string): Upstream {
-    this.#create({ name, endpoints: [] as EndpointPlan[], levels: [], apiForm: true, servicestack: false })
+  #upstream (name: string, config: Config): Upstream {
+    const known = this.#upstreams.get(name)
+    if (known !== undefined) return known
+    this.#create({ name, endpoints: [] as EndpointPlan[], levels: [], apiForm: true, servicestack: false }, config)
     return this.#upstreams.get(name)!
   }
 
-  #settings (name: string): UpstreamSettings {
-    const config = this.#config.upstreams[name]
-    return {
-      bulkhead: bulkheadFor(this.#config, name),
-      breaker: breakerFor(this.#config, name),
-      retryBudget: retryBudgetFor(this.#config, name),
-      tls: config?.tls,
-      preserveHost: config?.preserveHost ?? false,
-      connectTimeoutMs: policyFor(this.#config, name, undefined).connectTimeoutMs
-    }
-  }
-
   #remove (name: string): void {
-    const stillNamed = this.#config.exposure.fallback === name || Object.values(this.#config.prefixes).some(prefix => prefix.upstream === name)
+    const { exposure, prefixes } = this.#maker.config
+    const stillNamed = exposure.fallback === name || Object.values(prefixes).some(prefix => prefix.upstream === name)
     const upstream = this.#upstreams.get(name)
     if (upstream === undefined) return
     if (stillNamed) {
@@ -272,17 +251,18 @@ export class DataPlane {
     }
     upstream.close()
     this.#upstreams.delete(name)
+    this.#maker.forget(name)
   }
 }
 
-/** Messages with the same endpoints share one set. */
-function shared (endpoints: readonly string[] | undefined, sets: Map<string, ReadonlySet<string>>): ReadonlySet<string> | undefined {
-  if (endpoints === undefined) return undefined
-  const id = endpoints.join(' ')
-  let set = sets.get(id)
-  if (set === undefined) {
-    set = new Set(endpoints)
-    sets.set(id, set)
+function upstreamSettings (config: Config, name: string): UpstreamSettings {
+  const own = config.upstreams[name]
+  return {
+    bulkhead: bulkheadFor(config, name),
+    breaker: breakerFor(config, name),
+    retryBudget: retryBudgetFor(config, name),
+    tls: own?.tls,
+    preserveHost: own?.preserveHost ?? false,
+    connectTimeoutMs: policyFor(config, name, undefined).connectTimeoutMs
   }
-  return set
 }

@@ -24,13 +24,16 @@ const configOf = (overrides: Partial<Config> = {}): Config => ({
   ...overrides
 }) as Config
 
-function start (t: TestContext, config = configOf()) {
+function start (t: TestContext, config = configOf(), onMeter: (name: string) => void = () => {}) {
   const gone: Gone[] = []
   let pipelines = 0
   const plane = new DataPlane({
     config,
     buildPipeline: () => { pipelines++; return () => Promise.reject(new Error('not called')) },
-    meter: () => ({ start () {}, done () {}, retry () {}, hedge () {} }),
+    meter: (_, name) => {
+      onMeter(name)
+      return { start () {}, done () {}, retry () {}, hedge () {} }
+    },
     events: { endpoint: () => ({ breaker () {}, reachable () {}, attempt () {} }), swapped () {}, gone: one => gone.push(one) }
   })
   t.after(() => plane.close())
@@ -126,31 +129,56 @@ test('a prefix may name an upstream that is not known yet: 503 until it is', asy
   assert.equal(route.upstream.pick({ attempts: [], route } as never)?.url, 'http://127.0.0.1:9')
 })
 
-test('20,000 messages over 2,000 endpoints: the longest time without a turn of the event loop stays under 10 ms', async t => {
-  const { apply } = start(t)
-  const changes: Change[] = [...Array.from({ length: 200 }, (_, i) => upstream(`S${i}`, ...Array.from({ length: 10 }, (_, j) => 10_000 + i * 10 + j))),
-    ...Array.from({ length: 20_000 }, (_, i) => message(`Message${i}`, `S${i % 200}`))]
-  let worstMs = 0
+/** Longest time that this thread worked in one turn of its loop while `act` ran: CPU time, because a busy machine takes the processor away. ms */
+async function longestTurnMs (act: () => Promise<unknown>): Promise<number> {
+  let longest = 0
   let running = true
-  let last = performance.now()
-  const tick = () => {
-    const now = performance.now()
-    worstMs = Math.max(worstMs, now - last)
-    last = now
-    if (running) setImmediate(tick)
+  let before = process.threadCpuUsage()
+  const look = () => {
+    const now = process.threadCpuUsage()
+    longest = Math.max(longest, now.user - before.user + now.system - before.system)
+    before = now
+    if (running) setImmediate(look)
   }
-  setImmediate(tick)
-  const measure = async (work: () => Promise<void>) => {
-    worstMs = 0
-    last = performance.now()
-    await work()
-    await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
-    return worstMs
-  }
-  const first = await measure(() => apply(changes))
-  // The machine may take the processor away for longer than we do; the best of three is what the code costs.
-  const swaps = [await measure(() => apply(changes.slice(-200))), await measure(() => apply(changes.slice(-200))), await measure(() => apply(changes.slice(-200)))]
+  setImmediate(look)
+  await act()
+  await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
   running = false
-  t.diagnostic(`longest hold: first table ${first.toFixed(1)} ms, swaps ${swaps.map(ms => ms.toFixed(1)).join(', ')} ms`)
-  assert.ok(Math.min(...swaps) < 10, swaps.join(' '))
+  return longest / 1_000
+}
+
+test('20,000 messages over 2,000 endpoints: a swap holds the event loop for no more than 5 ms', async t => {
+  const { plane, apply, ask } = start(t)
+  const upstreams = Array.from({ length: 200 }, (_, i) => upstream(`S${i}`, ...Array.from({ length: 10 }, (_, j) => 10_000 + i * 10 + j)))
+  const messages = Array.from({ length: 20_000 }, (_, i) => message(`Message${i}`, `S${i % 200}`))
+  let generation = 1
+  const reconfigure = async () => {
+    const settled = plane.expect(configOf({ defaults: { ...configOf().defaults, policy: { ...policy, deadlineMs: 1_000 + generation } } }), ++generation)
+    await apply([], { configGeneration: generation })
+    await settled
+    assert.equal(routeOf(ask('/json/reply/Message7')).policy.deadlineMs, 999 + generation)
+  }
+  const acts: ReadonlyArray<readonly [name: string, act: () => Promise<unknown>]> = [
+    ['all of them', () => apply([...upstreams, ...messages])],
+    ['one in a hundred', () => apply([...upstreams.slice(-2), ...messages.slice(-200)])],
+    ['another configuration', reconfigure]
+  ]
+  for (const [name, act] of acts) {
+    // The collector may come at any time, for what others left: the best of three is what the code costs.
+    const turns = [await longestTurnMs(act), await longestTurnMs(act), await longestTurnMs(act)]
+    t.diagnostic(`${name}: longest turn ${turns.map(ms => ms.toFixed(1)).join(', ')} ms`)
+    assert.ok(Math.min(...turns) < 5, `${name}: ${turns.join(' ')}`)
+  }
+})
+
+test('a route is made when it is first called: what nobody calls has none', async t => {
+  const meters: string[] = []
+  const { apply, ask } = start(t, configOf(), name => meters.push(name))
+  await apply([upstream('Orders', 1), message('GetOrder', 'Orders'), message('Unused', 'Orders')])
+  assert.deepEqual(meters, [])
+  const route = routeOf(ask('/json/reply/GetOrder'))
+  assert.equal(routeOf(ask('/json/reply/getorder')), route)
+  await apply([message('Unused', 'Orders')])
+  assert.equal(routeOf(ask('/json/reply/GetOrder')), route)
+  assert.deepEqual(meters, ['GetOrder'])
 })

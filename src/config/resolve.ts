@@ -3,9 +3,14 @@ import type { BalancingConfig, BreakerConfig, BulkheadConfig, Config, PolicyConf
 
 /** `key` is a message's lower-cased name or a prefix pattern; undefined = the upstream's own. */
 export function policyFor (config: Config, upstream: string, key: string | undefined): PolicyConfig {
-  const own = key === undefined ? undefined : config.prefixes[key]?.policy ?? messageFor(config, key)?.policy
+  const own = key === undefined ? undefined : ownPolicy(config, key)
   return overlay(overlay(config.defaults.policy, config.upstreams[upstream]?.policy), own)
 }
+
+/** Whether a message or prefix has settings that its upstream has not. */
+export const hasOwnPolicy = (config: Config, key: string): boolean => ownPolicy(config, key) !== undefined
+
+const ownPolicy = (config: Config, key: string) => config.prefixes[key]?.policy ?? messageFor(config, key)?.policy
 
 /** Any part of the settings, sections within too. */
 export type Partly<T> = { readonly [K in keyof T]?: T[K] extends readonly unknown[] ? T[K] : T[K] extends object ? Partly<T[K]> : T[K] }

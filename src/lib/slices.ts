@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 const itemsPerLook = 8
 
 /** Does `work` for every item, giving the event loop a turn after every `sliceMs` milliseconds. */
-export async function inSlices<T> (items: Iterable<T>, work: (item: T) => void, sliceMs = 4): Promise<void> {
+export async function inSlices<T> (items: Iterable<T>, work: (item: T) => void, sliceMs = 2): Promise<void> {
   let sliceEndsAtMs = performance.now() + sliceMs
   let sinceLook = 0
   for (const item of items) {

@@ -20,12 +20,31 @@ const isVariable = (segment: string): boolean => segment.startsWith('{') && segm
 
 /** An immutable set of templates. Literal segments match in any letter case, as on the hosts. */
 export class CustomRoutes<T> {
-  readonly #root = createNode<T>()
+  readonly #root: Node<T>
   readonly size: number
 
-  constructor (routes: ReadonlyArray<CustomRoute<T>>) {
-    this.size = routes.length
-    for (const route of routes) this.#add(route)
+  private constructor (root: Node<T>, size: number) {
+    this.#root = root
+    this.size = size
+  }
+
+  static of<T> (routes: Iterable<CustomRoute<T>>): CustomRoutes<T> {
+    const { add, done } = CustomRoutes.building<T>()
+    for (const route of routes) add(route)
+    return done()
+  }
+
+  /** A set to be, whose making may be spread over any time. */
+  static building<T> (): { add (route: CustomRoute<T>): void, done (): CustomRoutes<T> } {
+    const root = createNode<T>()
+    let size = 0
+    return {
+      add (route) {
+        addTo(root, route)
+        size++
+      },
+      done: () => new CustomRoutes(root, size)
+    }
   }
 
   /** All routes whose template matches, the most literal first. */
@@ -35,18 +54,18 @@ export class CustomRoutes<T> {
     collect(this.#root, segmentsOf(decodedPath), 0, found)
     return found
   }
+}
 
-  #add (route: CustomRoute<T>): void {
-    let node = this.#root
-    for (const segment of segmentsOf(route.plan.path)) {
-      if (isVariable(segment) && segment.endsWith('*}')) {
-        node.rest.push(route)
-        return
-      }
-      node = isVariable(segment) ? node.variable ??= createNode<T>() : child(node, segment)
+function addTo<T> (root: Node<T>, route: CustomRoute<T>): void {
+  let node = root
+  for (const segment of segmentsOf(route.plan.path)) {
+    if (isVariable(segment) && segment.endsWith('*}')) {
+      node.rest.push(route)
+      return
     }
-    node.routes.push(route)
+    node = isVariable(segment) ? node.variable ??= createNode<T>() : child(node, segment)
   }
+  node.routes.push(route)
 }
 
 function child<T> (node: Node<T>, segment: string): Node<T> {

@@ -1,7 +1,7 @@
 // The route table: immutable, keyed by message name without regard to case, swapped whole. Says which route a request takes, and why none. Pure.
 import { GatewayError } from '../exchange/errors.ts'
 import type { Route } from '../exchange/exchange.ts'
-import { CustomRoutes, type CustomRoute } from './custom-routes.ts'
+import type { CustomRoutes } from './custom-routes.ts'
 import { suggest } from './suggest.ts'
 import type { MessagePlan, UpstreamPlan } from './plan.ts'
 import { messageCandidates, type RequestTarget } from './request-target.ts'
@@ -17,7 +17,7 @@ export interface RoutedUpstream {
 
 export interface MessageEntry {
   readonly plan: MessagePlan
-  /** Present when routed. */
+  /** Present when routed. May be made when it is asked for: what only wants to know whether it is routed asks the plan. */
   readonly route: Route | undefined
   readonly upstream: RoutedUpstream | undefined
 }
@@ -51,9 +51,16 @@ export interface Matched {
   readonly websocket: boolean
 }
 
+/** All messages by key, of which nothing changes any more. */
+export interface Messages {
+  readonly size: number
+  get (key: string): MessageEntry | undefined
+  values (): Iterable<MessageEntry>
+}
+
 export interface TableContents {
-  readonly messages: ReadonlyMap<string, MessageEntry>
-  readonly custom: ReadonlyArray<CustomRoute<CustomEntry>>
+  readonly messages: Messages
+  readonly custom: CustomRoutes<CustomEntry>
   readonly prefixes: readonly PrefixEntry[]
   /** Whether unknown names are answered with the nearest existing ones. */
   readonly suggest: boolean
@@ -63,7 +70,7 @@ export interface TableContents {
 }
 
 export class RouteTable {
-  readonly #messages: ReadonlyMap<string, MessageEntry>
+  readonly #messages: Messages
   readonly #custom: CustomRoutes<CustomEntry>
   /** Longest first, so the order in the file never matters. */
   readonly #prefixes: readonly PrefixEntry[]
@@ -73,7 +80,7 @@ export class RouteTable {
 
   constructor (contents: TableContents) {
     this.#messages = contents.messages
-    this.#custom = new CustomRoutes(contents.custom)
+    this.#custom = contents.custom
     this.#prefixes = [...contents.prefixes].sort((a, b) => b.prefix.length - a.prefix.length)
     this.#suggest = contents.suggest
     this.#incomplete = contents.incomplete ?? false
@@ -105,7 +112,7 @@ export class RouteTable {
   #matchCustom (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {
     const allowed: string[] = []
     for (const { plan, value } of this.#custom.match(target.decodedPath)) {
-      if (value.route === undefined) continue
+      if (!plan.routed || value.route === undefined) continue
       if (plan.verbs.length === 0 || plan.verbs.includes(method)) {
         return { route: value.route, path: target.path + target.query, preserveHost: value.upstream.preserveHost, websocket: false }
       }
@@ -134,9 +141,9 @@ export class RouteTable {
     const { servicestack } = entry.upstream.plan
     for (const key of messageCandidates(decodedPath)) {
       const message = this.#messages.get(key)
-      if (message === undefined ? servicestack : message.route === undefined) return true
+      if (message === undefined ? servicestack : message.plan.state !== 'routed') return true
     }
-    return this.#custom.match(decodedPath).some(({ plan }) => this.#messages.get(plan.message)?.route === undefined)
+    return this.#custom.match(decodedPath).some(({ plan }) => this.#messages.get(plan.message)?.plan.state !== 'routed')
   }
 
   #notFound (name: string | undefined, key = ''): never {
@@ -150,7 +157,7 @@ export class RouteTable {
   #suggestions (key: string): readonly string[] {
     if (!this.#suggest) return []
     const names: string[] = []
-    for (const { plan, route } of this.#messages.values()) if (plan.suggest && route !== undefined) names.push(plan.name)
+    for (const { plan } of this.#messages.values()) if (plan.suggest && plan.state === 'routed') names.push(plan.name)
     return suggest(key, names)
   }
 }

@@ -14,6 +14,12 @@ export type BreakerState = 'closed' | 'open' | 'half-open'
 
 const bucketCount = 10
 
+/** Field by field: a new configuration asks this of every endpoint in one turn of the event loop. */
+function isSame (a: BreakerSettings, b: BreakerSettings): boolean {
+  for (const name in a) if (a[name as keyof BreakerSettings] !== b[name as keyof BreakerSettings]) return false
+  return true
+}
+
 /**
  * One timer for the rolling windows of all breakers of a process: 22,000 breakers with timers of their own cost 26 % of a core
  * (measured). Runs only while there are breakers.
@@ -99,7 +105,7 @@ export class Breaker {
   }
 
   configure (settings: BreakerSettings): void {
-    if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return
+    if (isSame(settings, this.#settings)) return
     this.close()
     this.#settings = settings
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import type { Route } from '../../src/exchange/exchange.ts'
+import { CustomRoutes } from '../../src/routing/custom-routes.ts'
 import type { CustomRoutePlan, MessagePlan } from '../../src/routing/plan.ts'
 import { parseRequestTarget } from '../../src/routing/request-target.ts'
 import { RouteTable, type MessageEntry, type PrefixEntry, type RoutedUpstream, type TableContents } from '../../src/routing/table.ts'
@@ -29,7 +30,7 @@ const contents: TableContents = {
     ['slowreport', unrouted('SlowReport', 'hidden')],
     ['newone', unrouted('NewOne', 'unread')]
   ]),
-  custom: [custom('/products/{Id}', ['GET'], 'getproduct'), custom('/products/special', [], 'getproduct'), custom('/reports/{Name*}', [], 'slowreport', false)],
+  custom: CustomRoutes.of([custom('/products/{Id}', ['GET'], 'getproduct'), custom('/products/special', [], 'getproduct'), custom('/reports/{Name*}', [], 'slowreport', false)]),
   prefixes: [prefix('/legacy/*', legacy), prefix('/legacy/shop/*', legacy, '/'), prefix('/cat/*', modern, '/'), prefix('/raw/*', modern)],
   suggest: false
 }

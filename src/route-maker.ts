@@ -1,0 +1,160 @@
+// Routes under one configuration: which policy and pipeline a message, custom path or prefix has. Made when they are first called.
+import { hasOwnPolicy, policyFor } from './config/resolve.ts'
+import type { Config } from './config/schema.ts'
+import type { Next } from './exchange/compose.ts'
+import type { Effect } from './exchange/effect.ts'
+import type { Meter, Policy, Route } from './exchange/exchange.ts'
+import type { CustomRoutePlan, MessagePlan } from './routing/plan.ts'
+import type { CustomEntry, MessageEntry } from './routing/table.ts'
+import type { Upstream } from './upstream/upstream.ts'
+
+export interface RouteMakerParts {
+  /** Makes the request path of one distinct policy. */
+  readonly buildPipeline: (policy: Policy) => Next
+  readonly meter: (upstream: string, route: string) => Meter
+  readonly upstream: (name: string) => Upstream
+}
+
+interface RouteParts {
+  readonly kind: Route['kind']
+  readonly name: string
+  readonly upstream: Upstream
+  /** Of its settings: a message's lower-cased name or a prefix pattern. */
+  readonly key: string
+  readonly endpoints?: ReadonlySet<string> | undefined
+  readonly alternatives?: Route['alternatives']
+  /** What the message's own marker says of repeating it. */
+  readonly marker?: Effect | undefined
+}
+
+interface Handle { readonly policy: Policy, readonly handle: Next }
+
+/** Most lists of endpoints that are remembered for sharing. */
+const mostSets = 1_000
+
+/** One per configuration. */
+export class RouteMaker {
+  readonly config: Config
+  readonly #parts: RouteMakerParts
+  /** One pipeline per distinct policy. */
+  readonly #handles = new Map<string, Handle>()
+  /** Of upstreams' messages without settings of their own: nearly all. */
+  readonly #handleOf = new Map<string, Handle>()
+  readonly #sets = new Map<string, ReadonlySet<string>>()
+
+  constructor (config: Config, parts: RouteMakerParts) {
+    this.config = config
+    this.#parts = parts
+  }
+
+  make ({ kind, name, upstream, key, endpoints, alternatives, marker }: RouteParts): Route {
+    const { policy, handle } = this.#handle(upstream.name, key)
+    const effect = policy.effect === 'auto' ? marker : policy.effect
+    return { kind, name, upstream, endpoints, alternatives, policy, effect, meter: this.#parts.meter(upstream.name, name), handle }
+  }
+
+  message (plan: MessagePlan): { readonly route: Route, readonly upstream: Upstream } {
+    const upstream = this.#parts.upstream(plan.upstream)
+    const alternatives = plan.alternatives === undefined ? undefined : new Map(plan.alternatives.map(other => [other.upstream, this.#shared(other.endpoints)]))
+    return { upstream, route: this.make({ kind: 'message', name: plan.name, upstream, key: plan.key, endpoints: this.#shared(plan.endpoints), alternatives, marker: plan.effect }) }
+  }
+
+  /** An upstream has gone: nothing of it is kept. */
+  forget (upstream: string): void {
+    this.#handleOf.delete(upstream)
+  }
+
+  #handle (upstream: string, key: string): Handle {
+    if (hasOwnPolicy(this.config, key)) return this.#distinct(policyFor(this.config, upstream, key))
+    let handle = this.#handleOf.get(upstream)
+    if (handle === undefined) {
+      handle = this.#distinct(policyFor(this.config, upstream, undefined))
+      this.#handleOf.set(upstream, handle)
+    }
+    return handle
+  }
+
+  #distinct (policy: Policy): Handle {
+    const id = JSON.stringify(policy)
+    let handle = this.#handles.get(id)
+    if (handle === undefined) {
+      handle = { policy, handle: this.#parts.buildPipeline(policy) }
+      this.#handles.set(id, handle)
+    }
+    return handle
+  }
+
+  /** Messages with the same endpoints share one set. */
+  #shared (endpoints: readonly string[] | undefined): ReadonlySet<string> | undefined {
+    if (endpoints === undefined) return undefined
+    const id = endpoints.join(' ')
+    let set = this.#sets.get(id)
+    if (set === undefined) {
+      if (this.#sets.size === mostSets) this.#sets.clear()
+      set = new Set(endpoints)
+      this.#sets.set(id, set)
+    }
+    return set
+  }
+}
+
+/**
+ * Its route is made when it is first called, and anew under another configuration: a table of 20,000 messages is swapped without making
+ * one, and those that nobody calls have none.
+ */
+export class LazyMessage implements MessageEntry {
+  readonly plan: MessagePlan
+  readonly #maker: () => RouteMaker
+  #madeBy: RouteMaker | undefined
+  #made: { readonly route: Route, readonly upstream: Upstream } | undefined
+
+  /** `maker`: the one in force. */
+  constructor (plan: MessagePlan, maker: () => RouteMaker) {
+    this.plan = plan
+    this.#maker = maker
+  }
+
+  get route (): Route | undefined { return this.#current()?.route }
+  get upstream (): Upstream | undefined { return this.#current()?.upstream }
+
+  #current (): { readonly route: Route, readonly upstream: Upstream } | undefined {
+    if (this.plan.state !== 'routed') return undefined
+    const maker = this.#maker()
+    if (this.#madeBy !== maker) {
+      this.#made = maker.message(this.plan)
+      this.#madeBy = maker
+    }
+    return this.#made
+  }
+}
+
+/** As LazyMessage, for a path of a service's own list. `effectOf`: what the marker of a message says now. */
+export class LazyCustomRoute implements CustomEntry {
+  readonly upstream: Upstream
+  readonly #plan: CustomRoutePlan
+  readonly #maker: () => RouteMaker
+  readonly #effectOf: (key: string) => Effect | undefined
+  #madeBy: RouteMaker | undefined
+  #marker: Effect | undefined
+  #route: Route | undefined
+
+  constructor (plan: CustomRoutePlan, upstream: Upstream, maker: () => RouteMaker, effectOf: (key: string) => Effect | undefined) {
+    this.#plan = plan
+    this.upstream = upstream
+    this.#maker = maker
+    this.#effectOf = effectOf
+  }
+
+  get route (): Route | undefined {
+    if (!this.#plan.routed) return undefined
+    const { message } = this.#plan
+    const maker = this.#maker()
+    const marker = this.#effectOf(message)
+    if (this.#madeBy !== maker || this.#marker !== marker) {
+      this.#route = maker.make({ kind: 'custom', name: message, upstream: this.upstream, key: message, marker })
+      this.#madeBy = maker
+      this.#marker = marker
+    }
+    return this.#route
+  }
+}
