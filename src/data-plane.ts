@@ -257,8 +257,10 @@ export class DataPlane {
 
 function upstreamSettings (config: Config, name: string): UpstreamSettings {
   const own = config.upstreams[name]
+  const bulkhead = bulkheadFor(config, name)
   return {
-    bulkhead: bulkheadFor(config, name),
+    bulkhead,
+    maxSeats: bulkhead.maxPerEndpoint,
     breaker: breakerFor(config, name),
     retryBudget: retryBudgetFor(config, name),
     tls: own?.tls,

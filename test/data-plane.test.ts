@@ -12,11 +12,12 @@ import { policy } from './support/exchange.ts'
 
 const formats = new Set(['json'])
 
+const bulkhead = { maxConcurrent: 10, maxQueue: 5, adaptive: { enabled: false, minConcurrent: 8, tolerance: 2 } }
 const retryBudget = { percent: 20, perSecond: 10, windowMs: 10_000 }
 const { balancing } = validate({}).config.defaults
 const breaker = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }
 const configOf = (overrides: Partial<Config> = {}): Config => ({
-  defaults: { policy, bulkhead: { maxConcurrent: 10, maxQueue: 5 }, breaker, retryBudget, balancing },
+  defaults: { policy, bulkhead, breaker, retryBudget, balancing },
   upstreams: {},
   messages: {},
   prefixes: {},
@@ -108,7 +109,7 @@ test('a new configuration comes into force with the table of its generation, not
   const { plane, apply, ask } = start(t)
   await apply([upstream('Orders', 1), message('GetOrder', 'Orders')])
   let inForce = false
-  const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { maxConcurrent: 3, maxQueue: 1 }, breaker, retryBudget, balancing } })
+  const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { ...bulkhead, maxConcurrent: 3, maxQueue: 1 }, breaker, retryBudget, balancing } })
   const settled = plane.expect(next, 2).then(() => { inForce = true })
   await apply([])
   assert.equal(routeOf(ask('/json/reply/GetOrder')).policy.deadlineMs, policy.deadlineMs)

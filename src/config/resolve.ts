@@ -29,7 +29,7 @@ function overlay<T extends object> (below: T, above: Partly<T> | undefined): T {
 const isSection = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 export function bulkheadFor (config: Config, upstream: string): BulkheadConfig {
-  return { ...config.defaults.bulkhead, ...config.upstreams[upstream]?.bulkhead }
+  return overlay(config.defaults.bulkhead, config.upstreams[upstream]?.bulkhead)
 }
 
 export function breakerFor (config: Config, upstream: string): BreakerConfig {

@@ -62,6 +62,7 @@ export class Attempt {
   readonly hedge: boolean
   readonly #handle: EndpointHandle
   readonly #trial: boolean
+  #seated = true
 
   constructor (handle: EndpointHandle, hedge = false) {
     this.endpoint = handle.url
@@ -77,6 +78,14 @@ export class Attempt {
   failed (error: GatewayError): void {
     if (error.spec.retry === 'always') this.sent = false
     this.#finish(classifyError(error), error.code, undefined, error)
+    this.leave()
+  }
+
+  /** Gives its place at the endpoint back: it failed, or the exchange is over, body included. */
+  leave (): void {
+    if (!this.#seated) return
+    this.#seated = false
+    this.#handle.leave()
   }
 
   #finish (outcome: Outcome, result: string, status: number | undefined, error: GatewayError | undefined): void {
@@ -105,8 +114,10 @@ export interface EndpointHandle {
   /** Origin and base path, without a trailing slash: the name of the endpoint in logs and metrics. */
   readonly url: string
   readonly available: boolean
-  /** An attempt begins. Returns whether it is the trial of a half-open breaker. */
+  /** An attempt begins, and takes a place. Returns whether it is the trial of a half-open breaker. */
   begin (): boolean
+  /** An attempt gives its place back. Once for every `begin`. */
+  leave (): void
   /** One request to it; settles at the response head, when the attempt has been told what became of it. */
   request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse>
   /** What became of an attempt: a status, or an error. Once for every `begin`. */
@@ -126,7 +137,7 @@ export interface UpstreamHandle {
   readonly name: string
   /** Takes a bulkhead slot, or waits for one. Throws BulkheadFull or QueueTimeout. The caller gives it back once. */
   acquire (exchange: Exchange): Promise<void> | undefined
-  release (): void
+  release (exchange: Exchange): void
   /** The endpoint for the next attempt, one not tried yet where there is any; undefined when none is available. */
   pick (exchange: Exchange): EndpointHandle | undefined
   /** What `pick` would find now: an endpoint not tried yet in this exchange, only one that was, or none. */
@@ -176,6 +187,8 @@ export interface Route {
 
 /** Whatever an exchange waits for: a queue, an attempt. */
 export interface Cancellable {
+  /** In words, for whoever reads that a deadline ended it. */
+  readonly waitsFor?: string
   /** The exchange ends early, for this reason. */
   cancel (error: GatewayError): void
 }
@@ -203,8 +216,14 @@ export class Exchange {
   /** performance.now() when the request head had been read. */
   readonly startedAtMs: number
   readonly attempts: Attempt[] = []
-  /** performance.now() at which the budget ends. */
+  /** performance.now() at which the budget ends; Infinity where there is none. */
   deadlineAtMs: number
+  /** How long a trusted caller said that it waits, from the request head on. */
+  callerTimeoutMs: number | undefined = undefined
+  /** The header that tells an endpoint how long it is waited for; undefined where it is not told. */
+  timeoutHeader: string | undefined = undefined
+  /** The fault that was injected, for the log. */
+  fault: string | undefined = undefined
   /** A WebSocket: the endpoint is connected to, and the "body" of the answer ends when the socket does. */
   upgrade = false
   /** The endpoint of the current attempt. */
@@ -240,6 +259,9 @@ export class Exchange {
     this.#waiting = what
   }
 
+  /** What it waits for right now. */
+  get waitsFor (): string | undefined { return this.#waiting?.waitsFor }
+
   /**
    * What a filter holds is given back here: when the body was delivered or broke, or when the exchange failed. Listeners are functions of
    * their module, not closures: this is paid per request. Those that registered last are called first.
@@ -250,6 +272,7 @@ export class Exchange {
 
   /** The exchange is over. Called once, by `settle`. */
   over (response: UpstreamResponse | undefined, error: GatewayError | undefined): void {
+    for (const attempt of this.attempts) attempt.leave()
     for (let i = this.#endListeners.length - 1; i >= 0; i--) this.#endListeners[i]!(this, response, error)
   }
 

@@ -2,7 +2,7 @@
 import type { Filter, Next } from '../exchange/compose.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 
-const giveBack = (exchange: Exchange): void => exchange.upstream.release()
+const giveBack = (exchange: Exchange): void => exchange.upstream.release(exchange)
 
 function holding (exchange: Exchange, next: Next): Promise<UpstreamResponse> {
   exchange.atEnd(giveBack)

@@ -1,15 +1,28 @@
-// One budget for queueing, back-off and all attempts, until the response head.
-import { GatewayError } from '../exchange/errors.ts'
+// One budget for queueing, back-off and all attempts, until the response head: the policy's, or less where a trusted caller waits less.
+import { deadlineExceeded, isLate } from '../exchange/deadline.ts'
 import type { Filter } from '../exchange/compose.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 
 function endLate (exchange: Exchange): void {
-  const { deadlineMs } = exchange.route.policy
-  exchange.end(new GatewayError('DeadlineExceeded', { detail: { limit: 'deadlineMs', value: deadlineMs, attempts: exchange.attempts.length, endpoint: exchange.endpoint?.url } }))
+  exchange.end(deadlineExceeded(exchange, exchange.waitsFor ?? 'gateway'))
 }
 
-/** After the head only the body's idle timeout counts, so a download may last as long as it moves: `settle` stops the timer there. */
+/**
+ * After the head only the body's idle timeout counts, so a download may last as long as it moves: `settle` stops the timer there. The time
+ * in which the client sent its body does not count, but a caller's own timeout runs from the head on: that is when it began to wait.
+ */
 export const deadline: Filter = function deadline (exchange, next) {
-  exchange.deadlineTimer = setTimeout(endLate, exchange.route.policy.deadlineMs, exchange)
+  // A WebSocket has no answer to wait for, only a connection, which has a limit of its own.
+  if (exchange.upgrade) {
+    exchange.deadlineAtMs = Infinity
+    return next(exchange)
+  }
+  const now = performance.now()
+  exchange.deadlineAtMs = now + exchange.route.policy.deadlineMs
+  if (exchange.callerTimeoutMs !== undefined) {
+    exchange.deadlineAtMs = Math.min(exchange.deadlineAtMs, exchange.startedAtMs + exchange.callerTimeoutMs)
+    if (isLate(exchange)) throw deadlineExceeded(exchange, 'request')
+  }
+  exchange.deadlineTimer = setTimeout(endLate, exchange.deadlineAtMs - now, exchange)
   return next(exchange)
 }

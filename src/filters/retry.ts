@@ -97,6 +97,7 @@ function pause (exchange: Exchange, ms: number): Promise<void> {
     resolve()
   }, ms)
   exchange.waiting({
+    waitsFor: 'pause before the next attempt',
     cancel (error) {
       clearTimeout(timer)
       reject(error)

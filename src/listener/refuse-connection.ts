@@ -25,7 +25,7 @@ export function refuseBrokenRequest (state: ListenerState, error: ParserError, s
   const { admission, gateway } = state
   const { method = '-', target = '-' } = requestLine(socket, error)
   const identity = admission.anonymous(method, target, plainAddress(socket.remoteAddress))
-  const refusal = translate(error, socket, admission.limits.requestTargetBytes)
+  const refusal = translate(error, socket, admission.limits)
   gateway.refused(refusal, identity)
   socket.end(rawLocalReply(localReply(refusal, undefined, identity, admission)), () => socket.destroy())
 }
@@ -39,11 +39,11 @@ export function refuseConnect (state: ListenerState, req: IncomingMessage, socke
   socket.end(rawLocalReply(localReply(error, undefined, identity, state.admission)), () => socket.destroy())
 }
 
-function translate (error: ParserError, socket: Busy, requestTargetBytes: number): GatewayError {
+function translate (error: ParserError, socket: Busy, { requestTargetBytes, headersTimeoutMs }: ListenerState['admission']['limits']): GatewayError {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW': return new GatewayError(overlongTarget(error.rawPacket, requestTargetBytes) ? 'RequestTargetTooLong' : 'HeadersTooLarge', { detail: { code: error.code } })
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW': return new GatewayError('BodyTooLarge', { detail: { code: error.code } })
-    case 'ERR_HTTP_REQUEST_TIMEOUT': return new GatewayError('RequestTimeout', { detail: { limit: 'headersTimeoutMs' } })
+    case 'ERR_HTTP_REQUEST_TIMEOUT': return new GatewayError('RequestTimeout', { detail: { limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'request head' } })
     // With an exchange under way it is its body that broke.
     default: return new GatewayError(socket._httpMessage == null ? 'BadRequest' : 'BodyIncomplete', { detail: { code: error.code ?? error.name } })
   }

@@ -88,7 +88,7 @@ export interface BodyWatch {
 }
 
 const refusedField = (field: string) => new GatewayError('FieldNotAllowed', { detail: { field } })
-const timedOut = (idleMs: number) => new GatewayError('RequestTimeout', { detail: { limit: 'bodyIdleTimeoutMs', value: idleMs } })
+const timedOut = (idleMs: number) => new GatewayError('RequestTimeout', { detail: { limit: 'bodyIdleTimeoutMs', value: idleMs, waitedFor: 'request body' } })
 
 /**
  * Reads a body whole.

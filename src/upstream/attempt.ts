@@ -41,6 +41,8 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     connection.send({ method, target: basePath + path, host, headers, body }, this)
   }
 
+  get waitsFor (): string { return this.#stage === 'connecting' ? 'connection' : 'response head' }
+
   // ---- called by the connection ----
 
   onStart (): void {
@@ -78,7 +80,7 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
 
   onError (error: Error): void {
     this.#done = true
-    this.#fail(translateError(error, this.#stage, this.#attempt.endpoint))
+    this.#fail(translateError(error, this.#stage, this.#attempt.endpoint, this.#exchange.route.policy.connectTimeoutMs))
   }
 
   onTimeout (): void {

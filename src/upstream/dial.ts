@@ -8,7 +8,7 @@ export async function dial (origin: string, timeoutMs: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port), timeout: timeoutMs })
   socket.once('connect', resolve)
-  socket.once('timeout', () => reject(new GatewayError('ConnectTimeout', { detail: { endpoint: origin, limit: 'connectTimeoutMs', value: timeoutMs } })))
+  socket.once('timeout', () => reject(new GatewayError('ConnectTimeout', { detail: { endpoint: origin, limit: 'connectTimeoutMs', value: timeoutMs, waitedFor: 'connection' } })))
   socket.once('error', (error: NodeJS.ErrnoException) => reject(new GatewayError('ConnectFailed', { cause: error, detail: { endpoint: origin, cause: error.code } })))
   try {
     await promise

@@ -23,6 +23,8 @@ export interface EndpointSettings {
   readonly breaker: BreakerSettings
   readonly tls: UpstreamTls | undefined
   readonly connectTimeoutMs: number
+  /** Exchanges at one time; undefined = no limit of its own. */
+  readonly maxSeats?: number | undefined
 }
 
 export class Endpoint implements EndpointHandle {
@@ -36,12 +38,16 @@ export class Endpoint implements EndpointHandle {
   readonly #events: EndpointEvents
   #settings: EndpointSettings
   #probe: Probe | undefined
+  #seats = 0
+  readonly #onRoom: () => void
 
-  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: WindowClock, events: EndpointEvents) {
+  /** `onRoom`: an endpoint that was full has a place again. */
+  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: WindowClock, events: EndpointEvents, onRoom: () => void = () => {}) {
     this.url = plan.url
     this.plan = plan
     this.#settings = settings
     this.#events = events
+    this.#onRoom = onRoom
     this.#breaker = new Breaker(settings.breaker, clock, state => events.breaker(state))
     this.#pool = new EndpointPool(plan, settings.tls)
   }
@@ -53,10 +59,22 @@ export class Endpoint implements EndpointHandle {
   get inFlight (): number { return this.#pool.inFlight }
   get idleConnections (): number { return this.#pool.idle }
   /** May it be picked now? */
-  get available (): boolean { return this.#probe === undefined && this.#breaker.admits }
+  get available (): boolean { return this.usable && this.room > 0 }
+  /** Whether anything but its own limit speaks against picking it. */
+  get usable (): boolean { return this.#probe === undefined && this.#breaker.admits }
+  /** Exchanges at it, from the beginning of their attempt until the end of the answer's body. */
+  get seats (): number { return this.#seats }
+  /** Places it has left; Infinity without a limit. */
+  get room (): number { return this.#settings.maxSeats === undefined ? Infinity : this.#settings.maxSeats - this.#seats }
 
   begin (): boolean {
+    this.#seats++
     return this.#breaker.begin()
+  }
+
+  leave (): void {
+    this.#seats--
+    if (this.#settings.maxSeats !== undefined) this.#onRoom()
   }
 
   /**

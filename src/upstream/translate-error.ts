@@ -6,9 +6,11 @@ import { BrokenBody, ConnectTimeout, ProtocolError, UnwritableRequest } from './
 export type AttemptStage = 'connecting' | 'sent' | 'body'
 
 /** `connecting` is the only stage in which the request provably was not sent. */
-export function translateError (error: Error & { code?: string }, stage: AttemptStage, endpoint: string): GatewayError {
-  const cause = error.cause instanceof GatewayError ? error.cause : undefined
-  return cause ?? new GatewayError(codeFor(error, stage), { cause: error, detail: { endpoint, cause: error.code ?? error.name, message: error.message } })
+export function translateError (error: Error & { code?: string }, stage: AttemptStage, endpoint: string, connectTimeoutMs: number): GatewayError {
+  if (error.cause instanceof GatewayError) return error.cause
+  const code = codeFor(error, stage)
+  const limit = code === 'ConnectTimeout' ? { limit: 'connectTimeoutMs', value: connectTimeoutMs, waitedFor: 'connection' } : undefined
+  return new GatewayError(code, { cause: error, detail: { endpoint, ...limit, cause: error.code ?? error.name, message: error.message } })
 }
 
 function codeFor (error: Error & { code?: string }, stage: AttemptStage): ErrorCode {

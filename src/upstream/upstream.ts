@@ -25,6 +25,7 @@ export class Upstream implements UpstreamHandle {
   readonly #clock: WindowClock
   readonly #events: (url: string) => EndpointEvents
   readonly #balancer = new RoundRobin<Endpoint>()
+  readonly #onRoom = (): void => this.bulkhead.admitWaiting()
   #settings: UpstreamSettings
   #plan: UpstreamPlan
   #endpoints: readonly Endpoint[] = []
@@ -37,7 +38,7 @@ export class Upstream implements UpstreamHandle {
     this.#settings = settings
     this.#clock = clock
     this.#events = events
-    this.bulkhead = new Bulkhead(plan.name, settings.bulkhead)
+    this.bulkhead = new Bulkhead(plan.name, settings.bulkhead, exchange => this.#seats(exchange))
     this.retryBudget = new RetryBudget(settings.retryBudget)
     this.apply(plan)
   }
@@ -51,12 +52,13 @@ export class Upstream implements UpstreamHandle {
     return this.bulkhead.acquire(exchange)
   }
 
-  release (): void {
-    this.bulkhead.release()
+  release (exchange: Exchange): void {
+    this.bulkhead.release(exchange)
   }
 
   /** One not tried yet in this exchange; else, with no other left, one that was tried and is still available (on a fresh connection). */
   pick (exchange: Exchange): EndpointHandle | undefined {
+    this.bulkhead.arrived(exchange)
     const only = exchange.endpoints
     const picked = this.#balancer.pick(this.#endpoints, this.#equalWeights, { only, tried: exchange.attempts })
     if (picked !== undefined || exchange.attempts.length === 0) return picked
@@ -77,8 +79,10 @@ export class Upstream implements UpstreamHandle {
   whyNone (exchange: Exchange): GatewayError {
     const only = exchange.endpoints
     const mine = only === undefined ? this.#endpoints : this.#endpoints.filter(endpoint => only.has(endpoint.url))
-    const open = mine.filter(endpoint => endpoint.reachable && !endpoint.available).length
-    const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open }
+    const open = mine.filter(endpoint => endpoint.reachable && !endpoint.usable).length
+    const full = mine.filter(endpoint => endpoint.usable).length
+    const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open, full }
+    if (full > 0) return new GatewayError('BulkheadFull', { detail: { ...detail, limit: 'maxPerEndpoint', value: this.#settings.maxSeats } })
     return new GatewayError(open > 0 ? 'BreakerOpen' : 'NoEndpoint', { detail })
   }
 
@@ -90,6 +94,18 @@ export class Upstream implements UpstreamHandle {
     return this.#selections.get(rest, within, nowMs => selectRest(this.#among(within), rest, nowMs))
   }
 
+  /** Places left at the endpoints an exchange may go to. Where none may be picked anyway, waiting for a place is no use: the pick says why. */
+  #seats ({ endpoints: only }: Exchange): number {
+    let seats = 0
+    let isAnyUsable = false
+    for (const endpoint of this.#endpoints) {
+      if (!endpoint.usable || (only !== undefined && !only.has(endpoint.url))) continue
+      isAnyUsable = true
+      seats += Math.max(0, endpoint.room)
+    }
+    return isAnyUsable ? seats : Infinity
+  }
+
   #among (within: ReadonlySet<string> | undefined): readonly Endpoint[] {
     return within === undefined ? this.#endpoints : this.#endpoints.filter(({ url }) => within.has(url))
   }
@@ -99,7 +115,7 @@ export class Upstream implements UpstreamHandle {
     const before = new Map(this.#endpoints.map(endpoint => [endpoint.url, endpoint]))
     this.#endpoints = plan.endpoints.map(endpointPlan => {
       const kept = before.get(endpointPlan.url)
-      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events(endpointPlan.url))
+      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events(endpointPlan.url), this.#onRoom)
       before.delete(endpointPlan.url)
       kept.plan = endpointPlan
       return kept
@@ -108,6 +124,7 @@ export class Upstream implements UpstreamHandle {
     this.#plan = plan
     this.#selections.clear()
     for (const gone of before.values()) gone.close()
+    this.bulkhead.admitWaiting()
   }
 
   /** New settings. TLS settings hold for new connections only, so endpoints are made anew when they change. */

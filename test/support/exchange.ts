@@ -42,5 +42,5 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
 
 /** An endpoint that answers by script. */
 export function fakeEndpoint (url: string, request: EndpointHandle['request']): EndpointHandle {
-  return { url, available: true, begin: () => false, request, report () {} }
+  return { url, available: true, begin: () => false, leave () {}, request, report () {} }
 }

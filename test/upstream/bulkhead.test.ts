@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
-import { Bulkhead } from '../../src/upstream/bulkhead.ts'
+import { Bulkhead, eachRejection } from '../../src/upstream/bulkhead.ts'
 import { makeExchange } from '../support/exchange.ts'
 
 const code = (expected: string) => (error: unknown) => error instanceof GatewayError && error.code === expected
@@ -19,9 +19,9 @@ test('who waits longest gets the next slot', async () => {
   const order: string[] = []
   const first = bulkhead.acquire(makeExchange())!.then(() => order.push('first'))
   const second = bulkhead.acquire(makeExchange())!.then(() => order.push('second'))
-  bulkhead.release()
+  bulkhead.release(makeExchange())
   await first
-  bulkhead.release()
+  bulkhead.release(makeExchange())
   await second
   assert.deepEqual(order, ['first', 'second'])
   assert.deepEqual([bulkhead.inFlight, bulkhead.queued], [1, 0])
@@ -33,7 +33,7 @@ test('a full queue rejects at once and says which limit was hit', () => {
   assert.throws(() => bulkhead.acquire(makeExchange()), (error: unknown) => {
     assert.ok(error instanceof GatewayError)
     assert.equal(error.code, 'BulkheadFull')
-    assert.deepEqual(error.detail, { upstream: 'orders', limit: 'maxQueue', value: 0, inFlight: 1, queued: 0 })
+    assert.deepEqual(error.detail, { upstream: 'orders', limit: 'maxQueue', value: 0, waitedFor: 'bulkhead slot', full: 'maxConcurrent', fullAt: 1, inFlight: 1, queued: 0, priority: 'normal' })
     return true
   })
 })
@@ -57,7 +57,7 @@ test('a client that leaves the queue takes no slot', async () => {
   const staying = bulkhead.acquire(makeExchange())!
   leaving.end(new GatewayError('ClientClosed'))
   await left
-  bulkhead.release()
+  bulkhead.release(makeExchange())
   await staying
   assert.deepEqual([bulkhead.inFlight, bulkhead.queued], [1, 0])
 })
@@ -78,4 +78,81 @@ test('a queue that cannot move is emptied, everybody told why', async () => {
   bulkhead.rejectWaiting(() => new GatewayError('BreakerOpen'))
   await Promise.all(waiting)
   assert.deepEqual([bulkhead.inFlight, bulkhead.queued], [1, 0])
+})
+
+const of = (priority: 'critical' | 'normal' | 'sheddable') => makeExchange({ policy: { priority } })
+
+test('a full queue turns away the lowest class for a higher one, the last that came first', async () => {
+  const bulkhead = new Bulkhead('orders', { maxConcurrent: 1, maxQueue: 3 })
+  void bulkhead.acquire(of('normal'))
+  const early = bulkhead.acquire(of('sheddable'))!
+  const late = bulkhead.acquire(of('sheddable'))!
+  const normal = bulkhead.acquire(of('normal'))!
+  const displaced = assert.rejects(late, (error: unknown) => {
+    assert.ok(error instanceof GatewayError)
+    assert.deepEqual([error.code, error.detail?.['limit'], error.detail?.['priority'], error.detail?.['displacedBy']], ['BulkheadFull', 'maxQueue', 'sheddable', 'normal'])
+    return true
+  })
+  const second = bulkhead.acquire(of('normal'))!
+  await displaced
+  assert.throws(() => bulkhead.acquire(of('sheddable')), code('BulkheadFull'), 'nobody below it waits')
+  const earlyGone = assert.rejects(early, code('BulkheadFull'))
+  const critical = bulkhead.acquire(of('critical'))!
+  await earlyGone
+  assert.equal(bulkhead.queued, 3)
+  assert.deepEqual([...eachRejection(bulkhead.rejections)], [{ limit: 'maxQueue', priority: 'sheddable', count: 1 }, { limit: 'displaced', priority: 'sheddable', count: 2 }])
+  const order: string[] = []
+  const all = [normal.then(() => order.push('normal')), second.then(() => order.push('second')), critical.then(() => order.push('critical'))]
+  for (let n = 0; n < 3; n++) {
+    bulkhead.release(makeExchange())
+    await Promise.resolve()
+  }
+  await Promise.all(all)
+  assert.deepEqual(order, ['critical', 'normal', 'second'], 'the highest class first, within it who waits longest')
+})
+
+test('what nobody waits for any more is not started when it leaves the queue', async () => {
+  const bulkhead = new Bulkhead('orders', { maxConcurrent: 1, maxQueue: 2 })
+  void bulkhead.acquire(makeExchange())
+  const late = makeExchange()
+  late.deadlineAtMs = performance.now() - 1
+  const rejected = assert.rejects(bulkhead.acquire(late)!, (error: unknown) => error instanceof GatewayError && error.code === 'DeadlineExceeded' && error.detail?.['waitedFor'] === 'bulkhead slot')
+  const next = bulkhead.acquire(makeExchange())!
+  bulkhead.release(makeExchange())
+  await Promise.all([rejected, next])
+  assert.equal(bulkhead.inFlight, 1)
+})
+
+test('without a seat at an endpoint an exchange waits, and those admitted together do not share one', async () => {
+  let seats = 1
+  const bulkhead = new Bulkhead('orders', { maxConcurrent: 10, maxQueue: 5, maxPerEndpoint: 1 }, () => seats)
+  assert.equal(bulkhead.acquire(makeExchange()), undefined)
+  seats = 0
+  const first = makeExchange()
+  const second = makeExchange()
+  const firstSlot = bulkhead.acquire(first)!
+  const secondSlot = bulkhead.acquire(second)!
+  assert.equal(bulkhead.queued, 2)
+  seats = 1
+  bulkhead.admitWaiting()
+  bulkhead.admitWaiting()
+  await firstSlot
+  assert.equal(bulkhead.queued, 1, 'one seat, one exchange')
+  bulkhead.arrived(first)
+  seats = 0
+  bulkhead.admitWaiting()
+  assert.equal(bulkhead.queued, 1)
+  seats = 1
+  bulkhead.admitWaiting()
+  await secondSlot
+  assert.equal(bulkhead.queued, 0)
+})
+
+test('who waits for a seat does not hold up who has one', async () => {
+  const full = new Set(['http://a'])
+  const bulkhead = new Bulkhead('orders', { maxConcurrent: 10, maxQueue: 5, maxPerEndpoint: 1 }, exchange => exchange.endpoints === full ? 0 : 1)
+  const blocked = assert.rejects(bulkhead.acquire(makeExchange({ endpoints: full }))!, code('BulkheadFull'))
+  assert.equal(bulkhead.acquire(makeExchange()), undefined)
+  bulkhead.rejectWaiting(() => new GatewayError('BulkheadFull'))
+  await blocked
 })

@@ -1,0 +1,74 @@
+// Who waits for a slot, in which order, and who has to go when there is no room: by class, and within a class first come first served. Pure.
+import type { GatewayError } from '../exchange/errors.ts'
+import type { Exchange, Policy } from '../exchange/exchange.ts'
+
+export type Priority = Policy['priority']
+
+/** Highest first. */
+export const priorities = ['critical', 'normal', 'sheddable'] as const satisfies readonly Priority[]
+
+const rankOf: Readonly<Record<Priority, number>> = { critical: 0, normal: 1, sheddable: 2 }
+
+/** One exchange in the queue. */
+export interface Waiter {
+  readonly exchange: Exchange
+  /** It has its slot. */
+  readonly admit: () => void
+  /** It gets none. */
+  readonly leave: (error: GatewayError) => void
+  previous: Waiter | undefined
+  next: Waiter | undefined
+}
+
+/** Doubly linked, so that a client who leaves costs nothing to remove. */
+interface List {
+  first: Waiter | undefined
+  last: Waiter | undefined
+}
+
+export class BulkheadQueue {
+  /** By rank. */
+  readonly #lists: readonly List[] = priorities.map(() => ({ first: undefined, last: undefined }))
+  #length = 0
+
+  get length (): number { return this.#length }
+
+  push (waiter: Waiter): void {
+    const list = this.#listOf(waiter)
+    waiter.previous = list.last
+    if (list.last === undefined) list.first = waiter
+    else list.last.next = waiter
+    list.last = waiter
+    this.#length++
+  }
+
+  remove (waiter: Waiter): void {
+    const list = this.#listOf(waiter)
+    if (waiter.previous === undefined) list.first = waiter.next
+    else waiter.previous.next = waiter.next
+    if (waiter.next === undefined) list.last = waiter.previous
+    else waiter.next.previous = waiter.previous
+    this.#length--
+  }
+
+  /** Whose turn it is: the highest class, and in it whoever waits longest, of those that `may` go on now. */
+  next (may: (exchange: Exchange) => boolean): Waiter | undefined {
+    for (const { first } of this.#lists) {
+      for (let waiter = first; waiter !== undefined; waiter = waiter.next) if (may(waiter.exchange)) return waiter
+    }
+    return undefined
+  }
+
+  /** Who gives way to an exchange of this class: of the lowest class below it, the one that came last, because it has waited least. */
+  below (priority: Priority): Waiter | undefined {
+    for (let rank = this.#lists.length - 1; rank > rankOf[priority]; rank--) {
+      const { last } = this.#lists[rank]!
+      if (last !== undefined) return last
+    }
+    return undefined
+  }
+
+  #listOf ({ exchange }: Waiter): List {
+    return this.#lists[rankOf[exchange.route.policy.priority]]!
+  }
+}
