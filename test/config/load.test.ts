@@ -174,7 +174,7 @@ prefixes: {/x/*: {upstream: a, policy: {attempts: 3}}}`)
   assert.deepEqual(limits('a', 'other'), [8_000, 1])
   assert.deepEqual(limits('a', '/x/*'), [8_000, 3])
   assert.deepEqual(limits('b', undefined), [9_000, 2])
-  assert.deepEqual([bulkheadFor(config, 'a'), bulkheadFor(config, 'b').maxQueue], [{ maxConcurrent: 256, maxQueue: 3 }, 128])
+  assert.deepEqual([bulkheadFor(config, 'a').maxQueue, bulkheadFor(config, 'b').maxQueue], [3, 128])
   assert.equal(breakerFor(config, 'a').windowMs, 2_000)
 })
 
