@@ -10,11 +10,13 @@ export interface Question {
   readonly kind: 'plugin' | 'plain'
   /** Asked of plain services: any complete answer below 500 counts. */
   readonly livenessPath: string
+  /** Asked of plugin hosts that have a health check of their own which their registry has not run. */
+  readonly healthCheck?: boolean
   readonly tls?: AskTls | undefined
 }
 
 export interface AskLimits {
-  /** Limit on one question, ms. An ask is at most three questions. */
+  /** Limit on one question, ms. An ask is at most four questions. */
   readonly timeoutMs: number
   readonly maxAnswerBytes: number
 }
@@ -33,8 +35,10 @@ export type Answer =
     /** The registration id of the running process, from its own memory. */
     readonly ownId: string | undefined
     readonly listed: Listed
-    /** What its heartbeat said against it: who it is and what it lists is known all the same, but it is no proof of health. */
+    /** What its heartbeat or health check said against it: who it is and what it lists is known all the same, but it is no proof of health. */
     readonly sick?: string | undefined
+    /** Its health check warns (429). */
+    readonly warns?: string | undefined
     /** From X-Powered-By: 10.15; undefined for what is no ServiceStack host. */
     readonly servicestackVersion: string | undefined
     /** /api/X exists there: since 6.0. (5.14 is its preview; 5.2.0 hosts say 5.00 [measured], so only the major is believed.) */
@@ -76,12 +80,12 @@ export function toListed (result: GetResult, parse: ParseList = parseOperations)
   return { state: 'none', reason: `its list answered ${result.contentType.split(';')[0] || 'nothing'} in place of JSON` }
 }
 
-/** Asks one endpoint. Never rejects. At most three questions over one connection, each bounded by `limits`. */
+/** Asks one endpoint. Never rejects. At most four questions over one connection, each bounded by `limits`. */
 export async function ask (question: Question, limits: AskLimits, signal: AbortSignal, parse: ParseList = parseOperations): Promise<Answer> {
   const agent = createAgent(question.url)
   const put = (path: string) => get(question.url + path, { ...limits, tls: question.tls, agent, signal })
   try {
-    return await (question.kind === 'plugin' ? askPlugin(put, parse) : askPlain(put, parse, question.livenessPath))
+    return await (question.kind === 'plugin' ? askPlugin(put, parse, question.healthCheck === true) : askPlain(put, parse, question.livenessPath))
   } finally {
     agent.destroy()
   }
@@ -107,20 +111,31 @@ const versionOf = (...results: GetResult[]): string | undefined => {
   return undefined
 }
 
-const answered = (ownId: string | undefined, listed: Listed, version: string | undefined, sick?: string): Answer =>
-  ({ kind: 'answered', ownId, listed, sick, servicestackVersion: version, apiForm: Number.parseInt(version ?? '', 10) >= 6 })
+const answered = (ownId: string | undefined, listed: Listed, version: string | undefined, { sick, warns }: Wellness = {}): Answer =>
+  ({ kind: 'answered', ownId, listed, sick, warns, servicestackVersion: version, apiForm: Number.parseInt(version ?? '', 10) >= 6 })
 
 const refusal = (result: GetResult, what: string): Answer => result.kind === 'answer'
   ? { kind: 'silent', reached: true, reason: `${what} answered ${result.status}` }
   : { kind: 'silent', reached: result.kind === 'broken', reason: result.reason }
 
-/** Why a heartbeat says that the host is not well. One that is protected or not there (401, 404, 405) says nothing. */
-function toSickness (heartbeat: GetResult): string | undefined {
-  if (heartbeat.kind !== 'answer') return `its heartbeat: ${heartbeat.reason}`
-  return heartbeat.status >= 500 || busy.has(heartbeat.status) ? `its heartbeat answered ${heartbeat.status}` : undefined
+interface Wellness { readonly sick?: string | undefined, readonly warns?: string | undefined }
+
+/** Why a question about its health says that the host is not well. One that is protected or not there (401, 404, 405) says nothing. */
+function toSickness (result: GetResult, what: string): string | undefined {
+  if (result.kind !== 'answer') return `${what}: ${result.reason}`
+  return result.status >= 500 || busy.has(result.status) ? `${what} answered ${result.status}` : undefined
 }
 
-async function askPlugin (put: Put, parse: ParseList): Promise<Answer> {
+/** The heartbeat and, where asked for, the health check: its delegate's Warning is 429, which Consul takes for a warning too. */
+async function askHealth (put: Put, heartbeat: GetResult, healthCheck: boolean): Promise<Wellness> {
+  const sick = toSickness(heartbeat, 'its heartbeat')
+  if (sick !== undefined || !healthCheck) return { sick }
+  const check = await put('/json/reply/HealthCheck?message=Ok')
+  const said = toSickness(check, 'its health check')
+  return check.kind === 'answer' && check.status === 429 ? { warns: said } : { sick: said }
+}
+
+async function askPlugin (put: Put, parse: ParseList, healthCheck: boolean): Promise<Answer> {
   const own = await put('/json/reply/ServiceRegistration')
   // Nobody listens: no point in asking on.
   if (own.kind === 'silent') return refusal(own, 'its registration')
@@ -130,13 +145,13 @@ async function askPlugin (put: Put, parse: ParseList): Promise<Answer> {
   const listed: Listed = unsure ? { state: 'unread', reason: own.kind === 'broken' ? own.reason : `its registration answered ${own.status}` } : toListed(answer, parse)
   // What Consul's check asks too: a first run that fails may go untold for minutes (check_update_interval), as if it had not run.
   const heartbeat = await put('/json/reply/Heartbeat')
-  if (listed.state === 'read') return answered(toOwnId(own), listed, versionOf(own, answer, heartbeat), toSickness(heartbeat))
+  if (listed.state === 'read') return answered(toOwnId(own), listed, versionOf(own, answer, heartbeat), await askHealth(put, heartbeat, healthCheck))
   // Without a list, only its heartbeat says that it is a host and up.
   if (heartbeat.kind !== 'answer' || heartbeat.status !== 200) {
     const told = refusal(heartbeat, 'its heartbeat')
     return told.kind === 'silent' ? { ...told, reached: true } : told
   }
-  return answered(toOwnId(own), listed, versionOf(own, answer, heartbeat))
+  return answered(toOwnId(own), listed, versionOf(own, answer, heartbeat), await askHealth(put, heartbeat, healthCheck))
 }
 
 async function askPlain (put: Put, parse: ParseList, livenessPath: string): Promise<Answer> {

@@ -4,9 +4,10 @@ import type { Answer, Question } from './ask.ts'
 /**
  * `fast`: asked at once, every interval for a minute, then backing off, until it has answered, well, and its list is read.
  * `slow`: the same at leisure: its registry says it is down. `watched`: its answers decide something over and over (unconfirmed,
- * owner of a contested name): asked every maxIntervalMs for as long as that lasts.
+ * owner of a contested name): asked every maxIntervalMs for as long as that lasts. `steady`: as `fast`, and every maxIntervalMs again after
+ * it has answered well: nobody else checks it (a check that fails from its first run may go untold for minutes).
  */
-export type Pace = 'fast' | 'slow' | 'watched'
+export type Pace = 'fast' | 'slow' | 'watched' | 'steady'
 
 export interface Target {
   readonly question: Question
@@ -46,6 +47,8 @@ export interface Asker {
 /** Shortest time between two rechecks of one endpoint, ms. */
 export const recheckMs = 2_000
 const fastPhaseMs = 60_000
+/** However many are asked again and again, this long is left for each: a fleet that nobody checks must not keep us busy. */
+const shortestShareMs = 20
 /** A dead registration stays for 90 minutes; asking it every 5 s would fill the slots. */
 const slowFactor = 6
 
@@ -56,6 +59,8 @@ interface Entry {
   dueAt: number
   delayMs: number
   running: AbortController | undefined
+  /** Its last answer left nothing to ask for now. */
+  settled: boolean
   /** The set of targets changed, or a recheck came, while it was being asked. */
   again: boolean
   recheckedAt: number
@@ -89,7 +94,7 @@ export function createAsker (options: AskerOptions): Asker {
   const nextDelay = (entry: Entry): number => {
     const jitter = 0.7 + 0.3 * random()
     const pace = entry.target.pace
-    if (pace === 'watched') return settings.maxIntervalMs * jitter
+    if (pace === 'watched' || (pace === 'steady' && entry.settled)) return Math.max(settings.maxIntervalMs, active.size * shortestShareMs) * jitter
     const most = pace === 'slow' ? settings.maxIntervalMs * slowFactor : settings.maxIntervalMs
     if (pace !== 'slow' && now() - entry.since < fastPhaseMs) return settings.intervalMs * jitter
     entry.delayMs = Math.min(most, Math.max(entry.delayMs, settings.intervalMs) * 2)
@@ -102,8 +107,9 @@ export function createAsker (options: AskerOptions): Asker {
     if (!entry.urgent) runningBackedOff--
     entry.running = undefined
     if (closed || entries.get(url) !== entry) return pump()
+    entry.settled = isSettled(answer)
     if (entry.again) schedule(entry, now())
-    else if (entry.target.pace === 'watched' || !isSettled(answer)) schedule(entry, Math.max(now(), startedAt + nextDelay(entry)))
+    else if (entry.target.pace === 'watched' || entry.target.pace === 'steady' || !entry.settled) schedule(entry, Math.max(now(), startedAt + nextDelay(entry)))
     entry.again = false
     options.onAnswer(url, answer, key)
     pump()
@@ -124,7 +130,7 @@ export function createAsker (options: AskerOptions): Asker {
       (error: unknown) => finish(entry, key, startedAt, { kind: 'silent', reached: false, reason: String(error) }))
   }
 
-  const isUrgent = (entry: Entry) => entry.target.pace !== 'slow' && now() - entry.since < fastPhaseMs
+  const isUrgent = (entry: Entry) => entry.target.pace !== 'slow' && !entry.settled && now() - entry.since < fastPhaseMs
 
   const pump = () => {
     if (closed) return
@@ -165,16 +171,17 @@ export function createAsker (options: AskerOptions): Asker {
         seen.add(url)
         const entry = entries.get(url)
         if (entry === undefined) {
-          const fresh: Entry = { target, since: time, dueAt: time, delayMs: 0, running: undefined, again: false, recheckedAt: -Infinity, urgent: false }
+          const fresh: Entry = { target, since: time, dueAt: time, delayMs: 0, running: undefined, settled: false, again: false, recheckedAt: -Infinity, urgent: false }
           entries.set(url, fresh)
           schedule(fresh, time)
           continue
         }
         const changed = entry.target.key !== target.key
-        const faster = entry.target.pace !== target.pace && (target.pace === 'watched' || target.pace === 'fast')
+        const faster = entry.target.pace !== target.pace && target.pace !== 'slow'
         entry.target = target
         if (changed) entry.since = time
         if (changed) entry.delayMs = 0
+        if (changed) entry.settled = false
         if (!changed && !faster) continue
         if (entry.running !== undefined) entry.again = entry.again || changed
         else schedule(entry, changed ? time : Math.min(active.has(entry) ? entry.dueAt : Infinity, time + settings.intervalMs))
@@ -190,10 +197,12 @@ export function createAsker (options: AskerOptions): Asker {
     recheck (url) {
       const entry = entries.get(url)
       const time = now()
+      // Asked so a moment ago: the answer to that one is as good.
       if (entry === undefined || time - entry.recheckedAt < recheckMs) return
       entry.recheckedAt = time
       entry.since = time
       entry.delayMs = 0
+      entry.settled = false
       if (entry.running !== undefined) entry.again = true
       else schedule(entry, time)
       pump()

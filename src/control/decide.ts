@@ -96,7 +96,7 @@ function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Expo
 function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choices>, book: MarkBook): EndpointDecision {
   const { registration, cause, tier } = verdict
   const isServed = choices.get(registration.service)?.has(verdict) ?? false
-  const state = isServed && verdict.state === 'critical' ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
+  const state = isServed && tier === 3 ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
   const since = book.mark(`${registration.registry}/`, registration.id, `${state} ${cause}`)
   return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, since }
 }
@@ -149,6 +149,7 @@ export function decide (input: DecideInput): Decision {
     names: names.names,
     endpoints,
     pathConflicts: conflicts,
+    moves: names.moves,
     watched: names.watched,
     nextAt: nextTime(names, verdicts, config.registry.unconfirmedMs)
   }

@@ -7,7 +7,7 @@ import type { Knowledge } from './knowledge.ts'
 export type Tier = 0 | 1 | 2 | 3
 
 export type EndpointCause =
-  | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick'
+  | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
   | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'unconfirmed' | 'unconfirmed-silent' | 'old-process'
 
 export type EndpointState = 'routed' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
@@ -35,7 +35,7 @@ const letter: Record<Registration['health'], string> = { passing: 'p', warning: 
 /** The key of a question: which registrations stand at the address and how. Every change of it is a reason to ask again. */
 export function toAskKey (entries: readonly CatalogEntry[]): string {
   return entries
-    .map(({ registration, unconfirmedSince }) => `${registration.registry}/${registration.id}=${unconfirmedSince === undefined ? letter[registration.health] : 'x'}`)
+    .map(({ registration, unconfirmedSince }) => `${registration.registry}/${registration.id}=${unconfirmedSince === undefined ? letter[registration.health] : 'x'}${registration.healthCheck === true ? 'h' : ''}`)
     .sort().join(' ')
 }
 
@@ -72,7 +72,8 @@ function listsNothing (registration: Registration, knowledge: Knowledge | undefi
 /** `unchecked` and `unconfirmed` endpoints live by our own question; while it is being asked, by the traffic they had. */
 function answersUs (knowledge: Knowledge | undefined, isAsked: boolean, hadTraffic: boolean): EndpointCause {
   if (isAsked && knowledge?.silent !== undefined) return 'no-answer'
-  if (isAsked) return knowledge?.sick === undefined ? 'answered' : 'sick'
+  if (isAsked && knowledge?.sick !== undefined) return 'sick'
+  if (isAsked) return knowledge?.warns === undefined ? 'answered' : 'warns'
   return hadTraffic ? 'had-traffic' : 'not-asked'
 }
 
@@ -102,7 +103,7 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
     if (listsNothing(registration, knowledge)) return make(0, 'stranger', 'lists-nothing')
     if (entry.unconfirmedSince !== undefined) {
       const cause = answersUs(knowledge, isAsked, hadTraffic)
-      const answers = (cause === 'answered' || cause === 'had-traffic') && registration.health !== 'critical'
+      const answers = (cause === 'answered' || cause === 'warns' || cause === 'had-traffic') && registration.health !== 'critical'
       return make(answers ? 1 : 0, 'unconfirmed', answers ? 'unconfirmed' : 'unconfirmed-silent')
     }
     switch (registration.health) {
@@ -112,8 +113,13 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
       case 'unchecked': break
     }
     const cause = answersUs(knowledge, isAsked, hadTraffic)
-    const answers = cause === 'answered' || cause === 'had-traffic'
-    return make(answers ? 1 : 0, answers ? 'routed' : 'waiting', cause)
+    switch (cause) {
+      case 'answered':
+      case 'had-traffic': return make(1, 'routed', cause)
+      case 'warns': return make(2, 'routed', cause)
+      // It was well once, and is as good as critical now: there for the panic rule, as those are whose failing Consul tells.
+      default: return make(knowledge?.wasWell === true && cause !== 'not-asked' ? 3 : 0, 'waiting', cause)
+    }
   })
 }
 

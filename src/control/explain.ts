@@ -1,4 +1,5 @@
 // One sentence for each name and registration: why it stands as it does, and what would change it. Pure.
+import type { MoveReason } from './ownership.ts'
 import type { EndpointDecision, NameDecision } from './plan.ts'
 
 export interface Explanation {
@@ -8,6 +9,15 @@ export interface Explanation {
 }
 
 const list = (names: readonly string[]) => names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
+
+const moveReasons: Readonly<Record<MoveReason, string>> = { gone: 'who has gone', unlisted: 'who no longer has it', silent: 'of whom no endpoint answered any more', settled: 'by an operator\'s word' }
+
+/** Where a name came from, as the end of a sentence. */
+function sayMove ({ moved }: NameDecision): string {
+  if (moved === undefined) return ''
+  const note = moved.note === undefined ? '' : ` (${moved.note.slice(0, 200)})`
+  return `; it moved here from ${moved.from}, ${moveReasons[moved.because]}${note}, at ${new Date(moved.at).toISOString()}`
+}
 
 /** A key of YAML, quoted where it must be. */
 const yamlKey = (name: string) => /^[A-Za-z_][\w.-]*$/.test(name) ? name : JSON.stringify(name)
@@ -20,11 +30,11 @@ export function explainName (decision: NameDecision): Explanation {
     case 'trusted':
     case 'yaml': {
       const reason = { listed: `${upstream} lists it`, trusted: `${upstream} publishes no list and its names are believed`, yaml: 'postern.yaml says so' }[cause]
-      const from = decision.from === undefined ? '' : `; it moved here from ${decision.from}`
+      const from = sayMove(decision)
       if (conflictWith.length > 0) {
         return {
-          why: `Routed to ${upstream}, who had it first; ${list(conflictWith)} claims it too and is quarantined${from}.`,
-          hint: decision.by === 'yaml' ? 'postern.yaml has settled it.' : `To settle it write messages.${message}.upstream, or take the message out of one of the services.`
+          why: `Routed to ${upstream}${from === '' ? ', who had it first' : ''}; ${list(conflictWith)} claims it too and is quarantined${from}.`,
+          hint: decision.by === 'yaml' ? 'postern.yaml has settled it.' : `To settle it write messages.${message}.upstream or run postern settle ${name} UPSTREAM, or take the message out of one of the services.`
         }
       }
       return endpoints > 0
@@ -41,10 +51,12 @@ export function explainName (decision: NameDecision): Explanation {
     case 'not-in-expose': return { why: 'Hidden: it matches no pattern of exposure expose.', hint: `Add it to exposure.expose or upstreams.${yamlKey(upstream)}.expose` }
     case 'owned': return {
       why: `Quarantined: ${list(conflictWith.length > 0 ? conflictWith : ['another service'])} owns the name and keeps its traffic.`,
-      hint: `It passes to ${upstream} when its owner has gone or no longer lists it; or write messages.${message}.upstream: ${yamlKey(upstream)}`
+      hint: decision.by === 'yaml'
+        ? 'postern.yaml has settled it.'
+        : `It passes to ${upstream} when its owner has gone or no longer lists it; or write messages.${message}.upstream: ${yamlKey(upstream)}, or run postern settle ${name} ${upstream}`
     }
     case 'split': return { why: `Routed in part: postern.yaml splits the calls of the name's owner, and ${upstream} gets some of them.`, hint: '/api/splits shows the parts side by side.' }
-    case 'several': return { why: `Conflict: its owner has gone and ${list([upstream, ...conflictWith])} all claim it; nobody gets it.`, hint: `Write messages.${message}.upstream` }
+    case 'several': return { why: `Conflict: its owner has gone and ${list([upstream, ...conflictWith])} all claim it; nobody gets it.`, hint: `Write messages.${message}.upstream or run postern settle ${name} UPSTREAM` }
   }
 }
 
@@ -69,8 +81,13 @@ export function explainEndpoint ({ verdict, byPanic, state }: EndpointDecision):
     case 'answered': return told('Routed: its registry has not checked it yet, and it answered our own question.')
     case 'had-traffic': return told('Routed: it had traffic, and is being asked again.')
     case 'not-asked': return told('Waiting: its registry has not checked it yet, and it is being asked.', 'It gets traffic as soon as it answers.')
+    case 'warns': return state === 'standby'
+      ? told(`Standby: its registry has not checked it yet, and it warns (${verdict.knowledge?.warns ?? ''}), and others are well.`, 'It gets traffic when no other endpoint is left.')
+      : told(`Routed although its health check warns (${verdict.knowledge?.warns ?? ''}): no passing endpoint is left.`)
     case 'no-answer':
-    case 'sick': return told(`Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, 'It gets traffic as soon as it answers well or its checks pass.')
+    case 'sick': return byPanic
+      ? told(`Routed although ${sayUnwell(verdict)}: no endpoint of its upstream is well.`, 'registry.panic: false would refuse instead.')
+      : told(`Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, 'It gets traffic as soon as it answers well or its checks pass.')
     case 'other-id': return told(`Ghost: the process at this address says that it runs as ${otherId}.`, 'It goes when its registry removes it; deregistering it by hand is safe.')
     case 'unknown-id': return told(`Ghost: the process at this address says that it runs as ${otherId ?? 'somebody else'}, which no registry lists.`, 'The process has to register, or this registration has to go.')
     case 'newer': return told(`Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, 'It goes when its registry removes it.')

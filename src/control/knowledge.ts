@@ -19,6 +19,10 @@ export interface Knowledge {
   readonly sick?: string | undefined
   /** What its DTOs say of themselves; undefined while that is not read. */
   readonly markers?: Markers | undefined
+  /** Set when the last good answer came with a health check that warns. */
+  readonly warns?: string | undefined
+  /** It has answered well before, as the process it is now: what is wrong since is a failing check, not a start that never came. */
+  readonly wasWell?: boolean
 }
 
 /** What is known after one more answer. `key`: what it was asked for. `now`: ms since epoch. */
@@ -30,7 +34,7 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
     return { ...known, key, silent: { since, reached: answer.reached, reason: answer.reason } }
   }
   // One process never changes its list; whoever reports no id may be somebody else, whose "none" counts.
-  const sameProcess = before?.ownId === answer.ownId
+  const sameProcess = before !== undefined && before.ownId === answer.ownId
   const keepsList = before?.listed?.state === 'read' && sameProcess && (answer.listed.state === 'unread' || (answer.listed.state === 'none' && answer.ownId !== undefined))
   const listed = keepsList ? before.listed : answer.listed
   // Whoever reports no id is the same process as long as it lists the same.
@@ -44,7 +48,9 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
     key,
     silent: undefined,
     sick: answer.sick,
-    markers: keepsMarkers ? before?.markers : undefined
+    markers: keepsMarkers ? before?.markers : undefined,
+    warns: answer.warns,
+    wasWell: answer.sick === undefined || (sameProcess && before.wasWell === true)
   }
 }
 
@@ -57,7 +63,7 @@ export function learnMarkers (knowledge: Map<string, Knowledge>, url: string, ma
 
 /** Whether two states of knowledge lead to the same decisions. */
 export function isSameKnowledge (a: Knowledge | undefined, b: Knowledge): boolean {
-  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick && a.markers === b.markers &&
+  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick && a.markers === b.markers && a.warns === b.warns && a.wasWell === b.wasWell &&
     a.silent?.since === b.silent?.since && a.silent?.reached === b.silent?.reached && a.silent?.reason === b.silent?.reason &&
     (a.answeredAt === undefined) === (b.answeredAt === undefined) &&
     a.listed?.state === b.listed?.state && (a.listed?.state !== 'read' || b.listed?.state !== 'read' || a.listed.list === b.listed.list)

@@ -6,7 +6,7 @@ import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.t
 import type { Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
 import type { MarkBook } from './marks.ts'
-import { resolveOwner, type Claimant, type Owner, type Resolution } from './ownership.ts'
+import { resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
 import type { Splits } from './splits.ts'
 
@@ -35,6 +35,8 @@ export interface NamesDecided {
   readonly names: readonly NameDecision[]
   readonly messages: ReadonlyMap<string, MessagePlan>
   readonly owners: ReadonlyMap<string, Owner>
+  /** Names that changed hands just now. */
+  readonly moves: readonly Move[]
   /** Endpoints of owners whose name others claim too. */
   readonly watched: ReadonlySet<string>
   readonly nextAt: number | undefined
@@ -45,6 +47,8 @@ interface Case {
   readonly key: string
   readonly resolution: Resolution
   readonly claimants: readonly Claimant[]
+  /** As it is remembered from now on. */
+  readonly owner: Owner | undefined
 }
 
 const nobody: readonly string[] = []
@@ -56,17 +60,19 @@ export function decideNames (context: NameContext): NamesDecided {
   // Who does not claim a name any more keeps it only until every registry has spoken.
   const owners = new Map<string, Owner>(context.complete ? [] : context.owners)
   const watched = new Set<string>()
+  const moves: Move[] = []
   let nextAt: number | undefined
   for (const [key, views] of claimsByKey(context)) {
     const claimants = toClaimants(key, views)
     const resolution = resolve(context, key, claimants)
     const owner = toOwner(resolution, context.owners.get(key), claimants)
     if (owner !== undefined) owners.set(key, owner)
+    if (resolution.moved !== undefined) moves.push(resolution.moved)
     if (resolution.nextAt !== undefined && (nextAt === undefined || resolution.nextAt < nextAt)) nextAt = resolution.nextAt
     if (resolution.quarantined.length > 0) watchOwner(context, resolution, watched)
-    planned.push(...planName(context, { key, resolution, claimants }, views))
+    planned.push(...planName(context, { key, resolution, claimants, owner }, views))
   }
-  return { names: planned.map(({ decision }) => decision), messages: toMessages(context, planned), owners, watched, nextAt }
+  return { names: planned.map(({ decision }) => decision), messages: toMessages(context, planned), owners, moves, watched, nextAt }
 }
 
 function claimsByKey ({ views, settled }: NameContext): Map<string, UpstreamView[]> {
@@ -86,7 +92,7 @@ function claimsByKey ({ views, settled }: NameContext): Map<string, UpstreamView
 function toClaimants (key: string, views: readonly UpstreamView[]): readonly Claimant[] {
   const [first] = views
   if (views.length === 1 && first !== undefined) return toClaimant(first, key)
-  return views.flatMap(view => toClaimant(view, key))
+  return views.flatMap(view => isLeaving(view, key) ? none : toClaimant(view, key))
 }
 
 /** None or one. The same objects for all names of an upstream: there are many names. */
@@ -96,21 +102,36 @@ function toClaimant (view: UpstreamView, key: string): readonly Claimant[] {
   return isConfirmed(standing) ? view.confirmed : view.weak
 }
 
-function resolve ({ settled, owners, ownerGoneMs, complete, now }: NameContext, key: string, claimants: readonly Claimant[]): Resolution {
+/**
+ * Whether a service is being deployed without this name: its endpoints that have it are dead or draining, and others of it live without it.
+ * Its own list lacks the name then, as far as it can still be called.
+ */
+function isLeaving (view: UpstreamView, key: string): boolean {
+  const claim = view.claims.get(key)
+  if (claim === undefined || claim.groups.length === 0) return false
+  const having = new Set(claim.groups.flatMap(index => view.groups[index]?.verdicts ?? []))
+  const isGoing = ({ state, knowledge }: Verdict) => state === 'draining' || (knowledge?.silent !== undefined && !knowledge.silent.reached)
+  const livesWithout = (verdict: Verdict) => verdict.speaks && !having.has(verdict) && verdict.tier > 0 && verdict.knowledge?.listed?.state === 'read' && !isGoing(verdict)
+  return [...having].every(isGoing) && view.verdicts.some(livesWithout)
+}
+
+function resolve ({ settled, owners, views, ownerGoneMs, complete, now }: NameContext, key: string, claimants: readonly Claimant[]): Resolution {
   const recorded = owners.get(key)
   const setting = settled.get(key)
   const only = claimants.length === 1 && setting === undefined ? claimants[0] : undefined
   // One claimant and no other owner: nearly every name, so it is decided without a rule being asked.
   if (only?.confirmed === true && (recorded === undefined || recorded.upstream === only.upstream)) {
-    return { owner: only.upstream, since: recorded?.since ?? now, quarantined: nobody, by: recorded === undefined ? 'only' : 'kept', from: undefined, nextAt: undefined }
+    return { owner: only.upstream, since: recorded?.since ?? now, quarantined: nobody, by: recorded === undefined ? 'only' : 'kept', moved: undefined, nextAt: undefined }
   }
-  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, now })
+  const ownerIsThere = recorded !== undefined && (views.get(recorded.upstream)?.verdicts.some(({ speaks }) => speaks) ?? false)
+  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, now })
 }
 
 /** What is remembered: also of an owner who has gone, while several others wait for a word of the operator. */
 function toOwner (resolution: Resolution, recorded: Owner | undefined, claimants: readonly Claimant[]): Owner | undefined {
   if (resolution.owner === undefined) return claimants.length > 0 ? recorded : undefined
-  return recorded?.upstream === resolution.owner ? recorded : { upstream: resolution.owner, since: resolution.since }
+  if (recorded?.upstream === resolution.owner) return recorded
+  return { upstream: resolution.owner, since: resolution.since, ...(resolution.moved === undefined ? {} : { moved: resolution.moved }) }
 }
 
 function watchOwner ({ views }: NameContext, { owner }: Resolution, watched: Set<string>): void {
@@ -140,10 +161,10 @@ function isShared ({ splits }: NameContext, { key, resolution: { owner } }: Case
 
 function toPlan (context: NameContext, current: Case, upstream: string, outcome: Outcome): NamePlan {
   const { book } = context
-  const { key, resolution, claimants } = current
+  const { key, resolution, claimants, owner } = current
   const { name, state, cause, choice, marker, suggest = false } = outcome
   const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
-  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, from: resolution.from, marker, endpoints: choice?.length ?? 0, since: book.mark(upstream, key, state) }
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints: choice?.length ?? 0, since: book.mark(upstream, key, state) }
   return { decision, choice, suggest }
 }
 

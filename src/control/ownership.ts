@@ -1,9 +1,22 @@
 // Which service a name belongs to when several claim it (decisions 2.6). Pure.
 
+/** `gone`: nothing of the owner is registered any more; `unlisted`: it no longer has the name; `silent`: no endpoint of it answered. */
+export type MoveReason = 'gone' | 'unlisted' | 'silent' | 'settled'
+
+/** How a name came to its owner from another one, for those who ask later. */
+export interface Move {
+  readonly from: string
+  readonly because: MoveReason
+  /** What the operator who settled it wrote. */
+  readonly note?: string | undefined
+}
+
 export interface Owner {
   readonly upstream: string
   /** ms since epoch. */
   readonly since: number
+  /** Undefined: it was the first to have the name. */
+  readonly moved?: Move | undefined
 }
 
 export interface Claimant {
@@ -22,8 +35,8 @@ export interface Resolution {
   /** Claimants that have the message and do not get its traffic. */
   readonly quarantined: readonly string[]
   readonly by: 'yaml' | 'kept' | 'only' | 'first' | 'moved' | 'nobody'
-  /** Who had it before, when it just changed hands. */
-  readonly from: string | undefined
+  /** How it came to its owner, when it just changed hands. */
+  readonly moved: Move | undefined
   /** When time alone may change this; ms since epoch. */
   readonly nextAt: number | undefined
 }
@@ -34,6 +47,8 @@ export interface OwnershipRules {
   readonly ownerGoneMs: number
   /** Every registry has answered: who does not claim a name has really left it. */
   readonly complete: boolean
+  /** Whether any registration of the recorded owner is left. */
+  readonly ownerIsThere: boolean
   readonly now: number
 }
 
@@ -44,15 +59,15 @@ const firstOf = (claimants: readonly Claimant[]): Claimant | undefined =>
 export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | undefined, rules: OwnershipRules): Resolution {
   const { now } = rules
   const confirmed = claimants.filter(claimant => claimant.confirmed)
-  const settle = (owner: string | undefined, by: Resolution['by'], nextAt?: number): Resolution => {
+  const settle = (owner: string | undefined, by: Resolution['by'], more: { because?: MoveReason, nextAt?: number } = {}): Resolution => {
     const isChange = owner !== undefined && recorded !== undefined && recorded.upstream !== owner
     return {
       owner,
       since: recorded !== undefined && recorded.upstream === owner ? recorded.since : now,
       quarantined: confirmed.filter(claimant => claimant.upstream !== owner).map(claimant => claimant.upstream),
       by,
-      from: isChange ? recorded.upstream : undefined,
-      nextAt
+      moved: isChange ? { from: recorded.upstream, because: more.because ?? 'settled' } : undefined,
+      nextAt: more.nextAt
     }
   }
   if (rules.settled !== undefined) return settle(rules.settled, 'yaml')
@@ -65,9 +80,9 @@ export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | 
   const successor = others.length === 1 ? others[0] : undefined
   if (owner === undefined) {
     if (!rules.complete) return settle(recorded.upstream, 'kept')
-    return successor === undefined ? settle(undefined, 'nobody') : settle(successor.upstream, 'moved')
+    return successor === undefined ? settle(undefined, 'nobody') : settle(successor.upstream, 'moved', { because: rules.ownerIsThere ? 'unlisted' : 'gone' })
   }
   if (successor === undefined || owner.silentSince === undefined) return settle(recorded.upstream, 'kept')
   const movesAt = owner.silentSince + rules.ownerGoneMs
-  return now >= movesAt ? settle(successor.upstream, 'moved') : settle(recorded.upstream, 'kept', movesAt)
+  return now >= movesAt ? settle(successor.upstream, 'moved', { because: 'silent' }) : settle(recorded.upstream, 'kept', { nextAt: movesAt })
 }

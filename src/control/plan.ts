@@ -4,7 +4,7 @@ import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from '../routing/plan
 import type { Verdict } from './endpoints.ts'
 import type { ExposureCause } from './exposure.ts'
 import type { Marks } from './marks.ts'
-import type { Owner, Resolution } from './ownership.ts'
+import type { Move, Owner, Resolution } from './ownership.ts'
 
 /** The table as the data plane is to have it. */
 export interface Plan {
@@ -40,8 +40,8 @@ export interface NameDecision {
   readonly by: Resolution['by']
   /** The other upstreams that claim it. */
   readonly conflictWith: readonly string[]
-  /** Where it came from, while it stands there by a move. */
-  readonly from: string | undefined
+  /** Where its owner has it from, why, and since when (ms since epoch); undefined for the first owner, and for those who only claim it. */
+  readonly moved: (Move & { readonly at: number }) | undefined
   /** What its DTO's own marker says of repeating it. */
   readonly marker: Effect | undefined
   /** Endpoints that get its calls. */
@@ -72,6 +72,8 @@ export interface Decision {
   readonly names: readonly NameDecision[]
   readonly endpoints: readonly EndpointDecision[]
   readonly pathConflicts: readonly PathConflict[]
+  /** Names that changed hands just now. */
+  readonly moves: readonly Move[]
   /** Endpoints (url) of owners whose name is claimed by somebody else too: whether they answer decides who has it. */
   readonly watched: ReadonlySet<string>
   /** When time alone changes something; ms since epoch. */

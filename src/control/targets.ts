@@ -25,11 +25,13 @@ export function toTargets (decision: Decision, upstreams: Config['upstreams'], t
     // What the upstream of the one that speaks says about TLS and paths.
     const upstream = (endpoints.find(({ verdict }) => verdict.speaks) ?? endpoints[0])?.upstream ?? ''
     const isWatched = decision.watched.has(url) || endpoints.some(({ verdict }) => verdict.entry.unconfirmedSince !== undefined)
+    const isOurs = endpoints.some(({ verdict }) => verdict.speaks && verdict.registration.health === 'unchecked')
+    const healthCheck = registrations.some(registration => registration.healthCheck === true)
     const isSlow = registrations.every(({ health, registry }) => health === 'critical' || registry === 'config')
     targets.push({
       key: endpoints[0]?.verdict.key ?? '',
-      pace: isWatched ? 'watched' : isSlow ? 'slow' : 'fast',
-      question: { url, kind: isPlugin ? 'plugin' : 'plain', livenessPath: settingsOf({ upstreams }, upstream)?.livenessPath ?? '/', tls: tls.get(upstream) }
+      pace: isWatched ? 'watched' : isOurs ? 'steady' : isSlow ? 'slow' : 'fast',
+      question: { url, kind: isPlugin ? 'plugin' : 'plain', livenessPath: settingsOf({ upstreams }, upstream)?.livenessPath ?? '/', tls: tls.get(upstream), ...(healthCheck ? { healthCheck } : {}) }
     })
   }
   return targets

@@ -45,7 +45,7 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
     nodeAddress: text(node.Address),
     scheme: meta.scheme?.toLowerCase() === 'https' ? 'https' : 'http'
   })
-  const { health, notes } = judgeHealth(Array.isArray(entry.Checks) ? entry.Checks.filter(isObject) as ConsulCheck[] : [])
+  const { health, notes, healthCheck } = judgeHealth(Array.isArray(entry.Checks) ? entry.Checks.filter(isObject) as ConsulCheck[] : [])
   const nodeName = text(node.Node)
   return {
     registration: {
@@ -62,6 +62,7 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
       meta,
       weights: weightsOf(service.Weights),
       health,
+      ...(healthCheck === true ? { healthCheck } : {}),
       notes,
       createIndex: typeof service.CreateIndex === 'number' ? service.CreateIndex : 0,
       node: nodeName,

@@ -17,6 +17,8 @@ export interface HealthVerdict {
   readonly health: Health
   /** Notes of the maintenance check, or the output of the worst failing one. */
   readonly notes: string | undefined
+  /** Unchecked, and the plugin's SS-HealthCheck is among the checks that have not run. */
+  readonly healthCheck?: boolean
 }
 
 /** Characters kept of a check's output. Consul itself keeps 4 KB. */
@@ -32,6 +34,7 @@ const runByConsul = new Set(['http', 'tcp', 'grpc'])
 export function judgeHealth (checks: readonly ConsulCheck[]): HealthVerdict {
   let serviceChecks = 0
   let allFailingUnrun = true
+  let healthCheck = false
   let worst: ConsulCheck | undefined
   let worstIsCritical = false
   for (const check of checks) {
@@ -44,6 +47,7 @@ export function judgeHealth (checks: readonly ConsulCheck[]): HealthVerdict {
     if (check.Status === 'passing') continue
     // A status that Consul does not have is no proof of health.
     const critical = check.Status !== 'warning'
+    if (isHealthCheck(id)) healthCheck = true
     if (ofNode || !critical || text(check.Output) !== '' || !runByConsul.has(typeOf(check))) allFailingUnrun = false
     if (worst === undefined || (critical && !worstIsCritical)) {
       worst = check
@@ -51,7 +55,7 @@ export function judgeHealth (checks: readonly ConsulCheck[]): HealthVerdict {
     }
   }
   if (worst === undefined) return { health: serviceChecks === 0 ? 'unchecked' : 'passing', notes: undefined }
-  if (allFailingUnrun) return { health: 'unchecked', notes: undefined }
+  if (allFailingUnrun) return { health: 'unchecked', notes: undefined, ...(healthCheck ? { healthCheck } : {}) }
   return { health: worstIsCritical ? 'critical' : 'warning', notes: notes(text(worst.Output)) }
 }
 
@@ -76,6 +80,9 @@ function typeOf (check: ConsulCheck): string {
   }
   return ''
 }
+
+/** ss-{ServiceName}-{guid}:SS-HealthCheck, whose answer is the host's own delegate's: 200, 429 (warning) or 503. */
+const isHealthCheck = (id: string): boolean => id.startsWith('ss-') && id.endsWith(':SS-HealthCheck')
 
 const text = (value: unknown): string => typeof value === 'string' ? value : ''
 const notes = (value: string): string | undefined => value === '' ? undefined : value.slice(0, notesLength)

@@ -38,6 +38,10 @@ export interface Registration {
   readonly meta: Readonly<Record<string, string>>
   readonly weights: { readonly passing: number, readonly warning: number }
   readonly health: Health
+  /** Unchecked, and the plugin's own health check (AddServiceCheck) is among what has not run: its endpoint is asked that too. */
+  readonly healthCheck?: boolean
+  /** IP addresses that its host name resolved to; left out: its address has none, or they are not known. */
+  readonly ips?: readonly string[]
   /** Notes of a maintenance check, or the output of a failing one. */
   readonly notes: string | undefined
   readonly createIndex: number
