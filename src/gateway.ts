@@ -1,9 +1,11 @@
 // The composition root: builds every part and hands it to the next. No behaviour of its own.
 import { createAdmin, type Admin } from './admin/server.ts'
+import { settleAction } from './admin/settle.ts'
 import { splitsAction } from './admin/splits.ts'
 import { configInForce } from './config/changes.ts'
 import type { Config } from './config/schema.ts'
 import { createControlPlane, type ControlPlane } from './control/control-plane.ts'
+import { noCounts, noMoves } from './control/protocol.ts'
 import { DataPlane, type DataPlaneEvents } from './data-plane.ts'
 import { observe } from './filters/observe.ts'
 import { createListener, type GatewayCore, type Listener } from './listener/server.ts'
@@ -34,7 +36,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     observe: observe(log),
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, url => control?.recheck(url)), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route) })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route) })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -66,7 +68,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
             upstreamStates: () => upstreamStates(dataPlane),
-            actions: [splitsAction(() => metrics.parts())],
+            actions: [splitsAction(() => metrics.parts()), settleAction(wish => control!.settle(wish))],
             configView: () => state.current,
             version
           },
@@ -117,17 +119,22 @@ function readiness (hasTable: boolean, draining: boolean): { ready: boolean, rea
   return hasTable ? { ready: true, reason: 'ready' } : { ready: false, reason: 'no route table yet' }
 }
 
-function dataPlaneEvents (log: Log, metrics: Metrics, recheck: (url: string) => void): DataPlaneEvents {
+function dataPlaneEvents (log: Log, metrics: Metrics, recheck: (url: string, always?: boolean) => Promise<void>): DataPlaneEvents {
   return {
     endpoint: (upstream, endpoint) => {
       const meter = metrics.endpointMeter(upstream, endpoint)
       return {
         breaker: breaker => log.warn({ service: upstream, endpoint, breaker }, 'breaker changed'),
-        reachable: (reachable, reason) => log.warn({ service: upstream, endpoint, reachable, reason }, 'endpoint reachability changed'),
+        returning: () => recheck(endpoint, true),
+        reachable: (reachable, reason) => {
+          log.warn({ service: upstream, endpoint, reachable, reason }, 'endpoint reachability changed')
+          // Whether it is dead may decide whose a name is.
+          if (!reachable) void recheck(endpoint, true)
+        },
         attempt: (outcome, durationMs, status) => {
           meter.attempt(outcome, durationMs)
           // What ServiceStack says of an operation it does not have: somebody else may be at the address. The asking is rate-limited there.
-          if (status === 405) recheck(endpoint)
+          if (status === 405) void recheck(endpoint)
         }
       }
     },
@@ -193,7 +200,10 @@ function observeLive (metrics: Metrics, { log, dataPlane, control, listener, rea
     }
   })
   metrics.observeRegistries(() => control()?.status().registries ?? [])
-  metrics.observeTable(() => control()?.status().counts ?? { routes: {}, conflicts: 0 })
+  metrics.observeTable(() => {
+    const { counts, moves, dropped } = control()?.status() ?? { counts: noCounts, moves: noMoves, dropped: {} }
+    return { ...counts, moves, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
+  })
   metrics.observeClientConnections(() => listener()?.connections ?? 0)
   metrics.observeReady(ready)
   metrics.observeLogDropped(() => log.dropped)

@@ -6,6 +6,7 @@ import { check, checkHelp } from './check.ts'
 import { demo, demoHelp } from './demo.ts'
 import { formatHelp, formatOverview, type Help } from './help.ts'
 import { routes, routesHelp } from './routes.ts'
+import { settle, settleHelp } from './settle.ts'
 import { start, startHelp } from './start.ts'
 import { CommandError, exitCodes, UsageError, type Terminal } from './terminal.ts'
 
@@ -19,6 +20,7 @@ const commands: Readonly<Record<string, Command>> = {
   start: { help: startHelp, positionals: 0, run: start },
   check: { help: checkHelp, positionals: 1, run: check },
   routes: { help: routesHelp, positionals: 0, run: routes },
+  settle: { help: settleHelp, positionals: 2, run: settle },
   demo: { help: demoHelp, positionals: 0, run: demo }
 }
 

@@ -13,10 +13,18 @@ export interface RouteRow {
   readonly why: string
   /** What would change it. */
   readonly hint?: string
+  /** Since when it stands so, UTC. */
+  readonly since?: string
+}
+
+export interface RegistrationRow extends Omit<RouteRow, 'message' | 'endpoints'> {
+  readonly registration: string
+  readonly url: string
 }
 
 export interface RoutesAnswer {
   readonly routes: readonly RouteRow[]
+  readonly registrations: readonly RegistrationRow[]
   readonly prefixes: ReadonlyArray<{ readonly path: string, readonly upstream: string, readonly endpoints: number }>
   readonly customRoutes: ReadonlyArray<{ readonly path: string, readonly verbs: readonly string[], readonly message: string, readonly upstream: string }>
 }
@@ -42,6 +50,7 @@ export function filterRoutes (answer: RoutesAnswer, { states, grep }: RouteFilte
   const all = states === undefined
   return {
     routes: answer.routes.filter(route => (all || states.includes(route.state)) && matches(route.message, route.upstream, route.why)),
+    registrations: answer.registrations.filter(row => (all ? row.state !== 'routed' : states.includes(row.state)) && matches(row.registration, row.upstream, row.url, row.why)),
     prefixes: all || states.includes('routed') ? answer.prefixes.filter(prefix => matches(prefix.path, prefix.upstream)) : [],
     customRoutes: all || states.includes('routed') ? answer.customRoutes.filter(route => matches(route.path, route.message, route.upstream)) : []
   }
@@ -50,6 +59,7 @@ export function filterRoutes (answer: RoutesAnswer, { states, grep }: RouteFilte
 export function formatRoutes (answer: RoutesAnswer, screen: Screen): string {
   const sections: string[] = []
   if (answer.routes.length > 0) sections.push(formatMessages(answer.routes, screen))
+  if (answer.registrations.length > 0) sections.push(formatRegistrations(answer.registrations, screen))
   if (answer.customRoutes.length > 0) {
     sections.push(formatColumns(['PATH', 'VERBS', 'MESSAGE', 'UPSTREAM'], answer.customRoutes.map(({ path, verbs, message, upstream }) => [path, verbs.join(' ') || 'any', message, upstream])))
   }
@@ -59,13 +69,29 @@ export function formatRoutes (answer: RoutesAnswer, screen: Screen): string {
   return `${[...sections, summarize(answer)].join('\n')}`
 }
 
-function formatMessages (routes: readonly RouteRow[], { columns, colours }: Screen): string {
+function formatMessages (routes: readonly RouteRow[], screen: Screen): string {
   const hasEffects = routes.some(({ effect }) => effect !== undefined)
   const rows = routes.map(route => ({
     cells: [printable(route.message), route.state, printable(route.upstream), String(route.endpoints), ...hasEffects ? [toEffect(route)] : []],
-    reason: printable(route.hint === undefined || route.state === 'routed' ? route.why : `${route.why} ${route.hint}`)
+    reason: toReason(route)
   }))
-  const head = ['MESSAGE', 'STATE', 'UPSTREAM', 'ENDPOINTS', ...hasEffects ? ['EFFECT'] : []]
+  return formatReasoned(['MESSAGE', 'STATE', 'UPSTREAM', 'ENDPOINTS', ...hasEffects ? ['EFFECT'] : []], rows, screen)
+}
+
+function formatRegistrations (registrations: readonly RegistrationRow[], screen: Screen): string {
+  const rows = registrations.map(row => ({ cells: [printable(row.registration), row.state, printable(row.upstream), printable(row.url)], reason: toReason(row) }))
+  return formatReasoned(['REGISTRATION', 'STATE', 'UPSTREAM', 'ENDPOINT'], rows, screen)
+}
+
+/** Why, since when (to the second), and what would change it. */
+function toReason ({ why, hint, state, since }: Pick<RouteRow, 'why' | 'hint' | 'state' | 'since'>): string {
+  const when = since === undefined ? '' : ` Since ${since.slice(0, 19)}Z.`
+  return printable(hint === undefined || state === 'routed' ? why + when : `${why}${when} ${hint}`)
+}
+
+interface ReasonedRow { readonly cells: readonly string[], readonly reason: string }
+
+function formatReasoned (head: readonly string[], rows: readonly ReasonedRow[], { columns, colours }: Screen): string {
   const widths = widthsOf([head, ...rows.map(row => row.cells)], columns === undefined ? Infinity : widestName)
   const left = widths.reduce((sum, width) => sum + width + 2, 0)
   const inline = columns === undefined || columns - left >= narrowestReason

@@ -1,6 +1,7 @@
 // postern routes: which messages go where, and why: as the running gateway says, or as a catalog would give.
 import { readConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import type { EndpointState } from '../control/endpoints.ts'
 import type { NameState } from '../control/plan.ts'
 import { createControlPlane, type ControlPlane } from '../control/control-plane.ts'
 import { askAdmin } from './ask-admin.ts'
@@ -10,10 +11,14 @@ import { filterRoutes, formatRoutes, type RoutesAnswer } from './routes-table.ts
 import { toOverrides } from './start.ts'
 import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
 
-const states: readonly string[] = ['routed', 'hidden', 'unread', 'quarantined', 'conflict', 'absent'] satisfies NameState[]
+/** Of names, and of registrations. */
+const states: readonly string[] = [
+  ...['routed', 'hidden', 'unread', 'quarantined', 'conflict', 'absent'] satisfies NameState[],
+  ...['standby', 'waiting', 'critical', 'draining', 'ghost', 'stranger', 'unconfirmed', 'refused'] satisfies EndpointState[]
+]
 
 export const routesHelp: Help = {
-  summary: 'Shows which messages are routed where, and why or why not.',
+  summary: 'Shows which messages are routed where, and why or why not; and every registration that is not simply routed.',
   usage: 'postern routes [--admin HOST:PORT] [--state STATE] [--grep TEXT] [--json]\n       postern routes --consul URL [--config FILE] [--wait MS]',
   text: `Asks the running gateway. With --consul it reads that catalog itself and asks the endpoints, as a gateway would, and shows what
 would be routed; nothing is started and nothing is changed.`,
@@ -63,7 +68,7 @@ function toPattern (text: string | undefined): RegExp | undefined {
 function parse (text: string): RoutesAnswer {
   try {
     const answer = JSON.parse(text) as Partial<RoutesAnswer>
-    if (Array.isArray(answer.routes)) return { ...answer, routes: answer.routes, prefixes: answer.prefixes ?? [], customRoutes: answer.customRoutes ?? [] }
+    if (Array.isArray(answer.routes)) return { ...answer, routes: answer.routes, registrations: answer.registrations ?? [], prefixes: answer.prefixes ?? [], customRoutes: answer.customRoutes ?? [] }
   } catch (error) {
     throw new CommandError(`the answer is not JSON: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }

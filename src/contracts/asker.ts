@@ -25,8 +25,8 @@ export interface AskerSettings {
 export interface AskerOptions {
   readonly settings: AskerSettings
   readonly ask: (question: Question, signal: AbortSignal) => Promise<Answer>
-  /** `key` is the one the question was asked for. */
-  readonly onAnswer: (url: string, answer: Answer, key: string) => void
+  /** `key` is the one the question was asked for. `again`: something has changed since, and it is being asked once more. */
+  readonly onAnswer: (url: string, answer: Answer, key: string, again: boolean) => void
   /** ms, monotonic. */
   readonly now?: () => number
   readonly random?: () => number
@@ -37,8 +37,11 @@ export interface AskerOptions {
 export interface Asker {
   /** The whole set of endpoints; those not in it are forgotten. */
   update (targets: readonly Target[]): void
-  /** Ask again although nothing changed: an answer of the endpoint gave reason to. At most once per recheckMs and endpoint. */
-  recheck (url: string): void
+  /**
+   * Ask again although nothing changed: an answer of the endpoint gave reason to (at most once per recheckMs and endpoint), or it was lost
+   * or found again (`always`). False when nothing is asked now.
+   */
+  recheck (url: string, always?: boolean): boolean
   configure (settings: AskerSettings): void
   readonly size: number
   close (): void
@@ -110,8 +113,9 @@ export function createAsker (options: AskerOptions): Asker {
     entry.settled = isSettled(answer)
     if (entry.again) schedule(entry, now())
     else if (entry.target.pace === 'watched' || entry.target.pace === 'steady' || !entry.settled) schedule(entry, Math.max(now(), startedAt + nextDelay(entry)))
+    const { again } = entry
     entry.again = false
-    options.onAnswer(url, answer, key)
+    options.onAnswer(url, answer, key, again)
     pump()
   }
 
@@ -194,11 +198,11 @@ export function createAsker (options: AskerOptions): Asker {
       }
       pump()
     },
-    recheck (url) {
+    recheck (url, always = false) {
       const entry = entries.get(url)
       const time = now()
       // Asked so a moment ago: the answer to that one is as good.
-      if (entry === undefined || time - entry.recheckedAt < recheckMs) return
+      if (entry === undefined || (!always && time - entry.recheckedAt < recheckMs)) return false
       entry.recheckedAt = time
       entry.since = time
       entry.delayMs = 0
@@ -206,6 +210,7 @@ export function createAsker (options: AskerOptions): Asker {
       if (entry.running !== undefined) entry.again = true
       else schedule(entry, time)
       pump()
+      return true
     },
     configure (next) {
       settings = next

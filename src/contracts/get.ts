@@ -1,4 +1,4 @@
-// One bounded GET to an endpoint, never following redirects. I/O.
+// One bounded GET to an endpoint, or POST to an admin listener, never following redirects. I/O.
 import http from 'node:http'
 import https from 'node:https'
 
@@ -18,6 +18,8 @@ export interface GetOptions {
   readonly tls: AskTls | undefined
   readonly agent: http.Agent
   readonly signal: AbortSignal
+  /** Sent as JSON by POST in place of the GET. */
+  readonly post?: unknown
 }
 
 export type GetResult =
@@ -39,6 +41,7 @@ export function createAgent (url: string): http.Agent {
 export function get (url: string, options: GetOptions): Promise<GetResult> {
   return new Promise(resolve => {
     let answered = false
+    const body = options.post === undefined ? undefined : JSON.stringify(options.post)
     const client = url.startsWith('https:') ? https : http
     let request: http.ClientRequest
     const finish = (result: GetResult) => {
@@ -55,9 +58,9 @@ export function get (url: string, options: GetOptions): Promise<GetResult> {
     options.signal.addEventListener('abort', onAbort, { once: true })
     try {
       request = client.request(url, {
-        method: 'GET',
+        method: body === undefined ? 'GET' : 'POST',
         agent: options.agent,
-        headers: { accept: 'application/json', 'user-agent': 'postern' },
+        headers: { accept: 'application/json', 'user-agent': 'postern', ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }) },
         maxHeaderSize: 16_384,
         ...options.tls
       })
@@ -88,6 +91,6 @@ export function get (url: string, options: GetOptions): Promise<GetResult> {
         })
       })
     })
-    request.end()
+    request.end(body)
   })
 }

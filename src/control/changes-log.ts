@@ -1,4 +1,5 @@
 // What an operator reads when names and endpoints change: one line each, in the words of `postern routes`. Pure.
+import type { Snapshot, WatchState } from '../registry/registration.ts'
 import { explainEndpoint, explainName } from './explain.ts'
 import type { Decision, EndpointDecision, NameDecision } from './plan.ts'
 
@@ -22,6 +23,22 @@ export function describeChanges (before: Decision | undefined, after: Decision):
   }
   if (lines.length <= mostLines) return lines
   return [...lines.slice(0, mostLines), { level: 'warn', fields: { more: lines.length - mostLines }, message: 'more changes than lines' }]
+}
+
+/** When a registry begins to answer or stops. The first failure is news too, although nothing was good before. */
+export function describeRegistry (before: WatchState | undefined, { registry, ok, error, agent, lastGoodAt }: WatchState): LogLine | undefined {
+  if (before?.ok === ok && (before.error !== undefined || error === undefined)) return undefined
+  return ok
+    ? { level: 'info', fields: { registry, agent }, message: 'registry answers' }
+    : { level: 'warn', fields: { registry, error, lastGoodAt }, message: 'registry does not answer; its last good list stays in force' }
+}
+
+/** When the number of entries that cannot be read changes. */
+export function describeDropped (registry: string, before: Snapshot['dropped'], after: Snapshot['dropped']): LogLine | undefined {
+  if ((before?.count ?? 0) === (after?.count ?? 0)) return undefined
+  return after === undefined
+    ? { level: 'info', fields: { registry }, message: 'every entry of the registry can be read' }
+    : { level: 'warn', fields: { registry, ...after }, message: 'entries of the registry cannot be read; the others are not affected' }
 }
 
 function describeNames (before: Decision | undefined, after: Decision): LogLine[] {

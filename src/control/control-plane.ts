@@ -4,7 +4,8 @@ import type { Config } from '../config/schema.ts'
 import type { OwnListener } from '../registry/allowed-networks.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
 import type { Log } from '../telemetry/log.ts'
-import { noCounts, type Applied, type ControlStart, type ControlStatus, type FromThread, type ToThread } from './protocol.ts'
+import type { Settled, SettleWish } from './settle.ts'
+import { noCounts, noMoves, type Applied, type ControlStart, type ControlStatus, type FromThread, type ToThread } from './protocol.ts'
 
 export interface ControlPlaneOptions {
   readonly config: Config
@@ -26,8 +27,13 @@ export interface ControlPlane {
   start (): Promise<void>
   /** A new configuration: watches are restarted only where their settings changed. A batch with this generation follows. */
   configure (config: Config, generation: number): void
-  /** An answer said that the operation does not exist: the endpoint is asked again. */
-  recheck (endpointUrl: string): void
+  /**
+   * An answer said that the operation does not exist, or (`always`) an endpoint refused a connection or takes them again: it is asked who it is.
+   * Settles when the table has what it says; at latest after recheckMs, for the data plane waits for nobody. Never rejects.
+   */
+  recheck (endpointUrl: string, always?: boolean): Promise<void>
+  /** An operator says whose a name is. Rejects while the thread is being restarted. */
+  settle (wish: SettleWish): Promise<Settled>
   /** JSON text, made in the thread. Rejects while the thread is being restarted. */
   describe (what: 'routes' | 'upstreams'): Promise<string>
   status (): ControlStatus
@@ -36,6 +42,8 @@ export interface ControlPlane {
 
 /** Heap of the thread. A catalog of 5,000 instances (16 MB of JSON) takes about 200 MB while it is compared. */
 const heapMb = 1_024
+/** Longest that anybody waits for an endpoint to say who it is, ms. */
+const recheckMs = 1_000
 const closeTimeoutMs = 5_000
 /** A thread that ran this long has not died of what it was started with. */
 const settledMs = 60_000
@@ -51,7 +59,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
   const restartMs = options.restartMs ?? 500
   let { config } = options
   let generation = 1
-  let status: ControlStatus = { registries: [], embeddedUrl: undefined, hasTable: false, counts: noCounts }
+  let status: ControlStatus = { registries: [], embeddedUrl: undefined, hasTable: false, counts: noCounts, moves: noMoves, dropped: {} }
   let worker: Worker | undefined
   let closing = false
   let deaths = 0
@@ -105,7 +113,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
         status = { ...message.status, hasTable: status.hasTable || message.status.hasTable }
         break
       case 'log': log[message.level](message.fields, message.message); break
-      case 'described': {
+      case 'reply': {
         const question = questions.get(message.id)
         questions.delete(message.id)
         if (message.json !== undefined) question?.resolve(message.json)
@@ -114,6 +122,15 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
       }
       case 'closed': onClosed?.()
     }
+  }
+
+  const question = (toMessage: (id: number) => ToThread): Promise<string> => {
+    if (worker === undefined) return Promise.reject(new Error('the control thread is being started'))
+    return new Promise((resolve, reject) => {
+      const id = ++questionId
+      questions.set(id, { resolve, reject })
+      post(toMessage(id))
+    })
   }
 
   const refuseQuestions = (why: string) => {
@@ -155,15 +172,15 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
       generation = nextGeneration
       post({ kind: 'configure', config, generation })
     },
-    recheck (url) { post({ kind: 'recheck', url }) },
-    describe (what) {
-      if (worker === undefined) return Promise.reject(new Error('the control thread is being started'))
-      return new Promise((resolve, reject) => {
-        const id = ++questionId
-        questions.set(id, { resolve, reject })
-        post({ kind: 'describe', id, what })
-      })
+    async recheck (url, always = false) {
+      let limit: NodeJS.Timeout | undefined
+      const over = new Promise<void>(resolve => { limit = setTimeout(resolve, recheckMs) })
+      // A thread that died asks everybody anew when it is back.
+      await Promise.race([question(id => ({ kind: 'recheck', id, url, always })).then(() => undefined, () => undefined), over])
+      clearTimeout(limit)
     },
+    async settle (wish) { return JSON.parse(await question(id => ({ kind: 'settle', id, wish }))) as Settled },
+    describe: what => question(id => ({ kind: 'describe', id, what })),
     status: () => status,
     async close () {
       closing = true

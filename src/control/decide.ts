@@ -72,7 +72,8 @@ function viewAll ({ config }: DecideInput, verdicts: readonly Verdict[]): Map<st
 
 const warningOf = (config: DecideConfig, name: string) => settingsOf(config, name)?.balancing?.warning ?? config.defaults.balancing.warning
 
-function settledOf ({ messages }: DecideConfig): NameContext['settled'] {
+/** Whose postern.yaml says a name is, by lower-cased name. */
+export function settledOf ({ messages }: Pick<DecideConfig, 'messages'>): NameContext['settled'] {
   const settled = new Map<string, { upstream: string, name: string }>()
   for (const [name, { upstream }] of Object.entries(messages)) if (upstream !== undefined) settled.set(name.toLowerCase(), { upstream, name })
   return settled

@@ -2,7 +2,7 @@
 import { policyFor } from '../config/resolve.ts'
 import type { Config, PolicyConfig } from '../config/schema.ts'
 import type { Effect } from '../exchange/effect.ts'
-import type { WatchState } from '../registry/registration.ts'
+import type { Snapshot, WatchState } from '../registry/registration.ts'
 import { explainEndpoint, explainName } from './explain.ts'
 import type { Decision } from './plan.ts'
 import type { ControlCounts } from './protocol.ts'
@@ -23,8 +23,17 @@ export function describeRoutes (decision: Decision, config: Config): string {
     ...(name.conflictWith.length > 0 ? { conflictWith: name.conflictWith } : {})
   }))
   const paths = [...decision.plan.customRoutes].flatMap(([upstream, plans]) => plans.filter(plan => plan.routed).map(plan => ({ path: plan.path, verbs: plan.verbs, message: plan.message, upstream })))
+  const registrations = decision.endpoints.toSorted(byText(({ upstream, verdict }) => `${upstream} ${verdict.url} ${verdict.registration.id}`)).map(endpoint => ({
+    registration: endpoint.verdict.registration.id,
+    state: endpoint.state,
+    upstream: endpoint.upstream,
+    url: endpoint.verdict.url,
+    ...explainEndpoint(endpoint),
+    since: toTime(endpoint.since)
+  }))
   return JSON.stringify({
     routes,
+    registrations,
     prefixes: Object.entries(config.prefixes).map(([path, { upstream }]) => ({
       path,
       upstream,
@@ -43,7 +52,7 @@ function describeEffect (written: PolicyConfig['effect'], marker: Effect | undef
 }
 
 /** JSON of GET /api/upstreams. Several registrations of one address are one entry each: each has its own sentence. */
-export function describeUpstreams (decision: Decision, registries: readonly WatchState[]): string {
+export function describeUpstreams (decision: Decision, registries: ReadonlyArray<WatchState & { readonly dropped: Snapshot['dropped'] }>): string {
   const upstreams = new Map<string, { name: string, registry: string[], servicestack: boolean, apiForm: boolean, messages: number, endpoints: object[] }>()
   for (const [name, plan] of decision.plan.upstreams) upstreams.set(name, { name, registry: [], servicestack: plan.servicestack, apiForm: plan.apiForm, messages: 0, endpoints: [] })
   for (const { state, upstream } of decision.plan.messages.values()) {

@@ -2,24 +2,29 @@
 import type { Config } from '../config/schema.ts'
 import type { AskTls } from '../contracts/get.ts'
 import { unknownDistances } from '../registry/coordinates.ts'
-import type { Registration, WatchState } from '../registry/registration.ts'
+import type { Registration } from '../registry/registration.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
 import type { Admission } from './admission.ts'
 import { expire, remember, type CatalogEntry, type RegistryMemory } from './catalog.ts'
 import { ClaimedNames } from './claimed.ts'
 import { describeChanges, type LogLine } from './changes-log.ts'
-import { decide } from './decide.ts'
+import { decide, settledOf } from './decide.ts'
 import { countDecision, describeRoutes, describeUpstreams } from './describe.ts'
 import { diff, namesOf, toBatches, unknownPlan } from './diff.ts'
-import { toFixedRegistrations } from './fixed.ts'
+import { FirstTable } from './first-table.ts'
+import { toFixedEntries } from './fixed.ts'
 import type { Knowledge } from './knowledge.ts'
 import { createLoop } from './loop.ts'
 import { emptyMemory, type Decision, type Memory, type Plan } from './plan.ts'
+import type { MoveReason } from './ownership.ts'
 import { noCounts, type ControlStatus } from './protocol.ts'
 import { createQuestions, type Asking } from './questions.ts'
-import type { KeptState } from './state-file.ts'
+import { createRechecks } from './rechecks.ts'
+import { RegistryStates } from './registry-states.ts'
+import { settle, type Settled, type SettleWish } from './settle.ts'
+import { memoriesOf, type KeptState } from './state-file.ts'
 import { toTargets } from './targets.ts'
-import { createWatches, registriesOf, sourceOf, type WatchStarters } from './watches.ts'
+import { createWatches, registriesOf, type WatchStarters } from './watches.ts'
 
 export interface EngineOptions extends Asking {
   readonly config: Config
@@ -48,17 +53,16 @@ export interface Engine {
   /** Resolves with what could not be started; waits for no answer of a registry. */
   start (): Promise<readonly Error[]>
   configure (config: Config, generation: number): void
-  recheck (url: string): void
+  /** Asks an endpoint again; see asker.ts. Settles when the table has what it answered. */
+  recheck (url: string, always: boolean): Promise<void>
+  /** An operator says whose a name is. Settles when the table has it. */
+  settle (wish: SettleWish): Promise<Settled>
   describe (what: 'routes' | 'upstreams'): string
   /** For tests: settles when nothing is left to decide or send. */
   idle (): Promise<void>
   close (): Promise<void>
 }
 
-/** How long a thread that takes over asks the endpoints before its first table goes out all the same, ms. */
-const takeoverMs = 10_000
-/** How long the first table waits for registries that do not answer while others do, ms (docs/decisions/0006-first-table.md). */
-const firstTableMs = 2_000
 /** Shortest time between two decisions, ms. */
 const coalesceMs = 50
 
@@ -70,6 +74,8 @@ export function createEngine (options: EngineOptions): Engine {
   let decision: Decision | undefined
   let hasTable = false
   let mustSend = true
+  /** Names that changed hands since the start. */
+  const moves: Record<MoveReason, number> = { gone: 0, unlisted: 0, silent: 0, settled: 0 }
   let closed = false
   let embeddedUrl: string | undefined
   const registries = new Map<Registration['registry'], RegistryMemory>()
@@ -77,7 +83,7 @@ export function createEngine (options: EngineOptions): Engine {
   /** Registries that have answered since the start, and those whose last good answer came from disk. */
   const answered = new Set<Registration['registry']>()
   const restored = new Set<Registration['registry']>()
-  const states = new Map<Registration['registry'], WatchState>()
+  const states = new RegistryStates(options.log)
   const knowledge = new Map<string, Knowledge>()
   // Of a thread that takes over: what the one before had.
   let claimed = new ClaimedNames([...options.owners.keys(), ...options.applied.messages.keys()])
@@ -86,25 +92,19 @@ export function createEngine (options: EngineOptions): Engine {
   let fixed: CatalogEntry[] = []
   let admission = options.createAdmission(config, () => trigger())
 
-  const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), now })
+  const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), onAnswer: url => rechecks.answered(url), now })
 
   const watches = createWatches(options.starters, {
     snapshot (snapshot) {
       const { registry } = snapshot
       registries.set(registry, remember(registries.get(registry), snapshot, now()))
+      states.read(snapshot)
       answered.add(registry)
       restored.delete(registry)
       trigger()
     },
     state (state) {
-      const before = states.get(state.registry)
-      states.set(state.registry, state)
-      // The first failure is news too, although nothing was good before.
-      if (before?.ok !== state.ok || (before.error === undefined && state.error !== undefined)) {
-        options.log(state.ok
-          ? { level: 'info', fields: { registry: state.registry, agent: state.agent }, message: 'registry answers' }
-          : { level: 'warn', fields: { registry: state.registry, error: state.error, lastGoodAt: state.lastGoodAt }, message: 'registry does not answer; its last good list stays in force' })
-      }
+      states.told(state)
       postStatus()
     },
     distances: told => { distances = told; trigger() },
@@ -112,13 +112,13 @@ export function createEngine (options: EngineOptions): Engine {
       // Another source is another truth: its first answer replaces what the former said, without doubting what it leaves out.
       if (sources.get(registry) !== undefined && sources.get(registry) !== source) forgetIndex(registry)
       sources.set(registry, source)
-      if (!states.has(registry)) states.set(registry, { registry, ok: false, lastGoodAt: undefined, error: undefined, agent: undefined })
+      states.started(registry)
       postStatus()
     },
     stopped (registry) {
       registries.delete(registry)
       sources.delete(registry)
-      states.delete(registry)
+      states.stopped(registry)
       answered.delete(registry)
       trigger()
     },
@@ -127,8 +127,7 @@ export function createEngine (options: EngineOptions): Engine {
       postStatus()
     },
     failed (registry, error) {
-      states.set(registry, { registry, ok: false, lastGoodAt: undefined, error: error.message, agent: undefined })
-      options.log({ level: 'error', fields: { registry, error: error.message }, message: 'registry could not be started' })
+      states.failed(registry, error)
       postStatus()
     }
   })
@@ -137,11 +136,6 @@ export function createEngine (options: EngineOptions): Engine {
   function forgetIndex (registry: Registration['registry']): void {
     const known = registries.get(registry)
     if (known !== undefined) registries.set(registry, { ...known, replaced: true })
-  }
-
-  const refreshFixed = () => {
-    const before = new Map(fixed.map(entry => [entry.registration.id, entry.firstSeenAt]))
-    fixed = toFixedRegistrations(config.upstreams).map(registration => ({ registration, firstSeenAt: before.get(registration.id) ?? now(), unconfirmedSince: undefined, stale: false }))
   }
 
   function * entries (): Generator<CatalogEntry> {
@@ -156,7 +150,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   const postStatus = () => {
     if (closed) return
-    options.onStatus({ registries: [...states.values()], embeddedUrl, hasTable, counts: decision === undefined ? noCounts : countDecision(decision) })
+    options.onStatus({ registries: states.all, embeddedUrl, hasTable, counts: decision === undefined ? noCounts : countDecision(decision), moves: { ...moves }, dropped: states.dropped })
   }
 
   // ---- Deciding: one at a time, coalesced, the next one only when the data plane has the last ----
@@ -168,16 +162,12 @@ export function createEngine (options: EngineOptions): Engine {
     onError: error => options.log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'decision failed; the last table stays in force' })
   })
   const trigger = () => loop.trigger()
+  const rechecks = createRechecks((url, always) => questions.recheck(url, always), () => loop.idle())
 
   const isComplete = () => registriesOf(config.registry).every(registry => answered.has(registry))
-  // The data plane serves the table of a thread that died: ours must not say "not read yet" of what it knows already.
-  const takesOverUntil = options.applied.messages.size > 0 ? performance.now() + takeoverMs : 0
-  const isAsked = (next: Decision) => performance.now() >= takesOverUntil || next.endpoints.every(({ verdict }) => verdict.key === '' || verdict.registration.health === 'maintenance' || knowledge.has(verdict.url))
   const missing = () => registriesOf(config.registry).filter(registry => !answered.has(registry) && !restored.has(registry))
-  // What the data plane has of an earlier thread is better than a table without one registry.
-  const waitsForAllUntil = options.applied.upstreams.size > 0 ? Infinity : performance.now() + (options.firstTableMs ?? firstTableMs)
-  const isEnough = () => missing().length === 0 || (performance.now() >= waitsForAllUntil && (answered.size > 0 || restored.size > 0 || fixed.length > 0))
-  const canCommit = (next: Decision) => hasTable || (isEnough() && isAsked(next))
+  const first = new FirstTable(options.applied, options.firstTableMs)
+  const canCommit = (next: Decision) => hasTable || first.mayGo(next, { missing: missing().length, hasAny: answered.size > 0 || restored.size > 0 || fixed.length > 0, knows: url => knowledge.has(url) })
   /** What is not found may be what a registry knows that has not answered yet. */
   let sentIncomplete = false
 
@@ -190,13 +180,13 @@ export function createEngine (options: EngineOptions): Engine {
     const next = decide({ entries: entries(), knowledge, distances, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
     questions.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
+    for (const { because } of next.moves) moves[because]++
     memory = next.memory
     decision = next
     loop.wakeAfter(next.nextAt === undefined ? undefined : next.nextAt - time)
     if (!canCommit(next)) {
       // Every answer triggers; the last word is the clock's.
-      if (takesOverUntil > 0) loop.wakeAfter(takeoverMs)
-      else if (performance.now() < waitsForAllUntil) loop.wakeAfter(waitsForAllUntil - performance.now())
+      if (first.wakeMs !== undefined) loop.wakeAfter(first.wakeMs)
       return postStatus()
     }
     const target = next.plan
@@ -227,6 +217,7 @@ export function createEngine (options: EngineOptions): Engine {
   function forgetEndpoints (next: Decision): void {
     const named = new Set(next.endpoints.map(({ verdict }) => verdict.url))
     for (const url of knowledge.keys()) if (!named.has(url)) knowledge.delete(url)
+    rechecks.only(named)
   }
 
   function toKept (): KeptState {
@@ -239,10 +230,8 @@ export function createEngine (options: EngineOptions): Engine {
   }
 
   function restore (kept: KeptState): void {
-    for (const { registry, source, index, entries: own } of kept.registries) {
-      // The operator has pointed us somewhere else since.
-      if (registry === 'config' || config.registry[registry] === undefined || sourceOf(config.registry, registry) !== source) continue
-      registries.set(registry, { index, entries: new Map(own.map(entry => [entry.registration.id, { ...entry, stale: true }])) })
+    for (const [registry, remembered] of memoriesOf(kept, config.registry)) {
+      registries.set(registry, remembered)
       restored.add(registry)
     }
     for (const [url, known] of kept.knowledge) knowledge.set(url, known)
@@ -252,7 +241,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   return {
     async start () {
-      refreshFixed()
+      fixed = toFixedEntries(config.upstreams, fixed, now())
       if (options.kept !== undefined) restore(options.kept)
       trigger()
       return await watches.configure(config.registry)
@@ -263,7 +252,7 @@ export function createEngine (options: EngineOptions): Engine {
       generation = nextGeneration
       mustSend = true
       tls = options.loadTls(config)
-      refreshFixed()
+      fixed = toFixedEntries(config.upstreams, fixed, now())
       questions.configure(config.registry.ask)
       if (networks) {
         admission.close()
@@ -272,15 +261,26 @@ export function createEngine (options: EngineOptions): Engine {
       watches.configure(config.registry).catch((error: unknown) => options.log({ level: 'error', fields: { error: (error as Error).message }, message: 'registries could not be reconfigured' }))
       trigger()
     },
-    recheck: url => questions.recheck(url),
+    recheck: (url, always) => rechecks.wait(url, always),
+    async settle (wish) {
+      const settled = settle(wish, { decision, owners: memory.owners, yaml: settledOf(config).get(wish.message.toLowerCase())?.upstream, now: now() })
+      if (settled.kind === 'refused') return settled
+      const { key, owner } = settled
+      if (memory.owners.get(key) !== owner) moves.settled++
+      memory = { ...memory, owners: new Map(memory.owners).set(key, owner) }
+      trigger()
+      await loop.idle()
+      return settled
+    },
     describe: what => {
-      if (decision === undefined) return what === 'routes' ? '{"routes":[],"prefixes":[],"customRoutes":[],"pathConflicts":[]}' : JSON.stringify({ upstreams: [], registries: [...states.values()] })
-      return what === 'routes' ? describeRoutes(decision, config) : describeUpstreams(decision, [...states.values()])
+      if (decision === undefined) return what === 'routes' ? '{"routes":[],"prefixes":[],"customRoutes":[],"pathConflicts":[]}' : JSON.stringify({ upstreams: [], registries: states.described })
+      return what === 'routes' ? describeRoutes(decision, config) : describeUpstreams(decision, states.described)
     },
     idle: () => loop.idle(),
     async close () {
       closed = true
       questions.close()
+      rechecks.only(new Set())
       admission.close()
       await Promise.all([loop.close(), watches.close()])
     }

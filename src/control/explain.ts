@@ -1,4 +1,5 @@
 // One sentence for each name and registration: why it stands as it does, and what would change it. Pure.
+import type { Verdict } from './endpoints.ts'
 import type { MoveReason } from './ownership.ts'
 import type { EndpointDecision, NameDecision } from './plan.ts'
 
@@ -60,9 +61,22 @@ export function explainName (decision: NameDecision): Explanation {
   }
 }
 
-const sayUnwell = ({ knowledge }: EndpointDecision['verdict']) => knowledge?.silent === undefined
+const sayUnwell = ({ knowledge }: Verdict) => knowledge?.silent === undefined
   ? `it says that it is not well (${knowledge?.sick ?? 'its heartbeat fails'})`
   : `it does not answer us (${knowledge.silent.reason})`
+
+/** Of what its registry has not checked, and its own words say against it. */
+function explainUnwell (verdict: Verdict, state: EndpointDecision['state'], byPanic: boolean): [why: string, hint?: string] {
+  if (verdict.cause === 'warns') {
+    const warning = verdict.knowledge?.warns ?? 'its health check warns'
+    return state === 'standby'
+      ? [`Standby: its registry has not checked it yet, and it warns (${warning}), and others are well.`, 'It gets traffic when no other endpoint is left.']
+      : [`Routed although it warns (${warning}): no passing endpoint is left.`]
+  }
+  return byPanic
+    ? [`Routed although ${sayUnwell(verdict)}: no endpoint of its upstream is well.`, 'registry.panic: false would refuse instead.']
+    : [`Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, 'It gets traffic as soon as it answers well or its checks pass.']
+}
 
 export function explainEndpoint ({ verdict, byPanic, state }: EndpointDecision): Explanation {
   const { registration, otherId } = verdict
@@ -81,13 +95,9 @@ export function explainEndpoint ({ verdict, byPanic, state }: EndpointDecision):
     case 'answered': return told('Routed: its registry has not checked it yet, and it answered our own question.')
     case 'had-traffic': return told('Routed: it had traffic, and is being asked again.')
     case 'not-asked': return told('Waiting: its registry has not checked it yet, and it is being asked.', 'It gets traffic as soon as it answers.')
-    case 'warns': return state === 'standby'
-      ? told(`Standby: its registry has not checked it yet, and it warns (${verdict.knowledge?.warns ?? ''}), and others are well.`, 'It gets traffic when no other endpoint is left.')
-      : told(`Routed although its health check warns (${verdict.knowledge?.warns ?? ''}): no passing endpoint is left.`)
+    case 'warns':
     case 'no-answer':
-    case 'sick': return byPanic
-      ? told(`Routed although ${sayUnwell(verdict)}: no endpoint of its upstream is well.`, 'registry.panic: false would refuse instead.')
-      : told(`Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, 'It gets traffic as soon as it answers well or its checks pass.')
+    case 'sick': return told(...explainUnwell(verdict, state, byPanic))
     case 'other-id': return told(`Ghost: the process at this address says that it runs as ${otherId}.`, 'It goes when its registry removes it; deregistering it by hand is safe.')
     case 'unknown-id': return told(`Ghost: the process at this address says that it runs as ${otherId ?? 'somebody else'}, which no registry lists.`, 'The process has to register, or this registration has to go.')
     case 'newer': return told(`Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, 'It goes when its registry removes it.')

@@ -1,6 +1,7 @@
 // The fixed endpoints of postern.yaml as registrations, so that the same rules hold for them. Pure.
 import type { Config } from '../config/schema.ts'
 import type { Registration } from '../registry/registration.ts'
+import type { CatalogEntry } from './catalog.ts'
 
 /** Query and fragment of a base URL mean nothing; its trailing slash is ours to put. */
 export function toFixedRegistrations (upstreams: Config['upstreams']): Registration[] {
@@ -27,4 +28,10 @@ export function toFixedRegistrations (upstreams: Config['upstreams']): Registrat
       datacenter: undefined
     }
   }))
+}
+
+/** The same as entries of a catalog; those that stood there `before` stand there since then. `now`: ms since epoch. */
+export function toFixedEntries (upstreams: Config['upstreams'], before: readonly CatalogEntry[], now: number): CatalogEntry[] {
+  const firstSeen = new Map(before.map(entry => [entry.registration.id, entry.firstSeenAt]))
+  return toFixedRegistrations(upstreams).map(registration => ({ registration, firstSeenAt: firstSeen.get(registration.id) ?? now, unconfirmedSince: undefined, stale: false }))
 }

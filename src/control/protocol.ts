@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts'
 import type { OwnListener } from '../registry/allowed-networks.ts'
 import type { WatchState } from '../registry/registration.ts'
+import type { SettleWish } from './settle.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
 
 /** What the data plane has of an earlier control thread. */
@@ -40,12 +41,17 @@ export interface ControlStatus {
   /** A table was committed. */
   readonly hasTable: boolean
   readonly counts: ControlCounts
+  /** Names that changed hands since the thread started, by reason. */
+  readonly moves: Readonly<Record<string, number>>
+  /** Entries of the last answer that could not be read, by registry. */
+  readonly dropped: Readonly<Record<string, { readonly count: number, readonly reasons: readonly string[] }>>
 }
 
 export type ToThread =
   | { readonly kind: 'configure', readonly config: Config, readonly generation: number }
   | { readonly kind: 'applied', readonly error: string | undefined }
-  | { readonly kind: 'recheck', readonly url: string }
+  | { readonly kind: 'recheck', readonly id: number, readonly url: string, readonly always: boolean }
+  | { readonly kind: 'settle', readonly id: number, readonly wish: SettleWish }
   | { readonly kind: 'describe', readonly id: number, readonly what: 'routes' | 'upstreams' }
   | { readonly kind: 'close' }
 
@@ -54,7 +60,9 @@ export type FromThread =
   | { readonly kind: 'batch', readonly batch: ChangeBatch }
   | { readonly kind: 'status', readonly status: ControlStatus }
   | { readonly kind: 'log', readonly level: 'debug' | 'info' | 'warn' | 'error', readonly fields: Readonly<Record<string, unknown>>, readonly message: string }
-  | { readonly kind: 'described', readonly id: number, readonly json: string | undefined, readonly error: string | undefined }
+  /** To whatever came with this id. `json`: what was asked for, as text. */
+  | { readonly kind: 'reply', readonly id: number, readonly json: string | undefined, readonly error: string | undefined }
   | { readonly kind: 'closed' }
 
+export const noMoves: ControlStatus['moves'] = { gone: 0, unlisted: 0, silent: 0, settled: 0 }
 export const noCounts: ControlCounts = { routes: {}, conflicts: 0, registrations: {}, upstreams: 0, served: 0 }

@@ -20,6 +20,8 @@ export interface QuestionsOptions extends Asking {
   readonly knowledge: Map<string, Knowledge>
   /** Something may have to be decided anew. */
   readonly onNews: () => void
+  /** An endpoint has answered, with news or without, and is not asked again already. Told after the news. */
+  readonly onAnswer: (url: string) => void
   /** ms since epoch. */
   readonly now: () => number
 }
@@ -27,21 +29,23 @@ export interface QuestionsOptions extends Asking {
 export interface Questions {
   /** The whole set of endpoints to ask. */
   update (targets: readonly Target[]): void
-  recheck (url: string): void
+  /** See asker.ts. */
+  recheck (url: string, always: boolean): boolean
   configure (settings: AskerSettings & Limits): void
   close (): void
 }
 
-export function createQuestions ({ ask, askMarkers, knowledge, onNews, now, settings }: QuestionsOptions): Questions {
+export function createQuestions ({ ask, askMarkers, knowledge, onNews, onAnswer, now, settings }: QuestionsOptions): Questions {
   let limits: Limits = settings
   const asker = createAsker({
     settings,
     ask: (question, signal) => ask(question, limits, signal),
-    onAnswer: (url, answer, key) => {
+    onAnswer: (url, answer, key, again) => {
       const before = knowledge.get(url)
       const after = learn(before, answer, key, now())
       knowledge.set(url, after)
       if (!isSameKnowledge(before, after)) onNews()
+      if (!again) onAnswer(url)
     }
   })
   const markers = createMarkerReader({
@@ -53,7 +57,7 @@ export function createQuestions ({ ask, askMarkers, knowledge, onNews, now, sett
       asker.update(targets)
       markers.want(toMarkerTargets(targets, knowledge))
     },
-    recheck: url => asker.recheck(url),
+    recheck: (url, always) => asker.recheck(url, always),
     configure (next) {
       limits = next
       asker.configure(next)

@@ -5,9 +5,11 @@ import type { Markers } from '../contracts/markers.ts'
 import { toOperationList, type Operation, type OperationList } from '../contracts/operations.ts'
 import type { Effect } from '../exchange/effect.ts'
 import type { Registration } from '../registry/registration.ts'
-import type { CatalogEntry } from './catalog.ts'
+import type { Config } from '../config/schema.ts'
+import type { CatalogEntry, RegistryMemory } from './catalog.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Owner } from './ownership.ts'
+import { sourceOf, type WatchedRegistry } from './watches.ts'
 
 export interface KeptState {
   readonly registries: ReadonlyArray<{ readonly registry: Registration['registry'], readonly source: string, readonly index: number | undefined, readonly entries: readonly CatalogEntry[] }>
@@ -100,6 +102,14 @@ const effects: readonly unknown[] = ['safe', 'idempotent', 'unsafe'] satisfies E
 function toMarkersAgain (list: unknown): Markers {
   if (!Array.isArray(list) || !list.every(pair => Array.isArray(pair) && typeof pair[0] === 'string' && effects.includes(pair[1]))) throw new Error('its markers cannot be read')
   return new Map(list as Array<[string, Effect]>)
+}
+
+/** What was kept of the registries that are still configured as they were: the operator may have pointed us somewhere else since. Pure. */
+export function * memoriesOf (kept: KeptState, config: Config['registry']): Generator<[WatchedRegistry, RegistryMemory]> {
+  for (const { registry, source, index, entries } of kept.registries) {
+    if (registry === 'config' || config[registry] === undefined || sourceOf(config, registry) !== source) continue
+    yield [registry, { index, entries: new Map(entries.map(entry => [entry.registration.id, { ...entry, stale: true }])) }]
+  }
 }
 
 export interface StateFile {

@@ -77,6 +77,14 @@ async function open (): Promise<Engine> {
   return engine
 }
 
+const reply = async (id: number, make: () => string | Promise<string>) => {
+  try {
+    post({ kind: 'reply', id, json: await make(), error: undefined })
+  } catch (error) {
+    post({ kind: 'reply', id, json: undefined, error: (error as Error).message })
+  }
+}
+
 const opened = open()
 opened.then(() => post({ kind: 'started' }), (error: unknown) => { throw error })
 
@@ -85,14 +93,9 @@ port.on('message', (message: ToThread) => {
   opened.then(async engine => {
     switch (message.kind) {
       case 'configure': return engine.configure(message.config, message.generation)
-      case 'recheck': return engine.recheck(message.url)
-      case 'describe': {
-        try {
-          return post({ kind: 'described', id: message.id, json: engine.describe(message.what), error: undefined })
-        } catch (error) {
-          return post({ kind: 'described', id: message.id, json: undefined, error: (error as Error).message })
-        }
-      }
+      case 'recheck': return await reply(message.id, async () => { await engine.recheck(message.url, message.always); return '{}' })
+      case 'settle': return await reply(message.id, async () => JSON.stringify(await engine.settle(message.wish)))
+      case 'describe': return await reply(message.id, () => engine.describe(message.what))
       case 'close': {
         const closed = engine.close()
         // A batch on the way is no longer waited for.

@@ -31,6 +31,12 @@ export interface TableGauges {
   /** Names by state. */
   readonly routes: Readonly<Record<string, number>>
   readonly conflicts: number
+  /** Registrations by state. */
+  readonly registrations: Readonly<Record<string, number>>
+  /** Names that changed hands, by reason. */
+  readonly moves: Readonly<Record<string, number>>
+  /** Unreadable entries, by registry. */
+  readonly dropped: Readonly<Record<string, number>>
 }
 
 export interface Metrics {
@@ -98,7 +104,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
 
   let readUpstreams: () => Iterable<UpstreamGauges> = () => []
   let readRegistries: () => Iterable<RegistryGauges> = () => []
-  let readTable: () => TableGauges = () => ({ routes: {}, conflicts: 0 })
+  let readTable: () => TableGauges = () => ({ routes: {}, conflicts: 0, registrations: {}, moves: {}, dropped: {} })
   let readClientConnections = () => 0
   let readReady = () => false
   let readLogDropped = () => 0
@@ -171,6 +177,16 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       for (const [state, value] of Object.entries(readTable().routes)) yield { labels: { state }, value }
     },
     conflicts: () => one(readTable().conflicts),
+    registrations: function * () {
+      for (const [state, value] of Object.entries(readTable().registrations)) yield { labels: { state }, value }
+    },
+    registryDropped: function * () {
+      const { dropped } = readTable()
+      for (const { registry } of readRegistries()) yield { labels: { registry }, value: dropped[registry] ?? 0 }
+    },
+    moves: function * () {
+      for (const [reason, value] of Object.entries(readTable().moves)) yield { labels: { reason }, value }
+    },
     tableSwaps: () => one(tableBuild.count),
     tableBuild: () => histogramSamples(metricTable.tableBuild.name, {}, tableBuild),
     configReloads: () => [{ labels: { result: 'accepted' }, value: reloads.accepted }, { labels: { result: 'refused' }, value: reloads.refused }],

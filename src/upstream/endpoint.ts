@@ -15,6 +15,8 @@ const switchingProtocols = 101
 export interface EndpointEvents {
   breaker (state: BreakerState): void
   reachable (reachable: boolean, reason: string | undefined): void
+  /** It takes connections again, and gets calls when this settles. Must not reject. */
+  returning (): Promise<void>
   /** `status` when there was an answer. */
   attempt (outcome: Outcome, durationMs: number, status: number | undefined): void
 }
@@ -130,9 +132,15 @@ export class Endpoint implements EndpointHandle {
   #unreachable (error: GatewayError): void {
     if (this.#probe !== undefined) return
     this.#events.reachable(false, String(error.detail?.['cause'] ?? error.code))
-    this.#probe = probeUntilReachable(this.plan.origin, this.#settings.connectTimeoutMs, () => {
-      this.#probe = undefined
-      this.#events.reachable(true, undefined)
-    })
+    this.#probe = probeUntilReachable(this.plan.origin, this.#settings.connectTimeoutMs, () => { void this.#return(this.#probe) })
+  }
+
+  /** Somebody listens there again. Whoever it is: the control plane asks before calls go there, for addresses are reused. */
+  async #return (probe: Probe | undefined): Promise<void> {
+    await this.#events.returning()
+    // Closed meanwhile: it was somebody else.
+    if (this.#probe !== probe) return
+    this.#probe = undefined
+    this.#events.reachable(true, undefined)
   }
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { version } from '../../src/version.ts'
 import { runHere } from './run-command.ts'
 
-const commands = ['start', 'check', 'routes', 'demo']
+const commands = ['start', 'check', 'routes', 'settle', 'demo']
 
 test('without a command: the overview, and that it is not enough', async () => {
   const { code, err } = await runHere([])

@@ -9,6 +9,7 @@ const answer: RoutesAnswer = {
     { message: 'RebuildIndex', state: 'hidden', upstream: 'Catalog', endpoints: 0, why: 'Hidden: Catalog restricts it.', hint: 'Write messages.RebuildIndex.expose: true' },
     { message: 'PlaceOrder', state: 'conflict', upstream: 'Orders', endpoints: 0, why: 'Two claim it.' }
   ],
+  registrations: [],
   prefixes: [{ path: '/legacy/*', upstream: 'legacy', endpoints: 1 }],
   customRoutes: [{ path: '/products/{Id}', verbs: ['GET'], message: 'GetProduct', upstream: 'Catalog' }]
 }
@@ -29,6 +30,21 @@ PREFIX     UPSTREAM  ENDPOINTS
 
 3 messages (1 routed, 1 hidden, 1 conflict), 1 path, 1 prefix
 `)
+})
+
+test('a registration that gets nothing is named with its reason, since when, and what to do', () => {
+  const registrations = [
+    { registration: 'ss-Catalog-1', state: 'ghost', upstream: 'Catalog', url: 'http://10.0.0.1:9101', why: 'Ghost: the process at this address says that it runs as ss-Catalog-2.', hint: 'Deregistering it by hand is safe.', since: '2026-11-27T01:44:15.123Z' },
+    { registration: 'ss-Catalog-2', state: 'routed', upstream: 'Catalog', url: 'http://10.0.0.1:9101', why: 'Routed: its checks pass.', since: '2026-11-27T01:44:15.123Z' }
+  ]
+  const shown = (states?: string[]) => formatRoutes(filterRoutes({ routes: [], registrations, prefixes: [], customRoutes: [] }, { states, grep: undefined }), { columns: undefined, colours: false })
+  assert.equal(shown(), `\
+REGISTRATION  STATE  UPSTREAM  ENDPOINT              WHY
+ss-Catalog-1  ghost  Catalog   http://10.0.0.1:9101  Ghost: the process at this address says that it runs as ss-Catalog-2. Since 2026-11-27T01:44:15Z. Deregistering it by hand is safe.
+
+no messages
+`)
+  assert.match(shown(['routed']), /^ss-Catalog-2 {2}routed .* Routed: its checks pass\. Since/m)
 })
 
 test('on a wide screen the reason is wrapped in its column', () => {
@@ -82,7 +98,7 @@ for (const [name, filter, expected, others] of filters) {
 }
 
 test('nothing to show is said', () => {
-  assert.equal(formatRoutes({ routes: [], prefixes: [], customRoutes: [] }, { columns: 80, colours: false }), 'no messages\n')
+  assert.equal(formatRoutes({ routes: [], registrations: [], prefixes: [], customRoutes: [] }, { columns: 80, colours: false }), 'no messages\n')
 })
 
 test('what repeating a message does, and who says so, where it is told', () => {
@@ -91,7 +107,7 @@ test('what repeating a message does, and who says so, where it is told', () => {
     { message: 'PlaceOrder', state: 'routed', upstream: 'Orders', endpoints: 1, effect: 'by method', why: 'Listed.' },
     { message: 'Reindex', state: 'hidden', upstream: 'Catalog', endpoints: 0, effect: 'unsafe', effectFrom: 'yaml', why: 'Hidden.' }
   ]
-  assert.equal(formatRoutes({ routes, prefixes: [], customRoutes: [] }, { columns: undefined, colours: false }).split('\n').slice(0, 4).join('\n'), `\
+  assert.equal(formatRoutes({ routes, registrations: [], prefixes: [], customRoutes: [] }, { columns: undefined, colours: false }).split('\n').slice(0, 4).join('\n'), `\
 MESSAGE     STATE   UPSTREAM  ENDPOINTS  EFFECT         WHY
 GetProduct  routed  Catalog   2          safe (marker)  Listed.
 PlaceOrder  routed  Orders    1          by method      Listed.

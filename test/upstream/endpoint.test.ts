@@ -43,7 +43,7 @@ test('a refused connection takes the endpoint out, until it can be connected to 
   server.listen(port, '127.0.0.1')
   await until('it is so', () => endpoint.available)
   assert.equal(await read(await endpoint.send(makeExchange())), 'ok')
-  assert.deepEqual(endpoint.events, ['unreachable', 'failure', 'reachable', 'success'])
+  assert.deepEqual(endpoint.events, ['unreachable', 'failure', 'returning', 'reachable', 'success'])
 })
 
 const failures = [

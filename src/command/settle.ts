@@ -1,0 +1,44 @@
+// postern settle: tells the running gateway which service owns a message that several claim.
+import { tellAdmin } from './ask-admin.ts'
+import type { Arguments } from './arguments.ts'
+import type { Help } from './help.ts'
+import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
+
+export const settleHelp: Help = {
+  summary: 'Gives a message that several services claim to one of them.',
+  usage: 'postern settle MESSAGE UPSTREAM [--note TEXT] [--admin HOST:PORT]',
+  text: `The owner's traffic goes to that service at once; the other is quarantined. Kept on disk where dataDirectory is set. It is an owner
+like any other: the name passes on when it has gone. messages.MESSAGE.upstream in postern.yaml counts more.`,
+  flags: {
+    admin: { short: 'a', value: 'HOST:PORT', help: 'Admin address of the running gateway. Default: 127.0.0.1:9901.' },
+    note: { value: 'TEXT', help: 'Why, for whoever looks at postern routes or the log later.' }
+  },
+  examples: [
+    ['postern routes --state quarantined,conflict', 'what is to be settled'],
+    ['postern settle PlaceOrder Orders --note "Billing registered it by mistake"', 'Orders has it']
+  ]
+}
+
+export async function settle (args: Arguments, terminal: Terminal): Promise<number> {
+  const [message, upstream] = args.positionals
+  if (message === undefined || upstream === undefined) throw new UsageError('which message belongs to which upstream? postern settle MESSAGE UPSTREAM')
+  const admin = args.one('admin') ?? '127.0.0.1:9901'
+  const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
+  if (!URL.canParse(base)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
+  const result = await tellAdmin(`${base}/api/settle`, { message, upstream, note: args.one('note') })
+  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
+  if (result.status !== 200) throw new CommandError(printable(sayRefusal(result.body) ?? `${base}/api/settle answered ${result.status}`))
+  const { from } = JSON.parse(result.body) as { from?: string }
+  terminal.out(`${message} belongs to ${upstream}${from === undefined ? ' already' : ` now; ${printable(from)} had it`}.\n`)
+  return exitCodes.ok
+}
+
+/** What the gateway says against it. */
+function sayRefusal (body: string): string | undefined {
+  try {
+    return (JSON.parse(body) as { error?: { message?: string } }).error?.message
+  } catch {
+    // Not a gateway's answer: the status says what there is to say.
+    return undefined
+  }
+}

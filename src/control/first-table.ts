@@ -1,0 +1,45 @@
+// When the first table of a control thread may go out: whose answers it waits for, and how long (docs/decisions/0006-first-table.md). Clock injected.
+import type { Decision, Plan } from './plan.ts'
+
+/** How long a thread that takes over asks the endpoints before its first table goes out all the same, ms. */
+const takeoverMs = 10_000
+/** How long the first table waits for registries that do not answer while others do, ms. */
+const defaultWaitMs = 2_000
+
+/** What is known when a decision was made. */
+export interface Standing {
+  /** Registries that have told nothing yet, neither by themselves nor from disk. */
+  readonly missing: number
+  /** Something has been told at all: by a registry, from disk, or in postern.yaml. */
+  readonly hasAny: boolean
+  /** Whether an endpoint has answered a question. */
+  readonly knows: (url: string) => boolean
+}
+
+export class FirstTable {
+  readonly #now: () => number
+  readonly #takesOver: boolean
+  readonly #takesOverUntil: number
+  readonly #waitsForAllUntil: number
+
+  /** `applied`: what the data plane has of an earlier thread, which is better than a table without one registry. `now`: ms, monotonic. */
+  constructor (applied: Plan, waitMs = defaultWaitMs, now: () => number = () => performance.now()) {
+    this.#now = now
+    // The data plane serves the table of a thread that died: ours must not say "not read yet" of what it knows already.
+    this.#takesOver = applied.messages.size > 0
+    this.#takesOverUntil = this.#takesOver ? now() + takeoverMs : 0
+    this.#waitsForAllUntil = applied.upstreams.size > 0 ? Infinity : now() + waitMs
+  }
+
+  mayGo (next: Decision, { missing, hasAny, knows }: Standing): boolean {
+    const isEnough = missing === 0 || (this.#now() >= this.#waitsForAllUntil && hasAny)
+    return isEnough && (this.#now() >= this.#takesOverUntil || next.endpoints.every(({ verdict }) => verdict.key === '' || verdict.registration.health === 'maintenance' || knows(verdict.url)))
+  }
+
+  /** When time alone may let it go, from now, ms; undefined: only answers can. */
+  get wakeMs (): number | undefined {
+    if (this.#takesOver) return takeoverMs
+    const left = this.#waitsForAllUntil - this.#now()
+    return left > 0 && left < Infinity ? left : undefined
+  }
+}
