@@ -27,7 +27,7 @@ would be routed; nothing is started and nothing is changed.`,
     consul: { value: 'URL', multiple: true, help: 'Agent of Consul to read in place of a running gateway.' },
     config: { short: 'c', value: 'FILE', help: 'With --consul: the configuration to apply.' },
     wait: { value: 'MS', help: 'With --consul: longest time to wait for the lists of all services. Default: 5000.' },
-    state: { value: 'STATE', multiple: true, help: `Only these: ${states.join(', ')}.` },
+    state: { value: 'STATE', multiple: true, help: 'Only names and registrations in this state, e.g. hidden, quarantined, ghost.' },
     grep: { value: 'PATTERN', help: 'Only where name, upstream or reason match this regular expression, in any letter case.' },
     json: { help: 'As JSON.' }
   },
