@@ -31,16 +31,11 @@ function start (t: TestContext, config = configOf(), onMeter: (name: string) => 
   const plane = new DataPlane({
     config,
     buildPipeline: () => { pipelines++; return () => Promise.reject(new Error('not called')) },
-<<<<<<< HEAD
     meter: (_, name) => {
       onMeter(name)
       return { start () {}, done () {}, retry () {}, hedge () {} }
     },
-    events: { endpoint: () => ({ breaker () {}, reachable () {}, attempt () {} }), swapped () {}, gone: one => gone.push(one) }
-=======
-    meter: () => ({ start () {}, done () {}, retry () {}, hedge () {} }),
     events: { endpoint: () => ({ breaker () {}, reachable () {}, returning: async () => {}, attempt () {} }), swapped () {}, gone: one => gone.push(one) }
->>>>>>> 7d3ba42 (Settle a conflict while Postern runs; registrations, moves and unreadable entries shown in routes, metrics and log; who comes back at an address is asked first)
   })
   t.after(() => plane.close())
   const apply = (changes: Change[], { last = true, configGeneration = 1 } = {}) => plane.apply({ changes, last, configGeneration })
