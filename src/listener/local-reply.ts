@@ -34,11 +34,11 @@ export function replyFormat (target: RequestTarget | undefined, rawTarget: strin
   return extension !== undefined && isFormat(extension) ? extension : 'json'
 }
 
-/** `correlation`: name and value of the header that is echoed. */
-export function renderLocalReply (error: GatewayError, format: ReplyFormat, correlation: readonly [string, string]): LocalReply {
+/** `added`: what comes after the headers of the body, e.g. the correlation id. Flat list. */
+export function renderLocalReply (error: GatewayError, format: ReplyFormat, added: readonly string[]): LocalReply {
   const { status, retryAfterS } = error.spec as { status: number, retryAfterS?: number }
   const body = Buffer.from(bodies[format](error.code, error.message, status))
-  const headers = ['Content-Type', contentTypes[format], 'Content-Length', String(body.length), 'Cache-Control', 'no-store', correlation[0], correlation[1], ...error.headers]
+  const headers = ['Content-Type', contentTypes[format], 'Content-Length', String(body.length), 'Cache-Control', 'no-store', ...added, ...error.headers]
   if (retryAfterS !== undefined) headers.push('Retry-After', String(retryAfterS))
   return { status, reason: error.code, headers, body }
 }

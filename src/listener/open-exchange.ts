@@ -11,6 +11,7 @@ import type { GatewayCore } from './gateway-core.ts'
 import type { EndBatch } from './end-batch.ts'
 import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
 import { boundaryOf, MultipartScan } from './multipart-scan.ts'
+import { proxyStatus } from './proxy-status.ts'
 import { replyHeaders } from './reply-headers.ts'
 import { BodyAccount, gatherBody, planBody, StreamedBody, type BodyMemory, type Inspect } from './request-body.ts'
 import { expectsBody, Http1Reply, type Reply } from './send-response.ts'
@@ -90,7 +91,7 @@ function badAnswer ({ log }: GatewayCore, { endpoint, request }: Exchange, { sta
 }
 
 export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission): LocalReply {
-  return renderLocalReply(error, replyFormat(target, identity.target), [admission.rules.correlationHeader, identity.correlationId])
+  return renderLocalReply(error, replyFormat(target, identity.target), [admission.rules.correlationHeader, identity.correlationId, 'Proxy-Status', proxyStatus(admission.rules.pseudonym, error)])
 }
 
 function hasBody (req: AnyRequest): boolean {
