@@ -40,7 +40,7 @@ Options of compare:
 Options of profile:  --seconds N (10), --warm-up N (4), --scenario NAME (get-small), --contender NAME (postern, tcp-relay, http-proxy),
                      --top N (40), --out FILE (keeps the .cpuprofile, for a browser's developer tools)
 Options of memory:   --requests N (1000000), --json FILE
-Options of swap:     --seconds N (20, each of six phases), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
+Options of swap:     --seconds N (6, each phase), --rounds N (5, of four phases), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
                      --json FILE
 Options of story:    --rounds N (5, of Postern; the others take part in the first), --hurry N (1; divides every time of the story),
                      --only A,B (postern, postern-unprotected, nginx, haproxy, caddy), --json FILE, --write (docs/STORY.md and its picture)
@@ -177,7 +177,8 @@ const runSwap = async (options: Options): Promise<number> => {
   const result = await measureSwap({
     messages: wholeNumber('messages', options.messages, 20_000),
     endpoints: wholeNumber('endpoints', options.endpoints, 2_000),
-    seconds: wholeNumber('seconds', options.seconds, 20),
+    seconds: wholeNumber('seconds', options.seconds, 6),
+    pairs: wholeNumber('rounds', options.rounds, 5),
     rate: wholeNumber('rate', options.rate, 200),
     tools: { nginx: tool('nginx') },
     progress

@@ -17,13 +17,14 @@ export interface SwapOptions {
   readonly endpoints: number
   /** Length of a phase. */
   readonly seconds: number
+  /** How often each kind of phase is measured, each time beside a quiet one. */
+  readonly pairs: number
   /** Requests a second: few enough that none waits for another. */
   readonly rate: number
   readonly tools: { readonly nginx: string }
   readonly progress: (line: string) => void
 }
 
-const order: readonly PhaseKind[] = ['quiet', 'deploying', 'quiet', 'deploying', 'quiet', 'reloading']
 /** These services never change, and are the ones called. */
 const stableServices = 20
 
@@ -172,7 +173,10 @@ export const measureSwap = async (options: SwapOptions): Promise<SwapResult> => 
     await run('deploying', Math.min(5, options.seconds)) // Warms up the code; does not count.
     propagationsMs.length = failures.length = 0
     const phases: Phase[] = []
-    for (const kind of order) phases.push(await run(kind, options.seconds))
+    // Each phase with swaps follows a quiet one: what the machine does beside it changes from minute to minute.
+    for (let pair = 0; pair < options.pairs; pair++) {
+      for (const kind of ['quiet', 'deploying', 'quiet', 'reloading'] as const) phases.push(await run(kind, options.seconds))
+    }
     return { phases, firstBuilds, propagationsMs, failures }
   } finally {
     await stage.close()

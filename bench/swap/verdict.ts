@@ -18,6 +18,7 @@ export interface Phase {
 }
 
 export interface SwapResult {
+  /** In the order measured: each with swaps right behind a quiet one. */
   readonly phases: readonly Phase[]
   /** From the start until every message was callable: tables built on the way. */
   readonly firstBuilds: BuildTimes
@@ -30,13 +31,19 @@ export interface SwapResult {
 const mostAddedMs = 10
 const mostBuildMs = 100
 
+/**
+ * What a kind of swap added: the phase less the quiet one before it, as the median of all such pairs. A single slowest request is as often
+ * the scheduler's doing as ours, and that happens in quiet phases too; what swaps do, they do in every pair.
+ */
+const addedBy = (kind: PhaseKind, phases: readonly Phase[], of: (phase: Phase) => number): number =>
+  quantile(phases.flatMap((phase, index) => phase.kind === kind ? [of(phase) - of(phases[index - 1]!)] : []), 0.5)
+
 /** What swaps added to the slowest requests (ms), and whether the targets are met. */
 export const judgeSwap = ({ phases, firstBuilds }: SwapResult) => {
-  const worst = (kinds: readonly PhaseKind[], of: (phase: Phase) => number) =>
-    Math.max(...phases.filter(({ kind }) => kinds.includes(kind)).map(of))
-  const added = (of: (phase: Phase) => number) => worst(['deploying', 'reloading'], of) - worst(['quiet'], of)
+  const kinds = [...new Set(phases.map(({ kind }) => kind))].filter(kind => kind !== 'quiet')
+  const added = (of: (phase: Phase) => number) => Math.max(...kinds.map(kind => addedBy(kind, phases, of)))
   const addedMaxMs = added(({ max }) => max)
-  const slowestBuildMs = Math.max(firstBuilds.atMostMs, worst(['deploying', 'reloading'], ({ builds }) => builds.atMostMs))
+  const slowestBuildMs = Math.max(firstBuilds.atMostMs, ...phases.filter(({ kind }) => kind !== 'quiet').map(({ builds }) => builds.atMostMs))
   const failed = phases.reduce((sum, phase) => sum + phase.failed, 0)
   const swapped = phases.every(({ kind, builds }) => kind === 'quiet' || builds.count > 0)
   const met = swapped && failed === 0 && addedMaxMs <= mostAddedMs && slowestBuildMs <= mostBuildMs
@@ -55,7 +62,10 @@ export const describeSwap = (result: SwapResult): string => {
     ...phases.map(({ kind, p50, p99, p999, max, loopMax, builds, failed }) =>
       `| ${kind} | ${[p50, p99, p999, max, loopMax].map(ms => ms.toFixed(1)).join(' | ')} | ${buildsText(builds)} | ${failed} |`),
     '',
-    `Added by swaps: ${verdict.addedP999Ms.toFixed(1)} ms at p99.9, ${verdict.addedMaxMs.toFixed(1)} ms at the slowest request (target ≤ ${mostAddedMs}).`,
+    ...(['deploying', 'reloading'] as const).map(kind => {
+      const by = (of: (phase: Phase) => number) => addedBy(kind, phases, of).toFixed(1)
+      return `Added by ${kind}, median of the pairs: ${by(({ p999 }) => p999)} ms at p99.9, ${by(({ max }) => max)} ms at the slowest request (target ≤ ${mostAddedMs}), ${by(({ loopMax }) => loopMax)} ms at the event loop.`
+    }),
     `Tables built until all messages were there: ${buildsText(firstBuilds)}. Slowest of all at most ${verdict.slowestBuildMs} ms (target < ${mostBuildMs}).`,
     `From a change in the catalogue until the new messages are answered: median ${Math.round(quantile(propagationsMs, 0.5))} ms, slowest ${Math.round(Math.max(0, ...propagationsMs))} ms.`,
     ...verdict.swapped ? [] : ['**A phase that should have swapped tables swapped none.**'],

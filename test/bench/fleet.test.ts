@@ -57,8 +57,11 @@ test('swaps are judged by the slowest request, the slowest build, failures, and 
   const phase = (kind: Phase['kind'], max: number, more: Partial<Phase> = {}): Phase =>
     ({ kind, p50: 1, p99: 2, p999: 3, max, loopMax: 1, failed: 0, builds: { count: kind === 'quiet' ? 0 : 5, meanMs: 2, atMostMs: kind === 'quiet' ? 1 : 5 }, ...more })
   const judged = (...phases: Phase[]) => judgeSwap({ phases, firstBuilds: { count: 3, meanMs: 20, atMostMs: 50 }, propagationsMs: [200], failures: [] })
-  assert.equal(judged(phase('quiet', 4), phase('deploying', 13), phase('reloading', 14)).met, true)
-  assert.equal(judged(phase('quiet', 4), phase('deploying', 15), phase('reloading', 4)).met, false)
+  assert.equal(judged(phase('quiet', 4), phase('deploying', 13), phase('quiet', 20), phase('reloading', 30)).met, true)
+  assert.equal(judged(phase('quiet', 4), phase('deploying', 15), phase('quiet', 4), phase('reloading', 4)).met, false)
+  assert.equal(judged(phase('quiet', 4), phase('deploying', 4), phase('quiet', 4), phase('reloading', 15)).met, false)
+  const deploys = (...pairs: Array<readonly [quiet: number, deploying: number]>) => judged(...pairs.flatMap(([quiet, deploying]) => [phase('quiet', quiet), phase('deploying', deploying)]))
+  assert.deepEqual([deploys([4, 6], [4, 40], [30, 6]).addedMaxMs, deploys([4, 6], [4, 40], [4, 41]).addedMaxMs], [2, 36], 'one bad pair is the machine\'s, two of three are ours')
   assert.equal(judged(phase('quiet', 4), phase('deploying', 4, { failed: 1 })).met, false)
   assert.equal(judged(phase('quiet', 4), phase('reloading', 4, { builds: { count: 1, meanMs: 120, atMostMs: 250 } })).met, false)
   assert.equal(judged(phase('quiet', 4), phase('deploying', 4, { builds: { count: 0, meanMs: 0, atMostMs: 1 } })).met, false)
