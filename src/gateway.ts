@@ -3,6 +3,7 @@ import { createAdmin, type Admin } from './admin/server.ts'
 import { settleAction } from './admin/settle.ts'
 import { splitsAction } from './admin/splits.ts'
 import { configInForce } from './config/changes.ts'
+import { Cache, type CacheEvents } from './cache/cache.ts'
 import type { Config } from './config/schema.ts'
 import { createControlPlane, type ControlPlane } from './control/control-plane.ts'
 import { noCounts, noMoves } from './control/protocol.ts'
@@ -32,11 +33,13 @@ export interface Gateway {
 export async function createGateway (config: Config, options: { log?: Log } = {}): Promise<Gateway> {
   const log = options.log ?? createLog(config.log)
   const metrics = createMetrics({ version })
+  const cache = new Cache(config.cache, cacheEvents(log))
   const parts: PipelineParts = {
+    caching: { cache, get correlationHeader () { return dataPlane.config.edge.correlationHeader } },
     observe: observe(log),
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route) })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, cache, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route) })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -48,12 +51,13 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     refused: refusalRecorder(log, metrics),
     log
   }
-  observeLive(metrics, { log, dataPlane, control: () => control, listener: () => listener, ready: () => dataPlane.ready && !state.draining })
+  observeLive(metrics, { log, dataPlane, cache, control: () => control, listener: () => listener, ready: () => dataPlane.ready && !state.draining })
 
   let closing: Promise<void> | undefined
   const close = () => (closing ??= (async () => {
     await Promise.all([listener?.close(), admin?.close(), control?.close()])
     dataPlane.close()
+    cache.close()
     await log.close()
   })())
   return {
@@ -93,6 +97,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
       listener?.configure(next.listener, next.edge)
       control?.configure(next, generation)
       await inForce
+      cache.configure(next.cache)
       state.current = configInForce(config, next)
       metrics.configReloaded('accepted')
       log.info({ generation }, 'configuration in force')
@@ -119,7 +124,14 @@ function readiness (hasTable: boolean, draining: boolean): { ready: boolean, rea
   return hasTable ? { ready: true, reason: 'ready' } : { ready: false, reason: 'no route table yet' }
 }
 
-function dataPlaneEvents (log: Log, metrics: Metrics, recheck: (url: string, always?: boolean) => Promise<void>): DataPlaneEvents {
+function cacheEvents (log: Log): CacheEvents {
+  return {
+    alarm: (service, message, { kind, header, value }) => log.warn({ service, message, kind, header, value }, 'a lifetime that no purge could take back was cut'),
+    purged: (selector, soft, count, by) => log[by === 'operator' ? 'info' : 'debug']({ ...selector, soft, count, by }, 'purged')
+  }
+}
+
+function dataPlaneEvents (log: Log, metrics: Metrics, cache: Cache, recheck: (url: string, always?: boolean) => Promise<void>): DataPlaneEvents {
   return {
     endpoint: (upstream, endpoint) => {
       const meter = metrics.endpointMeter(upstream, endpoint)
@@ -143,7 +155,10 @@ function dataPlaneEvents (log: Log, metrics: Metrics, recheck: (url: string, alw
       log.debug(facts, 'route table swapped')
     },
     gone: ({ messages, upstreams, endpoints }) => {
-      for (const { upstream, name } of messages) metrics.removeMessage(upstream, name)
+      for (const { upstream, name } of messages) {
+        metrics.removeMessage(upstream, name)
+        cache.forget(upstream, name)
+      }
       for (const { upstream, url } of endpoints) metrics.removeEndpoint(upstream, url)
       for (const upstream of upstreams) metrics.removeUpstream(upstream)
     }
@@ -183,12 +198,13 @@ function upstreamStates (dataPlane: DataPlane): unknown[] {
 interface Observed {
   readonly log: Log
   readonly dataPlane: DataPlane
+  readonly cache: Cache
   readonly control: () => ControlPlane | undefined
   readonly listener: () => Listener | undefined
   readonly ready: () => boolean
 }
 
-function observeLive (metrics: Metrics, { log, dataPlane, control, listener, ready }: Observed): void {
+function observeLive (metrics: Metrics, { log, dataPlane, cache, control, listener, ready }: Observed): void {
   metrics.observeUpstreams(function * () {
     for (const upstream of dataPlane.upstreams) {
       yield {
@@ -204,6 +220,7 @@ function observeLive (metrics: Metrics, { log, dataPlane, control, listener, rea
     const { counts, moves, dropped } = control()?.status() ?? { counts: noCounts, moves: noMoves, dropped: {} }
     return { ...counts, moves, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
   })
+  metrics.observeCache(() => cache.gauges)
   metrics.observeClientConnections(() => listener()?.connections ?? 0)
   metrics.observeReady(ready)
   metrics.observeLogDropped(() => log.dropped)

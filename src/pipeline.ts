@@ -1,6 +1,7 @@
 // The request path.
 import { compose, type Filter, type Next } from './exchange/compose.ts'
 import { bulkhead } from './filters/bulkhead.ts'
+import { cache, type CacheOptions } from './filters/cache.ts'
 import { deadline } from './filters/deadline.ts'
 import { pickEndpoint } from './filters/pick-endpoint.ts'
 import { retry } from './filters/retry.ts'
@@ -13,6 +14,7 @@ import { settle } from './exchange/settle.ts'
 export interface PipelineParts {
   readonly observe: Filter
   readonly splitting: SplitOptions
+  readonly caching: CacheOptions
 }
 
 /**
@@ -21,6 +23,14 @@ export interface PipelineParts {
  * is `undefined` here and costs nothing. docs/ARCHITECTURE.md draws the same list.
  */
 export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
+  const below = compose([
+    // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
+    bulkhead,
+    // Everything below runs once per attempt.
+    retry(policy),
+    // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
+    pickEndpoint
+  ], send)
   return settle(compose([
     // Counts and logs everything that has a route, our own rejections included.
     parts.observe,
@@ -28,11 +38,7 @@ export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
     split(policy.split, parts.splitting),
     // One budget for queueing, back-off and all attempts. Also where a client that leaves ends whatever is waiting.
     deadline,
-    // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
-    bulkhead,
-    // Everything below runs once per attempt.
-    retry(policy),
-    // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
-    pickEndpoint
-  ], send))
+    // A hit takes no slot, and of many who want the same only one does. That one request is a task of its own, with its own deadline.
+    cache(parts.caching, policy, settle(compose([deadline], below)))
+  ], below))
 }

@@ -1,6 +1,7 @@
 // Every setting an operator can write: one declaration with type, default, limits and description.
 // The validator, the TypeScript types, config/postern.schema.json and docs/CONFIG.md are all made from it.
 import { Type, type Static } from 'typebox'
+import { CacheMemory } from './schema/cache-work.ts'
 import { closed, ms, path, section } from './schema/kit.ts'
 import { Balancing, Locality } from './schema/balancing.ts'
 import { Admin, Edge, Listener, Log } from './schema/listener.ts'
@@ -20,6 +21,7 @@ export const ConfigSchema = Type.Object({
   upstreams: Type.Record(Type.String(), Upstream, { default: {}, description: 'Settings per upstream, keyed by its name.' }),
   messages: Type.Record(Type.String(), Message, { default: {}, description: 'Settings per message, keyed by its name in any letter case.' }),
   prefixes: Type.Record(Type.String(), Prefix, { default: {}, description: 'Prefix routes, keyed by path pattern. Their order never matters.' }),
+  cache: CacheMemory,
   log: Log,
   dataDirectory: Type.Optional(path('Where the last good table, the services\' own lists and name ownership are kept, so that a restart needs neither Consul nor questions. Left out: nothing is kept.')),
   drainMs: ms('How long a stopping gateway waits for exchanges in flight.', 30_000, 0)
@@ -39,5 +41,6 @@ export type PrefixConfig = Config['prefixes'][string]
 export type LocalityConfig = Config['locality']
 export type RegistryConfig = Config['registry']
 export type ConsulConfig = NonNullable<RegistryConfig['consul']>
+export type CacheMemoryConfig = Config['cache']
 export type ListenerConfig = Config['listener']
 export type EdgeConfig = Config['edge']

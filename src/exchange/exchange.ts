@@ -38,6 +38,8 @@ export interface UpstreamRequest {
   readonly method: string
   /** Path and query below the endpoint's base path, bytes as the client sent them wherever nothing had to change. */
   readonly path: string
+  /** The path without its query, in one spelling for all that mean the same: what caches compare. */
+  readonly canonicalPath: string
   /** End-to-end headers in the client's order, with ours appended; no Host. Flat list. */
   readonly headers: string[]
   /** The client's authority where the upstream wants it (preserveHost), else undefined: the endpoint's own. */
@@ -102,8 +104,10 @@ export interface UpstreamResponse {
   /** Reason phrase as the service sent it: it carries ServiceStack's error code. */
   readonly reason: string
   /** End-to-end headers as received, in order and letter case. Flat list. */
-  readonly headers: string[]
+  readonly headers: readonly string[]
   readonly body: ResponseBody
+  /** Of the endpoint that a stored answer once came from; left out for what an attempt of this exchange got. */
+  readonly endpointUrl?: string | undefined
 }
 
 /** What holds for one route, every default filled in: `config/schema/policy.ts` says what each field is. */
@@ -202,6 +206,8 @@ export interface Informational {
 /** Called when an exchange is over. `response` when there was one; `error` when it failed, or its body did. */
 export type EndListener = (exchange: Exchange, response: UpstreamResponse | undefined, error: GatewayError | undefined) => void
 
+const none: readonly string[] = []
+
 /** One request and its response on the way through. Created with all its fields in one place; filters only assign. */
 export class Exchange {
   readonly request: ClientRequest
@@ -236,6 +242,10 @@ export class Exchange {
   ended: GatewayError | undefined = undefined
   /** Passes 1xx answers of the service on to the client. */
   onInformational: ((informational: Informational) => void) | undefined = undefined
+  /** What a filter adds to whatever the client gets, a local reply too. Flat list. */
+  addedHeaders: readonly string[] = none
+  /** What the cache did, in one word, for the log; undefined where there is none. */
+  cached: string | undefined = undefined
   /** Stopped at the response head. */
   deadlineTimer: NodeJS.Timeout | undefined = undefined
   #waiting: Cancellable | undefined = undefined

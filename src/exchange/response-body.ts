@@ -39,6 +39,8 @@ export class ResponseBody {
   #finished = false
   #listeners: Array<(error: GatewayError | undefined) => void> | undefined
   readonly #source: BodySource | undefined
+  /** A body that is kept as latin1 text. */
+  #text: string | undefined
   /** Bytes that came so far. */
   receivedBytes = 0
 
@@ -51,6 +53,15 @@ export class ResponseBody {
     const body = new ResponseBody()
     if (bytes.length > 0) body.push(bytes)
     body.end(none)
+    return body
+  }
+
+  /** A body that is kept as latin1 text, a character a byte: small ones leave in one write with their head. */
+  static ofText (text: string): ResponseBody {
+    const body = new ResponseBody()
+    body.#text = text
+    body.#state = 'whole'
+    body.receivedBytes = text.length
     return body
   }
 
@@ -89,9 +100,13 @@ export class ResponseBody {
 
   // ---- consumer ----
 
-  /** The whole body if it is here already and nobody reads it yet, else undefined. Counts as delivered. */
-  takeWhole (): Buffer | undefined {
+  /** The whole body if it is here already and nobody reads it yet, else undefined: bytes, or latin1 text. Counts as delivered. */
+  takeWhole (): Buffer | string | undefined {
     if (this.#state !== 'whole' || this.#sink !== undefined || this.#trailers.length > 0) return undefined
+    if (this.#text !== undefined) {
+      this.#finish(undefined)
+      return this.#text
+    }
     const chunks = this.#chunks
     const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
     this.#chunks = []
@@ -102,6 +117,7 @@ export class ResponseBody {
   /** Attaches the reader: what waits is written at once, the rest as it comes. Once. */
   pipe (sink: BodySink): void {
     this.#sink = sink
+    if (this.#text !== undefined) this.#chunks.push(Buffer.from(this.#text, 'latin1'))
     let wantsMore = true
     for (const chunk of this.#chunks) wantsMore = sink.write(chunk)
     this.#chunks = []

@@ -24,6 +24,7 @@ export function observe (log: Log): Filter {
       errorCode: error?.code,
       detail: error?.detail,
       part: exchange.part?.name,
+      cache: exchange.cached,
       durationMs,
       bytes: response?.body.receivedBytes ?? 0,
       traceId: request.traceId,

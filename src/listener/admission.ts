@@ -152,6 +152,7 @@ export class Admission {
     const upstream: UpstreamRequest = {
       method: client.method,
       path: matched.path,
+      canonicalPath: matched.canonicalPath,
       headers: head.headers,
       host: matched.preserveHost && client.authority !== '' ? client.authority : undefined,
       body: { kind: 'none' },

@@ -58,13 +58,14 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     handled = true
     const response = await route.handle(exchange)
     const headers = replyHeaders(response.headers, {
-      endpointUrl: exchange.endpoint?.url,
+      endpointUrl: response.endpointUrl ?? exchange.endpoint?.url,
       endpointAt: gateway.endpointAt,
       scheme: client.scheme,
       authority: client.authority,
       correlationHeader: admission.rules.correlationHeader,
       correlationId: client.correlationId,
-      pseudonym: admission.rules.pseudonym
+      pseudonym: admission.rules.pseudonym,
+      added: exchange.addedHeaders
     })
     try {
       reply.send(response, headers)
@@ -77,7 +78,7 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     // What the route handled is counted and logged by its filters.
     if (!handled) gateway.refused(error, identity)
     if (!handled && error.code === 'InternalError') gateway.log.error({ err: error.cause, correlationId: identity.correlationId }, 'request failed by a bug')
-    if (error.code !== 'ClientClosed') reply.sendLocal(localReply(error, target, identity, admission))
+    if (error.code !== 'ClientClosed') reply.sendLocal(localReply(error, target, identity, admission, exchange?.addedHeaders))
   }
 }
 
@@ -90,8 +91,8 @@ function badAnswer ({ log }: GatewayCore, { endpoint, request }: Exchange, { sta
   return error
 }
 
-export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission): LocalReply {
-  return renderLocalReply(error, replyFormat(target, identity.target), [admission.rules.correlationHeader, identity.correlationId, 'Proxy-Status', proxyStatus(admission.rules.pseudonym, error)])
+export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission, added: readonly string[] = []): LocalReply {
+  return renderLocalReply(error, replyFormat(target, identity.target), [admission.rules.correlationHeader, identity.correlationId, 'Proxy-Status', proxyStatus(admission.rules.pseudonym, error), ...added])
 }
 
 function hasBody (req: AnyRequest): boolean {

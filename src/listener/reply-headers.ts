@@ -11,6 +11,8 @@ export interface ReplyContext {
   readonly correlationHeader: string
   readonly correlationId: string
   readonly pseudonym: string
+  /** What filters add. Flat list. */
+  readonly added: readonly string[]
 }
 
 /** Headers for the client, and what the sender must know of them. */
@@ -54,6 +56,7 @@ export function replyHeaders (headers: readonly string[], context: ReplyContext)
     if (name.length === correlationHeader.length && name.toLowerCase() === correlationHeader.toLowerCase()) continue
     out.push(name, value)
   }
+  for (const text of context.added) out.push(text)
   out.push('Via', viaWith(via, '1.1', context.pseudonym), correlationHeader, context.correlationId)
   return { headers: out, trailerAt, hasLength }
 }

@@ -69,7 +69,8 @@ export class Http2Reply implements Reply, BodySink {
       if (whole === undefined) body.pipe(discard)
     } else if (whole !== undefined) {
       this.#respond(status, headers, {})
-      this.#stream.end(whole)
+      if (typeof whole === 'string') this.#stream.end(whole, 'latin1')
+      else this.#stream.end(whole)
     } else {
       // Node's compatibility layer sends them when the body has ended.
       this.#respond(status, headers, { waitForTrailers: true })

@@ -55,7 +55,7 @@ export class Http1Reply implements Reply, BodySink, Endable {
   #account: BodyAccount | undefined
   #body: ResponseBody | undefined
   /** Waits for the end of the turn. */
-  #whole: Buffer | undefined
+  #whole: Buffer | string | undefined
 
   constructor (req: IncomingMessage, res: ServerResponse, server: ReplyState) {
     this.#req = req
@@ -167,9 +167,10 @@ export class Http1Reply implements Reply, BodySink, Endable {
     this.#body?.cancel(left)
   }
 
-  #end (whole: Buffer | undefined): void {
+  #end (whole: Buffer | string | undefined): void {
     const res = this.#res
     if (whole === undefined) res.end()
+    else if (typeof whole === 'string') res.end(whole, 'latin1')
     else if (whole.length <= smallBodyBytes) res.end(latin1(whole), 'latin1')
     else res.end(whole)
     if (!this.#req.complete && expectsBody(this.#req)) this.#linger()

@@ -47,6 +47,8 @@ export interface Matched {
   readonly route: Route
   /** To send upstream, below the endpoint's base path, query included. */
   readonly path: string
+  /** The same without the query, in one spelling for all that mean the same. */
+  readonly canonicalPath: string
   readonly preserveHost: boolean
   readonly websocket: boolean
 }
@@ -106,7 +108,7 @@ export class RouteTable {
     if (entry.route === undefined || entry.upstream === undefined) return this.#notFound(target.name, target.key)
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
-    return { route: entry.route, path: path + target.query, preserveHost: entry.upstream.preserveHost, websocket: false }
+    return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, entry.plan.name), preserveHost: entry.upstream.preserveHost, websocket: false }
   }
 
   #matchCustom (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {
@@ -114,7 +116,7 @@ export class RouteTable {
     for (const { plan, value } of this.#custom.match(target.decodedPath)) {
       if (!plan.routed || value.route === undefined) continue
       if (plan.verbs.length === 0 || plan.verbs.includes(method)) {
-        return { route: value.route, path: target.path + target.query, preserveHost: value.upstream.preserveHost, websocket: false }
+        return { route: value.route, path: target.path + target.query, canonicalPath: target.path, preserveHost: value.upstream.preserveHost, websocket: false }
       }
       allowed.push(...plan.verbs)
     }
@@ -128,7 +130,8 @@ export class RouteTable {
       if (!path.startsWith(entry.prefix) || (path.length > entry.prefix.length && path[entry.prefix.length] !== '/')) continue
       const decoded = rewritten(entry, target.decodedPath)
       if (this.#reachesHidden(entry, decoded)) return this.#notFound(undefined)
-      return { route: entry.route, path: rewrittenRaw(entry, target.path, target.decodedPath) + target.query, preserveHost: entry.upstream.preserveHost, websocket: entry.websocket }
+      const raw = rewrittenRaw(entry, target.path, target.decodedPath)
+      return { route: entry.route, path: raw + target.query, canonicalPath: raw, preserveHost: entry.upstream.preserveHost, websocket: entry.websocket }
     }
     return undefined
   }
@@ -160,6 +163,12 @@ export class RouteTable {
     for (const { plan } of this.#messages.values()) if (plan.suggest && plan.state === 'routed') names.push(plan.name)
     return suggest(key, names)
   }
+}
+
+/** Hosts take any letter case and a trailing slash. The api form answers by rules of its own, so it stays apart where the host knows it. */
+function canonical ({ form, format, batch }: RequestTarget & { kind: 'message' }, asItCame: boolean, name: string): string {
+  if (form === 'api' && asItCame) return format === 'json' ? `/api/${name}` : `/api/${name}.${format}`
+  return `/${format}/${form === 'oneway' ? 'oneway' : 'reply'}/${name}${batch ? '[]' : ''}`
 }
 
 function rewritten ({ prefix, rewrite }: PrefixEntry, decodedPath: string): string {

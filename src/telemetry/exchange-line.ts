@@ -30,6 +30,8 @@ export interface ExchangeLine {
   readonly detail?: Readonly<Record<string, unknown>> | undefined
   /** The part of a split it belonged to. */
   readonly part?: string | undefined
+  /** What the cache did: hit, stale, collapsed, miss or pass; undefined where it was not asked. */
+  readonly cache?: string | undefined
   readonly durationMs: number
   /** Body bytes sent to the client. */
   readonly bytes: number
@@ -97,6 +99,7 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
   text += `,"message":${quote(line.message)},"method":${quote(line.method)},"path":${pathOf(line.path)},"status":${line.status}`
   if (line.errorCode !== undefined) text += `,"error":${quote(line.errorCode)}${detailText(line.detail)}`
   if (line.part !== undefined) text += `,"part":${quote(line.part)}`
+  if (line.cache !== undefined) text += `,"cache":${quote(line.cache)}`
   text += `,"ms":${decimal(line.durationMs)},"bytes":${line.bytes},"traceId":${quote(line.traceId)},"correlationId":${quote(line.correlationId)},"client":${quote(line.clientAddress)}`
   text += ',"attempts":['
   const count = Math.min(line.attempts.length, maxAttempts)

@@ -39,6 +39,25 @@ export interface TableGauges {
   readonly dropped: Readonly<Record<string, number>>
 }
 
+/** What the cache tells at a scrape. */
+export interface CacheGauges {
+  readonly bytes: number
+  readonly entries: number
+  readonly evictions: number
+  readonly purged: Readonly<Record<'operator' | 'write', number>>
+  readonly running: number
+  readonly waiting: number
+  readonly messages: Iterable<CacheMessageCounts>
+}
+export interface CacheMessageCounts {
+  readonly upstream: string
+  readonly message: string
+  readonly results: Readonly<Record<string, number>>
+  readonly forwarded: ReadonlyMap<string, number>
+  readonly notStored: ReadonlyMap<string, number>
+  readonly alarms: ReadonlyMap<string, number>
+}
+
 export interface Metrics {
   /** The same meter for the same names, so counts live on over a swap. */
   routeMeter (upstream: string, message: string): RouteMeter
@@ -60,6 +79,7 @@ export interface Metrics {
   observeUpstreams (read: () => Iterable<UpstreamGauges>): void
   observeRegistries (read: () => Iterable<RegistryGauges>): void
   observeTable (read: () => TableGauges): void
+  observeCache (read: () => CacheGauges): void
   observeClientConnections (read: () => number): void
   observeReady (read: () => boolean): void
   observeLogDropped (read: () => number): void
@@ -104,6 +124,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
 
   let readUpstreams: () => Iterable<UpstreamGauges> = () => []
   let readRegistries: () => Iterable<RegistryGauges> = () => []
+  let readCache: () => CacheGauges | undefined = () => undefined
   let readTable: () => TableGauges = () => ({ routes: {}, conflicts: 0, registrations: {}, moves: {}, dropped: {} })
   let readClientConnections = () => 0
   let readReady = () => false
@@ -126,6 +147,16 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
   }
   function * eachUpstream (of: (one: UpstreamGauges) => number): Generator<Sample> {
     for (const one of readUpstreams()) yield { labels: { upstream: one.name }, value: of(one) }
+  }
+  /** Counts of messages added up by upstream, where a label a message would be too many series. */
+  function * ofCache (label: string, counts: (one: CacheMessageCounts) => ReadonlyMap<string, number>): Generator<Sample> {
+    const sums = new Map<string, Map<string, number>>()
+    for (const message of readCache()?.messages ?? []) {
+      const sum = sums.get(message.upstream) ?? new Map<string, number>()
+      sums.set(message.upstream, sum)
+      for (const [key, value] of counts(message)) sum.set(key, (sum.get(key) ?? 0) + value)
+    }
+    for (const [upstream, sum] of sums) for (const [key, value] of sum) yield { labels: { upstream, [label]: key }, value }
   }
   const one = (value: number): Sample[] => [{ labels: {}, value }]
 
@@ -160,6 +191,19 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     breaker: () => eachEndpoint((labels, { breaker }) => [{ labels, value: breakerNumbers[breaker] }]),
     endpointAvailable: () => eachEndpoint((labels, { available }) => [{ labels, value: available ? 1 : 0 }]),
     pool: () => eachEndpoint((labels, { busy, idle }) => [{ labels: { ...labels, state: 'busy' }, value: busy }, { labels: { ...labels, state: 'idle' }, value: idle }]),
+    cacheRequests: function * () {
+      for (const { upstream, message, results } of readCache()?.messages ?? []) {
+        for (const [result, value] of Object.entries(results)) if (value > 0) yield { labels: { upstream, message, result }, value }
+      }
+    },
+    cacheForwards: () => ofCache('reason', ({ forwarded }) => forwarded),
+    cacheNotStored: () => ofCache('reason', ({ notStored }) => notStored),
+    cacheBytes: () => one(readCache()?.bytes ?? 0),
+    cacheEntries: () => one(readCache()?.entries ?? 0),
+    cacheEvictions: () => one(readCache()?.evictions ?? 0),
+    cachePurged: () => Object.entries(readCache()?.purged ?? {}).map(([by, value]) => ({ labels: { by }, value })),
+    cacheFills: () => [{ labels: { state: 'running' }, value: readCache()?.running ?? 0 }, { labels: { state: 'waiting' }, value: readCache()?.waiting ?? 0 }],
+    cacheAlarms: () => ofCache('kind', ({ alarms }) => alarms),
     clientConnections: () => one(readClientConnections()),
     registryUp: function * () {
       for (const { registry, ok } of readRegistries()) yield { labels: { registry }, value: ok ? 1 : 0 }
@@ -230,6 +274,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     observeUpstreams (callback) { readUpstreams = callback },
     observeRegistries (callback) { readRegistries = callback },
     observeTable (callback) { readTable = callback },
+    observeCache (callback) { readCache = callback },
     observeClientConnections (callback) { readClientConnections = callback },
     observeReady (callback) { readReady = callback },
     observeLogDropped (callback) { readLogDropped = callback },

@@ -68,7 +68,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
           return await fake.answer(exchange)
         }
       }
-      return { route, path: target.path + target.query, preserveHost: options.preserveHost ?? false, websocket: options.websocket ?? false }
+      return { route, path: target.path + target.query, canonicalPath: target.path, preserveHost: options.preserveHost ?? false, websocket: options.websocket ?? false }
     },
     refused (error: GatewayError) { refused.push(error.code) },
     log: { debug: note, info: note, warn: note, error: note, fatal: note, exchange: note, security: note, dropped: 0, flush: async () => {}, close: async () => {} }

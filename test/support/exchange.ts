@@ -36,7 +36,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },
-    { method, path, headers: options.headers ?? [], host: undefined, body: options.body ?? { kind: 'none' }, effect: options.effect ?? (method === 'GET' || method === 'HEAD' ? 'safe' : 'unsafe') },
+    { method, path, canonicalPath: path.split('?')[0]!, headers: options.headers ?? [], host: undefined, body: options.body ?? { kind: 'none' }, effect: options.effect ?? (method === 'GET' || method === 'HEAD' ? 'safe' : 'unsafe') },
     route, performance.now())
 }
 

@@ -1,5 +1,6 @@
 // What may be reused, how long, and by whom: the cache's part of a policy.
 import { Type } from 'typebox'
+import { cacheWorkFields } from './cache-work.ts'
 import { flag, lifetimeMs, names, oneOf, section } from './kit.ts'
 
 const lifetimes = section({
@@ -49,6 +50,7 @@ export const cacheFields = {
   key,
   identity,
   stale,
-  guard
+  guard,
+  ...cacheWorkFields
 }
 export const Cache = section(cacheFields, 'Stored answers (RFC 9111).')

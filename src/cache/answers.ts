@@ -1,0 +1,90 @@
+// What a client gets from a stored or arriving answer: whole, a part, or that it has not changed; with Age and Cache-Status.
+import { GatewayError } from '../exchange/errors.ts'
+import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import { headerValue } from '../exchange/headers.ts'
+import { ResponseBody } from '../exchange/response-body.ts'
+import { cacheStatus, ttlS, type CacheResult } from './cache-status.ts'
+import { answerFor, notModifiedHeaders } from './conditional.ts'
+import type { EntryHead } from './entry.ts'
+import { bornAt } from './freshness.ts'
+import { guarded, headersAt, type GuardRules, type Leaving } from './guard.ts'
+import { contentRange, unsatisfiedRange, type ByteRange } from './range.ts'
+import type { CacheRequest } from './request.ts'
+import type { Draft, Ready, Stored } from './stored.ts'
+
+/** How this cache is called in Cache-Status. */
+export const cacheName = 'Postern'
+
+/** Why a stale answer was given out, or another word that RFC 9211 has none for. */
+export type Detail = 'stale-while-revalidate' | 'stale-if-error' | 'revalidated' | 'outage-copy' | 'hit-for-miss' | 'not-filled'
+
+/** A hit. `detail`: what made it a stale one. */
+export function fromStored (exchange: Exchange, request: CacheRequest, stored: Stored, nowMs: number, detail?: Detail): UpstreamResponse {
+  const ready = readyAt(stored, nowMs)
+  exchange.addedHeaders = detail === undefined ? ready.status : ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(stored.terms.freshUntilMs, nowMs), detail })]
+  return answered(request, stored, ready.headers, stored.body)
+}
+
+/** An answer that was asked for, and is whole. */
+export function fromOrigin (exchange: Exchange, request: CacheRequest, stored: Stored, nowMs: number, result: CacheResult): UpstreamResponse {
+  exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
+  return answered(request, stored, readyAt(stored, nowMs).headers, stored.body)
+}
+
+/** An answer whose body is still coming. */
+export function fromArriving (exchange: Exchange, request: CacheRequest, draft: Draft, body: ResponseBody, result: CacheResult): UpstreamResponse {
+  exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
+  const headers = headersAt(draft.leaving, draft.terms.bornAtMs, Date.now(), draft.guard, false)
+  const { status, reason } = draft.head
+  if (answerFor(request, draft.head, undefined).kind === 'whole') return { status, reason, headers, body, endpointUrl: draft.endpointUrl }
+  body.cancel(new GatewayError('ClientClosed'))
+  return { status: 304, reason: 'Not Modified', headers: notModifiedHeaders(headers), body: ResponseBody.of(nothing), endpointUrl: draft.endpointUrl }
+}
+
+/** An answer that is not stored: as it came, but for what must not leave. `alarm`: what an operator should hear. */
+export function passedOn (exchange: Exchange, response: UpstreamResponse, guard: GuardRules, result: CacheResult, alarm: (leaving: Leaving) => void): UpstreamResponse {
+  const nowMs = Date.now()
+  const { status, reason, headers } = response
+  const head: EntryHead = { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }
+  const bornAtMs = bornAt(head)
+  const leaving = guarded(headers, bornAtMs, nowMs, guard)
+  if (leaving.alarms.length > 0) alarm(leaving)
+  exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
+  if (!leaving.cut && leaving.headers === headers) return response
+  return { status, reason, headers: headersAt(leaving, bornAtMs, nowMs, guard, false), body: response.body }
+}
+
+const nothing = Buffer.alloc(0)
+
+function answered (request: CacheRequest, { head, endpointUrl }: Draft, headers: readonly string[], body: string | Buffer): UpstreamResponse {
+  const { status, reason } = head
+  const answer = answerFor(request, head, body.length)
+  switch (answer.kind) {
+    case 'whole': return { status, reason, headers, body: asBody(body), endpointUrl }
+    case 'not-modified': return { status: 304, reason: 'Not Modified', headers: notModifiedHeaders(headers), body: ResponseBody.of(nothing), endpointUrl }
+    case 'part': return { status: 206, reason: 'Partial Content', headers: partHeaders(headers, answer.range), body: asBody(partOf(body, answer.range)), endpointUrl }
+    case 'unsatisfiable': return { status: 416, reason: 'Range Not Satisfiable', headers: ['Content-Range', unsatisfiedRange(body.length), 'Content-Length', '0'], body: ResponseBody.of(nothing), endpointUrl }
+  }
+}
+
+const asBody = (body: string | Buffer): ResponseBody => typeof body === 'string' ? ResponseBody.ofText(body) : ResponseBody.of(body)
+const partOf = (body: string | Buffer, { first, last }: ByteRange): string | Buffer => typeof body === 'string' ? body.slice(first, last + 1) : body.subarray(first, last + 1)
+
+function partHeaders (headers: readonly string[], range: ByteRange): string[] {
+  const part: string[] = []
+  for (let i = 0; i < headers.length; i += 2) if (headers[i]!.toLowerCase() !== 'content-length') part.push(headers[i]!, headers[i + 1]!)
+  part.push('Content-Length', String(range.last - range.first + 1), 'Content-Range', contentRange(range))
+  return part
+}
+
+/** Made once a second for as many hits as there are in it. */
+function readyAt (stored: Stored, nowMs: number): Ready {
+  const atS = Math.floor(nowMs / 1_000)
+  const { ready, terms, leaving, guard, head, body } = stored
+  if (ready?.atS === atS) return ready
+  const headers = headersAt(leaving, terms.bornAtMs, nowMs, guard, true)
+  if (headerValue(head.headers, 'content-length') === undefined && head.status !== 204) headers.push('Content-Length', String(body.length))
+  const status = ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(terms.freshUntilMs, nowMs) })]
+  stored.ready = { atS, headers, status }
+  return stored.ready
+}

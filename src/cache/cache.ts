@@ -1,0 +1,86 @@
+// The cache of this process: what is stored, what is being asked, what runs behind the clients' backs, and what is counted.
+import type { CacheMemoryConfig } from '../config/schema.ts'
+import type { Route } from '../exchange/exchange.ts'
+import { Background } from './background.ts'
+import type { Alarm } from './entry.ts'
+import { Fills } from './fills.ts'
+import type { Selector } from './purge-log.ts'
+import { CacheStore } from './store.ts'
+import { Tally } from './tally.ts'
+
+/** What the cache tells; for log and metrics. */
+export interface CacheEvents {
+  /** What a service stamps on its answers: at most once a minute for a message and a kind. */
+  alarm (upstream: string, message: string, alarm: Alarm): void
+  purged (selector: Selector, soft: boolean, count: number, by: 'operator' | 'write'): void
+}
+
+const alarmEveryMs = 60_000
+
+export class Cache {
+  readonly store: CacheStore
+  readonly fills = new Fills()
+  readonly background: Background
+  readonly purged = { operator: 0, write: 0 }
+  readonly #events: CacheEvents
+  readonly #tallies = new Map<string, Tally>()
+  readonly #ofRoute = new WeakMap<Route, Tally>()
+
+  constructor (config: CacheMemoryConfig, events: CacheEvents) {
+    this.store = new CacheStore(config)
+    this.background = new Background(config.background)
+    this.#events = events
+  }
+
+  get tallies (): Iterable<Tally> { return this.#tallies.values() }
+
+  /** For metrics. */
+  get gauges (): { bytes: number, entries: number, evictions: number, purged: Record<'operator' | 'write', number>, running: number, waiting: number, messages: Iterable<Tally> } {
+    const { store, fills, background, purged } = this
+    return { bytes: store.bytes, entries: store.size, evictions: store.evicted, purged, running: fills.size, waiting: background.waiting, messages: this.tallies }
+  }
+
+  configure (config: CacheMemoryConfig): void {
+    this.store.configure(config)
+    this.background.configure(config.background)
+  }
+
+  /** Counts of a route's message: the same over swaps of the table. */
+  tallyOf (route: Route): Tally {
+    let tally = this.#ofRoute.get(route)
+    if (tally !== undefined) return tally
+    const key = `${route.upstream.name}\n${route.name}`
+    tally = this.#tallies.get(key)
+    if (tally === undefined) this.#tallies.set(key, tally = new Tally(route.upstream.name, route.name))
+    this.#ofRoute.set(route, tally)
+    return tally
+  }
+
+  /** A message left the table: its counts go. What is stored of it stays as long as it may be used. */
+  forget (upstream: string, message: string): void {
+    this.#tallies.delete(`${upstream}\n${message}`)
+  }
+
+  alarm (tally: Tally, alarms: readonly Alarm[]): void {
+    const nowMs = Date.now()
+    for (const alarm of alarms) {
+      if (nowMs - (tally.alarmedAtMs.get(alarm.kind) ?? 0) < alarmEveryMs) continue
+      tally.alarmedAtMs.set(alarm.kind, nowMs)
+      tally.alarms.set(alarm.kind, (tally.alarms.get(alarm.kind) ?? 0) + 1)
+      this.#events.alarm(tally.upstream, tally.message, alarm)
+    }
+  }
+
+  /** Removes what is meant, or makes it stale from now on; what is being asked for is not stored. How many entries it was. */
+  purge (selector: Selector, soft: boolean, by: 'operator' | 'write'): number {
+    this.fills.purge(selector)
+    const count = this.store.purge(selector, soft, Date.now())
+    this.purged[by] += count
+    this.#events.purged(selector, soft, count, by)
+    return count
+  }
+
+  close (): void {
+    this.background.close()
+  }
+}

@@ -1,0 +1,298 @@
+// One request to the origin on behalf of all who wait for the same answer: a task of its own, which no client can cancel.
+import { GatewayError, toGatewayError } from '../exchange/errors.ts'
+import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
+import type { Next } from '../exchange/compose.ts'
+import { headerValue } from '../exchange/headers.ts'
+import { ArrivingBody } from './arriving-body.ts'
+import { validatorHeaders, withoutConditions } from './conditional.ts'
+import type { EntryHead, NotStored, Terms } from './entry.ts'
+import { freshened } from './freshen.ts'
+import { guarded, type GuardRules } from './guard.ts'
+import { mayStore } from './policy.ts'
+import type { CacheRequest } from './request.ts'
+import type { CacheRules } from './rules.ts'
+import type { CacheStore } from './store.ts'
+import { keptBody, Stored, type Draft, type Place } from './stored.ts'
+import { variantOf } from './vary.ts'
+import type { ResponseBody } from '../exchange/response-body.ts'
+
+/** Why an answer is not kept, beside what its head says. */
+export type NotKept = NotStored | 'too-large'
+
+/** What somebody who waited is told. `status`: what the origin said. */
+export type FillResult =
+  /** The answer, whole. `kept`: it is in the store. */
+  | { readonly kind: 'whole', readonly stored: Stored, readonly status: number, readonly kept: boolean }
+  /** The answer as it arrives; it will be stored if it fits. */
+  | { readonly kind: 'arriving', readonly draft: Draft, readonly status: number, readonly body: ResponseBody }
+  /** Not to be stored: the first who waits gets it as it came. */
+  | { readonly kind: 'own', readonly response: UpstreamResponse }
+  /** Not to be stored: go on by yourself. */
+  | { readonly kind: 'alone', readonly status: number }
+  /** It answers another variant, or took too long: look again. */
+  | { readonly kind: 'again' }
+  | { readonly kind: 'failed', readonly error: GatewayError }
+
+export interface FillEvents {
+  /** The answer is not stored. `forNext`: likely to hold for the next one too. */
+  notStored (fill: Fill, reason: NotKept, forNext: boolean): void
+  /** Its head is known: it will be stored if it fits. */
+  storable (fill: Fill, draft: Draft): void
+  /** Nobody can join any more. */
+  over (fill: Fill): void
+}
+
+export interface FillOptions {
+  readonly key: string
+  readonly place: Place
+  readonly request: CacheRequest
+  /** Stored and stale: asked about with its validators. */
+  readonly previous: Stored | undefined
+  readonly rules: CacheRules
+  readonly guard: GuardRules
+  /** The request path below the cache, with a deadline of its own. */
+  readonly path: Next
+  readonly store: CacheStore
+  readonly events: FillEvents
+  /** Limit on waiting for somebody else's answer. Milliseconds. */
+  readonly waitMs: number
+}
+
+interface Waiter {
+  readonly exchange: Exchange
+  readonly request: CacheRequest
+  readonly done: (result: FillResult) => void
+}
+
+export class Fill {
+  readonly key: string
+  readonly place: Place
+  readonly request: CacheRequest
+  readonly startedAtMs = Date.now()
+  readonly #options: FillOptions
+  readonly #client: Exchange
+  /** Purges before it asked: those that come later may mean its answer. */
+  readonly #since: number
+  #exchange: Exchange
+  #previous: Stored | undefined
+  #waiters: Waiter[] = []
+  #draft: Draft | undefined
+  #arriving: ArrivingBody | undefined
+  #timer: NodeJS.Timeout | undefined
+  #repeated = false
+  #requestAtMs = 0
+  /** When it is over, for whoever bounds how many run. */
+  readonly finished: Promise<void>
+  readonly #finish: () => void
+
+  /** `exchange`: of the client that came first; the fill takes its request over, not the exchange. */
+  constructor (exchange: Exchange, options: FillOptions) {
+    this.key = options.key
+    this.place = options.place
+    this.request = options.request
+    this.#options = options
+    this.#client = exchange
+    this.#previous = options.previous
+    this.#since = options.store.purges.count
+    this.#exchange = this.#makeExchange()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.finished = promise
+    this.#finish = resolve
+  }
+
+  /** Tags of the answer; undefined while its head is not here. */
+  get tags (): readonly string[] | undefined { return this.#draft?.terms.tags }
+  get attempts (): Exchange['attempts'] { return this.#exchange.attempts }
+  get endpoint (): Exchange['endpoint'] { return this.#exchange.endpoint }
+
+  start (): void {
+    void this.#run()
+  }
+
+  /** Waits for its answer, or reads along where that is arriving already. */
+  wait (exchange: Exchange, request: CacheRequest): Promise<FillResult> {
+    if (this.#arriving?.begun === true) return Promise.resolve(this.#readAlong(request))
+    return new Promise(resolve => {
+      const waiter: Waiter = { exchange, request, done: resolve }
+      this.#waiters.push(waiter)
+      exchange.waiting({
+        cancel: error => {
+          this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
+          resolve({ kind: 'failed', error })
+        }
+      })
+      if (this.#waiters.length > 1) this.#timer ??= setTimeout(() => this.#tooLong(), this.#options.waitMs)
+    })
+  }
+
+  async #run (): Promise<void> {
+    this.#requestAtMs = Date.now()
+    let response: UpstreamResponse
+    try {
+      response = await this.#options.path(this.#exchange)
+    } catch (thrown) {
+      this.#settleAll({ kind: 'failed', error: toGatewayError(thrown) })
+      return
+    }
+    const { status, reason, headers } = response
+    const head: EntryHead = { status, reason, headers, requestAtMs: this.#requestAtMs, responseAtMs: Date.now() }
+    if (status === 304) this.#notModified(head, response)
+    else this.#answered(head, response)
+  }
+
+  #answered (head: EntryHead, response: UpstreamResponse): void {
+    const { rules, events, store } = this.#options
+    const decision = mayStore(this.request, head, rules)
+    if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss)
+    if (Number(headerValue(head.headers, 'content-length') ?? 0) > store.limits.maxEntryBytes) return this.#notStored(response, 'too-large', true)
+    const draft = this.#drafted(head, decision.terms)
+    this.#draft = draft
+    events.storable(this, draft)
+    const whole = response.body.takeWhole()
+    if (whole !== undefined) {
+      this.#stored(new Stored(draft, typeof whole === 'string' ? whole : keptBody([whole])), head.status)
+      return
+    }
+    this.#arriving = new ArrivingBody(response.body, this.#exchange.route.policy.bodyIdleTimeoutMs, {
+      begun: () => this.#begun(head.status),
+      whole: chunks => {
+        if (chunks === undefined) events.notStored(this, 'too-large', true)
+        else store.put(new Stored(draft, keptBody(chunks)), this.#since)
+        this.#over()
+      },
+      failed: error => this.#broken(error),
+      mayKeep: bytes => bytes <= store.limits.maxEntryBytes
+    })
+    this.#arriving.start()
+  }
+
+  /** Everybody reads along from here on. */
+  #begun (status: number): void {
+    for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, this.#draft!) ? { kind: 'arriving', draft: this.#draft!, status, body: this.#arriving!.read() } : { kind: 'again' })
+  }
+
+  #readAlong (request: CacheRequest): FillResult {
+    const draft = this.#draft!
+    if (!this.#arriving!.readable || !this.#isFor(request, draft)) return { kind: 'again' }
+    return { kind: 'arriving', draft, status: draft.head.status, body: this.#arriving!.read() }
+  }
+
+  /** The origin broke off. Those who have bytes are cut; where nobody has, all share one second attempt. */
+  #broken (error: GatewayError): void {
+    if (this.#arriving!.begun || this.#repeated || this.#waiters.length === 0) this.#settleAll({ kind: 'failed', error })
+    else this.#repeat()
+  }
+
+  #repeat (): void {
+    this.#repeated = true
+    this.#arriving = undefined
+    this.#draft = undefined
+    this.#exchange = this.#makeExchange()
+    this.start()
+  }
+
+  #notModified (head: EntryHead, { body }: UpstreamResponse): void {
+    const { rules, store } = this.#options
+    const previous = this.#previous
+    body.takeWhole()
+    const fresh = previous === undefined ? undefined : freshened(previous.head, head)
+    const decision = fresh === undefined ? undefined : mayStore(this.request, fresh, rules)
+    if (previous !== undefined && fresh !== undefined && decision?.store === true) {
+      const stored = new Stored(this.#drafted(fresh, decision.terms), previous.body)
+      stored.hits = previous.hits
+      this.#draft = stored
+      this.#stored(stored, head.status)
+      return
+    }
+    // It speaks of another answer, or may not be kept any more: asked for once more, without conditions.
+    if (previous !== undefined) {
+      store.remove(previous)
+      this.#previous = undefined
+      this.#repeat()
+      return
+    }
+    this.#settleAll({ kind: 'failed', error: new GatewayError('BadAnswer', { detail: { status: head.status, reason: 'Not Modified, although nothing was asked about' } }) })
+  }
+
+  #stored (stored: Stored, status: number): void {
+    const kept = this.#options.store.put(stored, this.#since)
+    for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, stored) ? { kind: 'whole', stored, status, kept } : { kind: 'again' })
+    this.#over()
+  }
+
+  /** The one who waits longest gets what came; the others go on by themselves, as far as the bulkhead lets them. */
+  #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean): void {
+    this.#options.events.notStored(this, reason, forNext)
+    const [first, ...others] = this.#take()
+    this.#over()
+    if (first === undefined) response.body.cancel(new GatewayError('ClientClosed'))
+    else first.done({ kind: 'own', response })
+    for (const waiter of others) waiter.done({ kind: 'alone', status: response.status })
+  }
+
+  #settleAll (result: FillResult): void {
+    const waiters = this.#take()
+    this.#over()
+    for (const waiter of waiters) waiter.done(result)
+  }
+
+  /** Whoever waits for somebody else's answer waits so long, then looks again: the first of them asks anew, the others wait for that. */
+  #tooLong (): void {
+    const [first, ...others] = this.#waiters
+    this.#waiters = first === undefined ? [] : [first]
+    this.#options.events.over(this)
+    for (const waiter of others) {
+      waiter.exchange.waiting(undefined)
+      waiter.done({ kind: 'again' })
+    }
+  }
+
+  #take (): Waiter[] {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const { exchange } of waiters) exchange.waiting(undefined)
+    return waiters
+  }
+
+  #over (): void {
+    clearTimeout(this.#timer)
+    this.#options.events.over(this)
+    this.#finish()
+  }
+
+  /** Whether the answer is for this request: its variant, and nothing that belongs to somebody with an identity. */
+  #isFor (request: CacheRequest, { terms, variant }: Draft): boolean {
+    return variantOf(terms.vary, request.headers) === variant
+  }
+
+  #drafted (head: EntryHead, terms: Terms): Draft {
+    const { guard, request, place } = this.#options
+    const kept = terms.omit.length === 0 ? head : { ...head, headers: withoutNames(head.headers, terms.omit) }
+    return {
+      head: kept,
+      terms,
+      place,
+      variant: variantOf(terms.vary, request.headers),
+      guard,
+      leaving: guarded(kept.headers, terms.bornAtMs, head.responseAtMs, guard),
+      endpointUrl: this.#exchange.endpoint?.url ?? this.#previous?.endpointUrl
+    }
+  }
+
+  #makeExchange (): Exchange {
+    const { request, upstreamRequest, route, upstream, endpoints } = this.#client
+    const headers = withoutConditions(upstreamRequest.headers)
+    if (this.#previous !== undefined) headers.push(...validatorHeaders(this.#previous.head))
+    const method = upstreamRequest.method === 'HEAD' ? 'GET' : upstreamRequest.method
+    const exchange = new Exchange(request, { ...upstreamRequest, method, headers }, route, performance.now())
+    exchange.upstream = upstream
+    exchange.endpoints = endpoints
+    return exchange
+  }
+}
+
+function withoutNames (headers: readonly string[], names: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) if (!names.includes(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
+  return kept
+}

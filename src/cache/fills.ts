@@ -1,0 +1,52 @@
+// What is being asked of origins right now, one request a key; and which keys proved not worth waiting for each other (hit-for-miss).
+import { LRUCache } from 'lru-cache'
+import type { Fill } from './fill.ts'
+import { selects, type Selector } from './purge-log.ts'
+
+/** Keys remembered as not stored. */
+const mostMarks = 10_000
+
+export class Fills {
+  readonly #running = new Map<string, Fill>()
+  readonly #marks = new LRUCache<string, true>({ max: mostMarks })
+
+  get size (): number { return this.#running.size }
+
+  find (key: string): Fill | undefined {
+    return this.#running.get(key)
+  }
+
+  add (fill: Fill): void {
+    this.#running.set(fill.key, fill)
+  }
+
+  /** Nobody joins it any more. */
+  remove (fill: Fill): void {
+    if (this.#running.get(fill.key) === fill) this.#running.delete(fill.key)
+  }
+
+  /** For so long nobody waits for an answer to this key: the last one was not stored. */
+  mark (key: string, forMs: number): void {
+    if (forMs > 0) this.#marks.set(key, true, { ttl: forMs })
+  }
+
+  unmark (key: string): void {
+    this.#marks.delete(key)
+  }
+
+  isMarked (key: string): boolean {
+    return this.#marks.has(key)
+  }
+
+  /**
+   * Who comes after a purge does not get what was asked for before it. A fill whose head is not here may turn out to carry a purged tag.
+   */
+  purge (selector: Selector): void {
+    for (const fill of [...this.#running.values()]) {
+      const { tags } = fill
+      if ((tags === undefined && selector.kind === 'tag') || selects(selector, fill.place, tags ?? none)) this.#running.delete(fill.key)
+    }
+  }
+}
+
+const none: readonly string[] = []

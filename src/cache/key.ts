@@ -1,0 +1,65 @@
+// What tells one stored answer from another: the primary key of a request, and the target by which its URL is purged. Pure.
+import { createHash } from 'node:crypto'
+import type { Exchange } from '../exchange/exchange.ts'
+import { toMatch, type Match } from '../lib/match-names.ts'
+import { fieldValues } from './field-syntax.ts'
+import type { CacheRequest } from './request.ts'
+import type { CacheConfig } from './rules.ts'
+
+/** Makes keys by one policy. */
+export class KeyMaker {
+  readonly #isIgnored: Match | undefined
+  readonly #perIdentity: boolean
+
+  constructor ({ key: { ignoreQuery }, identity }: CacheConfig) {
+    this.#isIgnored = ignoreQuery.length === 0 ? undefined : toMatch(ignoreQuery)
+    this.#perIdentity = identity.mode === 'perIdentity'
+  }
+
+  /** Path in its one spelling and the query keys that count. */
+  target ({ upstreamRequest: { canonicalPath, path } }: Exchange): string {
+    const query = path.indexOf('?')
+    return query === -1 ? canonicalPath : canonicalPath + this.#query(path.slice(query))
+  }
+
+  /**
+   * Scheme and host are part of it, because services make links from them. So is the upstream: what another service, or another part of a
+   * split, answered is another answer. Parts are lines, which nothing within can break. Identities and bodies enter as their hashes.
+   */
+  primary (exchange: Exchange, request: CacheRequest, target: string): string {
+    const { request: { scheme, authority }, upstream, part, upstreamRequest: { method, body, headers } } = exchange
+    let key = `${upstream.name}\n${scheme}://${authority.toLowerCase()}${target}`
+    if (part !== undefined) key += `\npart ${part.name}`
+    if (request.keyParts !== '') key += `\n${request.keyParts}`
+    if (this.#perIdentity && request.identity !== '') key += `\nidentity ${digest(request.identity)}`
+    if (method !== 'GET' && method !== 'HEAD') key += `\n${method} ${fieldValues(headers, 'content-type').join()} ${body.kind === 'held' ? digest(withoutSpace(body.bytes)) : ''}`
+    return key
+  }
+
+  /** `?` and the pairs that count, in their order and spelling. */
+  #query (query: string): string {
+    if (this.#isIgnored === undefined) return query
+    const kept = query.slice(1).split('&').filter(pair => {
+      const equals = pair.indexOf('=')
+      return !this.#isIgnored!((equals === -1 ? pair : pair.slice(0, equals)).toLowerCase())
+    })
+    return kept.length === 0 ? '' : `?${kept.join('&')}`
+  }
+}
+
+/** By which everything that may be stored for a URL is found, whatever its host, letter case or further parts of the key. */
+export const targetIndex = (target: string): string => target.toLowerCase()
+
+const digest = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('base64url')
+
+const longestCanonicalBody = 65_536
+
+/**
+ * JSON without the space between its parts: clients differ in nothing else. Order and numbers stay as they are, because two bodies that a
+ * host could read differently must never be one key.
+ */
+export function withoutSpace (bytes: Buffer): string | Buffer {
+  const first = bytes[0]
+  if (bytes.length > longestCanonicalBody || (first !== 0x7b && first !== 0x5b)) return bytes
+  return bytes.toString('latin1').replace(/("(?:[^"\\]|\\.)*")|\s+/gs, '$1')
+}

@@ -1,0 +1,105 @@
+// A stored answer: head and body as received, where it belongs, and what a hit needs made ready.
+import { latin1 } from '../lib/latin1.ts'
+import type { Entry, EntryHead, Terms } from './entry.ts'
+import type { GuardRules, Leaving } from './guard.ts'
+
+/** Whose answer it is: the message and what it is called by. */
+export interface Place {
+  /** Primary key. */
+  readonly key: string
+  /** Path and query, lower-case: what a purge by URL names. */
+  readonly target: string
+  readonly upstream: string
+  /** Name of the route. */
+  readonly message: string
+  /** Tags of our own: values of the request by which another message's success invalidates it. */
+  readonly ownTags: readonly string[]
+}
+
+/** Everything of an answer but its body. */
+export interface Draft extends Entry {
+  readonly place: Place
+  /** What the request had in the headers that `terms.vary` names. */
+  readonly variant: string
+  readonly leaving: Leaving
+  readonly guard: GuardRules
+  /** Of the endpoint that gave it: Location may name its address. */
+  readonly endpointUrl: string | undefined
+}
+
+/** Up to here one string for head and body beats two pieces, so the string is what is kept. */
+const smallBodyBytes = 16_384
+
+/** What a hit is answered with, Age included: made once a second. */
+export interface Ready {
+  readonly atS: number
+  readonly headers: readonly string[]
+  /** Cache-Status. */
+  readonly status: readonly string[]
+}
+
+/** Its head never changes: freshening makes another one with the same body. */
+export class Stored implements Draft {
+  readonly head: EntryHead
+  readonly terms: Terms
+  readonly place: Place
+  readonly variant: string
+  readonly leaving: Leaving
+  readonly guard: GuardRules
+  readonly endpointUrl: string | undefined
+  /** Small ones as latin1 text, which leaves in one write with the head; others as they came. */
+  readonly body: string | Buffer
+  /** What it is counted as: body, head, keys, and what the store needs to find it again. */
+  readonly bytes: number
+  hits = 0
+  ready: Ready | undefined = undefined
+  /** When a hit should have it asked for again ahead of its end; Infinity once it was. Since the epoch. */
+  refreshAtMs = Infinity
+
+  constructor (draft: Draft, body: string | Buffer) {
+    this.head = draft.head
+    this.terms = draft.terms
+    this.place = draft.place
+    this.variant = draft.variant
+    this.leaving = draft.leaving
+    this.guard = draft.guard
+    this.endpointUrl = draft.endpointUrl
+    this.body = body
+    this.bytes = overheadBytes + body.length + headBytes(draft)
+  }
+
+  /** Key of this variant. */
+  get id (): string { return `${this.place.key}\n\n${this.variant}` }
+
+  /** The same answer on other terms. */
+  on (terms: Terms): Stored {
+    const next = new Stored({ ...this.#draft, terms }, this.body)
+    next.hits = this.hits
+    return next
+  }
+
+  get #draft (): Draft {
+    const { head, terms, place, variant, leaving, guard, endpointUrl } = this
+    return { head, terms, place, variant, leaving, guard, endpointUrl }
+  }
+}
+
+/** Chunks of a body as it is kept. */
+export function keptBody (chunks: readonly Buffer[]): string | Buffer {
+  const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  if (whole.length <= smallBodyBytes) return latin1(whole)
+  // A chunk may be a view of a larger piece of a socket's memory, which it would keep alive.
+  return whole.buffer.byteLength > whole.length * 2 ? Buffer.from(whole) : whole
+}
+
+/** Of objects, maps and lists around an answer (measured: test/cache/store-memory.test.ts). */
+const overheadBytes = 1_200
+
+/** Received and leaving heads mostly share their texts; the key is in three maps. */
+function headBytes ({ head, place, variant, leaving, terms }: Draft): number {
+  let bytes = 0
+  for (const text of head.headers) bytes += text.length + 24
+  if (leaving.headers !== head.headers) bytes += leaving.headers.length * 8
+  for (const tag of [...terms.tags, ...place.ownTags]) bytes += tag.length + 100
+  return bytes + (place.key.length + variant.length) * 2 + place.target.length
+}

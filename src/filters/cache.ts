@@ -1,0 +1,257 @@
+// Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
+import { cacheName, fromArriving, fromOrigin, fromStored, passedOn, type Detail } from '../cache/answers.ts'
+import { cacheStatus, ttlS } from '../cache/cache-status.ts'
+import type { Cache } from '../cache/cache.ts'
+import type { Forwarded } from '../cache/entry.ts'
+import { Fill, type FillResult } from '../cache/fill.ts'
+import type { GuardRules } from '../cache/guard.ts'
+import { KeyMaker, targetIndex } from '../cache/key.ts'
+import { countsAsError, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
+import type { CacheRequest } from '../cache/request.ts'
+import { cacheRules, type CacheRules } from '../cache/rules.ts'
+import type { Place, Stored } from '../cache/stored.ts'
+import type { CacheResult, Tally } from '../cache/tally.ts'
+import { variantOf } from '../cache/vary.ts'
+import type { Filter, Next } from '../exchange/compose.ts'
+import { GatewayError, toGatewayError } from '../exchange/errors.ts'
+import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
+
+export interface CacheOptions {
+  readonly cache: Cache
+  /** Name of the gateway's own header, on which no answer depends. */
+  readonly correlationHeader: string
+}
+
+/** `path`: everything below, with a deadline of its own: what a fill runs, whichever clients leave meanwhile. */
+export function cache ({ cache, correlationHeader }: CacheOptions, policy: Policy, path: Next): Filter | undefined {
+  const flow = new CacheFlow(cache, cacheRules(policy.cache, correlationHeader), path)
+  return function cache (exchange, next) {
+    return exchange.upgrade ? next(exchange) : flow.run(exchange, next)
+  }
+}
+
+/** Answers in a row that could not be stored, after which requests of the message do not wait for each other any more. */
+const hopelessAfter = 32
+
+/** One request on its way. */
+interface Asked {
+  readonly exchange: Exchange
+  readonly next: Next
+  readonly request: CacheRequest
+  readonly tally: Tally
+  readonly key: string
+  readonly target: string
+  /** Stored but not to be given out as it is. */
+  readonly entry: Stored | undefined
+  readonly why: Forwarded
+}
+
+class CacheFlow {
+  readonly #cache: Cache
+  readonly #rules: CacheRules
+  readonly #guard: GuardRules
+  readonly #keys: KeyMaker
+  readonly #path: Next
+  /** Only the origin's word makes anything storable. */
+  readonly #byOriginOnly: boolean
+
+  constructor (cache: Cache, rules: CacheRules, path: Next) {
+    this.#cache = cache
+    this.#rules = rules
+    this.#guard = { ...rules.config.guard, clientMs: rules.config.guard.clientMs, tagHeaders: rules.tagHeaders }
+    this.#keys = new KeyMaker(rules.config)
+    this.#path = path
+    this.#byOriginOnly = rules.config.mode === 'honour' && rules.ownLifetimes.size === 0
+  }
+
+  run (exchange: Exchange, next: Next): Promise<UpstreamResponse> {
+    const { upstreamRequest: { method, path, headers, effect, body }, route, request: { trusted } } = exchange
+    const tally = this.#cache.tallyOf(route)
+    const request = this.#rules.reader.read({ method, target: path, headers, safe: effect === 'safe', routeKind: route.kind, trusted })
+    const by = this.#rules.config.mode === 'off' || body.kind === 'stream' ? 'bypass' : passesBy(request, this.#rules)
+    if (by !== undefined) return this.#pass({ exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' ? by : by.why })
+    return this.#look(exchange, next, request, tally, false)
+  }
+
+  /** `again`: after waiting for an answer that was not for this request. */
+  #look (exchange: Exchange, next: Next, request: CacheRequest, tally: Tally, again: boolean): Promise<UpstreamResponse> {
+    const target = this.#keys.target(exchange)
+    const key = this.#keys.primary(exchange, request, target)
+    const found = this.#cache.store.find(key, request.headers)
+    const entry = typeof found === 'string' ? undefined : found
+    const nowMs = Date.now()
+    const decided = reuse(request, entry, nowMs, this.#rules, typeof found === 'string' ? found : 'uri-miss')
+    if (decided.use === 'stored') {
+      if (decided.refresh) this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
+      return Promise.resolve(this.#hit({ exchange, request, tally }, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : undefined))
+    }
+    if (decided.use === 'nothing') throw this.#unanswered(exchange, tally, decided.why)
+    const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why }
+    return this.#mayFill(asked) ? this.#wait(asked, decided.validate, again) : this.#pass(asked)
+  }
+
+  #hit ({ exchange, request, tally }: Pick<Asked, 'exchange' | 'request' | 'tally'>, stored: Stored, nowMs: number, detail?: Detail): UpstreamResponse {
+    stored.hits++
+    this.#count(exchange, tally, nowMs < stored.terms.freshUntilMs ? 'hit' : 'stale')
+    return fromStored(exchange, request, stored, nowMs, detail)
+  }
+
+  /** RFC 9111 section 5.2.1.7. */
+  #unanswered (exchange: Exchange, tally: Tally, why: Forwarded): GatewayError {
+    this.#count(exchange, tally, 'pass', why)
+    exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, detail: 'only-if-cached' })]
+    return new GatewayError('NotStored')
+  }
+
+  /** Whether its answer could be stored at all, and others may wait for it. */
+  #mayFill ({ request, tally, key, entry }: Asked): boolean {
+    // A part is no answer for others, and asking for the whole is not what its client wanted.
+    if (request.method === 'HEAD' || request.range !== undefined || request.directives.noStore) return false
+    if (entry !== undefined) return true
+    return !this.#cache.fills.isMarked(fillKey(key, request, none)) && !(this.#byOriginOnly && tally.notStoredInARow >= hopelessAfter)
+  }
+
+  async #wait (asked: Asked, validate: boolean, again: boolean): Promise<UpstreamResponse> {
+    const { exchange, request, tally, key, entry, why } = asked
+    const id = fillKey(key, request, this.#cache.store.varyOf(key))
+    const running = this.#cache.fills.find(id)
+    const fill = running ?? this.#start(asked, id, validate ? entry : undefined)
+    const result = await fill.wait(exchange, request)
+    const collapsed = running !== undefined
+    if (!collapsed) takeOver(exchange, fill)
+    if (exchange.ended?.code === 'ClientClosed') throw exchange.ended
+    switch (result.kind) {
+      case 'whole': {
+        const nowMs = Date.now()
+        this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
+        return fromOrigin(exchange, request, result.stored, nowMs, { hit: false, fwd: why, fwdStatus: result.status, stored: result.kept, collapsed, ttlS: ttlS(result.stored.terms.freshUntilMs, nowMs) })
+      }
+      case 'arriving': {
+        const nowMs = Date.now()
+        this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
+        return fromArriving(exchange, request, result.draft, result.body, { hit: false, fwd: why, fwdStatus: result.status, stored: true, collapsed, ttlS: ttlS(result.draft.terms.freshUntilMs, nowMs) })
+      }
+      case 'again': return again ? await this.#pass(asked) : await this.#look(exchange, asked.next, request, tally, true)
+      default: return await this.#notStored(asked, result, collapsed)
+    }
+  }
+
+  /** The origin failed, or its answer is not to be kept. */
+  async #notStored (asked: Asked, result: FillResult & { kind: 'own' | 'alone' | 'failed' }, collapsed: boolean): Promise<UpstreamResponse> {
+    const { exchange, tally, why } = asked
+    const status = result.kind === 'own' ? result.response.status : result.kind === 'alone' ? result.status : undefined
+    const failed = status === undefined ? mayBeStoodInFor((result as { error: GatewayError }).error) : countsAsError(status)
+    const standIn = failed ? this.#standIn(asked) : undefined
+    if (standIn !== undefined) {
+      if (result.kind === 'own') result.response.body.cancel(new GatewayError('ClientClosed'))
+      return standIn
+    }
+    if (result.kind === 'alone') return await this.#pass(asked)
+    this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
+    if (result.kind === 'failed') {
+      exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, collapsed })]
+      throw result.error
+    }
+    return passedOn(exchange, result.response, this.#guard, { hit: false, fwd: why, fwdStatus: result.response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
+  }
+
+  /** What may be given in place of an answer that failed. */
+  #standIn (asked: Asked): UpstreamResponse | undefined {
+    const { exchange, request, entry } = asked
+    const nowMs = Date.now()
+    if (entry === undefined || exchange.ended?.code === 'ClientClosed' || !mayStandIn(request, entry, nowMs, this.#rules)) return undefined
+    return this.#hit(asked, entry, nowMs, 'stale-if-error')
+  }
+
+  /** Past the cache: everybody for himself, as far as breaker and bulkhead let him. */
+  async #pass (asked: Asked): Promise<UpstreamResponse> {
+    const { exchange, request, tally, why } = asked
+    let response: UpstreamResponse
+    try {
+      response = await asked.next(exchange)
+    } catch (thrown) {
+      const standIn = mayBeStoodInFor(toGatewayError(thrown)) ? this.#standIn(asked) : undefined
+      if (standIn !== undefined) return standIn
+      this.#count(exchange, tally, 'pass', why)
+      exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why })]
+      throw thrown
+    }
+    const standIn = countsAsError(response.status) ? this.#standIn(asked) : undefined
+    if (standIn !== undefined) {
+      response.body.cancel(new GatewayError('ClientClosed'))
+      return standIn
+    }
+    this.#count(exchange, tally, 'pass', why)
+    this.#learn(request, response, tally)
+    return passedOn(exchange, response, this.#guard, { hit: false, fwd: why, fwdStatus: response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
+  }
+
+  /** A message whose answers could never be stored may begin to send some that can. */
+  #learn (request: CacheRequest, { status, reason, headers }: UpstreamResponse, tally: Tally): void {
+    if (tally.notStoredInARow < hopelessAfter || request.method !== 'GET') return
+    const nowMs = Date.now()
+    if (mayStore(request, { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }, this.#rules).store) tally.notStoredInARow = 0
+  }
+
+  /** Asks behind the client's back. */
+  #refresh (asked: Asked): void {
+    const { exchange, request, key, entry } = asked
+    const { fills, background, store } = this.#cache
+    const id = fillKey(key, request, store.varyOf(key))
+    if (fills.find(id) !== undefined) return
+    background.offer(exchange.upstream.name, id, () => fills.find(id) === undefined ? this.#start(asked, id, entry).finished : Promise.resolve())
+  }
+
+  #start ({ exchange, request, key, target, tally }: Asked, id: string, previous: Stored | undefined): Fill {
+    const { fills, store } = this.#cache
+    const place: Place = { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: none }
+    const fill = new Fill(exchange, {
+      key: id,
+      place,
+      request,
+      previous,
+      rules: this.#rules,
+      guard: this.#guard,
+      path: this.#path,
+      store,
+      waitMs: this.#rules.config.collapseWaitMs,
+      events: {
+        notStored: (_fill, reason, forNext) => {
+          tally.refuse(reason)
+          tally.notStoredInARow++
+          if (forNext) fills.mark(fillKey(key, request, none), this.#rules.config.hitForMissMs)
+        },
+        storable: (_fill, { leaving }) => {
+          tally.notStoredInARow = 0
+          this.#cache.alarm(tally, leaving.alarms)
+        },
+        over: over => fills.remove(over)
+      }
+    })
+    fills.add(fill)
+    fill.start()
+    return fill
+  }
+
+  #count (exchange: Exchange, tally: Tally, result: CacheResult, why?: Forwarded): void {
+    tally.results[result]++
+    if (why !== undefined) tally.forward(why)
+    exchange.cached = result
+  }
+}
+
+const none: readonly string[] = []
+
+/** Whose answers are waited for together: of the same variant as far as one is known, and with or without an identity. */
+function fillKey (key: string, request: CacheRequest, vary: readonly string[]): string {
+  return `${key}\n${request.identity === '' ? '' : 'identified'}\n${variantOf(vary, request.headers)}`
+}
+
+/** The client that came first is shown what its answer took. */
+function takeOver (exchange: Exchange, fill: Fill): void {
+  exchange.attempts.push(...fill.attempts)
+  exchange.endpoint = fill.endpoint
+}
+
+/** The client's own mistakes are answered as such. */
+const mayBeStoodInFor = ({ spec }: GatewayError): boolean => spec.source !== 'client'

@@ -1,0 +1,142 @@
+// Collapsing: however many want the same answer at once, the origin is asked once; and what becomes of them when that fails.
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { head, write } from '../support/raw-server.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
+import { openConnection, requestBytes, targetOf, type RawResponse } from '../support/http-client.ts'
+import { hang, ok, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const path = '/legacy/thing?id=1'
+const configFor = (origin: Origin, more: PartialConfig = {}): PartialConfig => ({
+  upstreams: { legacy: { endpoints: [origin.url] } },
+  prefixes: { '/legacy/*': { upstream: 'legacy', policy: { deadlineMs: 60_000, headersTimeoutMs: 60_000, cache: { collapseWaitMs: 60_000 } } } },
+  ...more
+})
+
+/** An origin that answers when it is told to. */
+function gate (answer: Behaviour): { behaviour: Behaviour, open: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { behaviour: async request => { await promise; await answer(request) }, open: resolve }
+}
+const cacheable = (body: string): Behaviour => ok(body, { headers: [['Cache-Control', 'max-age=60'], ['Content-Type', 'text/plain']] })
+
+/** So many requests under way, each on a connection of its own; `answers` reads them all. */
+async function burst (gateway: TestGateway, count: number): Promise<{ answers: () => Promise<RawResponse[]>, [Symbol.dispose]: () => void }> {
+  const target = targetOf(gateway.url)
+  const before = await gateway.metric('postern_in_flight', { upstream: 'legacy' })
+  const connections = await Promise.all(Array.from({ length: count }, () => openConnection(target, { timeoutMs: 60_000 })))
+  for (const connection of connections) connection.send(requestBytes(`${target.host}:${target.port}`, path))
+  await until('all of them are under way', async () => await gateway.metric('postern_in_flight', { upstream: 'legacy' }) >= before + count, { timeoutMs: 30_000 })
+  const close = () => { for (const connection of connections) connection.close() }
+  return { answers: () => Promise.all(connections.map(connection => connection.response())), [Symbol.dispose]: close }
+}
+
+test('1,000 misses at once ask the origin once, also when the first client leaves', { timeout: 60_000 }, async () => {
+  const { behaviour, open } = gate(cacheable('hello'))
+  await using origin = await startOrigin(behaviour)
+  await using gateway = await startGateway(configFor(origin))
+  await gateway.waitForEndpoint(origin.url)
+  const first = await openConnection(targetOf(gateway.url))
+  first.send(requestBytes(gateway.url.slice(7), path))
+  await until('the origin is asked', () => origin.received.length === 1)
+  using followers = await burst(gateway, 1_000)
+  first.close()
+  await until('the first is gone', async () => await gateway.metric('postern_in_flight', { upstream: 'legacy' }) === 1_000)
+  open()
+  const answers = await followers.answers()
+  assert.equal(answers.filter(answer => answer.status === 200 && answer.text() === 'hello').length, 1_000)
+  assert.equal(origin.received.length, 1)
+  assert.match(answers[500]!.header('cache-status')!, /^Postern; fwd=uri-miss; fwd-status=200; stored; collapsed; ttl=\d+$/)
+  const hit = await gateway.get(path)
+  assert.match(hit.header('cache-status')!, /^Postern; hit; ttl=\d+$/)
+  assert.match(hit.header('age')!, /^\d+$/)
+  assert.equal(hit.header('content-length'), '5')
+  assert.equal(origin.received.length, 1)
+  const head = await gateway.request(path, { method: 'HEAD' })
+  assert.equal(head.status, 200)
+  assert.match(head.header('cache-status')!, /hit/)
+  assert.equal(origin.received.length, 1)
+})
+
+test('an answer that proves uncacheable: one, then no more at once than the bulkhead allows, and the rest are told', { timeout: 60_000 }, async () => {
+  const { behaviour, open } = gate(ok('mine', { headers: [['Cache-Control', 'no-store']] }))
+  await using origin = await startOrigin(behaviour)
+  await using gateway = await startGateway(configFor(origin, { defaults: { bulkhead: { maxConcurrent: 8, maxQueue: 20 }, policy: { queueTimeoutMs: 10_000 } } }))
+  await gateway.waitForEndpoint(origin.url)
+  using all = await burst(gateway, 1_000)
+  assert.equal(origin.received.length, 1)
+  let most = 0
+  origin.behave(async request => {
+    most = Math.max(most, origin.received.filter(({ target }) => target === path).length - answered)
+    await ok('mine', { headers: [['Cache-Control', 'no-store']] })(request)
+    answered++
+  })
+  let answered = 1
+  open()
+  const answers = await all.answers()
+  const served = answers.filter(({ status }) => status === 200).length
+  // The first answer holds its slot until it is delivered.
+  assert.ok(served === 1 + 8 + 20 || served === 8 + 20, `${served} served`)
+  assert.equal(answers.filter(({ status, reason }) => status === 503 && reason === 'BulkheadFull').length, 1_000 - served)
+  assert.equal(origin.received.length, served)
+  assert.ok(most <= 8, `${most} at once`)
+  assert.ok(answers.every(answer => answer.header('cache-status')?.startsWith('Postern; fwd=uri-miss')))
+})
+
+test('the origin dies before the first byte of a body: all share one second attempt', { timeout: 60_000 }, async () => {
+  const { behaviour, open } = gate(async request => {
+    await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', '10']]))
+    request.socket.destroySoon()
+  })
+  await using origin = await startOrigin(behaviour)
+  await using gateway = await startGateway(configFor(origin))
+  await gateway.waitForEndpoint(origin.url)
+  using all = await burst(gateway, 100)
+  origin.behave(cacheable('0123456789'))
+  open()
+  const answers = await all.answers()
+  assert.equal(answers.filter(answer => answer.status === 200 && answer.text() === '0123456789').length, 100)
+  assert.equal(origin.received.length, 2)
+})
+
+test('the origin dies in the middle: clients that have bytes are cut, those that come then share one second attempt', { timeout: 60_000 }, async () => {
+  const part = gate(async () => {})
+  await using origin = await startOrigin(async request => {
+    await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', '10']]))
+    await write(request.socket, '01234')
+    await part.behaviour(request)
+    request.socket.destroySoon()
+  })
+  await using gateway = await startGateway(configFor(origin))
+  await gateway.waitForEndpoint(origin.url)
+  using early = await burst(gateway, 50)
+  const reading = early.answers()
+  // Comes while it is arriving, and reads what is there.
+  using late = await gateway.connect()
+  late.send(requestBytes(gateway.url.slice(7), path))
+  await late.head()
+  assert.equal((await late.reader.some(5))?.toString(), '01234')
+  const second = gate(cacheable('0123456789'))
+  origin.behave(second.behaviour)
+  part.open()
+  assert.ok((await reading).every(({ whole }) => !whole))
+  assert.equal(await late.reader.some(5), undefined)
+  using after = await burst(gateway, 50)
+  second.open()
+  assert.ok((await after.answers()).every(answer => answer.text() === '0123456789'))
+  assert.equal(origin.received.length, 2)
+})
+
+test('whoever waits too long for somebody else asks anew, once for all', { timeout: 60_000 }, async () => {
+  await using origin = await startOrigin(hang())
+  await using gateway = await startGateway({ ...configFor(origin), prefixes: { '/legacy/*': { upstream: 'legacy', policy: { cache: { collapseWaitMs: 300 } } } } })
+  await gateway.waitForEndpoint(origin.url)
+  using first = await gateway.connect()
+  first.send(requestBytes(gateway.url.slice(7), path))
+  await until('the origin is asked', () => origin.received.length === 1)
+  using others = await burst(gateway, 20)
+  origin.behave(cacheable('late'))
+  assert.ok((await others.answers()).every(answer => answer.text() === 'late'))
+  assert.equal(origin.received.length, 2)
+})
