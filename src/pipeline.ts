@@ -23,14 +23,7 @@ export interface PipelineParts {
  * is `undefined` here and costs nothing. docs/ARCHITECTURE.md draws the same list.
  */
 export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
-  const below = compose([
-    // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
-    bulkhead,
-    // Everything below runs once per attempt.
-    retry(policy),
-    // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
-    pickEndpoint
-  ], send)
+  const below = belowCache(policy)
   return settle(compose([
     // Counts and logs everything that has a route, our own rejections included.
     parts.observe,
@@ -41,4 +34,16 @@ export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
     // A hit takes no slot, and of many who want the same only one does. That one request is a task of its own, with its own deadline.
     cache(parts.caching, policy, settle(compose([deadline], below)))
   ], below))
+}
+
+/** What a request that is not answered from the cache takes: a client's own, or a fill. */
+function belowCache (policy: Policy): Next {
+  return compose([
+    // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
+    bulkhead,
+    // Everything below runs once per attempt.
+    retry(policy),
+    // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
+    pickEndpoint
+  ], send)
 }

@@ -136,7 +136,7 @@ export class Fill {
     }
     const { status, reason, headers } = response
     const head: EntryHead = { status, reason, headers, requestAtMs: this.#requestAtMs, responseAtMs: Date.now() }
-    if (status === 304) this.#notModified(head, response)
+    if (status === 304 && this.#previous !== undefined) this.#notModified(head, this.#previous, response)
     else this.#answered(head, response)
   }
 
@@ -191,13 +191,12 @@ export class Fill {
     this.start()
   }
 
-  #notModified (head: EntryHead, { body }: UpstreamResponse): void {
+  #notModified (head: EntryHead, previous: Stored, { body }: UpstreamResponse): void {
     const { rules, store } = this.#options
-    const previous = this.#previous
     body.takeWhole()
-    const fresh = previous === undefined ? undefined : freshened(previous.head, head)
+    const fresh = freshened(previous.head, head)
     const decision = fresh === undefined ? undefined : mayStore(this.request, fresh, rules)
-    if (previous !== undefined && fresh !== undefined && decision?.store === true) {
+    if (fresh !== undefined && decision?.store === true) {
       const stored = new Stored(this.#drafted(fresh, decision.terms), previous.body)
       stored.hits = previous.hits
       this.#draft = stored
@@ -205,13 +204,9 @@ export class Fill {
       return
     }
     // It speaks of another answer, or may not be kept any more: asked for once more, without conditions.
-    if (previous !== undefined) {
-      store.remove(previous)
-      this.#previous = undefined
-      this.#repeat()
-      return
-    }
-    this.#settleAll({ kind: 'failed', error: new GatewayError('BadAnswer', { detail: { status: head.status, reason: 'Not Modified, although nothing was asked about' } }) })
+    store.remove(previous)
+    this.#previous = undefined
+    this.#repeat()
   }
 
   #stored (stored: Stored, status: number): void {

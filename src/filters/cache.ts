@@ -69,7 +69,7 @@ class CacheFlow {
     const tally = this.#cache.tallyOf(route)
     const request = this.#rules.reader.read({ method, target: path, headers, safe: effect === 'safe', routeKind: route.kind, trusted })
     const by = this.#rules.config.mode === 'off' || body.kind === 'stream' ? 'bypass' : passesBy(request, this.#rules)
-    if (by !== undefined) return this.#pass({ exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' ? by : by.why })
+    if (by !== undefined) return this.#pass({ exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' || by.use === 'stored' ? 'bypass' : by.why })
     return this.#look(exchange, next, request, tally, false)
   }
 

@@ -108,7 +108,7 @@ export class RouteTable {
     if (entry.route === undefined || entry.upstream === undefined) return this.#notFound(target.name, target.key)
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
-    return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, entry.plan.name), preserveHost: entry.upstream.preserveHost, websocket: false }
+    return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, known?.plan.name ?? target.name), preserveHost: entry.upstream.preserveHost, websocket: false }
   }
 
   #matchCustom (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {

@@ -247,7 +247,7 @@ describe('one bad service', { timeout: 30_000 }, () => {
     await using good = await behave.startOrigin(behave.ok('good'))
     await using gateway = await startGateway({
       upstreams: { bad: { endpoints: [bad.url], bulkhead: { maxConcurrent: 20, maxQueue: 5 } }, good: { endpoints: [good.url] } },
-      messages: { Hang: { upstream: 'bad' }, Good: { upstream: 'good' } }
+      messages: { Hang: { upstream: 'bad', policy: { cache: { mode: 'off' } } }, Good: { upstream: 'good' } }
     })
     await gateway.waitForRoute('Good')
     const connections = await Promise.all(Array.from({ length: 60 }, async () => await gateway.connect()))

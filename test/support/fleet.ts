@@ -42,6 +42,9 @@ export interface OriginFleet extends AsyncDisposable {
   readonly origin: Origin
 }
 
+/** Scripted origins are for what stands below the cache, which would ask them once for all. */
+const uncached = { policy: { cache: { mode: 'off' as const } } }
+
 /** Plain origins as one fixed upstream `origin` that has the messages Echo and Other. */
 export async function startOrigins (behaviours: Behaviour[], config: PartialConfig = {}, options: { basePath?: string } = {}): Promise<OriginFleet> {
   const stack = new AsyncDisposableStack()
@@ -52,7 +55,7 @@ export async function startOrigins (behaviours: Behaviour[], config: PartialConf
     const gateway = stack.use(await startGateway({
       ...config,
       upstreams: { ...config.upstreams, origin: { endpoints: origins.map(({ url }) => url + (options.basePath ?? '')), ...upstream } },
-      messages: { Echo: { upstream: 'origin' }, Other: { upstream: 'origin' }, ...config.messages }
+      messages: { Echo: { upstream: 'origin', ...uncached }, Other: { upstream: 'origin', ...uncached }, ...config.messages }
     } as PartialConfig))
     await gateway.waitForRoute('Echo')
     const owned = stack.move()
