@@ -36,7 +36,7 @@ export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
   ], below))
 }
 
-/** What a request that is not answered from the cache takes: a client's own, or a fill. */
+/** What asks the service: for a client itself, or for all who wait for the same answer. */
 function belowCache (policy: Policy): Next {
   return compose([
     // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
