@@ -1,4 +1,5 @@
 // The composition root: builds every part and hands it to the next. No behaviour of its own.
+import { cacheActions } from './admin/cache.ts'
 import { createAdmin, type Admin } from './admin/server.ts'
 import { settleAction } from './admin/settle.ts'
 import { splitsAction } from './admin/splits.ts'
@@ -33,7 +34,7 @@ export interface Gateway {
 export async function createGateway (config: Config, options: { log?: Log } = {}): Promise<Gateway> {
   const log = options.log ?? createLog(config.log)
   const metrics = createMetrics({ version })
-  const cache = new Cache(config.cache, cacheEvents(log))
+  const cache = new Cache(config, cacheEvents(log))
   const parts: PipelineParts = {
     caching: { cache, get correlationHeader () { return dataPlane.config.edge.correlationHeader } },
     observe: observe(log),
@@ -72,7 +73,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
             upstreamStates: () => upstreamStates(dataPlane),
-            actions: [splitsAction(() => metrics.parts()), settleAction(wish => control!.settle(wish))],
+            actions: [...cacheActions(cache), splitsAction(() => metrics.parts()), settleAction(wish => control!.settle(wish))],
             configView: () => state.current,
             version
           },
@@ -97,7 +98,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
       listener?.configure(next.listener, next.edge)
       control?.configure(next, generation)
       await inForce
-      cache.configure(next.cache)
+      cache.configure(next)
       state.current = configInForce(config, next)
       metrics.configReloaded('accepted')
       log.info({ generation }, 'configuration in force')

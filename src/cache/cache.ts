@@ -1,5 +1,5 @@
 // The cache of this process: what is stored, what is being asked, what runs behind the clients' backs, and what is counted.
-import type { CacheMemoryConfig } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import type { Route } from '../exchange/exchange.ts'
 import { Background } from './background.ts'
 import type { Alarm } from './entry.ts'
@@ -7,6 +7,7 @@ import { Fills } from './fills.ts'
 import type { Selector } from './purge-log.ts'
 import { CacheStore } from './store.ts'
 import { Tally } from './tally.ts'
+import { indexedProperties, type Indexed } from './writes.ts'
 
 /** What the cache tells; for log and metrics. */
 export interface CacheEvents {
@@ -23,12 +24,14 @@ export class Cache {
   readonly background: Background
   readonly purged = { operator: 0, write: 0 }
   readonly #events: CacheEvents
+  #indexed: Indexed
   readonly #tallies = new Map<string, Tally>()
   readonly #ofRoute = new WeakMap<Route, Tally>()
 
-  constructor (config: CacheMemoryConfig, events: CacheEvents) {
-    this.store = new CacheStore(config)
-    this.background = new Background(config.background)
+  constructor (config: Config, events: CacheEvents) {
+    this.store = new CacheStore(config.cache)
+    this.background = new Background(config.cache.background)
+    this.#indexed = indexedProperties(config)
     this.#events = events
   }
 
@@ -40,9 +43,18 @@ export class Cache {
     return { bytes: store.bytes, entries: store.size, evictions: store.evicted, purged, running: fills.size, waiting: background.waiting, messages: this.tallies }
   }
 
-  configure (config: CacheMemoryConfig): void {
-    this.store.configure(config)
-    this.background.configure(config.background)
+  /** By what stored answers must be found after a write. */
+  get indexed (): Indexed { return this.#indexed }
+
+  configure (config: Config): void {
+    this.store.configure(config.cache)
+    this.background.configure(config.cache.background)
+    const before = this.#indexed
+    this.#indexed = indexedProperties(config)
+    // What was stored until now could not be found by a property that counts from now on.
+    for (const [message, properties] of this.#indexed) {
+      if ([...properties].some(property => before.get(message)?.has(property) !== true)) this.purge({ kind: 'message', message }, false, 'operator')
+    }
   }
 
   /** Counts of a route's message: the same over swaps of the table. */

@@ -2,6 +2,7 @@
 import { ConfigError } from '../config/problem.ts'
 import { version } from '../version.ts'
 import { didYouMean, readArguments, type Arguments } from './arguments.ts'
+import { cache, cacheHelp } from './cache.ts'
 import { check, checkHelp } from './check.ts'
 import { demo, demoHelp } from './demo.ts'
 import { formatHelp, formatOverview, type Help } from './help.ts'
@@ -21,6 +22,7 @@ const commands: Readonly<Record<string, Command>> = {
   check: { help: checkHelp, positionals: 1, run: check },
   routes: { help: routesHelp, positionals: 0, run: routes },
   settle: { help: settleHelp, positionals: 2, run: settle },
+  cache: { help: cacheHelp, positionals: 1, run: cache },
   demo: { help: demoHelp, positionals: 0, run: demo }
 }
 

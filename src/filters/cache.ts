@@ -12,6 +12,7 @@ import { cacheRules, type CacheRules } from '../cache/rules.ts'
 import type { Place, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
 import { variantOf } from '../cache/vary.ts'
+import { afterWrite, ownTags } from '../cache/writes.ts'
 import type { Filter, Next } from '../exchange/compose.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
@@ -58,7 +59,7 @@ class CacheFlow {
   constructor (cache: Cache, rules: CacheRules, path: Next) {
     this.#cache = cache
     this.#rules = rules
-    this.#guard = { ...rules.config.guard, clientMs: rules.config.guard.clientMs, tagHeaders: rules.tagHeaders }
+    this.#guard = { ...rules.config.guard, clientMs: rules.config.guard.clientMs, tagHeaders: [...rules.tagHeaders, ...rules.config.purgeTagHeaders.map(name => name.toLowerCase())] }
     this.#keys = new KeyMaker(rules.config)
     this.#path = path
     this.#byOriginOnly = rules.config.mode === 'honour' && rules.ownLifetimes.size === 0
@@ -183,6 +184,7 @@ class CacheFlow {
     }
     this.#count(exchange, tally, 'pass', why)
     this.#learn(request, response, tally)
+    if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, selector => this.#cache.purge(selector, false, 'write'))
     return passedOn(exchange, response, this.#guard, { hit: false, fwd: why, fwdStatus: response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 
@@ -204,7 +206,7 @@ class CacheFlow {
 
   #start ({ exchange, request, key, target, tally }: Asked, id: string, previous: Stored | undefined): Fill {
     const { fills, store } = this.#cache
-    const place: Place = { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: none }
+    const place: Place = { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, this.#cache.indexed) }
     const fill = new Fill(exchange, {
       key: id,
       place,

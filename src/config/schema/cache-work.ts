@@ -1,10 +1,16 @@
 // How the cache works: its memory and what it asks of origins by itself; and per message, how it collapses, hides and empties.
 import { Type } from 'typebox'
-import { bytes, count, ms, section } from './kit.ts'
+import { bytes, count, ms, names, object, section, text } from './kit.ts'
 
 /** Part of a policy, beside `cache.ts`. */
 export const cacheWorkFields = {
   collapseWaitMs: ms('Concurrent requests for an answer that is not stored wait for one request to the origin. Whoever waits so long looks again, and asks himself if need be.', 5_000),
+  invalidates: Type.Array(object({
+    message: text('The message whose stored answers are wrong after this one succeeded.'),
+    property: Type.Optional(text('The property of its requests that says which of them. Left out: all of its answers.')),
+    from: Type.Optional(Type.String({ pattern: '^(?:request|response)\\..+$', description: 'Where the value stands: request.NAME (query, form or JSON body) or response.NAME (JSON body). Default: the property of the same name in the request. Where it is not found, all answers of the message go.' }))
+  }, { description: 'What is wrong after a write.' }), { default: [], description: 'What the success of this message makes wrong of other messages\' stored answers, so that nobody reads his own write stale. Its own URL, and what Location and Content-Location name, go always (RFC 9111 section 4.4).' }),
+  purgeTagHeaders: names('Headers of a successful write\'s answer that name tags to purge. They do not leave the gateway.', ['Purge-Tag']),
   hitForMissMs: ms('After an answer proved not to be storable, requests for the same key do not wait for each other for so long. 0 = they always do.', 10_000, 0)
 }
 

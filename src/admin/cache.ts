@@ -1,0 +1,104 @@
+// /api/cache: what is stored and how it does; purging by URL, tag, message, service, or all of it.
+import type { Cache } from '../cache/cache.ts'
+import type { Selector } from '../cache/purge-log.ts'
+import type { Stored } from '../cache/stored.ts'
+import { ActionRefused, type AdminAction } from './actions.ts'
+
+const mostListed = 1_000
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+
+/** @throws ActionRefused */
+function toSelector (body: unknown): Selector {
+  const { url, tag, message, service, all } = typeof body === 'object' && body !== null ? body as Record<string, unknown> : {}
+  const meant: Selector[] = []
+  if (isText(url)) meant.push({ kind: 'target', target: targetOf(url) })
+  if (isText(tag)) meant.push({ kind: 'tag', tag })
+  if (isText(message)) meant.push({ kind: 'message', message })
+  if (isText(service)) meant.push({ kind: 'service', service })
+  if (all === true) meant.push({ kind: 'all' })
+  if (meant.length !== 1) throw new ActionRefused(400, 'PurgeUnclear', 'Exactly one of these says what goes: {"url"}, {"tag"}, {"message"}, {"service"} or {"all": true}; with "soft": true it only counts as stale from now on.')
+  return meant[0]!
+}
+
+/** Path and query of a URL, or of what begins with a slash; letter case tells nothing apart. */
+function targetOf (url: string): string {
+  if (url.startsWith('/')) return url.toLowerCase()
+  const parsed = URL.parse(url)
+  if (parsed === null) throw new ActionRefused(400, 'UrlUnreadable', `"${url.slice(0, 200)}" is no URL, and no path that begins with a slash.`)
+  return `${parsed.pathname}${parsed.search}`.toLowerCase()
+}
+
+export function cacheActions (cache: Cache): AdminAction[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/cache',
+      says: 'The cache: what it holds, what it is asking for, and how each message does.',
+      run: () => overview(cache)
+    },
+    {
+      method: 'GET',
+      path: '/api/cache/entries',
+      says: `Stored answers, at most ${mostListed}: ?message=NAME, ?service=NAME, ?url=PATH.`,
+      run: ({ parameters }) => entries(cache, parameters)
+    },
+    {
+      method: 'POST',
+      path: '/api/cache/purge',
+      says: 'Removes stored answers: {"url"}, {"tag"}, {"message"}, {"service"} or {"all": true}; "soft": true only makes them stale. Says how many.',
+      run: ({ body }) => {
+        const soft = (body as { soft?: unknown } | undefined)?.soft === true
+        return { purged: cache.purge(toSelector(body), soft, 'operator'), soft }
+      }
+    }
+  ]
+}
+
+function overview ({ store, fills, background, purged, tallies }: Cache): object {
+  const { maxBytes, maxEntries } = store.limits
+  const shelves = new Map([...store.shelves].map(shelf => [`${shelf.upstream}\n${shelf.message}`, shelf]))
+  return {
+    bytes: store.bytes,
+    maxBytes,
+    entries: store.size,
+    maxEntries,
+    evictions: store.evicted,
+    purged,
+    fills: { running: fills.size, background: background.running, waiting: background.waiting, dropped: background.dropped },
+    messages: [...tallies].filter(({ results }) => Object.values(results).some(count => count > 0)).map(({ upstream, message, results, forwarded, notStored }) => {
+      const shelf = shelves.get(`${upstream}\n${message}`)
+      return { service: upstream, message, keys: shelf?.resources.size ?? 0, bytes: shelf?.bytes ?? 0, ...results, forwarded: Object.fromEntries(forwarded), notStored: Object.fromEntries(notStored) }
+    })
+  }
+}
+
+/** Keys may hold what identifies a caller, if only as a hash: they are not among it. */
+function entries ({ store }: Cache, { message, service, url }: Readonly<Record<string, string>>): object {
+  const nowMs = Date.now()
+  const target = url === undefined ? undefined : targetOf(url)
+  const listed: object[] = []
+  for (const stored of store.entries()) {
+    const { place } = stored
+    if (message !== undefined && place.message.toLowerCase() !== message.toLowerCase()) continue
+    if (service !== undefined && place.upstream.toLowerCase() !== service.toLowerCase()) continue
+    if (target !== undefined && place.target !== target) continue
+    if (listed.length === mostListed) break
+    listed.push(describe(stored, nowMs))
+  }
+  return { entries: listed }
+}
+
+function describe ({ place, head, terms, bytes, hits }: Stored, nowMs: number): object {
+  return {
+    service: place.upstream,
+    message: place.message,
+    url: place.target,
+    varies: terms.vary,
+    status: head.status,
+    ageS: Math.floor((nowMs - terms.bornAtMs) / 1_000),
+    ttlS: Math.floor((terms.freshUntilMs - nowMs) / 1_000),
+    bytes,
+    hits,
+    tags: terms.tags
+  }
+}

@@ -1,0 +1,152 @@
+// What a write makes wrong of what is stored: its own URL, what postern.yaml says its success invalidates, and the tags its answer names.
+import type { Config, PolicyConfig } from '../config/schema.ts'
+import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import { latin1 } from '../lib/latin1.ts'
+import { ResponseBody } from '../exchange/response-body.ts'
+import { ArrivingBody } from './arriving-body.ts'
+import { fieldValues } from './field-syntax.ts'
+import { invalidates } from './invalidation.ts'
+import { targetIndex } from './key.ts'
+import type { Selector } from './purge-log.ts'
+
+type Rule = PolicyConfig['cache']['invalidates'][number]
+
+/** Bodies beyond that are not searched for a property: all answers of the other message go then. */
+const longestSearched = 65_536
+/** Values beyond that are no ids. */
+const longestValue = 256
+/** Tags of one answer. */
+const mostTags = 64
+
+/** By which an answer of `message` to a request with this property is found. Names in lower case. */
+const ownTag = (message: string, property: string, value: string): string => `${message.toLowerCase()}?${property.toLowerCase()}=${value}`
+
+/** Properties of requests by which some write finds the answers of a message; messages and properties in lower case. */
+export type Indexed = ReadonlyMap<string, ReadonlySet<string>>
+
+export function indexedProperties ({ defaults, upstreams, messages, prefixes }: Config): Indexed {
+  const indexed = new Map<string, Set<string>>()
+  const policies = [defaults.policy, ...[upstreams, messages, prefixes].flatMap(part => Object.values(part).map(({ policy }) => policy))]
+  for (const policy of policies) {
+    for (const { message, property } of policy?.cache?.invalidates ?? []) {
+      if (property === undefined) continue
+      const key = message.toLowerCase()
+      indexed.set(key, (indexed.get(key) ?? new Set()).add(property.toLowerCase()))
+    }
+  }
+  return indexed
+}
+
+/** Tags of our own for an answer to this request. */
+export function ownTags (exchange: Exchange, indexed: Indexed): readonly string[] {
+  const properties = indexed.get(exchange.route.name.toLowerCase())
+  if (properties === undefined) return none
+  const values = requestValues(exchange)
+  const tags: string[] = []
+  for (const property of properties) {
+    const value = values.get(property)
+    if (value !== undefined) tags.push(ownTag(exchange.route.name, property, value))
+  }
+  return tags
+}
+const none: readonly string[] = []
+
+/** `purge`: carries a purge out. The answer reaches its client when nothing wrong is stored any more. */
+export function afterWrite (exchange: Exchange, response: UpstreamResponse, { invalidates: rules, purgeTagHeaders }: PolicyConfig['cache'], purge: (selector: Selector) => void): UpstreamResponse {
+  const { upstreamRequest: { method, effect, path, canonicalPath }, request: { authority }, endpoint } = exchange
+  const { status, headers } = response
+  const authorities = endpoint === undefined ? [authority] : [authority, new URL(endpoint.url).host]
+  const targets = invalidates({ method, safe: effect === 'safe', target: path, authorities }, status, headers)
+  if (targets.length === 0) return response
+  const query = path.indexOf('?')
+  purge({ kind: 'target', target: targetIndex(query === -1 ? canonicalPath : canonicalPath + path.slice(query)) })
+  for (const target of targets) if (target !== path) purge({ kind: 'target', target: targetIndex(target) })
+  for (const tag of tagsIn(headers, purgeTagHeaders)) purge({ kind: 'tag', tag })
+  const ofRequest = rules.filter(rule => !asksResponse(rule))
+  if (ofRequest.length > 0) {
+    const values = requestValues(exchange)
+    for (const rule of ofRequest) purge(selectorOf(rule, values))
+  }
+  const ofResponse = rules.filter(asksResponse)
+  return ofResponse.length === 0 ? response : withBodySearched(exchange, response, ofResponse, purge)
+}
+
+const asksResponse = ({ from }: Rule): boolean => from?.startsWith('response.') === true
+
+/** Without the property, or where it is not found, everything of the message goes: rather too much than a write read stale. */
+function selectorOf ({ message, property, from }: Rule, values: ReadonlyMap<string, string>): Selector {
+  const value = property === undefined ? undefined : values.get((from === undefined ? property : from.slice(from.indexOf('.') + 1)).toLowerCase())
+  return property === undefined || value === undefined ? { kind: 'message', message } : { kind: 'tag', tag: ownTag(message, property, value) }
+}
+
+function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules: readonly Rule[], purge: (selector: Selector) => void): UpstreamResponse {
+  let done = false
+  const found = (bytes: Buffer | undefined) => {
+    if (done) return
+    done = true
+    const values = bytes === undefined || bytes.length > longestSearched ? new Map<string, string>() : jsonValues(bytes)
+    for (const rule of rules) purge(selectorOf(rule, values))
+  }
+  const whole = response.body.takeWhole()
+  if (whole !== undefined) {
+    const bytes = typeof whole === 'string' ? Buffer.from(whole, 'latin1') : whole
+    found(bytes)
+    return { ...response, body: ResponseBody.of(bytes) }
+  }
+  const arriving = new ArrivingBody(response.body, exchange.route.policy.bodyIdleTimeoutMs, {
+    begun () {},
+    whole: chunks => found(chunks === undefined ? undefined : Buffer.concat(chunks)),
+    failed: () => found(undefined),
+    mayKeep: bytes => {
+      if (bytes > longestSearched) found(undefined)
+      return bytes <= longestSearched
+    }
+  })
+  const body = arriving.read()
+  arriving.start()
+  return { ...response, body }
+}
+
+function tagsIn (headers: readonly string[], names: readonly string[]): string[] {
+  const tags = new Set<string>()
+  for (const name of names) {
+    for (const value of fieldValues(headers, name.toLowerCase())) {
+      for (const tag of value.split(/[\s,]+/)) if (tag !== '' && tags.size < mostTags) tags.add(tag)
+    }
+  }
+  return [...tags]
+}
+
+/** Plain properties of a request, as its host would read them: the query, over them those of a form or a JSON body. Names in lower case. */
+function requestValues ({ upstreamRequest: { path, body } }: Exchange): Map<string, string> {
+  const query = path.indexOf('?')
+  const values = query === -1 ? new Map<string, string>() : pairs(path.slice(query + 1))
+  if (body.kind !== 'held' || body.bytes.length > longestSearched) return values
+  const first = body.bytes[0]
+  for (const [name, value] of first === 0x7b ? jsonValues(body.bytes) : pairs(latin1(body.bytes))) values.set(name, value)
+  return values
+}
+
+function pairs (text: string): Map<string, string> {
+  const values = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(text)) if (value.length <= longestValue) values.set(name.toLowerCase(), value)
+  return values
+}
+
+/** Plain properties at the top of a JSON object; none where it is no such thing. */
+function jsonValues (bytes: Buffer): Map<string, string> {
+  const values = new Map<string, string>()
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(bytes.toString())
+  } catch {
+    // Not JSON: nothing can be found in it, and the whole message is purged.
+    return values
+  }
+  if (typeof parsed !== 'object' || parsed === null) return values
+  for (const [name, value] of Object.entries(parsed)) {
+    const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    if (isPlain && String(value).length <= longestValue) values.set(name.toLowerCase(), String(value))
+  }
+  return values
+}

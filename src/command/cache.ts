@@ -1,0 +1,81 @@
+// postern cache: shows what the running gateway has stored, and purges it.
+import { askAdmin, tellAdmin } from './ask-admin.ts'
+import type { Arguments } from './arguments.ts'
+import type { Help } from './help.ts'
+import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
+
+export const cacheHelp: Help = {
+  summary: 'Shows what is stored, or purges it.',
+  usage: 'postern cache show|purge [--url URL | --tag TAG | --message NAME | --service NAME | --all] [--soft] [--admin HOST:PORT]',
+  text: `purge says how many answers went. With --soft they stay and count as stale from now on: they are given out only while they are
+refreshed, or when the service cannot answer, as far as that is allowed for them.`,
+  flags: {
+    admin: { short: 'a', value: 'HOST:PORT', help: 'Admin address of the running gateway. Default: 127.0.0.1:9901.' },
+    url: { value: 'URL', help: 'What is stored for this URL, or path with query, whatever its host and variant.' },
+    tag: { value: 'TAG', help: 'What the service tagged so (Cache-Tag, Surrogate-Key).' },
+    message: { value: 'NAME', help: 'Everything of a message.' },
+    service: { value: 'NAME', help: 'Everything of a service.' },
+    all: { help: 'Everything.' },
+    soft: { help: 'Makes it stale instead of removing it.' },
+    json: { help: 'Prints the answer of the gateway as it is.' }
+  },
+  examples: [
+    ['postern cache show', 'how each message does'],
+    ['postern cache show --message GetOrder', 'its stored answers'],
+    ['postern cache purge --url "/json/reply/GetOrder?Id=5"', ''],
+    ['postern cache purge --service Orders --soft', 'the next requests ask anew; when that fails, what was stored is still there']
+  ]
+}
+
+export async function cache (args: Arguments, terminal: Terminal): Promise<number> {
+  const [what] = args.positionals
+  if (what !== 'show' && what !== 'purge') throw new UsageError('postern cache show, or postern cache purge?')
+  const admin = args.one('admin') ?? '127.0.0.1:9901'
+  const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
+  if (!URL.canParse(base)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
+  const named = { url: args.one('url'), tag: args.one('tag'), message: args.one('message'), service: args.one('service') }
+  return what === 'show' ? await show(base, named, args.has('json'), terminal) : await purge(base, named, args, terminal)
+}
+
+type Named = Readonly<Record<'url' | 'tag' | 'message' | 'service', string | undefined>>
+
+async function purge (base: string, named: Named, args: Arguments, terminal: Terminal): Promise<number> {
+  const given = Object.values(named).filter(value => value !== undefined).length + (args.has('all') ? 1 : 0)
+  if (given !== 1) throw new UsageError('what is to go? One of --url, --tag, --message, --service and --all.')
+  const text = await answerOf(tellAdmin(`${base}/api/cache/purge`, { ...named, all: args.has('all'), soft: args.has('soft') }), base)
+  const { purged } = JSON.parse(text) as { purged: number }
+  terminal.out(args.has('json') ? text : `${purged} stored ${purged === 1 ? 'answer' : 'answers'} ${args.has('soft') ? 'made stale' : 'removed'}.\n`)
+  return exitCodes.ok
+}
+
+interface MessageRow { readonly service: string, readonly message: string, readonly keys: number, readonly bytes: number, readonly hit: number, readonly stale: number, readonly collapsed: number, readonly miss: number, readonly pass: number }
+interface EntryRow { readonly message: string, readonly url: string, readonly status: number, readonly ageS: number, readonly ttlS: number, readonly bytes: number, readonly hits: number }
+
+async function show (base: string, { url, message, service }: Named, json: boolean, terminal: Terminal): Promise<number> {
+  const wanted = Object.entries({ url, message, service }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${encodeURIComponent(value!)}`).join('&')
+  const text = await answerOf(askAdmin(wanted === '' ? `${base}/api/cache` : `${base}/api/cache/entries?${wanted}`), base)
+  if (json) terminal.out(text)
+  else if (wanted === '') {
+    const { bytes, maxBytes, entries, messages } = JSON.parse(text) as { bytes: number, maxBytes: number, entries: number, messages: MessageRow[] }
+    terminal.out(`${entries} stored answers, ${bytes} of ${maxBytes} bytes\n`)
+    const rows = messages.map(row => [row.service, row.message, row.keys, row.bytes, row.hit, row.stale, row.collapsed, row.miss, row.pass])
+    terminal.out(table([['service', 'message', 'keys', 'bytes', 'hit', 'stale', 'collapsed', 'miss', 'pass'], ...rows]))
+  } else {
+    const { entries } = JSON.parse(text) as { entries: EntryRow[] }
+    terminal.out(table([['message', 'status', 'age s', 'ttl s', 'bytes', 'hits', 'url'], ...entries.map(row => [row.message, row.status, row.ageS, row.ttlS, row.bytes, row.hits, row.url])]))
+  }
+  return exitCodes.ok
+}
+
+function table (rows: ReadonlyArray<ReadonlyArray<string | number>>): string {
+  const texts = rows.map(row => row.map(cell => printable(String(cell))))
+  const widths = texts[0]!.map((_, column) => Math.max(...texts.map(row => row[column]!.length)))
+  return texts.map(row => `${row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()}\n`).join('')
+}
+
+async function answerOf (asked: ReturnType<typeof askAdmin>, base: string): Promise<string> {
+  const result = await asked
+  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
+  if (result.status !== 200) throw new CommandError(`${base} answered ${result.status}: ${printable(result.body.slice(0, 500))}`)
+  return result.body
+}
