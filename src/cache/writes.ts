@@ -26,8 +26,8 @@ export type Indexed = ReadonlyMap<string, ReadonlySet<string>>
 
 export function indexedProperties ({ defaults, upstreams, messages, prefixes }: Config): Indexed {
   const indexed = new Map<string, Set<string>>()
-  const policies = [defaults.policy, ...[upstreams, messages, prefixes].flatMap(part => Object.values(part).map(({ policy }) => policy))]
-  for (const policy of policies) {
+  const named: Array<{ readonly policy?: { readonly cache?: { readonly invalidates?: readonly Rule[] } } }> = [defaults, ...Object.values(upstreams), ...Object.values(messages), ...Object.values(prefixes)]
+  for (const { policy } of named) {
     for (const { message, property } of policy?.cache?.invalidates ?? []) {
       if (property === undefined) continue
       const key = message.toLowerCase()

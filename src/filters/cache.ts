@@ -255,5 +255,5 @@ function takeOver (exchange: Exchange, fill: Fill): void {
   exchange.endpoint = fill.endpoint
 }
 
-/** The client's own mistakes are answered as such. */
-const mayBeStoodInFor = ({ spec }: GatewayError): boolean => spec.source !== 'client'
+/** The origin could not be asked, or could not answer. */
+const mayBeStoodInFor = ({ spec, code }: GatewayError): boolean => spec.source === 'upstream' || code === 'DeadlineExceeded' || (spec as { staleable?: true }).staleable === true

@@ -1,0 +1,137 @@
+// What leaves the cache: by an operator's word, and by a write, so that nobody reads his own write stale.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { runCommand } from '../../src/command/cli.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { request, targetOf } from '../support/http-client.ts'
+import { head, write, type HeaderList } from '../support/raw-server.ts'
+import { startOrigin, type Origin } from '../support/origin.ts'
+
+/** Answers every GET with a new number, to be kept for a minute; writes with what `writes` says. */
+async function startNumbers (writes: { headers?: HeaderList, body?: string } = {}): Promise<Origin> {
+  let number = 0
+  return await startOrigin(async request => {
+    await request.body()
+    const reading = request.method === 'GET'
+    const body = reading ? String(++number) : writes.body ?? '{}'
+    const headers: HeaderList = reading ? [['Cache-Control', 'max-age=60'], ['Cache-Tag', `all, ${request.target}`]] : writes.headers ?? []
+    await write(request.socket, head(200, 'OK', [...headers, ['Content-Type', 'application/json'], ['Content-Length', String(body.length)]]) + body)
+  })
+}
+
+async function startWith (origin: Origin, invalidates: object[] = []): Promise<TestGateway> {
+  const gateway = await startGateway({
+    upstreams: { Shop: { endpoints: [origin.url] } },
+    messages: { GetOrder: { upstream: 'Shop' }, ListOrders: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { cache: { invalidates } as never } } }
+  })
+  await gateway.waitForEndpoint(origin.url)
+  return gateway
+}
+const get = async (gateway: TestGateway, path: string) => (await gateway.get(path)).text()
+const purge = async (gateway: TestGateway, body: object) =>
+  (await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })).json().purged as number
+const order = (id: number) => `/json/reply/GetOrder?Id=${id}`
+
+describe('an operator purges', { timeout: 30_000 }, () => {
+  const cases: Array<{ name: string, body: object, purged: number, gone: number[] }> = [
+    { name: 'by URL, in any letter case', body: { url: 'http://shop.test/JSON/reply/getorder?id=1' }, purged: 1, gone: [1] },
+    { name: 'by tag', body: { tag: order(2) }, purged: 1, gone: [2] },
+    { name: 'by a tag of all', body: { tag: 'all' }, purged: 3, gone: [1, 2, 3] },
+    { name: 'by message', body: { message: 'getorder' }, purged: 3, gone: [1, 2, 3] },
+    { name: 'by service', body: { service: 'shop' }, purged: 3, gone: [1, 2, 3] },
+    { name: 'everything', body: { all: true }, purged: 3, gone: [1, 2, 3] },
+    { name: 'what is not there', body: { tag: 'nothing' }, purged: 0, gone: [] }
+  ]
+  for (const { name, body, purged, gone } of cases) {
+    test(name, async () => {
+      await using origin = await startNumbers()
+      await using gateway = await startWith(origin)
+      const before = [await get(gateway, order(1)), await get(gateway, order(2)), await get(gateway, order(3))]
+      assert.deepEqual([await get(gateway, order(1)), await get(gateway, order(2)), await get(gateway, order(3))], before)
+      assert.equal(await purge(gateway, body), purged)
+      for (const id of [1, 2, 3]) assert.equal(await get(gateway, order(id)) !== before[id - 1], gone.includes(id), `order ${id}`)
+      assert.equal((await gateway.get(order(1))).header('cache-tag'), undefined, 'tags end here')
+    })
+  }
+
+  test('softly: stale from now on, and still there when the service is not', async () => {
+    let fails = false
+    await using origin = await startOrigin(async request => {
+      const body = fails ? 'broken' : 'fine'
+      await write(request.socket, head(fails ? 500 : 200, 'X', [['Cache-Control', fails ? 'no-store' : 'max-age=60, stale-if-error=60'], ['Content-Length', String(body.length)]]) + body)
+    })
+    await using gateway = await startWith(origin)
+    assert.equal(await get(gateway, order(1)), 'fine')
+    fails = true
+    assert.equal(await purge(gateway, { all: true, soft: true }), 1)
+    const answer = await gateway.get(order(1))
+    assert.equal(answer.text(), 'fine')
+    assert.match(answer.header('cache-status')!, /^Postern; hit; ttl=-\d+; detail=stale-if-error$/)
+    assert.equal(origin.received.length, 2)
+  })
+
+  test('by the command, which shows what there is', async () => {
+    await using origin = await startNumbers()
+    await using gateway = await startWith(origin)
+    await get(gateway, order(1))
+    let text = ''
+    const terminal = { out: (piece: string) => { text += piece }, err: (piece: string) => { text += piece } }
+    const run = async (...args: string[]) => {
+      text = ''
+      return await runCommand(['cache', ...args, '--admin', targetOf(gateway.admin).host + ':' + String(targetOf(gateway.admin).port)], terminal as never)
+    }
+    assert.equal(await run('show'), 0)
+    assert.match(text, /1 stored answers[^]*Shop +GetOrder +1 /)
+    assert.equal(await run('show', '--message', 'GetOrder'), 0)
+    assert.match(text, /GetOrder +200 +\d+ +\d+ +\d+ +0 +\/json\/reply\/getorder\?id=1/)
+    assert.equal(await run('purge', '--message', 'GetOrder'), 0)
+    assert.equal(text, '1 stored answer removed.\n')
+    assert.equal(await run('purge'), 2)
+  })
+})
+
+describe('a write', { timeout: 30_000 }, () => {
+  const cases: Array<{ name: string, invalidates?: object[], headers?: HeaderList, body?: string, gone: string[] }> = [
+    { name: 'leaves what it does not concern', gone: [] },
+    { name: 'takes the one that its request names', invalidates: [{ message: 'GetOrder', property: 'Id' }], gone: [order(2)] },
+    { name: 'takes the one that its answer names', invalidates: [{ message: 'GetOrder', property: 'Id', from: 'response.orderId' }], body: '{"OrderId":1}', gone: [order(1)] },
+    { name: 'takes all of a message', invalidates: [{ message: 'ListOrders' }], gone: ['/json/reply/ListOrders'] },
+    { name: 'takes all of a message where it cannot tell which', invalidates: [{ message: 'GetOrder', property: 'Id', from: 'response.Missing' }], gone: [order(1), order(2)] },
+    { name: 'takes what its answer tags', headers: [['Purge-Tag', order(1)]], gone: [order(1)] },
+    { name: 'takes what Location names', headers: [['Location', order(2)]], gone: [order(2)] }
+  ]
+  for (const { name, invalidates, headers, body, gone } of cases) {
+    test(name, async () => {
+      await using origin = await startNumbers({ ...headers === undefined ? {} : { headers }, ...body === undefined ? {} : { body } })
+      await using gateway = await startWith(origin, invalidates)
+      const paths = [order(1), order(2), '/json/reply/ListOrders']
+      const before = new Map<string, string>()
+      for (const path of paths) before.set(path, await get(gateway, path))
+      const written = await gateway.post('/json/reply/PlaceOrder', { Id: 2, Amount: 1 })
+      assert.equal(written.status, 200)
+      assert.equal(written.header('purge-tag'), undefined)
+      for (const path of paths) assert.equal(await get(gateway, path) !== before.get(path), gone.includes(path), path)
+    })
+  }
+
+  test('an answer that was asked for before it is not stored after it, and not joined', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let first = true
+    await using origin = await startOrigin(async request => {
+      await request.body()
+      const old = request.method === 'GET' && first
+      if (request.method === 'GET') first = false
+      if (old) await promise
+      const body = old ? 'old' : 'new'
+      await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', '3']]) + body)
+    })
+    await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id' }])
+    const early = gateway.get(order(2))
+    while (origin.received.length === 0) await new Promise(setImmediate)
+    await gateway.post('/json/reply/PlaceOrder', { Id: 2 })
+    assert.equal(await get(gateway, order(2)), 'new')
+    resolve()
+    assert.equal((await early).text(), 'old')
+    assert.equal(await get(gateway, order(2)), 'new')
+  })
+})
