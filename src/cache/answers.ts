@@ -7,7 +7,7 @@ import { cacheStatus, ttlS, type CacheResult } from './cache-status.ts'
 import { answerFor, notModifiedHeaders } from './conditional.ts'
 import type { EntryHead } from './entry.ts'
 import { bornAt } from './freshness.ts'
-import { guarded, headersAt, type GuardRules, type Leaving } from './guard.ts'
+import { guarded, headersAt, type GuardRules, type Leaving, type Source } from './guard.ts'
 import { contentRange, unsatisfiedRange, type ByteRange } from './range.ts'
 import type { CacheRequest } from './request.ts'
 import type { Draft, Ready, Stored } from './stored.ts'
@@ -25,16 +25,18 @@ export function fromStored (exchange: Exchange, request: CacheRequest, stored: S
   return answered(request, stored, ready.headers, stored.body)
 }
 
-/** An answer that was asked for, and is whole. */
-export function fromOrigin (exchange: Exchange, request: CacheRequest, stored: Stored, nowMs: number, result: CacheResult): UpstreamResponse {
+/** An answer that was asked for, and is whole. `own`: fields that are for the one who asked and nobody else. */
+export function fromOrigin (exchange: Exchange, request: CacheRequest, stored: Stored, own: readonly string[], result: CacheResult): UpstreamResponse {
   exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
-  return answered(request, stored, readyAt(stored, nowMs).headers, stored.body)
+  return answered(request, stored, [...wholeHeaders(stored, Date.now(), 'storing'), ...own], stored.body)
 }
 
+interface Arriving { readonly draft: Draft, readonly body: ResponseBody, readonly own: readonly string[] }
+
 /** An answer whose body is still coming. */
-export function fromArriving (exchange: Exchange, request: CacheRequest, draft: Draft, body: ResponseBody, result: CacheResult): UpstreamResponse {
+export function fromArriving (exchange: Exchange, request: CacheRequest, { draft, body, own }: Arriving, result: CacheResult): UpstreamResponse {
   exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
-  const headers = headersAt(draft.leaving, draft.terms.bornAtMs, Date.now(), draft.guard, false)
+  const headers = [...headersAt(draft.leaving, draft.terms.bornAtMs, Date.now(), draft.guard, 'storing'), ...own]
   const { status, reason } = draft.head
   if (answerFor(request, draft.head, undefined).kind === 'whole') return { status, reason, headers, body, endpointUrl: draft.endpointUrl }
   body.cancel(new GatewayError('ClientClosed'))
@@ -51,7 +53,7 @@ export function passedOn (exchange: Exchange, response: UpstreamResponse, guard:
   if (leaving.alarms.length > 0) alarm(leaving)
   exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
   if (!leaving.cut && leaving.headers === headers) return response
-  return { status, reason, headers: headersAt(leaving, bornAtMs, nowMs, guard, false), body: response.body }
+  return { status, reason, headers: headersAt(leaving, bornAtMs, nowMs, guard, 'passing'), body: response.body }
 }
 
 const nothing = Buffer.alloc(0)
@@ -80,11 +82,14 @@ function partHeaders (headers: readonly string[], range: ByteRange): string[] {
 /** Made once a second for as many hits as there are in it. */
 function readyAt (stored: Stored, nowMs: number): Ready {
   const atS = Math.floor(nowMs / 1_000)
-  const { ready, terms, leaving, guard, head, body } = stored
-  if (ready?.atS === atS) return ready
-  const headers = headersAt(leaving, terms.bornAtMs, nowMs, guard, true)
-  if (headerValue(head.headers, 'content-length') === undefined && head.status !== 204) headers.push('Content-Length', String(body.length))
-  const status = ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(terms.freshUntilMs, nowMs) })]
-  stored.ready = { atS, headers, status }
+  if (stored.ready?.atS === atS) return stored.ready
+  const status = ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(stored.terms.freshUntilMs, nowMs) })]
+  stored.ready = { atS, headers: wholeHeaders(stored, nowMs, 'stored'), status }
   return stored.ready
+}
+
+function wholeHeaders ({ terms, leaving, guard, head, body }: Stored, nowMs: number, source: Source): string[] {
+  const headers = headersAt(leaving, terms.bornAtMs, nowMs, guard, source)
+  if (headerValue(head.headers, 'content-length') === undefined && head.status !== 204) headers.push('Content-Length', String(body.length))
+  return headers
 }

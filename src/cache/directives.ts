@@ -1,5 +1,5 @@
 // Cache-Control as it is meant: directives by name in any letter case, conflicts settled in favour of caution (RFC 9111 sections 4.2.1, 5.2). Pure.
-import { deltaSeconds, isToken, listMembers, unquote } from './field-syntax.ts'
+import { deltaSeconds, endsQuoted, isToken, listMembers, unquote } from './field-syntax.ts'
 
 /** What an answer's Cache-Control says. Seconds; undefined = not said; `unreadable` = said, but no number. */
 export interface ResponseDirectives {
@@ -39,9 +39,13 @@ export interface Directive {
   readonly argument: string | undefined | null
 }
 
-/** Directives in order. A name that is no token is passed over: `max-age =1` says nothing (RFC 9111 section 5.2). */
+/**
+ * Directives of one line, in order. A name that is no token is passed over: `max-age =1` says nothing (RFC 9111 section 5.2). A quoted
+ * string that does not end may hide any directive, so the whole is taken to be for one client.
+ */
 export function parseDirectives (value: string): Directive[] {
   const directives: Directive[] = []
+  if (endsQuoted(value)) directives.push({ name: 'private', argument: undefined })
   for (const member of listMembers(value)) {
     const equals = member.indexOf('=')
     const name = equals === -1 ? member : member.slice(0, equals)

@@ -48,6 +48,18 @@ export function listMembers (value: string): string[] {
   return members
 }
 
+/** Whether a quoted string in it does not end. */
+export function endsQuoted (value: string): boolean {
+  if (!value.includes('"')) return false
+  let quoted = false
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i)
+    if (code === quote) quoted = !quoted
+    else if (quoted && code === backslash) i++
+  }
+  return quoted
+}
+
 function pushTrimmed (members: string[], value: string, from: number, to: number): void {
   while (from < to && isSpace(value.charCodeAt(from))) from++
   while (to > from && isSpace(value.charCodeAt(to - 1))) to--

@@ -12,7 +12,7 @@ import { mayStore } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
 import type { CacheStore } from './store.ts'
-import { keptBody, Stored, type Draft, type Place } from './stored.ts'
+import { apart, keptBody, Stored, type Draft, type Place } from './stored.ts'
 import { variantOf } from './vary.ts'
 import type { ResponseBody } from '../exchange/response-body.ts'
 
@@ -81,6 +81,8 @@ export class Fill {
   #timer: NodeJS.Timeout | undefined
   #repeated = false
   #requestAtMs = 0
+  /** Fields of the answer that are not stored (Set-Cookie, what private names): for the one client that asked. Flat list. */
+  own: readonly string[] = []
   /** When it is over, for whoever bounds how many run. */
   readonly finished: Promise<void>
   readonly #finish: () => void
@@ -261,13 +263,16 @@ export class Fill {
   }
 
   #drafted (head: EntryHead, terms: Terms): Draft {
-    const { guard, request, place } = this.#options
-    const kept = terms.omit.length === 0 ? head : { ...head, headers: withoutNames(head.headers, terms.omit) }
+    const { guard, request, place, store } = this.#options
+    const { kept, own } = apart(head, terms.omit)
+    this.own = own
+    // RFC 9111 section 4.1: an answer that leaves Vary out, among others that have it, is selected as they are.
+    const vary = terms.vary.length > 0 ? terms.vary : store.varyOf(place.key)
     return {
       head: kept,
-      terms,
+      terms: vary === terms.vary ? terms : { ...terms, vary },
       place,
-      variant: variantOf(terms.vary, request.headers),
+      variant: variantOf(vary, request.headers),
       guard,
       leaving: guarded(kept.headers, terms.bornAtMs, head.responseAtMs, guard),
       endpointUrl: this.#exchange.endpoint?.url ?? this.#previous?.endpointUrl
@@ -284,10 +289,4 @@ export class Fill {
     exchange.endpoints = endpoints
     return exchange
   }
-}
-
-function withoutNames (headers: readonly string[], names: readonly string[]): string[] {
-  const kept: string[] = []
-  for (let i = 0; i < headers.length; i += 2) if (!names.includes(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
-  return kept
 }

@@ -3,8 +3,8 @@ import { entityTag, lastModified } from './conditional.ts'
 import type { EntryHead } from './entry.ts'
 import { fieldValues } from './field-syntax.ts'
 
-/** Fields by which the stored bytes are read: they stay as those came (RFC 9111 section 3.2). */
-const ofTheBody: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range', 'transfer-encoding', 'trailer'])
+/** Fields by which the stored bytes are read and checked: they stay as those came (RFC 9111 section 3.2). */
+const ofTheBody: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-md5', 'content-range', 'transfer-encoding', 'trailer'])
 
 /**
  * The stored head with the fields of a 304: what it names is replaced, all values of it, the rest stays. undefined: the 304 speaks of
@@ -14,12 +14,15 @@ export function freshened (stored: EntryHead, update: EntryHead): EntryHead | un
   return selects(update, stored) ? { ...merged(stored, update), requestAtMs: update.requestAtMs, responseAtMs: update.responseAtMs } : undefined
 }
 
-/** A strong validator must be the stored one's; a weak one likewise; with none, it speaks of the one that was asked about. */
+/**
+ * A strong validator must be the stored one's exactly; a weak one must match weakly; with none, it speaks of the one that was asked about:
+ * only one is asked about at a time, and hosts leave validators out of a 304.
+ */
 function selects (update: EntryHead, stored: EntryHead): boolean {
   const tag = entityTag(update)
   if (tag !== undefined) {
     const own = entityTag(stored)
-    return own !== undefined && weakly(own) === weakly(tag)
+    return tag.startsWith('W/') ? own !== undefined && weakly(own) === weakly(tag) : own === tag
   }
   const changed = lastModified(update)
   return changed === undefined || changed === lastModified(stored)

@@ -1,7 +1,7 @@
 // What leaves the gateway says nothing that no purge could take back: lifetimes are cut before a browser or a CDN sees them. Pure.
 import { parseDirectives, responseDirectives } from './directives.ts'
 import type { Alarm } from './entry.ts'
-import { combined, deltaSeconds, listMembers } from './field-syntax.ts'
+import { combined, deltaSeconds, endsQuoted, listMembers } from './field-syntax.ts'
 import { parseHttpDate, httpDate } from './http-date.ts'
 import { currentAgeS } from './freshness.ts'
 
@@ -43,7 +43,8 @@ export function guarded (headers: readonly string[], bornAtMs: number, nowMs: nu
     const found = lengthsOfLifetimes.has(name.length) ? judge(name, headers[i + 1]!, bornAtMs, nowMs, rules) : undefined
     if (found === undefined) continue
     cut = true
-    if (found !== 'cut') (alarms ??= []).push({ kind: found, header: name, value: headers[i + 1]!.slice(0, 80) })
+    alarms ??= []
+    alarms.push({ kind: found, header: name, value: headers[i + 1]!.slice(0, 80) })
   }
   return { headers: kept ?? headers, aged, cut, alarms: alarms ?? noAlarms }
 }
@@ -54,16 +55,17 @@ const isTag = (name: string, { tagHeaders }: GuardRules): boolean => tagHeaders.
 const lengthsOfLifetimes: ReadonlySet<number> = new Set([7, 13, 17])
 const isControl = (lower: string): boolean => lower === 'cache-control' || lower === 'cdn-cache-control' || lower === 'surrogate-control'
 
-/** undefined = it may leave as it is; `cut` = it may not, but nobody need be woken. */
-function judge (name: string, value: string, bornAtMs: number, nowMs: number, rules: GuardRules): Alarm['kind'] | 'cut' | undefined {
+/** undefined = it may leave as it is. */
+function judge (name: string, value: string, bornAtMs: number, nowMs: number, rules: GuardRules): Alarm['kind'] | undefined {
   const lower = name.toLowerCase()
   if (lower === 'expires') return judgeExpires(value, nowMs, rules)
   if (!isControl(lower)) return undefined
-  let worst: Alarm['kind'] | 'cut' | undefined
+  if (endsQuoted(value)) return 'lifetime-unreadable'
+  let worst: Alarm['kind'] | undefined
   for (const { name: directive, argument } of parseDirectives(value)) {
     if (!isLifetime(directive)) continue
     const seconds = deltaSeconds(argument ?? '')
-    if (seconds === undefined) worst = isNegative(argument) ? worst ?? 'cut' : 'lifetime-unreadable'
+    if (seconds === undefined) worst = isNegative(argument) ? worst : 'lifetime-unreadable'
     else if (remainingMs(seconds, directive, bornAtMs, nowMs) > rules.maxClientMs) worst = 'lifetime-too-long'
   }
   return worst
@@ -77,6 +79,7 @@ function judgeExpires (value: string, nowMs: number, { maxClientMs }: GuardRules
 
 /** What everybody writes for "already stale", and nobody takes for "never". */
 const isCustomary = (value: string): boolean => /^\s*(?:-?\d{1,2})?\s*$/.test(value)
+/** Likewise: everybody takes it for 0. */
 const isNegative = (argument: string | undefined | null): boolean => typeof argument === 'string' && /^-\d+$/.test(argument)
 const isLifetime = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage' || directive === 'stale-while-revalidate' || directive === 'stale-if-error'
 /** max-age counts from when the answer was made; the stale periods come on top. */
@@ -84,15 +87,18 @@ const counts = (directive: string): boolean => directive === 'max-age' || direct
 const remainingMs = (seconds: number, directive: string, bornAtMs: number, nowMs: number): number =>
   seconds * 1_000 - (counts(directive) ? Math.max(0, nowMs - bornAtMs) : 0)
 
+/** Where an answer comes from: the store; the origin, on its way into the store; the origin, past it. */
+export type Source = 'stored' | 'storing' | 'passing'
+
 /**
- * Headers for a client at this moment, Age among them for what is stored (RFC 9111 section 4). What had to be cut says: as long as the
+ * Headers for a client at this moment, Age among them for what was stored (RFC 9111 section 4). What had to be cut says: as long as the
  * limit from now on. Because clients subtract Age, that is Age more in max-age, and Expires is a date from now.
  */
-export function headersAt (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules, stored: boolean): string[] {
+export function headersAt (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules, source: Source): string[] {
   const headers = leaving.cut ? cutHeaders(leaving, bornAtMs, nowMs, rules) : leaving.headers.slice()
-  // Only of what is stored: nobody said that other answers may be kept at all.
-  if (stored && rules.clientMs !== undefined) tellLifetime(headers, currentAgeS(bornAtMs, nowMs) + toSeconds(rules.clientMs))
-  if (stored || leaving.aged) headers.push('Age', String(currentAgeS(bornAtMs, nowMs)))
+  // Of other answers nobody said that they may be kept at all.
+  if (source !== 'passing' && rules.clientMs !== undefined) tellLifetime(headers, currentAgeS(bornAtMs, nowMs) + toSeconds(rules.clientMs))
+  if (source === 'stored' || leaving.aged) headers.push('Age', String(currentAgeS(bornAtMs, nowMs)))
   return headers
 }
 
@@ -123,15 +129,18 @@ function expiresFor (value: string, nowMs: number, rules: GuardRules): string {
 }
 
 function controlFor (value: string, bornAtMs: number, nowMs: number, rules: GuardRules): string {
-  return listMembers(value).map(member => {
+  const members = listMembers(value)
+  // A quoted string that does not end: another reader may find a lifetime in it.
+  if (endsQuoted(value)) members.splice(-1, 1, 'no-store')
+  return members.map(member => {
     const directive = parseDirectives(member)[0]
     if (directive === undefined || !isLifetime(directive.name)) return member
     const name = member.slice(0, member.indexOf('='))
     const seconds = deltaSeconds(directive.argument ?? '') ?? 0
     const ageS = counts(directive.name) ? currentAgeS(bornAtMs, nowMs) : 0
     if (rules.clientMs !== undefined && counts(directive.name)) return `${directive.name}=${ageS + toSeconds(rules.clientMs)}`
-    const isTooLong = remainingMs(seconds, directive.name, bornAtMs, nowMs) > rules.maxClientMs
-    return isTooLong ? `${name}=${ageS + toSeconds(rules.maxClientMs)}` : deltaSeconds(directive.argument ?? '') === undefined ? `${directive.name}=0` : member
+    if (remainingMs(seconds, directive.name, bornAtMs, nowMs) > rules.maxClientMs) return `${name}=${ageS + toSeconds(rules.maxClientMs)}`
+    return deltaSeconds(directive.argument ?? '') === undefined && !isNegative(directive.argument) ? `${directive.name}=0` : member
   }).join(', ')
 }
 

@@ -1,13 +1,14 @@
 // Dates of HTTP: the one format that is written and the two obsolete ones that must be understood (RFC 9110 section 5.6.7). Pure.
 
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-const fixed = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/
-const rfc850 = /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d{2})-(\w{3})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/
-const asctime = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\w{3}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/
+const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+const fixed = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/i
+const rfc850 = /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d{2})-(\w{3})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/i
+const asctime = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\w{3}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/i
 
 /**
- * Milliseconds since the epoch; undefined for what is no date. Strict: whatever another cache would read in another way is none, and an
- * answer whose Expires is none is stale. `nowMs` tells the century of a year of two digits.
+ * Milliseconds since the epoch; undefined for what is no date. In any letter case, and GMT only (RFC 9111 section 4.2); else strict:
+ * whatever another cache would read in another way is none, and an answer whose Expires is none is stale. `nowMs` tells the century of a
+ * year of two digits.
  */
 export function parseHttpDate (text: string, nowMs: number): number | undefined {
   let found = fixed.exec(text)
@@ -19,7 +20,7 @@ export function parseHttpDate (text: string, nowMs: number): number | undefined 
 }
 
 function dateOf (year: number, monthName: string, dayText: string, ...clock: [string, string, string]): number | undefined {
-  const month = months.indexOf(monthName)
+  const month = months.indexOf(monthName.toLowerCase())
   const day = Number(dayText)
   const [hours, minutes, seconds] = clock.map(Number) as [number, number, number]
   // 60 is a leap second.

@@ -20,8 +20,8 @@ export function saidBy (headers: readonly string[]): Said {
   const targeted = combined(headers, 'cdn-cache-control')
   const own = targeted === undefined ? undefined : parseTargeted(targeted)
   if (own !== undefined && own.length > 0) return { directives: responseDirectives(own), targeted: true }
-  const value = combined(headers, 'cache-control')
-  return { directives: value === undefined ? nothingSaid : responseDirectives(parseDirectives(value)), targeted: false }
+  const lines = fieldValues(headers, 'cache-control')
+  return { directives: lines.length === 0 ? nothingSaid : responseDirectives(lines.flatMap(parseDirectives)), targeted: false }
 }
 
 /** Final statuses whose meaning for caching is known here (must-understand, RFC 9111 section 5.2.2.3). 206 needs more than we do. */
@@ -118,12 +118,12 @@ function stalePeriods (directives: ResponseDirectives, { config: { stale, mode }
 }
 
 /** RFC 9111 section 3.1. */
-const omittedAlways = ['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'trailer']
-const omittedMostly = [...omittedAlways, 'set-cookie', 'set-cookie2']
+export const neverStored: readonly string[] = ['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'trailer']
+const omittedMostly = [...neverStored, 'set-cookie', 'set-cookie2']
 
 /** Fields that qualified private and no-cache name are not stored: the first are for one client, the others would have to be asked for each time. */
 function omitted ({ private: ofOne, noCache }: ResponseDirectives, withoutCookies: boolean): readonly string[] {
-  const always = withoutCookies ? omittedMostly : omittedAlways
+  const always = withoutCookies ? omittedMostly : neverStored
   const qualified = [...typeof ofOne === 'object' ? ofOne : [], ...typeof noCache === 'object' ? noCache : []]
   return qualified.length === 0 ? always : [...always, ...qualified]
 }

@@ -2,6 +2,7 @@
 import { latin1 } from '../lib/latin1.ts'
 import type { Entry, EntryHead, Terms } from './entry.ts'
 import type { GuardRules, Leaving } from './guard.ts'
+import { neverStored } from './policy.ts'
 
 /** Whose answer it is: the message and what it is called by. */
 export interface Place {
@@ -90,6 +91,18 @@ export function keptBody (chunks: readonly Buffer[]): string | Buffer {
   if (whole.length <= smallBodyBytes) return latin1(whole)
   // A chunk may be a view of a larger piece of a socket's memory, which it would keep alive.
   return whole.buffer.byteLength > whole.length * 2 ? Buffer.from(whole) : whole
+}
+
+/** What is stored of a head, and the fields that are not: those go to the one who asked, but for what is of this hop. */
+export function apart (head: EntryHead, omit: readonly string[]): { readonly kept: EntryHead, readonly own: readonly string[] } {
+  const kept: string[] = []
+  const own: string[] = []
+  for (let i = 0; i < head.headers.length; i += 2) {
+    const lower = head.headers[i]!.toLowerCase()
+    if (!omit.includes(lower)) kept.push(head.headers[i]!, head.headers[i + 1]!)
+    else if (!neverStored.includes(lower)) own.push(head.headers[i]!, head.headers[i + 1]!)
+  }
+  return { kept: kept.length === head.headers.length ? head : { ...head, headers: kept }, own }
 }
 
 /** Of objects, maps and lists around an answer (measured: test/cache/store-memory.test.ts). */

@@ -5,6 +5,7 @@ import type { Cache } from '../cache/cache.ts'
 import type { Forwarded } from '../cache/entry.ts'
 import { Fill, type FillResult } from '../cache/fill.ts'
 import type { GuardRules } from '../cache/guard.ts'
+import { learnFromHead } from '../cache/learn-from-head.ts'
 import { KeyMaker, targetIndex } from '../cache/key.ts'
 import { countsAsError, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
 import type { CacheRequest } from '../cache/request.ts'
@@ -105,11 +106,13 @@ class CacheFlow {
   }
 
   /** Whether its answer could be stored at all, and others may wait for it. */
-  #mayFill ({ request, tally, key, entry }: Asked): boolean {
+  #mayFill ({ exchange, request, tally, key, entry }: Asked): boolean {
     // A part is no answer for others, and asking for the whole is not what its client wanted.
     if (request.method === 'HEAD' || request.range !== undefined || request.directives.noStore) return false
     if (entry !== undefined) return true
-    return !this.#cache.fills.isMarked(fillKey(key, request, none)) && !(this.#byOriginOnly && tally.notStoredInARow >= hopelessAfter)
+    // Of a message's answers one tells of the next; below a prefix anything may be.
+    const hopeless = this.#byOriginOnly && exchange.route.kind !== 'prefix' && tally.notStoredInARow >= hopelessAfter
+    return !hopeless && !this.#cache.fills.isMarked(fillKey(key, request, none))
   }
 
   async #wait (asked: Asked, validate: boolean, again: boolean): Promise<UpstreamResponse> {
@@ -125,12 +128,12 @@ class CacheFlow {
       case 'whole': {
         const nowMs = Date.now()
         this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
-        return fromOrigin(exchange, request, result.stored, nowMs, { hit: false, fwd: why, fwdStatus: result.status, stored: result.kept, collapsed, ttlS: ttlS(result.stored.terms.freshUntilMs, nowMs) })
+        return fromOrigin(exchange, request, result.stored, collapsed ? none : fill.own, { hit: false, fwd: why, fwdStatus: result.status, stored: result.kept, collapsed, ttlS: ttlS(result.stored.terms.freshUntilMs, nowMs) })
       }
       case 'arriving': {
         const nowMs = Date.now()
         this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
-        return fromArriving(exchange, request, result.draft, result.body, { hit: false, fwd: why, fwdStatus: result.status, stored: true, collapsed, ttlS: ttlS(result.draft.terms.freshUntilMs, nowMs) })
+        return fromArriving(exchange, request, { draft: result.draft, body: result.body, own: collapsed ? none : fill.own }, { hit: false, fwd: why, fwdStatus: result.status, stored: true, collapsed, ttlS: ttlS(result.draft.terms.freshUntilMs, nowMs) })
       }
       case 'again': return again ? await this.#pass(asked) : await this.#look(exchange, asked.next, request, tally, true)
       default: return await this.#notStored(asked, result, collapsed)
@@ -166,7 +169,7 @@ class CacheFlow {
 
   /** Past the cache: everybody for himself, as far as breaker and bulkhead let him. */
   async #pass (asked: Asked): Promise<UpstreamResponse> {
-    const { exchange, request, tally, why } = asked
+    const { exchange, request, tally, why, entry } = asked
     let response: UpstreamResponse
     try {
       response = await asked.next(exchange)
@@ -183,6 +186,7 @@ class CacheFlow {
       return standIn
     }
     this.#count(exchange, tally, 'pass', why)
+    if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache.store, entry, request, response, this.#rules)
     this.#learn(request, response, tally)
     if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, selector => this.#cache.purge(selector, false, 'write'))
     return passedOn(exchange, response, this.#guard, { hit: false, fwd: why, fwdStatus: response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))

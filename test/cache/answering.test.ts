@@ -118,6 +118,7 @@ describe('asking whether it still holds (RFC 9111 sections 4.3.1, 4.3.4)', () =>
     assert.equal(freshened(headOf([]), update('ETag: "b"')), undefined)
     assert.equal(freshened(headOf([`Last-Modified: ${changed}`]), update(`Last-Modified: ${httpDate(now)}`)), undefined)
     assert.notEqual(freshened(stored, update('ETag: W/"a"')), undefined)
+    assert.equal(freshened(headOf(['ETag: W/"a"']), update('ETag: "a"')), undefined, 'a strong one is not the weak one')
     assert.notEqual(freshened(stored, update()), undefined)
   })
   test('4.3.5: what an answer to HEAD tells of the stored one', () => {

@@ -15,7 +15,7 @@ function leave (headers: string[], options: { ageS?: number, own?: Partial<Guard
   const own = { ...rules, ...options.own }
   const bornAtMs = now - (options.ageS ?? 0) * 1_000
   const leaving = guarded(flat(...headers), bornAtMs, now, own)
-  const out = headersAt(leaving, bornAtMs, now, own, options.stored ?? false)
+  const out = headersAt(leaving, bornAtMs, now, own, options.stored === true ? 'stored' : 'passing')
   return { alarms: leaving.alarms.map(({ kind }) => kind), value: name => headerValue(out, name) }
 }
 
@@ -53,8 +53,9 @@ describe('Cache-Control', () => {
     ['twice', 'max-age=31536000, max-age=31536001', `max-age=${day}, max-age=${day}`, ['lifetime-too-long']],
     ['a word', 'max-age=never', 'max-age=0', ['lifetime-unreadable']],
     ['a fraction', 'max-age=3600.5', 'max-age=0', ['lifetime-unreadable']],
-    ['negative: everybody means 0', 'max-age=-1', 'max-age=0', []],
+    ['negative: everybody takes it for 0', 'max-age=-1', 'max-age=-1', []],
     ['in a quoted string it is nobody\'s lifetime', 'foo="max-age=31536000"', 'foo="max-age=31536000"', []],
+    ['a quoted string that does not end', 'max-age=60, foo="bar, max-age=31536000', 'max-age=60, no-store', ['lifetime-unreadable']],
     ['no-store stays', 'no-store, max-age=31536000', `no-store, max-age=${day}`, ['lifetime-too-long']]
   ]
   for (const [name, sent, left, alarms] of rows) {

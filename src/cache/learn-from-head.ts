@@ -1,0 +1,31 @@
+// An answer to HEAD also tells whether the stored answer to GET still holds (RFC 9111 section 4.3.5).
+import type { UpstreamResponse } from '../exchange/exchange.ts'
+import { without } from '../exchange/headers.ts'
+import { afterHead } from './freshen.ts'
+import { guarded } from './guard.ts'
+import { mayStore } from './policy.ts'
+import type { CacheRequest } from './request.ts'
+import type { CacheRules } from './rules.ts'
+import type { CacheStore } from './store.ts'
+import { Stored } from './stored.ts'
+
+/** The stored answer goes on with the fields of the new head; or is stale from now on; or is not to be kept any more. */
+export function learnFromHead (store: CacheStore, entry: Stored, request: CacheRequest, { status, reason, headers }: UpstreamResponse, rules: CacheRules): void {
+  const nowMs = Date.now()
+  const since = store.purges.count
+  const fresh = afterHead(entry.head, { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs })
+  if (fresh === 'nothing') return
+  if (fresh === 'changed') {
+    store.replace(entry, entry.on({ ...entry.terms, freshUntilMs: Math.min(entry.terms.freshUntilMs, nowMs), staleWhileRevalidateMs: 0 }), since)
+    return
+  }
+  const decision = mayStore({ ...request, method: 'GET' }, fresh, rules)
+  if (!decision.store) {
+    store.remove(entry)
+    return
+  }
+  const { terms } = decision
+  const head = { ...fresh, headers: without(fresh.headers, terms.omit) }
+  const { place, variant, guard, endpointUrl, body } = entry
+  store.replace(entry, new Stored({ head, terms: { ...terms, vary: entry.terms.vary }, place, variant, guard, endpointUrl, leaving: guarded(head.headers, terms.bornAtMs, nowMs, guard) }, body), since)
+}

@@ -1,0 +1,172 @@
+// Whatever headers an origin sends: no answer that is marked private or no-store, or that belongs to one identity, is ever given to another.
+// Seeded: a failure says its seed, and the same seed fails again.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import type { Entry } from '../../src/cache/entry.ts'
+import { mayStandIn, mayStore, passesBy, reuse } from '../../src/cache/policy.ts'
+import { guarded, headersAt } from '../../src/cache/guard.ts'
+import { freshened } from '../../src/cache/freshen.ts'
+import type { CacheRequest } from '../../src/cache/request.ts'
+import { variantOf } from '../../src/cache/vary.ts'
+import { without } from '../../src/exchange/headers.ts'
+import { headOf, now, requestOf, rulesOf } from './support.ts'
+
+type Random = () => number
+
+/** mulberry32. */
+function randomFrom (seed: number): Random {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random() * from.length)]!
+const some = <T>(random: Random, from: readonly T[], most: number): T[] => Array.from({ length: Math.floor(random() * (most + 1)) }, () => pick(random, from))
+
+const numbers = ['0', '1', '60', '"60"', '3600', '2147483649', '99999999999999999999', '-1', '1.5', 'x', '', '"6\\0"', ' 60', 'Never']
+const directives = [
+  ...['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'].flatMap(name => numbers.map(number => `${name}=${number}`)), 'public', 'no-cache', 'must-revalidate', 'proxy-revalidate', 'immutable', 'must-understand',
+  'no-cache="set-cookie"', 'private="x-who"', 'foo="private, no-store"', 'foo="', 'bar=baz', ',', '"private"', 'max-age'
+]
+const dates = ['Never', '0', '-1', '', 'Fri, 31 Dec 9999 23:59:59 GMT', 'Fri, 27 Nov 2026 13:00:00 GMT', 'Fri, 27 Nov 2026 12:00:00 GMT', 'Thu, 01 Jan 1970 00:00:00 GMT', 'Friday, 27-Nov-26 13:00:00 GMT', 'tomorrow']
+const varied = ['Accept', 'Authorization', 'Cookie', 'X-Foo', 'accept-encoding', '"x"', '']
+
+const randomCase = (random: Random, text: string): string => text.replaceAll(/[a-z]/gi, letter => random() < 0.5 ? letter.toUpperCase() : letter.toLowerCase())
+
+/** Headers that no well-meaning origin would send. */
+function answer (random: Random): string[] {
+  const lines: string[] = []
+  for (let n = Math.floor(random() * 3); n > 0; n--) lines.push(`Cache-Control: ${randomCase(random, some(random, directives, 4).join(pick(random, [', ', ',', ' , ', ',,'])))}`)
+  if (random() < 0.4) lines.push(`Expires: ${pick(random, dates)}`)
+  if (random() < 0.3) lines.push(`Last-Modified: ${pick(random, dates)}`)
+  if (random() < 0.3) lines.push(`Date: ${pick(random, dates)}`)
+  if (random() < 0.3) lines.push(`Age: ${pick(random, numbers)}`)
+  if (random() < 0.4) lines.push(`Vary: ${some(random, varied, 3).join(', ')}`)
+  if (random() < 0.4) lines.push(`ETag: ${pick(random, ['"a"', 'W/"a"', 'a', '""'])}`)
+  return lines
+}
+
+/** Who asks, each with nothing in common with the others. */
+const people = [[], ['Authorization: Bearer ann'], ['Authorization: Bearer bob'], ['X-Api-Key: k1'], ['Cookie: ss-id=ann'], ['Cookie: ss-id=bob; theme=dark'], ['X-ss-id: ann'], ['Cookie: ss-tok=bob']]
+const wishes = [[], [], ['Cache-Control: max-stale'], ['Cache-Control: stale-if-error=99999'], ['Cache-Control: only-if-cached'], ['Cache-Control: min-fresh=0']]
+const rules = [rulesOf(), rulesOf({ heuristic: 'always' }), rulesOf({ lifetimes: { successMs: 60_000, redirectMs: 60_000, negativeMs: 60_000 } }), rulesOf({ stale: { whileRevalidateMs: 60_000, ifErrorMs: 60_000 } }), rulesOf({ mode: 'override', lifetimes: { successMs: 60_000 } }), rulesOf({ identity: { mode: 'perIdentity' } })]
+const statuses = [200, 200, 200, 203, 204, 301, 404, 410, 500, 599]
+
+/** Whether what is stored for one request could be given to the other: the same key, the same variant, and the policy lets it. */
+function given (entry: Entry, from: CacheRequest, to: CacheRequest, own: (typeof rules)[number], afterMs: number): boolean {
+  const keyOf = (request: CacheRequest) => `${request.keyParts}\n${own.config.identity.mode === 'perIdentity' ? request.identity : ''}`
+  if (keyOf(from) !== keyOf(to) || variantOf(entry.terms.vary, from.headers) !== variantOf(entry.terms.vary, to.headers)) return false
+  if (passesBy(to, own) !== undefined) return false
+  return reuse(to, entry, now + afterMs, own).use === 'stored' || mayStandIn(to, entry, now + afterMs, own)
+}
+
+function each (seeds: number, check: (random: Random, seed: number) => void): void {
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      check(randomFrom(seed), seed)
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error })
+    }
+  }
+}
+
+describe('never to another', () => {
+  for (const mark of ['private', 'no-store']) {
+    test(`an answer marked ${mark}, in any spelling, among anything`, () => {
+      let tried = 0
+      each(20_000, random => {
+        const own = pick(random, rules)
+        const marked = [...some(random, directives.filter(text => text !== 'must-understand'), 3), mark].sort(() => random() - 0.5).join(', ')
+        const lines = [...answer(random).filter(line => !/must-understand/i.test(line)), `${pick(random, ['Cache-Control', 'cache-control', 'CACHE-CONTROL'])}: ${randomCase(random, marked)}`].sort(() => random() - 0.5)
+        const decision = mayStore(requestOf({ rules: own, headers: pick(random, people) }), headOf(lines, { status: pick(random, statuses) }), own)
+        assert.equal(decision.store, false, lines.join('\n'))
+        tried++
+      })
+      assert.equal(tried, 20_000)
+    })
+  }
+
+  test('an answer to one identity, unless the origin says it is for all', () => {
+    let stored = 0
+    each(40_000, random => {
+      const own = pick(random, rules)
+      const lines = answer(random)
+      const from = requestOf({ rules: own, headers: pick(random, people.slice(1)), routeKind: pick(random, ['message', 'custom', 'prefix']) })
+      const head = headOf(lines, { status: pick(random, statuses) })
+      const decision = mayStore(from, head, own)
+      if (!decision.store) return
+      stored++
+      const forAll = decision.terms.forIdentified
+      // What "for all" may rest on, read by means of its own.
+      const said = lines.filter(line => /^cache-control:/i.test(line)).join(',').replaceAll(/"(?:[^"\\]|\\.)*("|$)/g, quoted => /^"[\d\\]+"$/.test(quoted) ? quoted.replaceAll(/["\\]/g, '') : '')
+      if (forAll) assert.match(said, /public|s-maxage=\d+/i, lines.join('\n'))
+      for (const headers of people) {
+        const to = requestOf({ rules: own, routeKind: from.routeKind, headers: [...headers, ...pick(random, wishes)] })
+        if (to.identity === from.identity) continue
+        if (given({ head, terms: decision.terms }, from, to, own, random() * 100_000)) assert.ok(forAll, `${lines.join('\n')}\nfrom ${from.identity}\nto ${to.identity}`)
+      }
+    })
+    assert.ok(stored > 1_000, `${stored} stored: the test would say nothing`)
+  })
+
+  test('an answer to nobody in particular: to an identity only what is for all', () => {
+    let checked = 0
+    each(20_000, random => {
+      const own = pick(random, rules)
+      const from = requestOf({ rules: own })
+      const lines = answer(random)
+      const head = headOf(lines)
+      const decision = mayStore(from, head, own)
+      if (!decision.store || decision.terms.forIdentified) return
+      for (const headers of people.slice(1)) {
+        const to = requestOf({ rules: own, headers: [...headers, ...pick(random, wishes)] })
+        assert.ok(!given({ head, terms: decision.terms }, from, to, own, random() * 100_000), lines.join('\n'))
+        checked++
+      }
+    })
+    assert.ok(checked > 1_000)
+  })
+
+  test('a cookie that an answer sets, or a field that it keeps to one, is not stored with it', () => {
+    each(20_000, random => {
+      const own = pick(random, rules)
+      const lines = [...answer(random), 'Set-Cookie: ss-id=ann', 'X-Who: ann', 'Cache-Control: private="X-Who"']
+      const head = headOf(lines)
+      const decision = mayStore(requestOf({ rules: own }), head, own)
+      if (!decision.store) return
+      const kept = without(head.headers, decision.terms.omit).map(text => text.toLowerCase())
+      assert.ok(!kept.includes('set-cookie') && !kept.includes('x-who'), lines.join('\n'))
+    })
+  })
+
+  test('a 304 that marks its answer so ends its reuse', () => {
+    each(10_000, random => {
+      const own = pick(random, rules)
+      const before = headOf(['ETag: "a"', 'Cache-Control: max-age=60'])
+      const mark = randomCase(random, pick(random, ['private', 'no-store']))
+      const after = freshened(before, headOf(['ETag: "a"', `Cache-Control: ${mark}, max-age=60`], { status: 304 }))
+      assert.ok(after !== undefined && !mayStore(requestOf({ rules: own }), after, own).store)
+    })
+  })
+
+  test('and nothing that leaves may be kept longer than the limit', () => {
+    each(20_000, random => {
+      const { guard } = rulesOf()
+      const head = headOf(answer(random))
+      const leaving = guarded(head.headers, now, now, guard)
+      for (const ageMs of [0, 5_000]) {
+        const headers = headersAt(leaving, now, now + ageMs, guard, 'stored')
+        for (let i = 0; i < headers.length; i += 2) {
+          const name = headers[i]!.toLowerCase()
+          const value = headers[i + 1]!
+          if (name === 'expires') assert.ok(/^-?\d*$/.test(value) || Date.parse(value) <= now + ageMs + guard.maxClientMs, value)
+          if (name !== 'cache-control') continue
+          for (const [, seconds] of value.replaceAll('"', '').matchAll(/(?:^|[\s,])(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)=(\d+)/gi)) assert.ok(Number(seconds) * 1_000 <= guard.maxClientMs + ageMs, value)
+        }
+      }
+    })
+  })
+})

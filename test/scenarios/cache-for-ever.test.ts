@@ -1,0 +1,89 @@
+// The story of `Expires: Never`: a framework stamps it on its answers, and they stick in browsers and caches that no purge reaches. Replayed
+// to a client that obeys whatever it is told for as long as it is told.
+import { describe, mock, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startOrigins } from '../support/fleet.ts'
+import { request, targetOf } from '../support/http-client.ts'
+import * as behave from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const day = 86_400_000
+const path = '/json/reply/Echo'
+
+/** A browser, or a provider's cache: it has no purge, and takes words at their face. */
+class FarClient {
+  readonly #kept = new Map<string, { readonly body: string, readonly untilMs: number }>()
+
+  async get (url: string): Promise<string> {
+    const kept = this.#kept.get(url)
+    if (kept !== undefined && Date.now() < kept.untilMs) return kept.body
+    const response = await request(targetOf(url), new URL(url).pathname)
+    const untilMs = keptUntil(response.header('cache-control'), response.header('expires'), Number(response.header('age') ?? 0))
+    this.#kept.set(url, { body: response.text(), untilMs })
+    return response.text()
+  }
+}
+
+/** `Never` is for ever, and so is a max-age that is no number. */
+function keptUntil (cacheControl: string | undefined, expires: string | undefined, ageS: number): number {
+  const maxAge = /max-age="?([^",]*)/i.exec(cacheControl ?? '')?.[1]
+  if (maxAge !== undefined) return /^-?\d+$/.test(maxAge) ? Date.now() + (Number(maxAge) - ageS) * 1_000 : Infinity
+  if (expires === undefined || /^(?:0|-1|)$/.test(expires)) return 0
+  const at = Date.parse(expires)
+  return Number.isNaN(at) ? Infinity : at
+}
+
+const stamps: Array<[stamp: [string, string], kind: string]> = [
+  [['Expires', 'Never'], 'expires-no-date'],
+  [['Expires', 'Fri, 31 Dec 9999 23:59:59 GMT'], 'lifetime-too-long'],
+  [['Cache-Control', 'public, max-age=315360000'], 'lifetime-too-long'],
+  [['Cache-Control', 'max-age=99999999999999999999'], 'lifetime-too-long'],
+  [['Cache-Control', 'max-age=forever'], 'lifetime-unreadable']
+]
+
+describe('a lifetime for ever', { timeout: 60_000 }, () => {
+  for (const [stamp, kind] of stamps) {
+    test(`${stamp.join(': ')}`, async t => {
+      mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 27, 12) })
+      t.after(() => { mock.timers.reset() })
+      await using fleet = await startOrigins([behave.ok('wrong', { headers: [stamp] })])
+      const { gateway, origin } = fleet
+      const alone = new FarClient()
+      const behind = new FarClient()
+      assert.equal(await alone.get(origin.url + path), 'wrong')
+      assert.equal(await behind.get(gateway.url + path), 'wrong')
+
+      // Who stamped it is told at once.
+      const line = await until('an alarm', async () => (await gateway.log()).find(({ msg }) => typeof msg === 'string' && msg.includes('no purge could take back')))
+      assert.deepEqual([line['service'], line['message'], line['kind']], ['origin', 'Echo', kind])
+      assert.equal(await gateway.metric('postern_cache_alarms_total', { upstream: 'origin', kind }), 1)
+
+      // The service is mended; a day passes.
+      origin.behave(behave.ok('right', { headers: [['Cache-Control', 'max-age=60']] }))
+      mock.timers.setTime(Date.now() + day + 1_000)
+      assert.equal(await behind.get(gateway.url + path), 'right', 'behind the gateway nobody is told more than a day')
+      mock.timers.setTime(Date.now() + 365 * day)
+      assert.equal(await alone.get(origin.url + path), 'wrong', 'without it the client has the wrong answer a year later: the story is told right')
+    })
+  }
+
+  test('what everybody writes for "already stale" raises no alarm', async () => {
+    await using fleet = await startOrigins([behave.byPath({ '/json/reply/Echo': behave.ok('a', { headers: [['Expires', '0']] }), '/json/reply/Other': behave.ok('b', { headers: [['Expires', '-1']] }) })])
+    assert.equal((await fleet.gateway.get('/json/reply/Echo')).header('expires'), '0')
+    assert.equal((await fleet.gateway.get('/json/reply/Other')).header('expires'), '-1')
+    assert.equal(await fleet.gateway.metric('postern_cache_alarms_total'), 0)
+  })
+
+  test('a lifetime for clients of its own, per message: the gateway, which a purge reaches, keeps it longer than they do', async t => {
+    mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 27, 12) })
+    t.after(() => { mock.timers.reset() })
+    await using fleet = await startOrigins([behave.ok('a', { headers: [['Cache-Control', 'max-age=3600']] })], { messages: { Echo: { upstream: 'origin', policy: { cache: { guard: { clientMs: 5_000 } } } } } })
+    assert.equal((await fleet.gateway.get(path)).header('cache-control'), 'max-age=5')
+    mock.timers.setTime(Date.now() + 100_000)
+    const later = await fleet.gateway.get(path)
+    assert.deepEqual([later.header('age'), later.header('cache-control')], ['100', 'max-age=105'])
+    assert.equal(fleet.origin.received.length, 1)
+    // Another message of the same service says what its origin says.
+    assert.equal((await fleet.gateway.get('/json/reply/Other')).header('cache-control'), 'max-age=3600')
+  })
+})
