@@ -195,6 +195,14 @@ test('an IPv6 address is connected to, and named in Host', { skip: !hasIPv6 && '
   assert.ok(seen.includes(`\r\nHost: [::1]:${port}\r\n`))
 })
 
+test('a host name is tried at its addresses until one answers', async t => {
+  // localhost is ::1 too, on most machines.
+  const port = await raw(t, socket => socket.write(answer('ok')))
+  const endpoint = endpointAt(t, `http://localhost:${port}`)
+  assert.equal(await read(await endpoint.send(makeExchange())), 'ok')
+  await assert.rejects(endpointAt(t, `http://nowhere.invalid:${port}`).send(makeExchange()), code('ConnectFailed'))
+})
+
 test('what would write a second request is our own failure, and the endpoint is not blamed', async t => {
   const endpoint = endpointAt(t, await raw(t, socket => socket.write(answer('ok'))))
   await assert.rejects(endpoint.send(makeExchange({ headers: ['X', '1\r\nEvil: 1'] })), code('InternalError'))
