@@ -1,6 +1,6 @@
 // The data plane's live state: upstreams and the route table, changed by plan and by configuration, swapped whole.
 import type { Config } from './config/schema.ts'
-import { breakerFor, bulkheadFor, policyFor, retryBudgetFor } from './config/resolve.ts'
+import { balancingFor, breakerFor, bulkheadFor, policyFor, retryBudgetFor } from './config/resolve.ts'
 import type { Next } from './exchange/compose.ts'
 import { GatewayError } from './exchange/errors.ts'
 import type { Meter, Policy } from './exchange/exchange.ts'
@@ -263,6 +263,7 @@ function upstreamSettings (config: Config, name: string): UpstreamSettings {
     maxSeats: bulkhead.maxPerEndpoint,
     breaker: breakerFor(config, name),
     retryBudget: retryBudgetFor(config, name),
+    balancing: balancingFor(config, name),
     tls: own?.tls,
     preserveHost: own?.preserveHost ?? false,
     connectTimeoutMs: policyFor(config, name, undefined).connectTimeoutMs

@@ -179,7 +179,7 @@ function refusalRecorder (log: Log, metrics: Metrics): GatewayCore['refused'] {
 }
 
 function upstreamStates (dataPlane: DataPlane): unknown[] {
-  return [...dataPlane.upstreams].map(upstream => ({
+  return [...dataPlane.upstreams].map(upstream => ({ upstream, balance: upstream.balance() })).map(({ upstream, balance }) => ({
     name: upstream.name,
     inFlight: upstream.bulkhead.inFlight,
     queued: upstream.bulkhead.queued,
@@ -191,7 +191,8 @@ function upstreamStates (dataPlane: DataPlane): unknown[] {
       reachable: endpoint.reachable,
       breaker: endpoint.breakerState,
       inFlight: endpoint.inFlight,
-      idleConnections: endpoint.idleConnections
+      idleConnections: endpoint.idleConnections,
+      balance: balance.get(endpoint)
     }))
   }))
 }

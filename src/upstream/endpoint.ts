@@ -4,6 +4,7 @@ import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
 import type { Attempt, EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
+import { Standing } from './balancing/standing.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type WindowClock } from './breaker.ts'
 import { dial } from './dial.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
@@ -33,8 +34,7 @@ export class Endpoint implements EndpointHandle {
   readonly url: string
   plan: EndpointPlan
   readonly sinceMs = performance.now()
-  /** Smooth weighted round robin keeps its running sum here. */
-  currentWeight = 0
+  readonly standing = new Standing()
   readonly #breaker: Breaker
   readonly #pool: EndpointPool
   readonly #events: EndpointEvents
@@ -58,6 +58,8 @@ export class Endpoint implements EndpointHandle {
   get labels (): readonly string[] { return this.plan.labels }
   get reachable (): boolean { return this.#probe === undefined }
   get breakerState (): BreakerState { return this.#breaker.state }
+  /** How much of its traffic it should get, 0 to 1. */
+  get rampFactor (): number { return 1 }
   get inFlight (): number { return this.#pool.inFlight }
   get idleConnections (): number { return this.#pool.idle }
   /** May it be picked now? */
@@ -95,6 +97,7 @@ export class Endpoint implements EndpointHandle {
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
     this.#breaker.report(attempt.outcome, trial)
     if (error?.spec.retry === 'always') this.#unreachable(error)
+    this.standing.report(attempt.outcome, attempt.durationMs, performance.now(), this.plan.rttMs)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
   }
 

@@ -1,9 +1,11 @@
 // A named group of equal endpoints behind one bulkhead. Endpoints come and go by plan; what stays keeps its connections and counters.
+import type { BalancingConfig } from '../config/schema.ts'
 import { GatewayError } from '../exchange/errors.ts'
 import type { EndpointHandle, Exchange, UpstreamHandle } from '../exchange/exchange.ts'
 import type { UpstreamPlan } from '../routing/plan.ts'
 import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
-import { RoundRobin } from './balancer.ts'
+import { Balancer } from './balancing/balancer.ts'
+import { describeBalance, type Balance } from './balancing/describe.ts'
 import { RetryBudget, type RetryBudgetLimits } from './retry-budget.ts'
 import type { WindowClock } from './breaker.ts'
 import { matches, selectRest, type Rest, type Selector } from '../exchange/selection.ts'
@@ -13,10 +15,9 @@ import { Selections } from './selections.ts'
 export interface UpstreamSettings extends EndpointSettings {
   readonly bulkhead: BulkheadLimits
   readonly retryBudget: RetryBudgetLimits
+  readonly balancing: BalancingConfig
   readonly preserveHost: boolean
 }
-
-const untried: readonly never[] = []
 
 export class Upstream implements UpstreamHandle {
   readonly name: string
@@ -24,12 +25,11 @@ export class Upstream implements UpstreamHandle {
   readonly retryBudget: RetryBudget
   readonly #clock: WindowClock
   readonly #events: (url: string) => EndpointEvents
-  readonly #balancer = new RoundRobin<Endpoint>()
+  readonly #balancer: Balancer<Endpoint>
   readonly #onRoom = (): void => this.bulkhead.admitWaiting()
   #settings: UpstreamSettings
   #plan: UpstreamPlan
   #endpoints: readonly Endpoint[] = []
-  #equalWeights = true
   readonly #selections = new Selections()
 
   constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: WindowClock, events: (url: string) => EndpointEvents) {
@@ -40,6 +40,7 @@ export class Upstream implements UpstreamHandle {
     this.#events = events
     this.bulkhead = new Bulkhead(plan.name, settings.bulkhead, exchange => this.#seats(exchange))
     this.retryBudget = new RetryBudget(settings.retryBudget)
+    this.#balancer = new Balancer(settings.balancing)
     this.apply(plan)
   }
 
@@ -59,10 +60,12 @@ export class Upstream implements UpstreamHandle {
   /** One not tried yet in this exchange; else, with no other left, one that was tried and is still available (on a fresh connection). */
   pick (exchange: Exchange): EndpointHandle | undefined {
     this.bulkhead.arrived(exchange)
-    const only = exchange.endpoints
-    const picked = this.#balancer.pick(this.#endpoints, this.#equalWeights, { only, tried: exchange.attempts })
-    if (picked !== undefined || exchange.attempts.length === 0) return picked
-    return this.#balancer.pick(this.#endpoints, this.#equalWeights, { only, tried: untried })
+    return this.#balancer.pick(exchange, this.bulkhead.inFlight)
+  }
+
+  /** How its endpoints share the calls now. */
+  balance (): ReadonlyMap<Endpoint, Balance> {
+    return describeBalance(this.#balancer.eligible(undefined), this.#endpoints, performance.now())
   }
 
   reach ({ endpoints: only, attempts }: Exchange): 'another' | 'same' | 'none' {
@@ -120,7 +123,7 @@ export class Upstream implements UpstreamHandle {
       kept.plan = endpointPlan
       return kept
     })
-    this.#equalWeights = new Set(plan.endpoints.map(endpoint => endpoint.weight)).size <= 1
+    this.#balancer.apply(this.#endpoints, plan.levels)
     this.#plan = plan
     this.#selections.clear()
     for (const gone of before.values()) gone.close()
@@ -134,6 +137,7 @@ export class Upstream implements UpstreamHandle {
     this.#selections.clear()
     this.bulkhead.configure(settings.bulkhead)
     this.retryBudget.configure(settings.retryBudget)
+    this.#balancer.configure(settings.balancing)
     if (!tlsChanged) {
       for (const endpoint of this.#endpoints) endpoint.configure(settings)
       return

@@ -1,0 +1,103 @@
+// Which endpoint of an upstream gets the next attempt: keeps what is eligible for each set of messages, and picks.
+import type { BalancingConfig } from '../../config/schema.ts'
+import type { Attempt, Exchange } from '../../exchange/exchange.ts'
+import type { LevelPlan } from '../../routing/plan.ts'
+import type { Avoid, Call, Candidate } from './candidate.ts'
+import { Eligible } from './eligible.ts'
+import { Scale } from './standing.ts'
+import { stickyKey } from './sticky-key.ts'
+
+export interface BalancerOptions {
+  /** performance.now() */
+  readonly now?: () => number
+  readonly random?: () => number
+}
+
+export class Balancer<E extends Candidate> {
+  readonly #scale: Scale
+  readonly #now: () => number
+  readonly #random: () => number
+  readonly #call: Call = { strategy: 'peak-ewma', nowMs: 0, key: undefined, boundPercent: 125, inFlight: 0, avoid: undefined }
+  #settings: BalancingConfig
+  #registered: readonly LevelPlan[] = []
+  #endpoints: readonly E[] = []
+  #all: Eligible<E>
+  /** By the set's identity: sets are made when the table is built, so they live as long as it does. */
+  #some = new WeakMap<ReadonlySet<string>, Eligible<E>>()
+
+  constructor (settings: BalancingConfig, { now = () => performance.now(), random = Math.random }: BalancerOptions = {}) {
+    this.#settings = settings
+    this.#scale = new Scale(settings)
+    this.#now = now
+    this.#random = random
+    this.#all = this.#eligible([])
+  }
+
+  /** Takes over the endpoints of a new plan. Who joins others starts slowly; where nobody stays, all start whole. */
+  apply (endpoints: readonly E[], registered: readonly LevelPlan[]): void {
+    const known = new Set(this.#endpoints)
+    const joins = endpoints.some(endpoint => known.has(endpoint))
+    for (const endpoint of endpoints) if (!known.has(endpoint)) endpoint.standing.join(this.#scale, joins, this.#now())
+    this.#endpoints = endpoints
+    this.#registered = registered
+    this.#renew()
+  }
+
+  configure (settings: BalancingConfig): void {
+    this.#settings = settings
+    this.#scale.settings = settings
+    this.#renew()
+  }
+
+  /** What the calls that may go to these endpoints (undefined: all) are shared among. */
+  eligible (only: ReadonlySet<string> | undefined): Eligible<E> {
+    if (only === undefined) return this.#all
+    let eligible = this.#some.get(only)
+    if (eligible === undefined) {
+      eligible = this.#eligible(this.#endpoints.filter(({ url }) => only.has(url)))
+      this.#some.set(only, eligible)
+    }
+    return eligible
+  }
+
+  /**
+   * For a first attempt; for a further one, an endpoint on another node before another endpoint on the same, before one that was tried.
+   * @param inFlight calls of the upstream in flight, this one included
+   */
+  pick (exchange: Exchange, inFlight: number): E | undefined {
+    const { balancer } = exchange.route.policy
+    const call = this.#call
+    call.strategy = balancer.strategy
+    call.boundPercent = balancer.boundPercent
+    call.key = balancer.strategy === 'hash' ? stickyKey(exchange, balancer) : undefined
+    call.nowMs = this.#now()
+    call.inFlight = inFlight
+    call.avoid = undefined
+    const eligible = this.eligible(exchange.endpoints)
+    if (exchange.attempts.length === 0) return eligible.pick(call)
+    return this.#pickAnother(eligible, exchange.attempts)
+  }
+
+  #pickAnother (eligible: Eligible<E>, attempts: readonly Attempt[]): E | undefined {
+    const call = this.#call
+    const tried = new Set(attempts.map(({ endpoint }) => endpoint))
+    const nodes = new Set(this.#endpoints.flatMap(({ url, plan }) => tried.has(url) ? plan.node ?? [] : []))
+    const sameNode: Avoid = { has: ({ url, plan }) => tried.has(url) || (plan.node !== undefined && nodes.has(plan.node)) }
+    const sameEndpoint: Avoid = { has: ({ url }) => tried.has(url) }
+    for (const avoid of nodes.size > 0 ? [sameNode, sameEndpoint, undefined] : [sameEndpoint, undefined]) {
+      call.avoid = avoid
+      const picked = eligible.pick(call)
+      if (picked !== undefined) return picked
+    }
+    return undefined
+  }
+
+  #renew (): void {
+    this.#all = this.#eligible(this.#endpoints)
+    this.#some = new WeakMap()
+  }
+
+  #eligible (endpoints: readonly E[]): Eligible<E> {
+    return new Eligible(endpoints, this.#endpoints, this.#registered, { overprovisioningPercent: this.#settings.overprovisioningPercent, random: this.#random })
+  }
+}

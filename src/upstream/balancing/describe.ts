@@ -1,0 +1,52 @@
+// How one endpoint stands among those of its upstream, for /api/upstreams and metrics. Pure.
+import type { EndpointPlan } from '../../routing/plan.ts'
+import { partOf, type Candidate } from './candidate.ts'
+import type { Eligible } from './eligible.ts'
+
+export interface Balance {
+  readonly node: string | undefined
+  readonly zone: string | undefined
+  readonly datacenter: string | undefined
+  /** 0 is nearest. */
+  readonly level: number
+  readonly weight: number
+  /** Part of the upstream's calls that it gets by level, weight, slow start and recovery, before times are compared; 0 when it is not available. */
+  readonly share: number
+  /** Expected time to the response head, ms. */
+  readonly scoreMs: number
+  /** Whether that was measured, or is what is typical of the upstream. */
+  readonly measured: boolean
+  readonly rttMs: number | undefined
+  readonly why: string
+}
+
+type Described = Candidate & { readonly plan: Pick<EndpointPlan, 'node' | 'zone' | 'datacenter'> }
+
+/** Balances of all endpoints, by endpoint. */
+export function describeBalance<E extends Described> (eligible: Eligible<E>, endpoints: readonly E[], nowMs: number): ReadonlyMap<E, Balance> {
+  const sharesOfLevels = new Map(eligible.levels.map(level => [level.level, {
+    part: eligible.shareOf(level, nowMs),
+    total: level.endpoints.reduce((sum, endpoint) => endpoint.available ? sum + level.relativeShare(endpoint, nowMs) : sum, 0),
+    of: (endpoint: E) => level.endpoints.includes(endpoint) && endpoint.available ? level.relativeShare(endpoint, nowMs) : 0
+  }]))
+  return new Map(endpoints.map(endpoint => {
+    const { node, zone, datacenter, level, weight, rttMs } = endpoint.plan
+    const own = sharesOfLevels.get(level)
+    const share = own === undefined || own.total === 0 ? 0 : own.part * own.of(endpoint) / own.total
+    const facts = { node, zone, datacenter, level, weight, rttMs, share: round(share, 4), scoreMs: round(endpoint.standing.estimateMs(nowMs, rttMs), 2), measured: endpoint.standing.measured }
+    return [endpoint, { ...facts, why: why(endpoint, own?.part ?? 0, nowMs) }]
+  }))
+}
+
+function why (endpoint: Described, levelShare: number, nowMs: number): string {
+  if (!endpoint.available) return 'Not available: unreachable, its breaker open, or at its own limit.'
+  const slowStart = endpoint.standing.slowStart(nowMs)
+  if (endpoint.plan.weight === 0) return 'Of weight 0: only when all of its zone and datacenter are.'
+  if (levelShare === 0) return 'In a zone or datacenter farther away: nearer ones carry all calls.'
+  if (slowStart < 1) return `New: its share grows, now ${Math.round(slowStart * 100)} % of it.`
+  if (endpoint.rampFactor < 1) return `Recovering: now ${Math.round(partOf(endpoint, nowMs) * 100)} % of its share.`
+  if (levelShare < 1) return `Its zone and datacenter get ${Math.round(levelShare * 100)} % of the calls, others the rest.`
+  return 'Its share by weight.'
+}
+
+const round = (value: number, digits: number): number => Number(value.toFixed(digits))

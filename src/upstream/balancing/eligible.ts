@@ -1,0 +1,79 @@
+// The endpoints that may get the calls of one set of messages, by nearness: chooses a level, then one of its endpoints.
+import type { LevelPlan } from '../../routing/plan.ts'
+import type { Call, Candidate } from './candidate.ts'
+import { Level } from './level.ts'
+import { shareLevels } from './overflow.ts'
+
+/**
+ * How long the shares of levels hold. Whether an endpoint is available changes thousands of times a second where it is at its own limit, so
+ * the sum is taken now and then, and only where there is more than one level; a level without anybody is passed over at once.
+ */
+const renewMs = 100
+
+export class Eligible<E extends Candidate> {
+  /** Nearest first. */
+  readonly levels: ReadonlyArray<Level<E>>
+  readonly #overprovisioningPercent: number
+  /** Part of what is registered at a level that gets traffic at all. */
+  readonly #present: Float64Array
+  readonly #health: Float64Array
+  readonly #limits: Float64Array
+  #renewAtMs = 0
+
+  /** `all`: the upstream's endpoints; `endpoints`: those of them that have the messages. */
+  constructor (endpoints: readonly E[], all: readonly E[], registered: readonly LevelPlan[], rules: { readonly overprovisioningPercent: number, readonly random: () => number }) {
+    const numbers = [...new Set(endpoints.map(({ plan }) => plan.level))].sort((a, b) => a - b)
+    this.levels = numbers.map(number => new Level(number, endpoints.filter(({ plan }) => plan.level === number), rules.random))
+    this.#overprovisioningPercent = rules.overprovisioningPercent
+    this.#present = Float64Array.from(numbers, number => {
+      const served = all.reduce((sum, { plan }) => plan.level === number ? sum + plan.weight : sum, 0)
+      const weight = registered.find(({ level }) => level === number)?.weight ?? 0
+      return weight === 0 ? 1 : Math.min(1, served / weight)
+    })
+    this.#health = new Float64Array(numbers.length)
+    this.#limits = new Float64Array(numbers.length)
+  }
+
+  pick (call: Call): E | undefined {
+    const { levels } = this
+    const [only] = levels
+    if (levels.length <= 1) return only?.picker(call.strategy).pick(call)
+    if (call.nowMs >= this.#renewAtMs) this.#renew(call.nowMs)
+    const chosen = this.#choose(call)
+    const picked = levels[chosen]!.picker(call.strategy).pick(call)
+    if (picked !== undefined) return picked
+    for (let i = 0; i < levels.length; i++) {
+      if (i === chosen) continue
+      const other = levels[i]!.picker(call.strategy).pick(call)
+      if (other !== undefined) return other
+    }
+    return undefined
+  }
+
+  /** Part of the calls that a level gets, 0 to 1. */
+  shareOf (level: Level<E>, nowMs: number): number {
+    if (this.levels.length === 1) return 1
+    this.#renew(nowMs)
+    const index = this.levels.indexOf(level)
+    return this.#limits[index]! - (index === 0 ? 0 : this.#limits[index - 1]!)
+  }
+
+  #choose ({ key }: Call): number {
+    // A sticky call keeps its level, too.
+    const at = key === undefined ? this.levels[0]!.random() : key / 2 ** 32
+    const last = this.#limits.length - 1
+    for (let i = 0; i < last; i++) if (at < this.#limits[i]!) return i
+    // With nobody healthy all limits are 0: the nearest is tried first.
+    return this.#limits[last] === 0 ? 0 : last
+  }
+
+  #renew (nowMs: number): void {
+    this.#renewAtMs = nowMs + renewMs
+    for (const [index, { endpoints, totalWeight }] of this.levels.entries()) {
+      let available = 0
+      for (const endpoint of endpoints) if (endpoint.available) available += this.levels[index]!.weightOf(endpoint)
+      this.#health[index] = this.#present[index]! * available / totalWeight
+    }
+    shareLevels(this.#health, this.#overprovisioningPercent, this.#limits)
+  }
+}

@@ -1,0 +1,96 @@
+// How an endpoint stands beside the others of its upstream: its time to the response head as a peak-sensitive average (peak-EWMA), and its slow start.
+import type { Outcome } from '../../exchange/outcome.ts'
+
+export interface StandingSettings {
+  readonly decayMs: number
+  readonly failurePenaltyMs: number
+  readonly slowStartMs: number
+  readonly slowStartPercent: number
+}
+
+/** What linkerd takes for an endpoint nobody knows (peers' balancers: 10 to 30 ms). */
+const unknownMs = 30
+/** Of the upstream's own typical time, what each sample changes. */
+const typicalGain = 1 / 32
+
+/** What the endpoints of one upstream share: settings, and the service's own typical time without the way to it. */
+export class Scale {
+  settings: StandingSettings
+  #typicalMs: number | undefined
+
+  constructor (settings: StandingSettings) {
+    this.settings = settings
+  }
+
+  get typicalMs (): number { return this.#typicalMs ?? unknownMs }
+
+  observe (ms: number): void {
+    this.#typicalMs = this.#typicalMs === undefined ? ms : this.#typicalMs + (ms - this.#typicalMs) * typicalGain
+  }
+}
+
+/**
+ * As Finagle's and linkerd's peak-EWMA: a slower sample counts at once, a faster one by the time that passed since the last. Two things differ.
+ * What is not measured for a while drifts to what is typical of the upstream, and not to zero, so that an idle endpoint is neither shunned for
+ * ever nor mistaken for the fastest. And a failure counts as a time of at least failurePenaltyMs, so that failing fast is not being fast
+ * (linkerd2 11580).
+ */
+export class Standing {
+  #scale: Scale | undefined
+  /** performance.now() since when it is new; 0 = it is not. */
+  #newSinceMs = 0
+  #averageMs = Number.NaN
+  #reportedAtMs = 0
+
+  /** `isNew`: it joins others that have traffic already. */
+  join (scale: Scale, isNew: boolean, nowMs: number): void {
+    this.#scale = scale
+    if (isNew) this.#newSinceMs = nowMs
+  }
+
+  /** Whether there was any sample. */
+  get measured (): boolean { return !Number.isNaN(this.#averageMs) }
+
+  /**
+   * What became of an attempt. `durationMs`: until the response head, or until it failed. Of an attempt that somebody gave up (`ignored`) it is
+   * only known that it would have taken longer.
+   */
+  report (outcome: Outcome, durationMs: number, nowMs: number, rttMs = 0): void {
+    const scale = this.#scale
+    if (scale === undefined) return
+    const { decayMs, failurePenaltyMs } = scale.settings
+    if (outcome === 'ignored') {
+      if (durationMs > this.estimateMs(nowMs, rttMs)) this.#set(durationMs, nowMs)
+      return
+    }
+    if (outcome === 'success') scale.observe(Math.max(0, durationMs - rttMs))
+    const sample = outcome === 'success' ? durationMs : Math.max(durationMs, scale.typicalMs) + failurePenaltyMs
+    if (!this.measured) return this.#set(sample, nowMs)
+    // A single failure is not the rule: its penalty enters by time, and at once only the time that it really took.
+    const peak = Math.max(this.#averageMs, durationMs)
+    this.#set(peak + (sample - peak) * (1 - Math.exp((this.#reportedAtMs - nowMs) / decayMs)), nowMs)
+  }
+
+  /** Expected time to the response head, ms. Without samples: typical of the upstream, plus the estimated way there. */
+  estimateMs (nowMs: number, rttMs = 0): number {
+    const scale = this.#scale
+    const prior = (scale?.typicalMs ?? unknownMs) + rttMs
+    if (scale === undefined || !this.measured) return prior
+    return prior + (this.#averageMs - prior) * Math.exp((this.#reportedAtMs - nowMs) / scale.settings.decayMs)
+  }
+
+  /** Part of its share that it gets as a new endpoint: grows from slowStartPercent to 1 within slowStartMs. */
+  slowStart (nowMs: number): number {
+    if (this.#newSinceMs === 0 || this.#scale === undefined) return 1
+    const { slowStartMs, slowStartPercent } = this.#scale.settings
+    const age = nowMs - this.#newSinceMs
+    if (age < slowStartMs) return Math.max(slowStartPercent / 100, age / slowStartMs)
+    this.#newSinceMs = 0
+    return 1
+  }
+
+  #set (averageMs: number, nowMs: number): void {
+    this.#averageMs = averageMs
+    this.#reportedAtMs = nowMs
+  }
+}
