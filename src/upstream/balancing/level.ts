@@ -48,7 +48,7 @@ export class Level<E extends Candidate> {
   draw (call: Call): number {
     for (let tries = 0; tries < mostDraws; tries++) {
       const index = this.#draw.draw(this.random)
-      if (this.#takes(index, call)) return index
+      if (mayGet(this.endpoints[index]!, call) && this.#hasPart(index, call)) return index
     }
     return this.#firstFrom(Math.trunc(this.random() * this.endpoints.length), call)
   }
@@ -59,15 +59,14 @@ export class Level<E extends Candidate> {
     if (length < 2) return -1
     for (let tries = 0; tries < mostOtherDraws; tries++) {
       const index = (first + 1 + Math.trunc(this.random() * (length - 1))) % length
-      if (this.#takes(index, call)) return index
+      // What is new or recovers is a choice as often as its part says: to try again would make others of it too often.
+      if (mayGet(this.endpoints[index]!, call)) return this.#hasPart(index, call) ? index : -1
     }
     return -1
   }
 
-  #takes (index: number, call: Call): boolean {
-    const endpoint = this.endpoints[index]!
-    if (!mayGet(endpoint, call)) return false
-    const part = partOf(endpoint, call.nowMs)
+  #hasPart (index: number, call: Call): boolean {
+    const part = partOf(this.endpoints[index]!, call.nowMs)
     return part >= 1 || this.random() < part
   }
 

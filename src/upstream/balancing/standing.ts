@@ -10,6 +10,8 @@ export interface StandingSettings {
 
 /** What linkerd takes for an endpoint nobody knows (peers' balancers: 10 to 30 ms). */
 const unknownMs = 30
+/** One slow answer (the first one of a process, a pause for garbage) raises the average so many times at most; two in a row, twice that. */
+const mostPeak = 3
 /** Of the upstream's own typical time, what each sample changes. */
 const typicalGain = 1 / 32
 
@@ -25,7 +27,8 @@ export class Scale {
   get typicalMs (): number { return this.#typicalMs ?? unknownMs }
 
   observe (ms: number): void {
-    this.#typicalMs = this.#typicalMs === undefined ? ms : this.#typicalMs + (ms - this.#typicalMs) * typicalGain
+    const sample = Math.min(ms, this.typicalMs * mostPeak)
+    this.#typicalMs = this.#typicalMs === undefined ? sample : this.#typicalMs + (sample - this.#typicalMs) * typicalGain
   }
 }
 
@@ -48,6 +51,9 @@ export class Standing {
     if (isNew) this.#newSinceMs = nowMs
   }
 
+  /** What is typical of the upstream, ms. */
+  get typicalMs (): number { return this.#scale?.typicalMs ?? unknownMs }
+
   /** Whether there was any sample. */
   get measured (): boolean { return !Number.isNaN(this.#averageMs) }
 
@@ -63,11 +69,12 @@ export class Standing {
       if (durationMs > this.estimateMs(nowMs, rttMs)) this.#set(durationMs, nowMs)
       return
     }
-    if (outcome === 'success') scale.observe(Math.max(0, durationMs - rttMs))
+    const expected = this.estimateMs(nowMs, rttMs)
     const sample = outcome === 'success' ? durationMs : Math.max(durationMs, scale.typicalMs) + failurePenaltyMs
-    if (!this.measured) return this.#set(sample, nowMs)
+    if (outcome === 'success') scale.observe(Math.max(0, durationMs - rttMs))
+    if (!this.measured) return this.#set(outcome === 'success' ? Math.min(sample, expected * mostPeak) : sample, nowMs)
     // A single failure is not the rule: its penalty enters by time, and at once only the time that it really took.
-    const peak = Math.max(this.#averageMs, durationMs)
+    const peak = Math.max(this.#averageMs, Math.min(durationMs, expected * mostPeak))
     this.#set(peak + (sample - peak) * (1 - Math.exp((this.#reportedAtMs - nowMs) / decayMs)), nowMs)
   }
 

@@ -19,15 +19,27 @@ test('without samples it is what is typical of the upstream, plus the way there'
   assert.equal(Math.round(standing(scale).estimateMs(200, 5)), 15)
 })
 
-test('a slower sample counts at once, a faster one by the time that has passed', () => {
+test('a slower sample counts at once, but never more than threefold; a faster one by the time that has passed', () => {
   const one = standing()
   one.report('success', 10, 1_000)
   one.report('success', 100, 1_010)
-  assert.equal(Math.round(one.estimateMs(1_010)), 100)
-  one.report('success', 10, 1_020)
-  assert.ok(one.estimateMs(1_020) > 99)
-  one.report('success', 10, 11_020)
-  assert.ok(one.estimateMs(11_020) < 50)
+  assert.equal(Math.round(one.estimateMs(1_010)), 30)
+  one.report('success', 100, 1_020)
+  one.report('success', 100, 1_030)
+  assert.equal(Math.round(one.estimateMs(1_030)), 100)
+  one.report('success', 10, 1_040)
+  assert.ok(one.estimateMs(1_040) > 99)
+  one.report('success', 10, 11_040)
+  assert.ok(one.estimateMs(11_040) < 50)
+})
+
+test('the first answer of a process, however slow, is not held against it for long', () => {
+  const scale = new Scale(settings)
+  const others = standing(scale)
+  for (let n = 0; n < 200; n++) others.report('success', 10, n)
+  const fresh = standing(scale)
+  fresh.report('success', 2_000, 200)
+  assert.ok(fresh.estimateMs(200) < 35)
 })
 
 test('what is not measured for long is as good as unknown', () => {
