@@ -4,7 +4,7 @@ import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
 import type { Attempt, EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
-import { Standing } from './balancing/standing.ts'
+import { scoredAs, Standing } from './balancing/standing.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type WindowClock } from './breaker.ts'
 import { dial } from './dial.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
@@ -50,7 +50,11 @@ export class Endpoint implements EndpointHandle {
     this.#settings = settings
     this.#events = events
     this.#onRoom = onRoom
-    this.#breaker = new Breaker(settings.breaker, clock, state => events.breaker(state))
+    this.#breaker = new Breaker(settings.breaker, clock, state => {
+      // Its trial has to be drawn.
+      if (state === 'half-open') this.standing.forget()
+      events.breaker(state)
+    })
     this.#pool = new EndpointPool(plan, settings.tls)
   }
 
@@ -97,7 +101,7 @@ export class Endpoint implements EndpointHandle {
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
     this.#breaker.report(attempt.outcome, trial)
     if (error?.spec.retry === 'always') this.#unreachable(error)
-    this.standing.report(attempt.outcome, attempt.durationMs, performance.now(), this.plan.rttMs)
+    this.standing.report(scoredAs(attempt.outcome, status), attempt.durationMs, performance.now(), this.plan.rttMs)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
   }
 

@@ -63,7 +63,8 @@ const faults: readonly Fault[] = [
   { name: '500', behaviour: behave.ok('{}', { status: 500, reason: 'InvalidOperationException' }), expected: '500' }
 ]
 
-const limits: PartialConfig['defaults'] = { policy: { headersTimeoutMs: 500, bodyIdleTimeoutMs: 500, connectTimeoutMs: 2_000 } }
+// In turn, so that every fault is met.
+const limits: PartialConfig['defaults'] = { policy: { balancer: { strategy: 'round-robin' }, headersTimeoutMs: 500, bodyIdleTimeoutMs: 500, connectTimeoutMs: 2_000 } }
 
 async function startBehind (urls: readonly string[]): Promise<TestGateway> {
   const gateway = await startGateway({ defaults: limits, messages: { Echo: { upstream: 'several' } }, upstreams: { several: { endpoints: [...urls] } } } as PartialConfig)

@@ -11,6 +11,8 @@ const path = '/json/reply/Echo'
 const code = (response: { json (): { responseStatus: { errorCode: string } } }) => response.json().responseStatus.errorCode
 /** Upstream settings of the fixed upstream of startOrigins. */
 const origin = (settings: object) => ({ upstreams: { origin: settings } })
+/** Each endpoint in turn, so that a test knows who is next. */
+const inTurn = { balancer: { strategy: 'round-robin' } }
 
 describe('bulkhead', { timeout: 30_000 }, () => {
   test('full: the queue holds its number, the rest is answered at once, and slots come back', async () => {
@@ -146,7 +148,7 @@ describe('retry', { timeout: 30_000 }, () => {
   })
 
   test('a refused connect goes elsewhere, POST too, takes the endpoint out, and it comes back when it listens again', async () => {
-    await using fleet = await startOrigins([behave.ok('a'), behave.ok('b')])
+    await using fleet = await startOrigins([behave.ok('a'), behave.ok('b')], origin({ policy: inTurn }))
     const [first] = fleet.origins
     await first!.server.kill()
     for (let n = 0; n < 6; n++) assert.equal((await fleet.gateway.post(path, { n })).text(), 'b')
@@ -180,7 +182,7 @@ describe('retry', { timeout: 30_000 }, () => {
 })
 
 describe('breaker', { timeout: 30_000 }, () => {
-  const settings = origin({ breaker: { volumeThreshold: 10, errorThresholdPercent: 50, resetTimeoutMs: 300 } })
+  const settings = origin({ breaker: { volumeThreshold: 10, errorThresholdPercent: 50, resetTimeoutMs: 300 }, policy: inTurn })
   const state = async (gateway: { metric (name: string, labels: Record<string, string>): Promise<number> }, endpoint: string) => await gateway.metric('postern_breaker_state', { endpoint })
 
   test('opens for the failing endpoint only, which then gets no calls, and recovers', async () => {
@@ -226,8 +228,8 @@ describe('breaker', { timeout: 30_000 }, () => {
 })
 
 describe('balancing', { timeout: 30_000 }, () => {
-  test('round robin over endpoints', async () => {
-    await using fleet = await startOrigins([behave.ok('0'), behave.ok('1'), behave.ok('2')])
+  test('round robin over endpoints, where it is chosen', async () => {
+    await using fleet = await startOrigins([behave.ok('0'), behave.ok('1'), behave.ok('2')], origin({ policy: inTurn }))
     const answers: string[] = []
     for (let n = 0; n < 9; n++) answers.push((await fleet.gateway.get(path)).text())
     assert.deepEqual(['0', '1', '2'].map(origin => answers.filter(answer => answer === origin).length), [3, 3, 3])

@@ -57,7 +57,7 @@ const path = '/json/reply/Echo'
 const call = async (gateway: TestGateway, times: number, options: RequestOptions = {}, target = path) => {
   for (let n = 0; n < times; n++) assert.equal((await gateway.request(target, options)).status, 200)
 }
-const splitting = (parts: object[], more: object = {}): PartialConfig => ({ upstreams: { Orders: { policy: { split: { parts, ...more } } } } } as PartialConfig)
+const splitting = (parts: object[], more: object = {}): PartialConfig => ({ upstreams: { Orders: { policy: { balancer: { strategy: 'round-robin' }, split: { parts, ...more } } } } } as PartialConfig)
 const three: Service[] = [{ version: '1.0' }, { version: '1.0' }, { version: '2.0', tags: ['canary'], meta: { track: 'blue' } }]
 
 describe('splitting traffic', { timeout: 30_000 }, () => {

@@ -33,11 +33,10 @@ export class Balancer<E extends Candidate> {
     this.#all = this.#eligible([])
   }
 
-  /** Takes over the endpoints of a new plan. Who joins others starts slowly; where nobody stays, all start whole. */
+  /** Takes over the endpoints of a new plan. */
   apply (endpoints: readonly E[], registered: readonly LevelPlan[]): void {
     const known = new Set(this.#endpoints)
-    const joins = endpoints.some(endpoint => known.has(endpoint))
-    for (const endpoint of endpoints) if (!known.has(endpoint)) endpoint.standing.join(this.#scale, joins, this.#now())
+    for (const endpoint of endpoints) if (!known.has(endpoint)) endpoint.standing.join(this.#scale, this.#now())
     this.#endpoints = endpoints
     this.#registered = registered
     this.#renew()

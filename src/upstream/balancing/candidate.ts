@@ -44,8 +44,3 @@ export interface Picker<E> {
 export function mayGet (candidate: Candidate, { avoid }: Call): boolean {
   return candidate.available && (avoid === undefined || !avoid.has(candidate))
 }
-
-/** Part of its weight that an endpoint gets now, 0 to 1: what is new starts slowly, what recovers ramps up. */
-export function partOf (candidate: Candidate, nowMs: number): number {
-  return candidate.standing.slowStart(nowMs) * candidate.rampFactor
-}

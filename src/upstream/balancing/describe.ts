@@ -1,6 +1,6 @@
 // How one endpoint stands among those of its upstream, for /api/upstreams and metrics. Pure.
 import type { EndpointPlan } from '../../routing/plan.ts'
-import { partOf, type Candidate } from './candidate.ts'
+import type { Candidate } from './candidate.ts'
 import type { Eligible } from './eligible.ts'
 
 export interface Balance {
@@ -26,6 +26,7 @@ type Described = Candidate & { readonly plan: Pick<EndpointPlan, 'node' | 'zone'
 export function describeBalance<E extends Described> (eligible: Eligible<E>, endpoints: readonly E[], nowMs: number): ReadonlyMap<E, Balance> {
   const sharesOfLevels = new Map(eligible.levels.map(level => [level.level, {
     part: eligible.shareOf(level, nowMs),
+    part100: (endpoint: E) => Math.round(level.partOf(endpoint, nowMs) * 100),
     total: level.endpoints.reduce((sum, endpoint) => endpoint.available ? sum + level.relativeShare(endpoint, nowMs) : sum, 0),
     of: (endpoint: E) => level.endpoints.includes(endpoint) && endpoint.available ? level.relativeShare(endpoint, nowMs) : 0
   }]))
@@ -34,17 +35,16 @@ export function describeBalance<E extends Described> (eligible: Eligible<E>, end
     const own = sharesOfLevels.get(level)
     const share = own === undefined || own.total === 0 ? 0 : own.part * own.of(endpoint) / own.total
     const facts = { node, zone, datacenter, level, weight, rttMs, share: round(share, 4), scoreMs: round(endpoint.standing.estimateMs(nowMs, rttMs), 2), measured: endpoint.standing.measured }
-    return [endpoint, { ...facts, why: why(endpoint, own?.part ?? 0, nowMs) }]
+    return [endpoint, { ...facts, why: why(endpoint, own?.part ?? 0, own?.part100(endpoint) ?? 0) }]
   }))
 }
 
-function why (endpoint: Described, levelShare: number, nowMs: number): string {
+function why (endpoint: Described, levelShare: number, ownPercent: number): string {
   if (!endpoint.available) return 'Not available: unreachable, its breaker open, or at its own limit.'
-  const slowStart = endpoint.standing.slowStart(nowMs)
   if (endpoint.plan.weight === 0) return 'Of weight 0: only when all of its zone and datacenter are.'
   if (levelShare === 0) return 'In a zone or datacenter farther away: nearer ones carry all calls.'
-  if (slowStart < 1) return `New: its share grows, now ${Math.round(slowStart * 100)} % of it.`
-  if (endpoint.rampFactor < 1) return `Recovering: now ${Math.round(partOf(endpoint, nowMs) * 100)} % of its share.`
+  if (endpoint.rampFactor < 1) return `Recovering: now ${ownPercent} % of its share.`
+  if (ownPercent < 100) return `New: its share grows, now ${ownPercent} % of it.`
   if (levelShare < 1) return `Its zone and datacenter get ${Math.round(levelShare * 100)} % of the calls, others the rest.`
   return 'Its share by weight.'
 }

@@ -1,6 +1,6 @@
 // Equal endpoints at one distance (a zone, a datacenter): draws by share without looking at all of them, and keeps what each strategy remembers of them.
 import type { BalancerConfig } from '../../config/schema.ts'
-import { mayGet, partOf, type Call, type Candidate, type Picker } from './candidate.ts'
+import { mayGet, type Call, type Candidate, type Picker } from './candidate.ts'
 import { strategies } from './strategies.ts'
 import { WeightedDraw } from './weighted-draw.ts'
 
@@ -17,6 +17,7 @@ export class Level<E extends Candidate> {
   readonly maxWeight: number
   readonly random: () => number
   readonly #draw: WeightedDraw
+  readonly #eldest: E | undefined
   readonly #pickers: Partial<Record<BalancerConfig['strategy'], Picker<E>>> = {}
 
   constructor (level: number, endpoints: readonly E[], random: () => number) {
@@ -28,15 +29,25 @@ export class Level<E extends Candidate> {
     this.totalWeight = weights.reduce((sum, weight) => sum + weight, 0)
     this.maxWeight = Math.max(...weights)
     this.#draw = new WeightedDraw(weights)
+    this.#eldest = this.endpoints.reduce<E | undefined>((eldest, endpoint) => eldest === undefined || endpoint.standing.sinceMs < eldest.standing.sinceMs ? endpoint : eldest, undefined)
   }
 
   weightOf ({ plan: { weight } }: E): number {
     return weight === 0 ? 1 : weight
   }
 
+  /**
+   * Part of its weight that an endpoint gets now, 0 to 1: what is new starts slowly, what recovers ramps up. New is who is newer than the others:
+   * those that come together share equally from the start.
+   */
+  partOf ({ standing, rampFactor }: E, nowMs: number): number {
+    const own = standing.slowStart(nowMs)
+    return rampFactor * (own >= 1 ? 1 : Math.min(1, own / this.#eldest!.standing.slowStart(nowMs)))
+  }
+
   /** Its share now beside an average one: 1 for equal endpoints that are neither new nor recovering. */
   relativeShare (endpoint: E, nowMs: number): number {
-    return this.weightOf(endpoint) * this.endpoints.length / this.totalWeight * partOf(endpoint, nowMs)
+    return this.weightOf(endpoint) * this.endpoints.length / this.totalWeight * this.partOf(endpoint, nowMs)
   }
 
   /** The strategy's picker for these endpoints, made at its first call. */
@@ -66,7 +77,7 @@ export class Level<E extends Candidate> {
   }
 
   #hasPart (index: number, call: Call): boolean {
-    const part = partOf(this.endpoints[index]!, call.nowMs)
+    const part = this.partOf(this.endpoints[index]!, call.nowMs)
     return part >= 1 || this.random() < part
   }
 

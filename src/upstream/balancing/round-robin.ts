@@ -1,5 +1,5 @@
 // Round robin: each endpoint in turn. One of less share passes so many of its turns that its share comes out.
-import { mayGet, partOf, type Candidate, type Picker } from './candidate.ts'
+import { mayGet, type Candidate, type Picker } from './candidate.ts'
 import type { Level } from './level.ts'
 
 /** Rounds in which somebody of a small share may save up for a turn, before anybody who may is taken. */
@@ -23,7 +23,7 @@ export function roundRobin<E extends Candidate> (level: Level<E>): Picker<E> {
           continue
         }
         anybody ??= endpoint
-        saved[index]! += level.weightOf(endpoint) / level.maxWeight * partOf(endpoint, call.nowMs)
+        saved[index]! += level.weightOf(endpoint) / level.maxWeight * level.partOf(endpoint, call.nowMs)
         if (saved[index]! < whole) continue
         // What one saved while it stood alone is no right to a burst later.
         saved[index] = Math.min(saved[index]! - whole, 1)

@@ -8,6 +8,15 @@ export interface StandingSettings {
   readonly slowStartPercent: number
 }
 
+/**
+ * What an attempt counts as for the score. Any 5xx: an endpoint that answers them at once is not fast, although a plain 500 is one message's
+ * fault and no breaker's business. A 429 is the word to one caller, a 101 the time of a connection: neither is a time of the service.
+ */
+export function scoredAs (outcome: Outcome, status: number | undefined): Outcome {
+  if (status === undefined) return outcome
+  return status >= 500 ? 'failure' : status === 429 || status === 101 ? 'ignored' : outcome
+}
+
 /** What linkerd takes for an endpoint nobody knows (peers' balancers: 10 to 30 ms). */
 const unknownMs = 30
 /** One slow answer (the first one of a process, a pause for garbage) raises the average so many times at most; two in a row, twice that. */
@@ -40,16 +49,28 @@ export class Scale {
  */
 export class Standing {
   #scale: Scale | undefined
-  /** performance.now() since when it is new; 0 = it is not. */
-  #newSinceMs = 0
+  #sinceMs = -Infinity
   #averageMs = Number.NaN
   #reportedAtMs = 0
 
-  /** `isNew`: it joins others that have traffic already. */
-  join (scale: Scale, isNew: boolean, nowMs: number): void {
+  /** It joins an upstream, or is back as a new process: nothing is known of it, and it starts slowly. */
+  join (scale: Scale, nowMs: number): void {
     this.#scale = scale
-    if (isNew) this.#newSinceMs = nowMs
+    this.#sinceMs = nowMs
+    this.forget()
   }
+
+  rejoin (nowMs: number): void {
+    if (this.#scale !== undefined) this.join(this.#scale, nowMs)
+  }
+
+  /** It gets another chance: what was measured would keep calls away, and the chance with them. */
+  forget (): void {
+    this.#averageMs = Number.NaN
+  }
+
+  /** performance.now() when it joined. */
+  get sinceMs (): number { return this.#sinceMs }
 
   /** What is typical of the upstream, ms. */
   get typicalMs (): number { return this.#scale?.typicalMs ?? unknownMs }
@@ -86,14 +107,11 @@ export class Standing {
     return prior + (this.#averageMs - prior) * Math.exp((this.#reportedAtMs - nowMs) / scale.settings.decayMs)
   }
 
-  /** Part of its share that it gets as a new endpoint: grows from slowStartPercent to 1 within slowStartMs. */
+  /** Part of its share that a new endpoint gets: grows from slowStartPercent to 1 within slowStartMs. */
   slowStart (nowMs: number): number {
-    if (this.#newSinceMs === 0 || this.#scale === undefined) return 1
-    const { slowStartMs, slowStartPercent } = this.#scale.settings
-    const age = nowMs - this.#newSinceMs
-    if (age < slowStartMs) return Math.max(slowStartPercent / 100, age / slowStartMs)
-    this.#newSinceMs = 0
-    return 1
+    const { slowStartMs = 0, slowStartPercent = 100 } = this.#scale?.settings ?? {}
+    const age = nowMs - this.#sinceMs
+    return age >= slowStartMs ? 1 : Math.max(slowStartPercent / 100, age / slowStartMs)
   }
 
   #set (averageMs: number, nowMs: number): void {

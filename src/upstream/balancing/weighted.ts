@@ -1,5 +1,5 @@
 // Weighted: smoothly by share alone, earliest deadline first as Envoy does it: who has waited longest for its share is next.
-import { mayGet, partOf, type Candidate, type Picker } from './candidate.ts'
+import { mayGet, type Candidate, type Picker } from './candidate.ts'
 import type { Level } from './level.ts'
 
 /** A share never counts as less, or its owner would wait for ever. */
@@ -14,7 +14,7 @@ export function weighted<E extends Candidate> (level: Level<E>): Picker<E> {
   const postponeFirst = (nowMs: number): void => {
     const moved = heap[0]!
     const endpoint = endpoints[moved]!
-    const deadline = deadlines[moved]! += 1 / (level.weightOf(endpoint) * Math.max(leastPart, partOf(endpoint, nowMs)))
+    const deadline = deadlines[moved]! += 1 / (level.weightOf(endpoint) * Math.max(leastPart, level.partOf(endpoint, nowMs)))
     let at = 0
     for (;;) {
       let child = 2 * at + 1

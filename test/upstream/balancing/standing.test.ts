@@ -1,13 +1,13 @@
 // The score: peaks count at once, old samples fade into what is typical, failing fast is not being fast; and slow start.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Scale, Standing } from '../../../src/upstream/balancing/standing.ts'
+import { Scale, scoredAs, Standing } from '../../../src/upstream/balancing/standing.ts'
 import { balanced, candidate } from './candidates.ts'
 
 const settings = { decayMs: 10_000, failurePenaltyMs: 5_000, slowStartMs: 30_000, slowStartPercent: 10 }
 const standing = (scale = new Scale(settings)) => {
   const one = new Standing()
-  one.join(scale, false, 0)
+  one.join(scale, 0)
   return one
 }
 
@@ -46,7 +46,7 @@ test('what is not measured for long is as good as unknown', () => {
   const scale = new Scale(settings)
   const typical = standing(scale)
   const slow = standing(scale)
-  slow.report('success', 500, 1_000)
+  for (let n = 0; n < 5; n++) slow.report('success', 500, 1_000 + n)
   for (let n = 0; n < 500; n++) typical.report('success', 10, 1_000 + n)
   assert.ok(slow.estimateMs(2_000) > 400)
   assert.ok(Math.abs(slow.estimateMs(101_000) - scale.typicalMs) < 1)
@@ -95,10 +95,11 @@ test('equally fast endpoints: the nearer one by the network\'s own estimate, whe
   assert.ok(Math.abs(alike['a']! - 0.5) < 0.05)
 })
 
-test('a newcomer gets a growing share, the first endpoints and those that all change at once are whole', () => {
+test('a newcomer gets a growing share; those that come together share equally from the start', () => {
   const old = candidate('old')
   const { balancer, shares, clock } = balanced([old], { strategy: 'least-requests' })
   const fresh = candidate('fresh')
+  clock.nowMs += 60_000
   balancer.apply([old, fresh], [])
   const shareOfFresh = () => 1 - shares(4_000)['old']!
   assert.ok(shareOfFresh() < 0.15)
@@ -107,16 +108,28 @@ test('a newcomer gets a growing share, the first endpoints and those that all ch
   assert.ok(half > 0.25 && half < 0.42, String(half))
   clock.nowMs += 15_000
   assert.ok(Math.abs(shareOfFresh() - 0.5) < 0.04)
-  const moved = [candidate('x'), candidate('y')]
-  balancer.apply(moved, [])
-  for (const { standing } of moved) assert.equal(standing.slowStart(clock.nowMs), 1)
+  balancer.apply([fresh, old].map(({ url }) => candidate(url)), [])
+  assert.ok(Math.abs(shareOfFresh() - 0.5) < 0.04)
 })
 
 test('when only newcomers are left they get everything', () => {
   const old = candidate('old')
   const fresh = candidate('fresh')
-  const { balancer, pick } = balanced([old])
+  const { balancer, pick, clock } = balanced([old])
+  clock.nowMs += 60_000
   balancer.apply([old, fresh], [])
   old.available = false
   for (let n = 0; n < 50; n++) assert.equal(pick(), 'fresh')
+})
+
+test('what an attempt counts as', () => {
+  const rows = [['success', 200, 'success'], ['success', 404, 'success'], ['success', 500, 'failure'], ['failure', 503, 'failure'], ['success', 429, 'ignored'], ['success', 101, 'ignored'], ['failure', undefined, 'failure'], ['ignored', undefined, 'ignored']] as const
+  for (const [outcome, status, expected] of rows) assert.equal(scoredAs(outcome, status), expected, `${outcome} ${status}`)
+})
+
+test('what is back after a restart is unknown again', () => {
+  const one = standing()
+  for (let n = 0; n < 50; n++) one.report('failure', 1, 1_000 + n * 1_000)
+  one.rejoin(60_000)
+  assert.deepEqual([one.measured, one.estimateMs(60_000), one.slowStart(60_000), one.slowStart(75_000)], [false, 30, 0.1, 0.5])
 })
