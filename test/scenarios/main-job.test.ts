@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { openConnection, requestBytes, type RawConnection } from '../support/http-client.ts'
+import { startLoad } from '../support/load.ts'
 import { deregister, deregisterAsPlugin, registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost, type HostOptions, type ServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
@@ -12,40 +12,6 @@ import { until } from '../support/until.ts'
 const long = process.env['POSTERN_LONG'] === '1'
 const outageMs = long ? 60_000 : 3_000
 const skip = await consulSkip()
-
-/** Calls without pause until stopped; every answer that is not 200 is kept. */
-function startLoad (url: string, target: string): { calls: number, failures: string[], stop (): Promise<void> } & AsyncDisposable {
-  const state = { stopped: false, calls: 0, failures: [] as string[] }
-  const caller = async () => {
-    let connection: RawConnection | undefined
-    while (!state.stopped) {
-      try {
-        connection ??= await openConnection(url, { timeoutMs: 10 * 60_000 })
-        connection.send(requestBytes('x', target))
-        const response = await connection.response()
-        state.calls++
-        if (response.status !== 200) state.failures.push(`${response.statusLine} ${response.text().slice(0, 200)}`)
-      } catch (error) {
-        state.failures.push(String(error))
-        connection?.close()
-        connection = undefined
-      }
-      await sleep(2)
-    }
-    connection?.close()
-  }
-  const callers = Array.from({ length: 4 }, caller)
-  const stop = async () => {
-    state.stopped = true
-    await Promise.all(callers)
-  }
-  return {
-    get calls () { return state.calls },
-    get failures () { return state.failures },
-    stop,
-    [Symbol.asyncDispose]: stop
-  }
-}
 
 describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
   let consul: RealConsul

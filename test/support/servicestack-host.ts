@@ -77,6 +77,8 @@ export interface ServiceStackHost {
   publishes: 'list' | 'html' | number
   /** Makes the heartbeat and health check fail with this status. */
   failing: number | undefined
+  /** Makes only the health check fail with this status; the heartbeat is fine. */
+  unhealthy: number | undefined
   listen (): Promise<void>
   /** Cut off: as kill -9. */
   kill (): Promise<void>
@@ -112,7 +114,7 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
 
   const received: Received[] = []
   const executed: string[] = []
-  const state = { id: newId(), publishes: options.publishes ?? 'list' as const, failing: undefined as number | undefined }
+  const state = { id: newId(), publishes: options.publishes ?? 'list' as const, failing: undefined as number | undefined, unhealthy: undefined as number | undefined }
   const tags = [
     `ss-version-${options.version ?? '1.0'}`,
     ...Array.from(messages.values(), definition => definition.name),
@@ -207,7 +209,10 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
   const builtInAnswer = (name: string): Answer | undefined => {
     switch (name.toLowerCase()) {
       case 'heartbeat': return state.failing === undefined ? { body: { url: address() } } : errorAnswer(generation, state.failing, 'Exception', 'failing')
-      case 'healthcheck': return state.failing === undefined ? { body: { healthResult: 'Ok', message: 'working normally' } } : errorAnswer(generation, state.failing, 'Exception', 'failing')
+      case 'healthcheck': {
+        const status = state.failing ?? state.unhealthy
+        return status === undefined ? { body: { healthResult: 'Ok', message: 'working normally' } } : errorAnswer(generation, status, 'Exception', 'failing')
+      }
       case 'serviceregistration': return { body: { name: 'api', id: state.id, address: address(), tags, port: server.port } } // The recording is cut within the tags.
       case 'getservices':
       case 'getservice': return { body: { services: [{ id: state.id, address: address(), name: 'api', tags, version: Number(options.version ?? '1.0') }] } }
@@ -268,6 +273,8 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
     set publishes (value) { state.publishes = value },
     get failing () { return state.failing },
     set failing (value) { state.failing = value },
+    get unhealthy () { return state.unhealthy },
+    set unhealthy (value) { state.unhealthy = value },
     listen: async () => { await server.listen() },
     kill: async () => { await server.kill() },
     restart: async () => {

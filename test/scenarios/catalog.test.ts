@@ -1,0 +1,171 @@
+// The catalog is not the truth: what a real Consul says of ghosts, strangers and maintenance, under load. No healthy call fails, and none goes astray.
+import { after, afterEach, before, describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { misdirected, startLoad, type Load } from '../support/load.ts'
+import { ok, startOrigin } from '../support/origin.ts'
+import { registerAsPlugin, serviceBody } from '../support/plugin-registration.ts'
+import { startServiceStackHost, type HostOptions, type ServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
+
+const long = process.env['POSTERN_LONG'] === '1'
+const skip = await consulSkip()
+const answer = () => ({ body: {} })
+const target = (name: string) => `/json/reply/${name}`
+interface Shown { registration: string, state: string, why: string, hint?: string, since: string }
+
+describe('under load', { timeout: long ? 240_000 : 120_000, skip }, () => {
+  let consul: RealConsul
+  let gateway: TestGateway
+  /** A service that nothing of this concerns: its calls go on through all of it. */
+  let steady: Load
+  const hosts: ServiceStackHost[] = []
+  const start = async (options: HostOptions): Promise<ServiceStackHost> => {
+    const host = await startServiceStackHost(options)
+    hosts.push(host)
+    return host
+  }
+  const register = (host: ServiceStackHost) => registerAsPlugin(consul.url, host, { heartbeatIntervalS: 1 })
+  const status = async (name: string) => (await gateway.get(target(name))).status
+  const shown = async (id: string) => ((await gateway.api('routes')).registrations as Shown[]).find(({ registration }) => registration === id)
+  const becomes = (id: string, state: string) => until(`${id} to be ${state}`, async () => { const row = await shown(id); return row?.state === state ? row : undefined }, { timeoutMs: 15_000, everyMs: 25 })
+  const passing = async (id: string) => (await consul.get('/v1/health/service/api?passing') as Array<{ Service: { ID: string } }>).some(({ Service }) => Service.ID === id)
+
+  before(async () => {
+    consul = await startConsul({ keepData: true })
+    gateway = await startGateway({ registry: { consul: { agents: [consul.url] } } } as never)
+    for (const host of [await start({ service: 'Steady', messages: { Steady: answer } }), await start({ service: 'Steady', messages: { Steady: answer } })]) {
+      await register(host)
+      await gateway.waitForEndpoint(host.url, { timeoutMs: 15_000 })
+    }
+    steady = startLoad(gateway.url, target('Steady'), { callers: 2 })
+  })
+  afterEach(() => {
+    assert.deepEqual(steady.failures, [])
+    assert.deepEqual(misdirected(hosts), [])
+  })
+  after(async () => {
+    await steady.stop()
+    await gateway.close()
+    await Promise.all(hosts.map(async host => { await host.close() }))
+    await consul.stop()
+  })
+
+  test('a ghost back from the dead passes its checks for ever, and gets nothing', async () => {
+    const old = await start({ service: 'Haunted', messages: { Common: answer, OldOnly: answer } })
+    const other = await start({ service: 'Haunted', messages: { Common: answer } })
+    for (const host of [old, other]) await register(host)
+    await until('both are routed', async () => await status('OldOnly') === 200 && (await shown(other.id))?.state === 'routed')
+    await until('Consul calls the old one passing', async () => await passing(old.id), { timeoutMs: 10_000, everyMs: 50 })
+    await using load = startLoad(gateway.url, target('Common'))
+    await until('load is on', () => load.calls > 50)
+    await old.kill()
+    const next = await start({ service: 'Haunted', port: old.port, version: '2.0', messages: { Common: answer, NewOnly: answer } })
+    await register(next)
+    await until('the new process serves', async () => await status('NewOnly') === 200)
+    await until('both registrations of the address pass', async () => await passing(old.id) && await passing(next.id), { timeoutMs: 15_000, everyMs: 50 })
+    const ghost = await becomes(old.id, 'ghost')
+    assert.match(ghost.why, new RegExp(`says that it runs as ${next.id}`))
+    assert.match(ghost.hint ?? '', /deregistering it by hand is safe/)
+    assert.equal(await status('OldOnly'), 404, 'its messages went with its process')
+    const [atNext, atOther] = [next.executed.length, other.executed.length]
+    await until('a hundred calls', () => load.calls > 0 && next.executed.length + other.executed.length > atNext + atOther + 100)
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+    const share = (next.executed.length - atNext) / (next.executed.length - atNext + other.executed.length - atOther)
+    assert.ok(share > 0.4 && share < 0.6, `one process, one share: ${share}`)
+    assert.equal(await gateway.metric('postern_registrations', { state: 'ghost' }), 1)
+    assert.ok((await gateway.log()).some(line => line['msg'] === 'endpoint ghost' && line['registration'] === old.id && line['why'] === ghost.why), 'the same words in the log')
+  })
+
+  test('somebody else at the address gets no call, from the first one on', async () => {
+    const [mover, stayer] = [await start({ service: 'Rent', messages: { Rent: answer } }), await start({ service: 'Rent', messages: { Rent: answer } })]
+    for (const host of [mover, stayer]) await register(host)
+    for (const host of [mover, stayer]) await gateway.waitForEndpoint(host.url)
+    await until('Consul calls it passing', async () => await passing(mover.id), { timeoutMs: 10_000, everyMs: 50 })
+    await using load = startLoad(gateway.url, target('Rent'))
+    await until('both get calls', () => mover.executed.length > 10 && stayer.executed.length > 10)
+    await mover.kill()
+    await until('it is missed', async () => await gateway.metric('postern_endpoint_available', { endpoint: mover.url }) === 0)
+    const tenant = await start({ service: 'Tenant', port: mover.port, messages: { TenantPing: answer } })
+    const ghost = await becomes(mover.id, 'ghost')
+    assert.match(ghost.why, /which no registry lists/)
+    await until('Consul is content with the tenant\'s heartbeat', async () => await passing(mover.id), { timeoutMs: 10_000, everyMs: 50 })
+    const { calls } = load
+    await until('calls go on', () => load.calls > calls + 100)
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+    assert.deepEqual(tenant.calls, [])
+  })
+
+  test('a host that failed to start passes its checks because another program answers there: its messages are not called', async () => {
+    await using program = await startOrigin(ok('fine'))
+    const stillborn = { id: 'ss-Stillborn-00000000-0000-4000-8000-000000000001', address: `${program.url}/`, tags: ['ss-version-1.0', 'Stillborn'] }
+    await registerAsPlugin(consul.url, stillborn, { heartbeatIntervalS: 1 })
+    await until('Consul calls it passing', async () => await passing(stillborn.id), { timeoutMs: 10_000, everyMs: 50 })
+    await until('it is decided', async () => (await gateway.api('routes')).routes.some(({ message, state }: { message: string, state: string }) => message === 'Stillborn' && state === 'hidden'))
+    assert.equal(await status('Stillborn'), 404)
+    assert.deepEqual(program.received.filter(({ target }) => target.includes('Stillborn')), [])
+    await consul.put(`/v1/agent/service/deregister/${stillborn.id}`)
+  })
+
+  test('an endpoint without a message\'s name in its own list does not get it, and a 405 makes Postern ask again', async () => {
+    const host = await start({ service: 'Shrinking', messages: { Stays: answer } })
+    const twin = await start({ service: 'Shrinking', messages: { Stays: answer, Goes: answer } })
+    // It claims more than it has.
+    await consul.put('/v1/agent/service/register', { ...serviceBody(host), Tags: [...host.tags, 'Goes'] })
+    await register(twin)
+    await until('both are asked', async () => await status('Goes') === 200 && (await shown(host.id))?.state === 'routed')
+    for (let n = 0; n < 10; n++) assert.equal(await status('Goes'), 200)
+  })
+
+  test('maintenance of a service is an order: drained with its reason, not asked, and back when it is taken off', async () => {
+    const host = await start({ service: 'Served', messages: { Served: answer } })
+    await register(host)
+    await until('the call works', async () => await status('Served') === 200)
+    await consul.put(`/v1/agent/service/maintenance/${host.id}?enable=true&reason=disk+change+by+Ann`)
+    const draining = await becomes(host.id, 'draining')
+    assert.match(draining.why, /disk change by Ann/)
+    assert.equal(await status('Served'), 503, 'the last endpoint of all, and no panic')
+    const asked = host.received.filter(({ target }) => target.endsWith('/ServiceRegistration')).length
+    const calls = steady.calls
+    await until('some time passes', () => steady.calls > calls + 300, { timeoutMs: 15_000 })
+    assert.equal(host.received.filter(({ target }) => target.endsWith('/ServiceRegistration')).length, asked, 'never asked back in')
+    await consul.put(`/v1/agent/service/maintenance/${host.id}?enable=false`)
+    await until('it is back', async () => await status('Served') === 200)
+  })
+
+  test('a health check that fails from its first run is seen although Consul does not tell it and the heartbeat is fine', async () => {
+    const [ill, well] = [await start({ service: 'Half', messages: { Half: answer } }), await start({ service: 'Half', messages: { Half: answer } })]
+    ill.unhealthy = 503
+    for (const host of [ill, well]) await registerAsPlugin(consul.url, host, { heartbeatIntervalS: 1, healthCheckIntervalS: 1 })
+    const waiting = await until('it says so', async () => { const row = await shown(ill.id); return row?.why.includes('its health check answered 503') === true ? row : undefined })
+    assert.equal(waiting.state, 'waiting')
+    await until('the other one serves', async () => await status('Half') === 200)
+    for (let n = 0; n < 10; n++) assert.equal(await status('Half'), 200)
+    assert.deepEqual(ill.executed, [])
+    ill.unhealthy = undefined
+    await until('it serves too', async () => await status('Half') === 200 && ill.executed.length > 0, { timeoutMs: 15_000 })
+  })
+
+  test(`a storm of 1,000 registrations a minute, for ${long ? 60 : 5} s`, async () => {
+    await using crowd = await startServiceStackHost({ service: 'Crowd', host: '0.0.0.0', messages: { Crowded: answer } })
+    const lastsMs = long ? 60_000 : 5_000
+    const started = performance.now()
+    const before = steady.calls
+    let registered = 0
+    while (performance.now() - started < lastsMs) {
+      const n = registered++
+      const id = `ss-Storm${n % 50}-00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
+      await consul.put('/v1/agent/service/register', { ID: id, Name: 'api', Tags: ['ss-version-1.0', `Storm${n % 50}`, 'Crowded'], Address: `http://127.3.${n >> 8}.${n & 255}:${crowd.port}/`, Port: crowd.port })
+      if (n >= 40) await consul.put(`/v1/agent/service/deregister/ss-Storm${(n - 40) % 50}-00000000-0000-4000-8000-${String(n - 40).padStart(12, '0')}`)
+      const due = started + registered * 60
+      await until('the next registration is due', () => performance.now() >= due, { everyMs: 5 })
+    }
+    assert.ok(registered > lastsMs / 60 * 0.5, `${registered} registrations`)
+    assert.ok(steady.calls > before + 200)
+    assert.deepEqual(crowd.calls, [], 'an id that nobody registered at each of these addresses: no call goes there')
+    assert.equal(await gateway.metric('postern_registry_up', { registry: 'consul' }), 1)
+  })
+})

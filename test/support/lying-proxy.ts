@@ -1,0 +1,62 @@
+// A proxy in front of a Consul agent that breaks, delays or falsifies its answers to the watch, as told.
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/**
+ * `empty`: a calm `200 []` with a newer index. `forget-one`: all endpoints of one service are left out under an older index.
+ * `malformed`: entries of every wrong shape are added. `half`: the connection is cut in the middle of the body.
+ */
+export type Mood = 'honest' | 'error' | 'half' | 'html' | 'slow' | 'empty' | 'older' | 'malformed' | 'refuse'
+
+export interface LyingProxy extends AsyncDisposable {
+  readonly url: string
+  mood: Mood
+  /** Answers given to the watch in this mood so far. */
+  answered (mood: Mood): number
+}
+
+const slowMs = 1_500
+const broken = [null, 17, 'text', {}, { Service: null }, { Service: { ID: '' } }, { Node: {}, Service: { ID: 'no-address', Service: 'api', Address: 'http://', Port: 'x' }, Checks: 'none' }]
+
+export async function startLyingProxy (agent: string): Promise<LyingProxy> {
+  const counts = new Map<Mood, number>()
+  const state = { mood: 'honest' as Mood }
+  const server = http.createServer(async (request, response) => {
+    const isWatch = request.url!.startsWith('/v1/health/service/')
+    // What breaks does so at once; a question that waits in the agent gets the mood of its answer.
+    const early = isWatch ? state.mood : 'honest'
+    if (early === 'refuse' || early === 'error' || early === 'html') return refuse(early, response)
+    const answer = await fetch(agent + (early === 'honest' ? request.url! : request.url!.replace(/([?&])index=\d+/, '$1x=0')), { headers: request.headers['x-consul-token'] === undefined ? {} : { 'x-consul-token': String(request.headers['x-consul-token']) } }).catch(() => undefined)
+    if (answer === undefined) return response.destroy()
+    let body = await answer.text()
+    let index = Number(answer.headers.get('x-consul-index') ?? 1)
+    const mood = isWatch ? state.mood : 'honest'
+    counts.set(mood, (counts.get(mood) ?? 0) + 1)
+    if (mood === 'slow') await new Promise(resolve => setTimeout(resolve, slowMs))
+    if (mood === 'empty') { body = '[]'; index += 1_000 + counts.get(mood)! }
+    if (mood === 'older') { body = '[]'; index = 2 }
+    if (mood === 'malformed') { body = JSON.stringify([...broken, ...JSON.parse(body) as unknown[]]); index += 1_000_000 + counts.get(mood)! }
+    const bytes = Buffer.from(body)
+    response.writeHead(answer.status, { 'content-type': 'application/json', 'x-consul-index': String(index), 'x-consul-knownleader': 'true', 'content-length': bytes.length })
+    if (mood === 'half') response.write(bytes.subarray(0, bytes.length >> 1), () => response.destroy())
+    else response.end(bytes)
+  })
+  const refuse = (mood: Mood, response: http.ServerResponse) => {
+    counts.set(mood, (counts.get(mood) ?? 0) + 1)
+    if (mood === 'refuse') response.destroy()
+    else if (mood === 'error') response.writeHead(500).end('rpc error: No cluster leader')
+    else response.writeHead(200, { 'content-type': 'text/html', 'x-consul-index': '9' }).end('<html>login</html>')
+  }
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get mood () { return state.mood },
+    // Questions that wait are cut, so that the new mood shows at once.
+    set mood (mood) { state.mood = mood; server.closeAllConnections() },
+    answered: mood => counts.get(mood) ?? 0,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await new Promise(resolve => server.close(resolve))
+    }
+  }
+}
