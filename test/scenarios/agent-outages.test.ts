@@ -1,0 +1,122 @@
+// Nothing that Consul does takes a healthy route away: a proxy that lies, an agent without its data, a token without its rights, a node in maintenance.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { startLoad } from '../support/load.ts'
+import { startLyingProxy, type Mood } from '../support/lying-proxy.ts'
+import { checkBodies, serviceBody } from '../support/plugin-registration.ts'
+import { startServiceStackHost, type ServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
+
+const skip = await consulSkip()
+const answer = () => ({ body: {} })
+const targets = ['/json/reply/First', 'POST /json/reply/Second']
+
+interface World extends AsyncDisposable {
+  readonly consul: RealConsul
+  readonly hosts: readonly ServiceStackHost[]
+}
+
+/** Two services of one host each, registered with whatever token the agent was started with. */
+async function startWorld (options: Parameters<typeof startConsul>[0] = {}): Promise<World> {
+  const stack = new AsyncDisposableStack()
+  const consul = await startConsul(options)
+  stack.defer(() => consul.stop())
+  const hosts: ServiceStackHost[] = []
+  for (const [service, message] of [['One', 'First'], ['Two', 'Second']] as const) hosts.push(stack.use(await startServiceStackHost({ service, messages: { [message]: answer } })))
+  for (const host of hosts) await register(consul, host)
+  const owned = stack.move()
+  return { consul, hosts, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+async function register (consul: RealConsul, host: ServiceStackHost): Promise<void> {
+  await consul.put('/v1/agent/service/register', serviceBody(host))
+  for (const check of checkBodies(host, { heartbeatIntervalS: 1 })) await consul.put('/v1/agent/check/register', check)
+}
+
+async function startBehind (agent: string, token?: string): Promise<TestGateway> {
+  const gateway = await startGateway({ registry: { consul: { agents: [agent], ...(token === undefined ? {} : { token }), maxBackoffMs: 500 } } } as never)
+  await until('both are routed', async () => (await gateway.get('/json/reply/First')).status === 200 && (await gateway.get('/json/reply/Second')).status === 200, { timeoutMs: 15_000 })
+  return gateway
+}
+
+const registrations = (gateway: TestGateway, state: string) => gateway.metric('postern_registrations', { state })
+const isUp = async (gateway: TestGateway) => await gateway.metric('postern_registry_up', { registry: 'consul' }) === 1
+
+test('half-broken, slow and lying answers of a proxy before the agent', { timeout: 120_000, skip }, async () => {
+  await using world = await startWorld()
+  await using proxy = await startLyingProxy(world.consul.url)
+  await using gateway = await startBehind(proxy.url)
+  await using load = startLoad(gateway.url, targets)
+  const endure = async (mood: Mood, shown: () => Promise<boolean>) => {
+    const [{ calls }, answered] = [load, proxy.answered(mood)]
+    proxy.mood = mood
+    await until(`${mood} answers, shown`, async () => proxy.answered(mood) > answered + 1 && await shown(), { timeoutMs: 15_000, everyMs: 25 })
+    await until('calls go on', () => load.calls > calls + 100)
+    assert.deepEqual(load.failures, [], mood)
+    proxy.mood = 'honest'
+    await until(`it is believed again after ${mood}`, async () => await isUp(gateway) && await registrations(gateway, 'unconfirmed') === 0 && await registrations(gateway, 'routed') === 2, { timeoutMs: 15_000, everyMs: 25 })
+  }
+  const isDown = async () => !await isUp(gateway)
+  for (const mood of ['error', 'half', 'html', 'refuse'] as const) await endure(mood, isDown)
+  await endure('slow', () => isUp(gateway))
+  // What is missing from a calm answer is not gone as long as it answers.
+  for (const mood of ['empty', 'older'] as const) await endure(mood, async () => await registrations(gateway, 'unconfirmed') === 2)
+  await endure('malformed', async () => await gateway.metric('postern_registry_dropped') > 0 && await registrations(gateway, 'refused') === 1)
+  await load.stop()
+  assert.deepEqual(load.failures, [])
+  const log = await gateway.log()
+  for (const message of ['registry does not answer; its last good list stays in force', 'registry answers', 'endpoint unconfirmed', 'entries of the registry cannot be read; the others are not affected']) {
+    assert.ok(log.some(line => line['msg'] === message), message)
+  }
+})
+
+test('an agent that restarts without its data, whose services register again one by one', { timeout: 90_000, skip }, async () => {
+  await using world = await startWorld()
+  await using gateway = await startBehind(world.consul.url)
+  await using load = startLoad(gateway.url, targets)
+  await world.consul.restart()
+  await until('what is forgotten is unconfirmed', async () => await registrations(gateway, 'unconfirmed') === 2, { timeoutMs: 20_000, everyMs: 50 })
+  const { calls } = load
+  await until('calls go on', () => load.calls > calls + 100)
+  for (const host of world.hosts) await register(world.consul, host)
+  await until('both are confirmed', async () => await registrations(gateway, 'routed') === 2 && await registrations(gateway, 'unconfirmed') === 0, { timeoutMs: 15_000, everyMs: 50 })
+  await load.stop()
+  assert.deepEqual(load.failures, [])
+})
+
+test('a token that loses its rights, and gets them back', { timeout: 90_000, skip }, async () => {
+  const acl = { enabled: true, default_policy: 'deny', down_policy: 'deny', token_ttl: '0s', policy_ttl: '0s', tokens: { master: 'root' } }
+  await using world = await startWorld({ token: 'root', config: { acl } })
+  const { consul } = world
+  const rules = 'service_prefix "" { policy = "read" } node_prefix "" { policy = "read" } agent_prefix "" { policy = "read" }'
+  const policy = JSON.parse(await consul.put('/v1/acl/policy', { Name: 'reads', Rules: rules })) as { ID: string }
+  const { SecretID: token, AccessorID: accessor } = JSON.parse(await consul.put('/v1/acl/token', { Policies: [{ ID: policy.ID }] })) as { SecretID: string, AccessorID: string }
+  await using gateway = await startBehind(consul.url, token)
+  await using load = startLoad(gateway.url, targets)
+  await consul.put(`/v1/acl/token/${accessor}`, { AccessorID: accessor, SecretID: token, Policies: [] })
+  // A blocking query is not ended by that: the next change of the catalog is answered `200 []`.
+  await consul.put('/v1/agent/service/register', { ID: 'nudge', Name: 'api', Address: '10.1.2.3', Port: 1 })
+  await until('what it may not read is unconfirmed, or refused to be read', async () => await registrations(gateway, 'unconfirmed') === 2 || !await isUp(gateway), { timeoutMs: 30_000, everyMs: 50 })
+  const { calls } = load
+  await until('calls go on', () => load.calls > calls + 100)
+  await consul.put(`/v1/acl/token/${accessor}`, { AccessorID: accessor, SecretID: token, Policies: [{ ID: policy.ID }] })
+  await consul.put('/v1/agent/service/deregister/nudge')
+  await until('both are confirmed', async () => await registrations(gateway, 'unconfirmed') === 0 && await isUp(gateway) && await registrations(gateway, 'routed') === 2, { timeoutMs: 30_000, everyMs: 50 })
+  await load.stop()
+  assert.deepEqual(load.failures, [])
+})
+
+describe('orders', { timeout: 60_000, skip }, () => {
+  test('a node in maintenance is drained whole, its services answer 503, and come back', async () => {
+    await using world = await startWorld()
+    await using gateway = await startBehind(world.consul.url)
+    await world.consul.put('/v1/agent/maintenance?enable=true&reason=kernel')
+    await until('both drain', async () => await registrations(gateway, 'draining') === 2)
+    assert.deepEqual([(await gateway.get('/json/reply/First')).status, (await gateway.get('/json/reply/Second')).status], [503, 503])
+    assert.match(JSON.stringify(await gateway.api('upstreams')), /an operator set it to maintenance: kernel/)
+    await world.consul.put('/v1/agent/maintenance?enable=false')
+    await until('both are back', async () => (await gateway.get('/json/reply/First')).status === 200 && (await gateway.get('/json/reply/Second')).status === 200)
+  })
+})
