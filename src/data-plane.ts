@@ -6,7 +6,7 @@ import { GatewayError } from './exchange/errors.ts'
 import type { Meter, Policy } from './exchange/exchange.ts'
 import { ShardedMap } from './lib/sharded-map.ts'
 import { inSlices } from './lib/slices.ts'
-import { LazyCustomRoute, LazyMessage, RouteMaker } from './route-maker.ts'
+import { DepartedMessage, LazyCustomRoute, LazyMessage, RouteMaker } from './route-maker.ts'
 import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from './routing/plan.ts'
 import type { RequestTarget } from './routing/request-target.ts'
 import { RouteTable, type CustomEntry, type FallbackEntry, type Matched, type PrefixEntry } from './routing/table.ts'
@@ -36,6 +36,8 @@ export interface DataPlaneOptions {
   /** Makes the request path of one distinct policy. */
   readonly buildPipeline: (policy: Policy) => Next
   readonly meter: (upstream: string, route: string) => Meter
+  /** Until when stored answers of a message may be given if nobody can be asked any more. Since the epoch; 0 = there are none. */
+  readonly storedUntil: (upstream: string, message: string) => number
 }
 
 const trimEveryMs = 30_000
@@ -44,6 +46,9 @@ export class DataPlane {
   readonly #events: DataPlaneEvents
   readonly #buildPipeline: (policy: Policy) => Next
   readonly #meter: (upstream: string, route: string) => Meter
+  readonly #storedUntil: DataPlaneOptions['storedUntil']
+  /** Keys of messages that are only answered from what is stored. */
+  readonly #departed = new Set<string>()
   readonly #clock = new WindowClock()
   readonly #upstreams = new Map<string, Upstream>()
   readonly #trimTimer: NodeJS.Timeout
@@ -64,6 +69,7 @@ export class DataPlane {
     this.#events = options.events
     this.#buildPipeline = options.buildPipeline
     this.#meter = options.meter
+    this.#storedUntil = options.storedUntil
     this.#maker = this.#createMaker(options.config)
     this.#trimTimer = setInterval(() => { for (const upstream of this.#upstreams.values()) upstream.trim() }, trimEveryMs)
     this.#trimTimer.unref()
@@ -142,6 +148,21 @@ export class DataPlane {
       const before = this.#messages.get(key)?.plan
       if (before !== undefined && (before.upstream !== plan?.upstream || before.name !== plan.name)) gone.messages.push(before)
     }
+    const depart = (key: string): boolean => {
+      const entry = this.#messages.get(key)
+      if (entry?.plan.state !== 'routed') return false
+      const untilMs = entry instanceof DepartedMessage ? entry.untilMs : this.#storedUntil(entry.plan.upstream, entry.plan.name)
+      if (untilMs <= Date.now()) return false
+      messages.set(key, new DepartedMessage(entry.plan, this.#inForce, untilMs))
+      this.#departed.add(key)
+      return true
+    }
+    for (const key of this.#departed) {
+      if (depart(key)) continue
+      this.#departed.delete(key)
+      left(key, undefined)
+      messages.delete(key)
+    }
     await inSlices(changes, change => {
       switch (change.kind) {
         case 'upstream': plans.push(change.plan); this.#create(change.plan, config); return
@@ -151,9 +172,11 @@ export class DataPlane {
           return
         case 'message':
           left(change.plan.key, change.plan)
+          this.#departed.delete(change.plan.key)
           messages.set(change.plan.key, new LazyMessage(change.plan, this.#inForce))
           return
         case 'message-gone':
+          if (depart(change.key)) return
           left(change.key, undefined)
           messages.delete(change.key)
           return

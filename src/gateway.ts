@@ -40,7 +40,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     observe: observe(log),
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, cache, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route) })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, cache, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => cache.storedUntil(upstream, message) })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined

@@ -128,6 +128,22 @@ export class LazyMessage implements MessageEntry {
   }
 }
 
+/**
+ * A message that left the catalog while answers of it are stored: a route without endpoints, so that only they are left to give, until
+ * the last of them may not be used any more (decisions 5.3). A message that is hidden has none.
+ */
+export class DepartedMessage extends LazyMessage {
+  /** Since the epoch. */
+  readonly untilMs: number
+
+  constructor (plan: MessagePlan, maker: () => RouteMaker, untilMs: number) {
+    super({ ...plan, endpoints: [], alternatives: undefined, suggest: false }, maker)
+    this.untilMs = untilMs
+  }
+
+  override get route (): Route | undefined { return Date.now() < this.untilMs ? super.route : undefined }
+}
+
 /** As LazyMessage, for a path of a service's own list. `effectOf`: what the marker of a message says now. */
 export class LazyCustomRoute implements CustomEntry {
   readonly upstream: Upstream

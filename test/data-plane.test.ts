@@ -30,6 +30,7 @@ function start (t: TestContext, config = configOf(), onMeter: (name: string) => 
   let pipelines = 0
   const plane = new DataPlane({
     config,
+    storedUntil: () => 0,
     buildPipeline: () => { pipelines++; return () => Promise.reject(new Error('not called')) },
     meter: (_, name) => {
       onMeter(name)

@@ -73,6 +73,15 @@ export class Cache {
     this.#tallies.delete(`${upstream}\n${message}`)
   }
 
+  /** Until when something of a message may be given out with nobody to ask. Since the epoch; 0 = nothing. */
+  storedUntil (upstream: string, message: string): number {
+    let untilMs = 0
+    for (const { terms } of this.store.of(upstream, message)) {
+      if (!terms.validateAlways) untilMs = Math.max(untilMs, terms.freshUntilMs + terms.staleIfErrorMs)
+    }
+    return untilMs
+  }
+
   alarm (tally: Tally, alarms: readonly Alarm[]): void {
     const nowMs = Date.now()
     for (const alarm of alarms) {

@@ -1,0 +1,157 @@
+// What is stored stands in where the origin cannot answer: killed, failing, full, or gone from the registry altogether.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { requestBytes, type RawResponse } from '../support/http-client.ts'
+import { head, write, type HeaderList } from '../support/raw-server.ts'
+import { hang, ok, startOrigin, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const order = (id: number) => `/json/reply/GetOrder?Id=${id}`
+const answering = (cacheControl: string, more: HeaderList = []) => ok('{}', { headers: [['Cache-Control', cacheControl], ['Content-Type', 'application/json'], ...more] })
+/** Stale at once, and good for an hour where the origin fails. */
+const lasting = 'max-age=0, stale-if-error=3600'
+
+async function startWith (origin: Origin, more: object = {}): Promise<TestGateway> {
+  const gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url], ...more } }, messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop' } } })
+  await gateway.waitForEndpoint(origin.url)
+  return gateway
+}
+const detailOf = (answer: RawResponse) => /detail=(\S+)/.exec(answer.header('cache-status') ?? '')?.[1]
+
+/** Reads of what is stored among writes and reads of what is not, so many at once. */
+async function mixed (gateway: TestGateway, stored: readonly string[]): Promise<{ stored: RawResponse[], others: RawResponse[] }> {
+  const run = async (n: number) => await gateway.get(stored[n % stored.length]!)
+  const others = async (n: number) => n % 2 === 0 ? await gateway.post('/json/reply/PlaceOrder', {}) : await gateway.get(order(1_000 + n))
+  const rounds = Array.from({ length: 8 }, (_, round) => round)
+  const answers: { stored: RawResponse[], others: RawResponse[] } = { stored: [], others: [] }
+  for (const round of rounds) {
+    const [reads, rest] = await Promise.all([Promise.all(Array.from({ length: 20 }, (_, n) => run(round + n))), Promise.all(Array.from({ length: 4 }, (_, n) => others(n)))])
+    answers.stored.push(...reads)
+    answers.others.push(...rest)
+  }
+  return answers
+}
+
+describe('stored answers stand in', { timeout: 60_000 }, () => {
+  test('for an origin that was killed: no error for what is stored, whatever else is asked', async () => {
+    await using origin = await startOrigin(answering(lasting))
+    await using gateway = await startWith(origin)
+    const paths = Array.from({ length: 10 }, (_, id) => order(id))
+    for (const path of paths) assert.equal((await gateway.get(path)).status, 200)
+    await origin.server.kill()
+    const { stored, others } = await mixed(gateway, paths)
+    assert.equal(stored.filter(({ status }) => status !== 200).length, 0)
+    assert.ok(stored.every(answer => detailOf(answer) === 'stale-if-error' && Number(answer.header('age')) >= 0))
+    assert.ok(others.every(({ status }) => status >= 502))
+    assert.equal(await gateway.metric('postern_cache_requests_total', { result: 'stale' }), stored.length)
+  })
+
+  test('for one that answers 500, hangs beyond the deadline, or whose bulkhead is full', async () => {
+    await using origin = await startOrigin(answering(lasting))
+    await using gateway = await startWith(origin, { bulkhead: { maxConcurrent: 1, maxQueue: 0 }, policy: { deadlineMs: 500, queueTimeoutMs: 100, connectTimeoutMs: 300 } })
+    assert.equal((await gateway.get(order(1))).status, 200)
+    origin.behave(ok('broken', { status: 500, reason: 'InternalServerError' }))
+    assert.equal(detailOf(await gateway.get(order(1))), 'stale-if-error')
+    origin.behave(hang())
+    assert.equal(detailOf(await gateway.get(order(1))), 'stale-if-error')
+    using holder = await gateway.connect()
+    holder.send(requestBytes(gateway.url.slice(7), order(2)))
+    await until('the slot is taken', () => origin.received.some(({ target }) => target === order(2)))
+    assert.equal(detailOf(await gateway.get(order(1))), 'stale-if-error')
+  })
+
+  test('not where the origin forbids it, nor for a client that wants none', async () => {
+    await using origin = await startOrigin(answering('max-age=0, must-revalidate', [['ETag', '"1"']]))
+    await using gateway = await startWith(origin)
+    assert.equal((await gateway.get(order(1))).status, 200)
+    await origin.server.kill()
+    assert.ok((await gateway.get(order(1))).status >= 502)
+  })
+
+  test('for a service that left the registry altogether', async () => {
+    await using origin = await startOrigin(answering(lasting))
+    await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
+    const agent = (path: string, body?: object) => fetch(`${gateway.embedded!}/v1/agent/service/${path}`, { method: 'PUT', ...body === undefined ? {} : { body: JSON.stringify(body) } })
+    await agent('register', { ID: 'shop-1', Name: 'shop', Address: '127.0.0.1', Port: origin.port, Meta: { messages: 'GetOrder,GetOther' } })
+    await gateway.waitForRoute('GetOrder')
+    const paths = Array.from({ length: 10 }, (_, id) => order(id))
+    for (const path of paths) await until('it is stored', async () => (await gateway.get(path)).status === 200)
+    await origin.server.kill()
+    await agent('deregister/shop-1')
+    await until('the other message has gone', async () => (await gateway.get('/json/reply/GetOther')).status === 404)
+    const { stored } = await mixed(gateway, paths)
+    assert.equal(stored.filter(({ status }) => status !== 200).length, 0)
+    assert.ok(stored.every(answer => detailOf(answer) === 'stale-if-error'))
+    assert.equal((await gateway.get(order(77))).status, 503)
+  })
+})
+
+describe('revalidation', { timeout: 30_000 }, () => {
+  test('a 304 makes the stored answer good again, and its headers current', async () => {
+    let conditional = 0
+    await using origin = await startOrigin(async request => {
+      const known = request.header('if-none-match') === '"1"'
+      if (known) conditional++
+      await write(request.socket, known
+        ? head(304, 'Not Modified', [['ETag', '"1"'], ['Cache-Control', 'max-age=60'], ['X-Round', '2']])
+        : head(200, 'OK', [['ETag', '"1"'], ['Cache-Control', 'max-age=0'], ['X-Round', '1'], ['Content-Length', '4']]) + 'body')
+    })
+    await using gateway = await startWith(origin)
+    assert.equal((await gateway.get(order(1))).text(), 'body')
+    const again = await gateway.get(order(1))
+    assert.equal(again.status, 200, 'a client that sent no validator never sees a 304')
+    assert.equal(again.text(), 'body')
+    assert.equal(again.header('x-round'), '2')
+    assert.match(again.header('cache-status')!, /fwd=stale; fwd-status=304; stored/)
+    assert.equal(detailOf(await gateway.get(order(1))), undefined)
+    assert.equal(conditional, 1)
+    const own = await gateway.get(order(1), { headers: [['If-None-Match', '"1"']] })
+    assert.equal(own.status, 304)
+    assert.equal(origin.received.length, 2)
+  })
+
+  test('stale-while-revalidate: given at once, asked for once behind the client\'s back', async () => {
+    let round = 0
+    let release = () => {}
+    await using origin = await startOrigin(async request => {
+      const mine = ++round
+      if (mine > 1) await new Promise<void>(resolve => { release = resolve })
+      await write(request.socket, head(200, 'OK', [['Cache-Control', mine === 1 ? 'max-age=0, stale-while-revalidate=60' : 'max-age=60'], ['Content-Length', '1']]) + String(mine))
+    })
+    await using gateway = await startWith(origin)
+    assert.equal((await gateway.get(order(1))).text(), '1')
+    const stale = await Promise.all(Array.from({ length: 20 }, async () => await gateway.get(order(1))))
+    assert.ok(stale.every(answer => answer.text() === '1' && detailOf(answer) === 'stale-while-revalidate'))
+    await until('it is asked for', () => round === 2)
+    release()
+    await until('the new one is here', async () => (await gateway.get(order(1))).text() === '2')
+    assert.equal(round, 2)
+  })
+
+  test('losing everything at once asks in the background no faster than is allowed', async () => {
+    let now = 0
+    let most = 0
+    await using origin = await startOrigin(async request => {
+      most = Math.max(most, ++now)
+      await answering('max-age=0, stale-while-revalidate=600')(request)
+      now--
+    })
+    await using gateway = await startGateway({
+      upstreams: { Shop: { endpoints: [origin.url] } },
+      messages: { GetOrder: { upstream: 'Shop' } },
+      cache: { background: { concurrency: 2, perSecond: 20, queue: 30 } }
+    })
+    await gateway.waitForEndpoint(origin.url)
+    for (let id = 0; id < 60; id++) await gateway.get(order(id))
+    now = 0
+    most = 0
+    const before = origin.received.length
+    const started = performance.now()
+    await Promise.all(Array.from({ length: 60 }, async (_, id) => assert.equal((await gateway.get(order(id))).status, 200)))
+    await until('all that were not dropped have been asked for', async () => await gateway.metric('postern_cache_fills') === 0, { timeoutMs: 20_000 })
+    const asked = origin.received.length - before
+    assert.ok(most <= 2, `${most} at once`)
+    assert.ok(asked <= 1 + 20 * (performance.now() - started) / 1_000 + 1, `${asked} asked`)
+  })
+})
