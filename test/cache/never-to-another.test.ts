@@ -9,48 +9,9 @@ import { freshened } from '../../src/cache/freshen.ts'
 import type { CacheRequest } from '../../src/cache/request.ts'
 import { variantOf } from '../../src/cache/vary.ts'
 import { without } from '../../src/exchange/headers.ts'
+import { directives, people, pick, randomAnswer, randomCase, randomFrom, some, type Random } from '../support/random-answers.ts'
 import { headOf, now, requestOf, rulesOf } from './support.ts'
 
-type Random = () => number
-
-/** mulberry32. */
-function randomFrom (seed: number): Random {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random() * from.length)]!
-const some = <T>(random: Random, from: readonly T[], most: number): T[] => Array.from({ length: Math.floor(random() * (most + 1)) }, () => pick(random, from))
-
-const numbers = ['0', '1', '60', '"60"', '3600', '2147483649', '99999999999999999999', '-1', '1.5', 'x', '', '"6\\0"', ' 60', 'Never']
-const directives = [
-  ...['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'].flatMap(name => numbers.map(number => `${name}=${number}`)), 'public', 'no-cache', 'must-revalidate', 'proxy-revalidate', 'immutable', 'must-understand',
-  'no-cache="set-cookie"', 'private="x-who"', 'foo="private, no-store"', 'foo="', 'bar=baz', ',', '"private"', 'max-age'
-]
-const dates = ['Never', '0', '-1', '', 'Fri, 31 Dec 9999 23:59:59 GMT', 'Fri, 27 Nov 2026 13:00:00 GMT', 'Fri, 27 Nov 2026 12:00:00 GMT', 'Thu, 01 Jan 1970 00:00:00 GMT', 'Friday, 27-Nov-26 13:00:00 GMT', 'tomorrow']
-const varied = ['Accept', 'Authorization', 'Cookie', 'X-Foo', 'accept-encoding', '"x"', '']
-
-const randomCase = (random: Random, text: string): string => text.replaceAll(/[a-z]/gi, letter => random() < 0.5 ? letter.toUpperCase() : letter.toLowerCase())
-
-/** Headers that no well-meaning origin would send. */
-function answer (random: Random): string[] {
-  const lines: string[] = []
-  for (let n = Math.floor(random() * 3); n > 0; n--) lines.push(`Cache-Control: ${randomCase(random, some(random, directives, 4).join(pick(random, [', ', ',', ' , ', ',,'])))}`)
-  if (random() < 0.4) lines.push(`Expires: ${pick(random, dates)}`)
-  if (random() < 0.3) lines.push(`Last-Modified: ${pick(random, dates)}`)
-  if (random() < 0.3) lines.push(`Date: ${pick(random, dates)}`)
-  if (random() < 0.3) lines.push(`Age: ${pick(random, numbers)}`)
-  if (random() < 0.4) lines.push(`Vary: ${some(random, varied, 3).join(', ')}`)
-  if (random() < 0.4) lines.push(`ETag: ${pick(random, ['"a"', 'W/"a"', 'a', '""'])}`)
-  return lines
-}
-
-/** Who asks, each with nothing in common with the others. */
-const people = [[], ['Authorization: Bearer ann'], ['Authorization: Bearer bob'], ['X-Api-Key: k1'], ['Cookie: ss-id=ann'], ['Cookie: ss-id=bob; theme=dark'], ['X-ss-id: ann'], ['Cookie: ss-tok=bob']]
 const wishes = [[], [], ['Cache-Control: max-stale'], ['Cache-Control: stale-if-error=99999'], ['Cache-Control: only-if-cached'], ['Cache-Control: min-fresh=0']]
 const rules = [rulesOf(), rulesOf({ heuristic: 'always' }), rulesOf({ lifetimes: { successMs: 60_000, redirectMs: 60_000, negativeMs: 60_000 } }), rulesOf({ stale: { whileRevalidateMs: 60_000, ifErrorMs: 60_000 } }), rulesOf({ mode: 'override', lifetimes: { successMs: 60_000 } }), rulesOf({ identity: { mode: 'perIdentity' } })]
 const statuses = [200, 200, 200, 203, 204, 301, 404, 410, 500, 599]
@@ -80,7 +41,7 @@ describe('never to another', () => {
       each(20_000, random => {
         const own = pick(random, rules)
         const marked = [...some(random, directives.filter(text => text !== 'must-understand'), 3), mark].sort(() => random() - 0.5).join(', ')
-        const lines = [...answer(random).filter(line => !/must-understand/i.test(line)), `${pick(random, ['Cache-Control', 'cache-control', 'CACHE-CONTROL'])}: ${randomCase(random, marked)}`].sort(() => random() - 0.5)
+        const lines = [...randomAnswer(random).filter(line => !/must-understand/i.test(line)), `${pick(random, ['Cache-Control', 'cache-control', 'CACHE-CONTROL'])}: ${randomCase(random, marked)}`].sort(() => random() - 0.5)
         const decision = mayStore(requestOf({ rules: own, headers: pick(random, people) }), headOf(lines, { status: pick(random, statuses) }), own)
         assert.equal(decision.store, false, lines.join('\n'))
         tried++
@@ -93,7 +54,7 @@ describe('never to another', () => {
     let stored = 0
     each(40_000, random => {
       const own = pick(random, rules)
-      const lines = answer(random)
+      const lines = randomAnswer(random)
       const from = requestOf({ rules: own, headers: pick(random, people.slice(1)), routeKind: pick(random, ['message', 'custom', 'prefix']) })
       const head = headOf(lines, { status: pick(random, statuses) })
       const decision = mayStore(from, head, own)
@@ -117,7 +78,7 @@ describe('never to another', () => {
     each(20_000, random => {
       const own = pick(random, rules)
       const from = requestOf({ rules: own })
-      const lines = answer(random)
+      const lines = randomAnswer(random)
       const head = headOf(lines)
       const decision = mayStore(from, head, own)
       if (!decision.store || decision.terms.forIdentified) return
@@ -133,7 +94,7 @@ describe('never to another', () => {
   test('a cookie that an answer sets, or a field that it keeps to one, is not stored with it', () => {
     each(20_000, random => {
       const own = pick(random, rules)
-      const lines = [...answer(random), 'Set-Cookie: ss-id=ann', 'X-Who: ann', 'Cache-Control: private="X-Who"']
+      const lines = [...randomAnswer(random), 'Set-Cookie: ss-id=ann', 'X-Who: ann', 'Cache-Control: private="X-Who"']
       const head = headOf(lines)
       const decision = mayStore(requestOf({ rules: own }), head, own)
       if (!decision.store) return
@@ -155,7 +116,7 @@ describe('never to another', () => {
   test('and nothing that leaves may be kept longer than the limit', () => {
     each(20_000, random => {
       const { guard } = rulesOf()
-      const head = headOf(answer(random))
+      const head = headOf(randomAnswer(random))
       const leaving = guarded(head.headers, now, now, guard)
       for (const ageMs of [0, 5_000]) {
         const headers = headersAt(leaving, now, now + ageMs, guard, 'stored')
