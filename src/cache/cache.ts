@@ -6,6 +6,7 @@ import type { Alarm } from './entry.ts'
 import { Fills } from './fills.ts'
 import type { Selector } from './purge-log.ts'
 import { CacheStore } from './store.ts'
+import type { Stored } from './stored.ts'
 import { Tally } from './tally.ts'
 import { indexedProperties, type Indexed } from './writes.ts'
 
@@ -95,7 +96,9 @@ export class Cache {
   /** Removes what is meant, or makes it stale from now on; what is being asked for is not stored. How many entries it was. */
   purge (selector: Selector, soft: boolean, by: 'operator' | 'write'): number {
     this.fills.purge(selector)
-    const count = this.store.purge(selector, soft, Date.now())
+    const purged: Stored[] = []
+    const count = this.store.purge(selector, soft, Date.now(), stored => { if (!soft && stored.again !== undefined) purged.push(stored) })
+    for (const stored of purged) stored.again?.(stored)
     this.purged[by] += count
     this.#events.purged(selector, soft, count, by)
     return count

@@ -54,6 +54,7 @@ export interface FillOptions {
   readonly path: Next
   readonly store: CacheStore
   readonly events: FillEvents
+  readonly again: Draft['again']
   /** Limit on waiting for somebody else's answer. Milliseconds. */
   readonly waitMs: number
 }
@@ -263,7 +264,7 @@ export class Fill {
   }
 
   #drafted (head: EntryHead, terms: Terms): Draft {
-    const { guard, request, place, store } = this.#options
+    const { guard, request, place, store, again } = this.#options
     const { kept, own } = apart(head, terms.omit)
     this.own = own
     // RFC 9111 section 4.1: an answer that leaves Vary out, among others that have it, is selected as they are.
@@ -275,7 +276,8 @@ export class Fill {
       variant: variantOf(vary, request.headers),
       guard,
       leaving: guarded(kept.headers, terms.bornAtMs, head.responseAtMs, guard),
-      endpointUrl: this.#exchange.endpoint?.url ?? this.#previous?.endpointUrl
+      endpointUrl: this.#exchange.endpoint?.url ?? this.#previous?.endpointUrl,
+      again
     }
   }
 

@@ -26,6 +26,8 @@ export interface Draft extends Entry {
   readonly guard: GuardRules
   /** Of the endpoint that gave it: Location may name its address. */
   readonly endpointUrl: string | undefined
+  /** Has it asked for again in the background after a purge; undefined where a purge is final. */
+  readonly again: ((purged: Stored) => void) | undefined
 }
 
 /** Up to here one string for head and body beats two pieces, so the string is what is kept. */
@@ -48,14 +50,15 @@ export class Stored implements Draft {
   readonly leaving: Leaving
   readonly guard: GuardRules
   readonly endpointUrl: string | undefined
+  readonly again: Draft['again']
   /** Small ones as latin1 text, which leaves in one write with the head; others as they came. */
   readonly body: string | Buffer
   /** What it is counted as: body, head, keys, and what the store needs to find it again. */
   readonly bytes: number
   hits = 0
   ready: Ready | undefined = undefined
-  /** When a hit should have it asked for again ahead of its end; Infinity once it was. Since the epoch. */
-  refreshAtMs = Infinity
+  /** Whether it was asked for again ahead of its end. */
+  refreshed = false
 
   constructor (draft: Draft, body: string | Buffer) {
     this.head = draft.head
@@ -65,12 +68,10 @@ export class Stored implements Draft {
     this.leaving = draft.leaving
     this.guard = draft.guard
     this.endpointUrl = draft.endpointUrl
+    this.again = draft.again
     this.body = body
-    this.bytes = overheadBytes + body.length + headBytes(draft)
+    this.bytes = overheadBytes + body.length + headBytes(draft) + (draft.again === undefined ? 0 : requestBytes)
   }
-
-  /** Key of this variant. */
-  get id (): string { return `${this.place.key}\n\n${this.variant}` }
 
   /** The same answer on other terms. */
   on (terms: Terms): Stored {
@@ -80,8 +81,8 @@ export class Stored implements Draft {
   }
 
   get #draft (): Draft {
-    const { head, terms, place, variant, leaving, guard, endpointUrl } = this
-    return { head, terms, place, variant, leaving, guard, endpointUrl }
+    const { head, terms, place, variant, leaving, guard, endpointUrl, again } = this
+    return { head, terms, place, variant, leaving, guard, endpointUrl, again }
   }
 }
 
@@ -107,6 +108,9 @@ export function apart (head: EntryHead, omit: readonly string[]): { readonly kep
 
 /** Of objects, maps and lists around an answer (measured: test/cache/store-memory.test.ts). */
 const overheadBytes = 1_200
+
+/** Of a request that is kept to be sent again. */
+const requestBytes = 4_000
 
 /** Received and leaving heads mostly share their texts; the key is in three maps. */
 function headBytes ({ head, place, variant, leaving, terms }: Draft): number {

@@ -9,7 +9,7 @@ import { learnFromHead } from '../cache/learn-from-head.ts'
 import { KeyMaker, targetIndex } from '../cache/key.ts'
 import { countsAsError, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
 import type { CacheRequest } from '../cache/request.ts'
-import { cacheRules, type CacheRules } from '../cache/rules.ts'
+import { cacheRules, type CacheConfig, type CacheRules } from '../cache/rules.ts'
 import type { Place, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
 import { variantOf } from '../cache/vary.ts'
@@ -89,6 +89,7 @@ class CacheFlow {
     }
     if (decided.use === 'nothing') throw this.#unanswered(exchange, tally, decided.why)
     const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why }
+    if (this.#rules.config.hideOrigin !== 'no') return Promise.resolve(this.#hidden(asked, this.#rules.config.hideOrigin))
     return this.#mayFill(asked) ? this.#wait(asked, decided.validate, again) : this.#pass(asked)
   }
 
@@ -96,6 +97,17 @@ class CacheFlow {
     stored.hits++
     this.#count(exchange, tally, nowMs < stored.terms.freshUntilMs ? 'hit' : 'stale')
     return fromStored(exchange, request, stored, nowMs, detail)
+  }
+
+  /** A client's miss never reaches the origin. @throws GatewayError AnswerNotReady, AnswerOrdered */
+  #hidden (asked: Asked, how: 'busy' | 'accepted'): UpstreamResponse {
+    const { exchange, request, tally, key, why } = asked
+    if (!this.#cache.fills.isMarked(fillKey(key, request, none))) this.#refresh(asked)
+    const standIn = this.#standIn(asked)
+    if (standIn !== undefined) return standIn
+    this.#count(exchange, tally, 'pass', why)
+    exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, detail: 'not-filled' })]
+    throw new GatewayError(how === 'busy' ? 'AnswerNotReady' : 'AnswerOrdered')
   }
 
   /** RFC 9111 section 5.2.1.7. */
@@ -221,6 +233,7 @@ class CacheFlow {
       path: this.#path,
       store,
       waitMs: this.#rules.config.collapseWaitMs,
+      again: refillAfterPurge ? ({ hits }) => { if (hits >= refreshAhead.minHits) this.#refresh({ ...asked, entry: undefined }) } : undefined,
       events: {
         notStored: (_fill, reason, forNext) => {
           tally.refuse(reason)
@@ -247,6 +260,15 @@ class CacheFlow {
 }
 
 const none: readonly string[] = []
+
+/** Whether it is popular and near its end: then it is asked for once more before that. */
+function isDue (stored: Stored, nowMs: number, { percent, minHits }: CacheConfig['refreshAhead']): boolean {
+  if (percent === 0 || stored.refreshed || stored.hits < minHits) return false
+  const { terms: { freshUntilMs }, head: { responseAtMs } } = stored
+  if (freshUntilMs - nowMs > (freshUntilMs - responseAtMs) * percent / 100) return false
+  stored.refreshed = true
+  return true
+}
 
 /** Whose answers are waited for together: of the same variant as far as one is known, and with or without an identity. */
 function fillKey (key: string, request: CacheRequest, vary: readonly string[]): string {

@@ -1,6 +1,6 @@
 // How the cache works: its memory and what it asks of origins by itself; and per message, how it collapses, hides and empties.
 import { Type } from 'typebox'
-import { bytes, count, ms, names, object, section, text } from './kit.ts'
+import { bytes, count, flag, ms, names, object, oneOf, section, text } from './kit.ts'
 
 /** Part of a policy, beside `cache.ts`. */
 export const cacheWorkFields = {
@@ -10,6 +10,12 @@ export const cacheWorkFields = {
     property: Type.Optional(text('The property of its requests that says which of them. Left out: all of its answers.')),
     from: Type.Optional(Type.String({ pattern: '^(?:request|response)\\..+$', description: 'Where the value stands: request.NAME (query, form or JSON body) or response.NAME (JSON body). Default: the property of the same name in the request. Where it is not found, all answers of the message go.' }))
   }, { description: 'What is wrong after a write.' }), { default: [], description: 'What the success of this message makes wrong of other messages\' stored answers, so that nobody reads his own write stale. Its own URL, and what Location and Content-Location name, go always (RFC 9111 section 4.4).' }),
+  hideOrigin: oneOf(['no', 'busy', 'accepted'], 'no', 'No request of a client reaches the service for what may be stored: what is not here is answered 503 (busy) or 202 (accepted) with Retry-After, and asked for in the background.'),
+  refreshAhead: section({
+    percent: Type.Integer({ minimum: 0, maximum: 90, default: 0, description: 'Asks anew in the background when so much of the lifetime is left, so that popular answers never end. 0 = off.' }),
+    minHits: count('Answers that were asked for less often just end.', 3, 1)
+  }, 'Refreshing ahead of the end, by popularity.'),
+  refillAfterPurge: flag('What is purged hard although it was asked for refreshAhead.minHits times is asked for again at once, in the background.', false),
   purgeTagHeaders: names('Headers of a successful write\'s answer that name tags to purge. They do not leave the gateway.', ['Purge-Tag']),
   hitForMissMs: ms('After an answer proved not to be storable, requests for the same key do not wait for each other for so long. 0 = they always do.', 10_000, 0)
 }
