@@ -84,7 +84,7 @@ class CacheFlow {
     const nowMs = Date.now()
     const decided = reuse(request, entry, nowMs, this.#rules, typeof found === 'string' ? found : 'uri-miss')
     if (decided.use === 'stored') {
-      if (decided.refresh) this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
+      if (decided.refresh || isDue(entry!, nowMs, this.#rules.config.refreshAhead)) this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
       return Promise.resolve(this.#hit({ exchange, request, tally }, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : undefined))
     }
     if (decided.use === 'nothing') throw this.#unanswered(exchange, tally, decided.why)
@@ -220,8 +220,10 @@ class CacheFlow {
     background.offer(exchange.upstream.name, id, () => fills.find(id) === undefined ? this.#start(asked, id, entry).finished : Promise.resolve())
   }
 
-  #start ({ exchange, request, key, target, tally }: Asked, id: string, previous: Stored | undefined): Fill {
+  #start (asked: Asked, id: string, previous: Stored | undefined): Fill {
+    const { exchange, request, key, target, tally } = asked
     const { fills, store } = this.#cache
+    const { refillAfterPurge, refreshAhead } = this.#rules.config
     const place: Place = { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, this.#cache.indexed) }
     const fill = new Fill(exchange, {
       key: id,
