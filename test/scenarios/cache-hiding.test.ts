@@ -1,0 +1,81 @@
+// Hiding the origin: no client's miss reaches it; popular answers are asked for ahead of their end, and again after a purge.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { request, targetOf } from '../support/http-client.ts'
+import { head, write } from '../support/raw-server.ts'
+import { startOrigin, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const path = '/json/reply/GetOrder?Id=1'
+
+/** Answers with a new number each time. */
+async function startNumbers (cacheControl: string): Promise<Origin> {
+  let number = 0
+  return await startOrigin(async request => {
+    await request.body()
+    const body = String(++number)
+    await write(request.socket, head(200, 'OK', [['Cache-Control', cacheControl], ['Content-Length', String(body.length)]]) + body)
+  })
+}
+
+async function startWith (origin: Origin, cache: object): Promise<TestGateway> {
+  const gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { cache: cache as never } } } })
+  await gateway.waitForEndpoint(origin.url)
+  return gateway
+}
+
+describe('a hidden origin', { timeout: 30_000 }, () => {
+  for (const [hideOrigin, status, code] of [['busy', 503, 'AnswerNotReady'], ['accepted', 202, 'AnswerOrdered']] as const) {
+    test(`${hideOrigin}: ${status} with Retry-After, asked for once in the background`, async () => {
+      await using origin = await startNumbers('max-age=60')
+      await using gateway = await startWith(origin, { hideOrigin })
+      const first = await Promise.all(Array.from({ length: 20 }, async () => await gateway.get(path)))
+      const refused = first.filter(answer => answer.status === status)
+      assert.ok(refused.length > 0)
+      for (const answer of refused) {
+        assert.equal(answer.reason, code)
+        assert.equal(answer.header('retry-after'), '1')
+        assert.match(answer.header('cache-status')!, /detail=not-filled$/)
+      }
+      await until('it is filled', async () => (await gateway.get(path)).status === 200)
+      assert.equal(origin.received.length, 1)
+    })
+  }
+
+  test('stands behind a stale answer too', async () => {
+    await using origin = await startNumbers('max-age=0, stale-if-error=60')
+    await using gateway = await startWith(origin, { hideOrigin: 'busy' })
+    await until('it is filled', async () => (await gateway.get(path)).status === 200)
+    assert.match((await gateway.get(path)).header('cache-status')!, /^Postern; hit; ttl=-\d+; detail=stale-if-error$/)
+  })
+})
+
+describe('ahead of time', { timeout: 30_000 }, () => {
+  test('a popular answer is asked for before it ends, one that nobody wants is not', async () => {
+    await using origin = await startNumbers('max-age=3')
+    await using gateway = await startWith(origin, { refreshAhead: { percent: 90, minHits: 3 } })
+    assert.equal((await gateway.get(path)).text(), '1')
+    assert.equal((await gateway.get('/json/reply/GetOrder?Id=2')).text(), '2')
+    await until('the next one is here', async () => {
+      const answer = await gateway.get(path)
+      assert.match(answer.header('cache-status')!, /^Postern; hit; ttl=\d+$/)
+      return answer.text() === '3'
+    })
+    assert.equal(origin.received.length, 3)
+  })
+
+  test('what is purged although it is popular is asked for again at once', async () => {
+    await using origin = await startNumbers('max-age=60')
+    await using gateway = await startWith(origin, { refillAfterPurge: true, refreshAhead: { minHits: 2 } })
+    for (let n = 0; n < 3; n++) assert.equal((await gateway.get(path)).text(), '1')
+    assert.equal((await gateway.get('/json/reply/GetOrder?Id=2')).text(), '2')
+    const purged = await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"all":true}' })
+    assert.equal(purged.json().purged, 2)
+    await until('it is asked for', () => origin.received.length === 3)
+    await until('it is here', async () => await gateway.metric('postern_cache_entries') === 1)
+    const answer = await gateway.get(path)
+    assert.equal(answer.text(), '3')
+    assert.match(answer.header('cache-status')!, /hit/)
+  })
+})
