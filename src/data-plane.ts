@@ -4,6 +4,7 @@ import { balancingFor, breakerFor, bulkheadFor, policyFor, retryBudgetFor } from
 import type { Next } from './exchange/compose.ts'
 import { GatewayError } from './exchange/errors.ts'
 import type { Meter, Policy } from './exchange/exchange.ts'
+import { QuantileEstimate } from './lib/quantile.ts'
 import { ShardedMap } from './lib/sharded-map.ts'
 import { inSlices } from './lib/slices.ts'
 import { DepartedMessage, LazyCustomRoute, LazyMessage, RouteMaker } from './route-maker.ts'
@@ -41,6 +42,7 @@ export interface DataPlaneOptions {
 }
 
 const trimEveryMs = 30_000
+const timesId = (upstream: string, route: string) => `${upstream}\n${route.toLowerCase()}`
 
 export class DataPlane {
   readonly #events: DataPlaneEvents
@@ -62,6 +64,7 @@ export class DataPlane {
   #messages = ShardedMap.empty<LazyMessage>()
   /** Prefix routes of the table in force. */
   #prefixesInForce: readonly PrefixEntry[] = []
+  readonly #times = new Map<string, QuantileEstimate>()
   #staged: Change[] = []
   #table: RouteTable | undefined
 
@@ -211,11 +214,20 @@ export class DataPlane {
     this.#table = table
     for (const name of gone.upstreams) this.#remove(name)
     this.#events.swapped({ messages: entries.size, upstreams: this.#upstreams.size, buildMs: performance.now() - startedAtMs })
+    for (const { upstream, name } of gone.messages) this.#times.delete(timesId(upstream, name))
     this.#events.gone(gone)
   }
 
   #createMaker (config: Config): RouteMaker {
-    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, upstream: name => this.#upstream(name, config) })
+    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, times: (upstream, route) => this.#timesOf(upstream, route), upstream: name => this.#upstream(name, config) })
+  }
+
+  /** Of a message that is hedged. Outlives table and configuration, so that a swap forgets nothing. */
+  #timesOf (upstream: string, route: string): QuantileEstimate {
+    const id = timesId(upstream, route)
+    const times = this.#times.get(id) ?? new QuantileEstimate()
+    this.#times.set(id, times)
+    return times
   }
 
   async #buildCustomRoutes (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>): Promise<CustomRoutes<CustomEntry>> {

@@ -3,6 +3,7 @@ import { compose, type Filter, type Next } from './exchange/compose.ts'
 import { bulkhead } from './filters/bulkhead.ts'
 import { cache, type CacheOptions } from './filters/cache.ts'
 import { deadline } from './filters/deadline.ts'
+import { hedge } from './filters/hedge.ts'
 import { pickEndpoint } from './filters/pick-endpoint.ts'
 import { retry } from './filters/retry.ts'
 import { send } from './filters/send.ts'
@@ -43,6 +44,8 @@ function belowCache (policy: Policy): Next {
     bulkhead,
     // Everything below runs once per attempt.
     retry(policy),
+    // Inside retry: what fails twice at once has failed once. A second endpoint is picked below, like any attempt's.
+    hedge(policy),
     // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
     pickEndpoint
   ], send)

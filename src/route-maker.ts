@@ -3,7 +3,7 @@ import { hasOwnPolicy, policyFor } from './config/resolve.ts'
 import type { Config } from './config/schema.ts'
 import type { Next } from './exchange/compose.ts'
 import type { Effect } from './exchange/effect.ts'
-import type { Meter, Policy, Route } from './exchange/exchange.ts'
+import type { Meter, Policy, ResponseTimes, Route } from './exchange/exchange.ts'
 import type { CustomRoutePlan, MessagePlan } from './routing/plan.ts'
 import type { CustomEntry, MessageEntry } from './routing/table.ts'
 import type { Upstream } from './upstream/upstream.ts'
@@ -12,6 +12,8 @@ export interface RouteMakerParts {
   /** Makes the request path of one distinct policy. */
   readonly buildPipeline: (policy: Policy) => Next
   readonly meter: (upstream: string, route: string) => Meter
+  /** The same for the same names, whatever the configuration. */
+  readonly times: (upstream: string, route: string) => ResponseTimes
   readonly upstream: (name: string) => Upstream
 }
 
@@ -50,7 +52,7 @@ export class RouteMaker {
   make ({ kind, name, upstream, key, endpoints, alternatives, marker }: RouteParts): Route {
     const { policy, handle } = this.#handle(upstream.name, key)
     const effect = policy.effect === 'auto' ? marker : policy.effect
-    return { kind, name, upstream, endpoints, alternatives, policy, effect, meter: this.#parts.meter(upstream.name, name), handle }
+    return { kind, name, upstream, endpoints, alternatives, policy, effect, times: policy.hedge.enabled ? this.#parts.times(upstream.name, name) : undefined, meter: this.#parts.meter(upstream.name, name), handle }
   }
 
   message (plan: MessagePlan): { readonly route: Route, readonly upstream: Upstream } {

@@ -4,9 +4,12 @@ import type { PolicyConfig } from '../config/schema.ts'
 import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
 import type { Rest, Selector } from './selection.ts'
+import type { Budget, Meter, ResponseTimes } from './counts.ts'
 import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
 import type { ResponseBody } from './response-body.ts'
 import type { Next } from './compose.ts'
+
+export type { Budget, Meter, ResponseTimes } from './counts.ts'
 
 /** What the client asked, as the listener read it. Header lists are flat: name, value, name, value. */
 export interface ClientRequest {
@@ -128,20 +131,16 @@ export interface EndpointHandle {
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void
 }
 
-/** Bounds repeated attempts. `upstream/retry-budget.ts` satisfies it. */
-export interface Budget {
-  /** An exchange begins. */
-  exchange (): void
-  /** Takes one repeated attempt; false when none is left. */
-  take (): boolean
-}
-
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */
 export interface UpstreamHandle {
   readonly name: string
   /** Takes a bulkhead slot, or waits for one. Throws BulkheadFull or QueueTimeout. The caller gives it back once. */
   acquire (exchange: Exchange): Promise<void> | undefined
   release (exchange: Exchange): void
+  /** Takes a slot for one more attempt only if one is free at once: nobody is waited for, nobody overtaken. */
+  tryAcquire (): boolean
+  /** Gives a slot of tryAcquire back. */
+  releaseExtra (): void
   /** The endpoint for the next attempt, one not tried yet where there is any; undefined when none is available. */
   pick (exchange: Exchange): EndpointHandle | undefined
   /** What `pick` would find now: an endpoint not tried yet in this exchange, only one that was, or none. */
@@ -162,16 +161,6 @@ export interface PartMeter {
   done (status: number, durationMs: number): void
 }
 
-/** Counts the exchanges of one route. `telemetry/meters.ts` satisfies it. */
-export interface Meter {
-  start (): void
-  /** Once for every start. `errorCode` when the exchange ended with an error of ours. */
-  done (status: number, durationMs: number, errorCode?: string): void
-  retry (): void
-  /** One more attempt, made before the first had ended. */
-  hedge (): void
-}
-
 /** An entry of the route table. */
 export interface Route {
   readonly kind: 'message' | 'custom' | 'prefix'
@@ -185,6 +174,8 @@ export interface Route {
   readonly policy: Policy
   /** The message's own effect, from postern.yaml or its marker; undefined = the effective method decides. */
   readonly effect: Effect | undefined
+  /** Kept where hedging is on. */
+  readonly times: ResponseTimes | undefined
   readonly meter: Meter
   readonly handle: Next
 }
@@ -232,6 +223,8 @@ export class Exchange {
   fault: string | undefined = undefined
   /** A WebSocket: the endpoint is connected to, and the "body" of the answer ends when the socket does. */
   upgrade = false
+  /** A branch for a second attempt beside one that is under way. */
+  isHedge = false
   /** The endpoint of the current attempt. */
   endpoint: EndpointHandle | undefined = undefined
   /** What the last attempt failed with. */
@@ -249,7 +242,7 @@ export class Exchange {
   /** Stopped at the response head. */
   deadlineTimer: NodeJS.Timeout | undefined = undefined
   #waiting: Cancellable | undefined = undefined
-  readonly #endListeners: EndListener[] = []
+  #endListeners: EndListener[] = []
 
   constructor (request: ClientRequest, upstreamRequest: UpstreamRequest, route: Route, startedAtMs: number) {
     this.request = request
@@ -278,6 +271,19 @@ export class Exchange {
    */
   atEnd (listener: EndListener): void {
     this.#endListeners.push(listener)
+  }
+
+  /**
+   * The same exchange for one of two attempts at a time: everything of it, attempts included, but a wait of its own. What filters
+   * below hold for a branch is given back with the whole exchange.
+   */
+  branch (isHedge: boolean): Exchange {
+    const branch = Object.assign(new Exchange(this.request, this.upstreamRequest, this.route, this.startedAtMs), this)
+    branch.#endListeners = this.#endListeners
+    branch.isHedge = isHedge
+    // The client has been told by the first what is on its way.
+    if (isHedge) branch.onInformational = undefined
+    return branch
   }
 
   /** The exchange is over. Called once, by `settle`. */

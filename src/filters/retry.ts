@@ -32,7 +32,7 @@ export function retry (policy: Policy, random: () => number = Math.random): Filt
         if (failed instanceof GatewayError) throw failed
         return failed
       }
-      if (!(failed instanceof GatewayError)) failed.body.cancel(new GatewayError('Superseded'))
+      if (!(failed instanceof GatewayError)) discard(exchange, failed)
       if (pauseMs > 0) await pause(exchange, pauseMs)
     }
   }
@@ -87,6 +87,12 @@ function isPaidFor (exchange: Exchange): boolean {
   const isPaid = exchange.upstream.retryBudget.take()
   if (!isPaid) exchange.retryRefused = true
   return isPaid
+}
+
+/** Lets go of an answer that nobody gets: its connection, and its place at the endpoint. */
+function discard ({ attempts }: Exchange, { body }: UpstreamResponse): void {
+  body.cancel(new GatewayError('Superseded'))
+  for (const attempt of attempts) attempt.leave()
 }
 
 /** @throws GatewayError by the promise: why the exchange ended meanwhile */

@@ -3,7 +3,7 @@ import type { Next } from '../exchange/compose.ts'
 import { Attempt } from '../exchange/exchange.ts'
 
 export const send: Next = function send (exchange) {
-  const attempt = new Attempt(exchange.endpoint!)
+  const attempt = new Attempt(exchange.endpoint!, exchange.isHedge)
   exchange.attempts.push(attempt)
   return exchange.endpoint!.request(exchange, attempt)
 }

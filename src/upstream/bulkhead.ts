@@ -80,6 +80,19 @@ export class Bulkhead {
     return this.#wait(exchange)
   }
 
+  /** Takes a slot for one more attempt, or for a copy, only if one is free and nobody waits for it. */
+  tryAcquire (): boolean {
+    if (this.#queue.length > 0 || this.#inFlight >= this.limit) return false
+    this.#inFlight++
+    return true
+  }
+
+  /** Gives a slot of tryAcquire back. */
+  releaseExtra (): void {
+    this.#inFlight--
+    if (this.#queue.length > 0) this.admitWaiting()
+  }
+
   /** An exchange goes to an endpoint: from now on its seat is counted there. */
   arrived (exchange: Exchange): void {
     if (this.#arriving.size > 0) this.#arriving.delete(exchange)

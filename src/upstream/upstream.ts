@@ -53,6 +53,14 @@ export class Upstream implements UpstreamHandle {
     return this.bulkhead.acquire(exchange)
   }
 
+  tryAcquire (): boolean {
+    return this.bulkhead.tryAcquire()
+  }
+
+  releaseExtra (): void {
+    this.bulkhead.releaseExtra()
+  }
+
   release (exchange: Exchange): void {
     this.bulkhead.release(exchange)
   }

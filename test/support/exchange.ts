@@ -2,7 +2,7 @@
 import { validate } from '../../src/config/validator.ts'
 import type { Effect } from '../../src/exchange/effect.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
-import { Exchange, type EndpointHandle, type Policy, type RequestBody, type Route, type UpstreamHandle } from '../../src/exchange/exchange.ts'
+import { Exchange, type EndpointHandle, type Policy, type RequestBody, type ResponseTimes, type Route, type UpstreamHandle } from '../../src/exchange/exchange.ts'
 
 /** Every default. */
 export const policy: Policy = validate({}).config.defaults.policy
@@ -13,6 +13,7 @@ export interface ExchangeOptions {
   readonly headers?: string[]
   readonly body?: RequestBody
   readonly effect?: Effect
+  readonly times?: ResponseTimes
   readonly policy?: Partial<Policy>
   readonly upstream?: Partial<UpstreamHandle>
   readonly endpoints?: ReadonlySet<string>
@@ -24,6 +25,8 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     name: 'orders',
     acquire: () => undefined,
     release: () => {},
+    tryAcquire: () => true,
+    releaseExtra: () => {},
     reach: () => 'another',
     retryBudget: { exchange () {}, take: () => true },
     pick: () => undefined,
@@ -32,7 +35,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     selectRest: () => new Set(),
     ...options.upstream
   }
-  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, meter: { start () {}, done () {}, retry () {}, hedge () {} }, handle: () => Promise.reject(new Error('not used')) }
+  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, times: options.times, meter: { start () {}, done () {}, retry () {}, hedge () {} }, handle: () => Promise.reject(new Error('not used')) }
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },

@@ -1,0 +1,82 @@
+// Hedging on real sockets: a slow endpoint is overtaken, and nothing is left behind.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startOrigins } from '../support/fleet.ts'
+import * as behave from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const path = '/json/reply/Echo'
+const hedged = { hedge: { enabled: true, percentile: 90, minDelayMs: 30 }, headersTimeoutMs: 10_000 }
+
+describe('hedging', { timeout: 60_000 }, () => {
+  test('a safe request that an endpoint sits on is answered by another, and the first attempt is let go', async () => {
+    let slow = false
+    const sometimes: behave.Behaviour = async request => await (slow ? behave.hang() : behave.ok('fine'))(request)
+    await using fleet = await startOrigins([sometimes, behave.ok('fine')], { upstreams: { origin: { policy: hedged, breaker: { volumeThreshold: 1_000_000 } } } })
+    const { gateway, origin } = fleet
+    for (let i = 0; i < 60; i++) assert.equal((await gateway.get(path)).status, 200)
+    slow = true
+    const startedAtMs = performance.now()
+    for (let i = 0; i < 10; i++) assert.equal((await gateway.get(path)).text(), 'fine')
+    assert.ok(performance.now() - startedAtMs < 9_000, 'nobody waited for the one that hangs')
+    await until('the attempts that lost are let go', () => origin.received.filter(({ gone }) => gone).length >= 1)
+    assert.ok(await gateway.metric('postern_hedges_total', { upstream: 'origin' }) >= 1)
+    await until('slots and connections are back', async () => await gateway.metric('postern_pool_connections', { state: 'busy' }) === 0 && await gateway.metric('postern_in_flight') === 0)
+    const { upstreams } = await gateway.api('upstreams') as { upstreams: Array<{ name: string }> }
+    assert.ok(upstreams.some(({ name }) => name === 'origin'))
+    const lines = (await gateway.log()).filter(({ attempts }) => Array.isArray(attempts) && attempts.length === 2)
+    assert.ok(lines.length >= 1)
+    assert.deepEqual(lines.map(({ attempts }) => (attempts as Array<{ hedge?: true, outcome: string }>).map(({ hedge, outcome }) => `${outcome}${hedge === true ? ' hedge' : ''}`)).at(-1), ['ignored', 'success hedge'])
+  })
+
+  test('soak: thousands of hedged and retried exchanges with failures of every kind, and everything is back at zero', async () => {
+    let seed = 11
+    const random = () => (seed = seed * 16_807 % 2_147_483_647) / 2_147_483_647
+    const kinds: behave.Behaviour[] = [behave.reset(), behave.cutHead(), behave.cutBody(), behave.hang(), behave.ok('x'.repeat(100_000), { status: 503, reason: 'Busy' }), behave.raw('SSH-2.0\r\n\r\n', { close: true })]
+    const fickle: behave.Behaviour = async request => {
+      const luck = random()
+      if (luck < 0.08) return await kinds[Math.floor(luck / 0.08 * kinds.length)]!(request)
+      if (luck < 0.2) await sleep(40)
+      await behave.ok('fine')(request)
+    }
+    await using fleet = await startOrigins([fickle, fickle, fickle], {
+      upstreams: {
+        origin: {
+          bulkhead: { maxConcurrent: 40, maxQueue: 100 },
+          breaker: { volumeThreshold: 1_000_000 },
+          retryBudget: { perSecond: 200 },
+          policy: { hedge: { enabled: true, percentile: 80, minDelayMs: 5 }, attempts: 3, headersTimeoutMs: 2_000, retry: { backoffMs: 2, maxBackoffMs: 5 } }
+        }
+      }
+    })
+    const { gateway } = fleet
+    const total = 3_000
+    let sent = 0
+    let answered = 0
+    await Promise.all(Array.from({ length: 24 }, async () => {
+      while (sent++ < total) {
+        // One in fifty leaves without waiting.
+        if (sent % 50 === 0) {
+          const connection = await gateway.connect()
+          connection.send(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+          connection.close()
+          continue
+        }
+        const response = await gateway.get(path)
+        if (response.status === 200) answered++
+      }
+    }))
+    assert.ok(answered > total * 0.8, `${answered} of ${total}`)
+    await until('everything is given back', async () => await gateway.metric('postern_in_flight') === 0 && await gateway.metric('postern_queue') === 0 && await gateway.metric('postern_pool_connections', { state: 'busy' }) === 0, { timeoutMs: 10_000 })
+    // All slots are free: as many as there are can be taken at once, and not one more.
+    for (const origin of fleet.origins) origin.behave(behave.hang())
+    const holders = await Promise.all(Array.from({ length: 40 }, async () => await gateway.connect()))
+    for (const holder of holders) holder.send(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`)
+    await until('every slot is taken', async () => await gateway.metric('postern_pool_connections', { state: 'busy' }) === 40)
+    assert.equal(await gateway.metric('postern_queue'), 0)
+    for (const holder of holders) holder.close()
+    assert.ok(await gateway.metric('postern_hedges_total') > 20)
+    assert.ok(await gateway.metric('postern_retries_total') > 20)
+  })
+})
