@@ -4,7 +4,7 @@ import { balancingFor, breakerFor, bulkheadFor, policyFor, retryBudgetFor } from
 import type { Next } from './exchange/compose.ts'
 import { GatewayError } from './exchange/errors.ts'
 import type { Meter, Policy } from './exchange/exchange.ts'
-import { QuantileEstimate } from './lib/quantile.ts'
+import { EstimateBook } from './lib/quantile.ts'
 import { ShardedMap } from './lib/sharded-map.ts'
 import { inSlices } from './lib/slices.ts'
 import { DepartedMessage, LazyCustomRoute, LazyMessage, RouteMaker } from './route-maker.ts'
@@ -42,7 +42,6 @@ export interface DataPlaneOptions {
 }
 
 const trimEveryMs = 30_000
-const timesId = (upstream: string, route: string) => `${upstream}\n${route.toLowerCase()}`
 
 export class DataPlane {
   readonly #events: DataPlaneEvents
@@ -64,7 +63,7 @@ export class DataPlane {
   #messages = ShardedMap.empty<LazyMessage>()
   /** Prefix routes of the table in force. */
   #prefixesInForce: readonly PrefixEntry[] = []
-  readonly #times = new Map<string, QuantileEstimate>()
+  readonly #times = new EstimateBook()
   #staged: Change[] = []
   #table: RouteTable | undefined
 
@@ -214,20 +213,12 @@ export class DataPlane {
     this.#table = table
     for (const name of gone.upstreams) this.#remove(name)
     this.#events.swapped({ messages: entries.size, upstreams: this.#upstreams.size, buildMs: performance.now() - startedAtMs })
-    for (const { upstream, name } of gone.messages) this.#times.delete(timesId(upstream, name))
+    for (const { upstream, name } of gone.messages) this.#times.forget(upstream, name)
     this.#events.gone(gone)
   }
 
   #createMaker (config: Config): RouteMaker {
-    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, times: (upstream, route) => this.#timesOf(upstream, route), upstream: name => this.#upstream(name, config) })
-  }
-
-  /** Of a message that is hedged. Outlives table and configuration, so that a swap forgets nothing. */
-  #timesOf (upstream: string, route: string): QuantileEstimate {
-    const id = timesId(upstream, route)
-    const times = this.#times.get(id) ?? new QuantileEstimate()
-    this.#times.set(id, times)
-    return times
+    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, times: (upstream, route) => this.#times.of(upstream, route), upstream: name => this.#upstream(name, config) })
   }
 
   async #buildCustomRoutes (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>): Promise<CustomRoutes<CustomEntry>> {

@@ -4,11 +4,12 @@ import type { PolicyConfig } from '../config/schema.ts'
 import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
 import type { Rest, Selector } from './selection.ts'
+import type { Attempt } from './attempt.ts'
 import type { Budget, Meter, ResponseTimes } from './counts.ts'
-import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
 import type { ResponseBody } from './response-body.ts'
 import type { Next } from './compose.ts'
 
+export { Attempt } from './attempt.ts'
 export type { Budget, Meter, ResponseTimes } from './counts.ts'
 
 /** What the client asked, as the listener read it. Header lists are flat: name, value, name, value. */
@@ -50,56 +51,6 @@ export interface UpstreamRequest {
   body: RequestBody
   /** What repeating the request does (`effectOfCall`): what retry, hedging, mirroring and caching ask. */
   readonly effect: Effect
-}
-
-/** One try at one endpoint: as logged, and as told to the endpoint. */
-export class Attempt {
-  readonly endpoint: string
-  readonly startedAtMs = performance.now()
-  /** Until the response head, or until it failed. */
-  durationMs = 0
-  outcome: Outcome = 'ignored'
-  /** HTTP status, or the code of the GatewayError; empty while it is under way. */
-  result = ''
-  /** The endpoint may have seen it. */
-  sent = true
-  /** A second attempt that began before the first had ended. */
-  readonly hedge: boolean
-  readonly #handle: EndpointHandle
-  readonly #trial: boolean
-  #seated = true
-
-  constructor (handle: EndpointHandle, hedge = false) {
-    this.endpoint = handle.url
-    this.hedge = hedge
-    this.#handle = handle
-    this.#trial = handle.begin()
-  }
-
-  answered (status: number): void {
-    this.#finish(classifyStatus(status), String(status), status, undefined)
-  }
-
-  failed (error: GatewayError): void {
-    if (error.spec.retry === 'always') this.sent = false
-    this.#finish(classifyError(error), error.code, undefined, error)
-    this.leave()
-  }
-
-  /** Gives its place at the endpoint back: it failed, or the exchange is over, body included. */
-  leave (): void {
-    if (!this.#seated) return
-    this.#seated = false
-    this.#handle.leave()
-  }
-
-  #finish (outcome: Outcome, result: string, status: number | undefined, error: GatewayError | undefined): void {
-    if (this.result !== '') return
-    this.durationMs = performance.now() - this.startedAtMs
-    this.outcome = outcome
-    this.result = result
-    this.#handle.report(this, this.#trial, status, error)
-  }
 }
 
 export interface UpstreamResponse {

@@ -39,3 +39,21 @@ export class QuantileEstimate {
     this.#total = total
   }
 }
+
+/** Estimates by two names, the second in any letter case: the same one for the same names until they are forgotten. */
+export class EstimateBook {
+  readonly #estimates = new Map<string, QuantileEstimate>()
+
+  of (group: string, name: string): QuantileEstimate {
+    const id = idOf(group, name)
+    const estimate = this.#estimates.get(id) ?? new QuantileEstimate()
+    this.#estimates.set(id, estimate)
+    return estimate
+  }
+
+  forget (group: string, name: string): void {
+    this.#estimates.delete(idOf(group, name))
+  }
+}
+
+const idOf = (group: string, name: string): string => `${group}\n${name.toLowerCase()}`

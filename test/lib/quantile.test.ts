@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { QuantileEstimate } from '../../src/lib/quantile.ts'
+import { EstimateBook, QuantileEstimate } from '../../src/lib/quantile.ts'
 
 const near = (value: number | undefined, expected: number) => assert.ok(value !== undefined && value >= expected && value <= expected * 1.09, `${value} for ${expected}`)
 
@@ -27,4 +27,13 @@ test('what was long ago is forgotten', () => {
   for (let i = 0; i < 12_000; i++) estimate.observe(10)
   near(estimate.percentile(99), 10)
   assert.ok(estimate.count <= 2_000)
+})
+
+test('a book keeps one estimate for the same names until they are forgotten', () => {
+  const book = new EstimateBook()
+  const first = book.of('Orders', 'GetOrder')
+  assert.equal(book.of('Orders', 'getorder'), first)
+  assert.notEqual(book.of('Catalog', 'GetOrder'), first)
+  book.forget('Orders', 'GetOrder')
+  assert.notEqual(book.of('Orders', 'GetOrder'), first)
 })

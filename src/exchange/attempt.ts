@@ -1,0 +1,54 @@
+// One try at one endpoint: what became of it, told once to the endpoint.
+import type { GatewayError } from './errors.ts'
+import type { EndpointHandle } from './exchange.ts'
+import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
+
+/** One try at one endpoint: as logged, and as told to the endpoint. */
+export class Attempt {
+  readonly endpoint: string
+  readonly startedAtMs = performance.now()
+  /** Until the response head, or until it failed. */
+  durationMs = 0
+  outcome: Outcome = 'ignored'
+  /** HTTP status, or the code of the GatewayError; empty while it is under way. */
+  result = ''
+  /** The endpoint may have seen it. */
+  sent = true
+  /** A second attempt that began before the first had ended. */
+  readonly hedge: boolean
+  readonly #handle: EndpointHandle
+  readonly #trial: boolean
+  #seated = true
+
+  constructor (handle: EndpointHandle, hedge = false) {
+    this.endpoint = handle.url
+    this.hedge = hedge
+    this.#handle = handle
+    this.#trial = handle.begin()
+  }
+
+  answered (status: number): void {
+    this.#finish(classifyStatus(status), String(status), status, undefined)
+  }
+
+  failed (error: GatewayError): void {
+    if (error.spec.retry === 'always') this.sent = false
+    this.#finish(classifyError(error), error.code, undefined, error)
+    this.leave()
+  }
+
+  /** Gives its place at the endpoint back: it failed, or the exchange is over, body included. */
+  leave (): void {
+    if (!this.#seated) return
+    this.#seated = false
+    this.#handle.leave()
+  }
+
+  #finish (outcome: Outcome, result: string, status: number | undefined, error: GatewayError | undefined): void {
+    if (this.result !== '') return
+    this.durationMs = performance.now() - this.startedAtMs
+    this.outcome = outcome
+    this.result = result
+    this.#handle.report(this, this.#trial, status, error)
+  }
+}
