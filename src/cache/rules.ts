@@ -20,14 +20,15 @@ export interface CacheRules {
 
 /** `correlationHeader`: the gateway's own, on which no answer depends. */
 export function cacheRules (config: CacheConfig, correlationHeader: string): CacheRules {
-  const tagHeaders = config.tagHeaders.map(name => name.toLowerCase())
+  const lower = (names: readonly string[]) => names.map(name => name.toLowerCase())
+  const tagHeaders = lower(config.tagHeaders)
   return {
     config,
     reader: new RequestReader(config, correlationHeader),
     ownLifetimes: ownLifetimes(config),
     methods: new Set(['GET', 'HEAD', ...config.methods]),
     tagHeaders,
-    guard: { maxClientMs: config.guard.maxClientMs, clientMs: config.guard.clientMs, tagHeaders }
+    guard: { maxClientMs: config.guard.maxClientMs, clientMs: config.guard.clientMs, tagHeaders: [...tagHeaders, ...lower(config.purgeTagHeaders)] }
   }
 }
 

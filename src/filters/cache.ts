@@ -60,7 +60,7 @@ class CacheFlow {
   constructor (cache: Cache, rules: CacheRules, path: Next) {
     this.#cache = cache
     this.#rules = rules
-    this.#guard = { ...rules.config.guard, clientMs: rules.config.guard.clientMs, tagHeaders: [...rules.tagHeaders, ...rules.config.purgeTagHeaders.map(name => name.toLowerCase())] }
+    this.#guard = rules.guard
     this.#keys = new KeyMaker(rules.config)
     this.#path = path
     this.#byOriginOnly = rules.config.mode === 'honour' && rules.ownLifetimes.size === 0
