@@ -10,6 +10,8 @@ export interface HeaderRules {
   readonly debugKeys: Treat
   /** Name of the correlation header as it is sent. */
   readonly correlationHeader: string
+  /** Header by which trusted callers say how long they wait, and endpoints are told; '' = there is none. */
+  readonly timeoutHeader: string
   /** The name this gateway has in Via. */
   readonly pseudonym: string
 }
@@ -30,6 +32,8 @@ export class RequestHead {
   tracestate: string | undefined
   /** The method override, where it is allowed to pass. */
   methodOverride: string | undefined
+  /** How long a trusted caller says that it waits, as it wrote it. */
+  timeout: string | undefined
   /** Where the value of Cookie stands in `headers`. */
   cookieAt = -1
   /** Header names that Connection names as this hop's own. */
@@ -54,7 +58,8 @@ const action = {
   methodOverride: 14,
   session: 15,
   debug: 16,
-  cookie: 17
+  cookie: 17,
+  timeout: 18
 } as const
 
 // Hop-by-hop (RFC 9110 section 7.6.1). Content-Length follows the body, which the gateway may gather; Expect is answered by the gateway;
@@ -78,7 +83,9 @@ export class HeaderReader {
 
   constructor (rules: HeaderRules) {
     this.#rules = rules
-    this.#actions = new Map([...known, [rules.correlationHeader.toLowerCase(), action.correlation]])
+    const ours: Array<readonly [string, number]> = [[rules.correlationHeader.toLowerCase(), action.correlation]]
+    if (rules.timeoutHeader !== '') ours.push([rules.timeoutHeader.toLowerCase(), action.timeout])
+    this.#actions = new Map([...known, ...ours])
     this.#lengths = [...this.#actions.keys()].reduce((bits, name) => bits | (1 << (name.length & 31)), 0)
   }
 
@@ -147,6 +154,7 @@ function takeFromProxy (what: number, name: string, value: string, head: Request
     case action.forwarded: head.forwarded = joined(head.forwarded, value); return
     case action.forwardedOther: head.headers.push(name, value); return
     case action.correlation: head.correlationId ??= value; return
+    case action.timeout: head.timeout ??= value; return
     case action.traceparent: head.traceparent ??= value; return
     case action.tracestate: head.tracestate = joined(head.tracestate, value)
   }

@@ -66,7 +66,7 @@ export class Admission {
   constructor (config: ListenerConfig, edge: EdgeConfig, pseudonym: string, ids: IdSource) {
     this.limits = config.limits
     this.ids = ids
-    this.rules = { methodOverride: edge.methodOverride, sessionHeaders: edge.sessionHeaders, debugKeys: edge.debugKeys, correlationHeader: edge.correlationHeader, pseudonym }
+    this.rules = { methodOverride: edge.methodOverride, sessionHeaders: edge.sessionHeaders, debugKeys: edge.debugKeys, correlationHeader: edge.correlationHeader, timeoutHeader: edge.timeoutHeader, pseudonym }
     this.#reader = new HeaderReader(this.rules)
     this.#fields = createFieldRules(edge)
     this.#trusts = createTrust(edge.trustedProxies)

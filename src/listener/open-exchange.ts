@@ -4,6 +4,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Readable } from 'node:stream'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
+import { parseTimeout } from '../exchange/timeout-header.ts'
 import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
@@ -52,6 +53,8 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     const admitted = admission.route(client, target, head, peer, gateway)
     const { route } = admitted.matched
     exchange = new Exchange(client, admitted.upstream, route, startedAtMs)
+    if (route.policy.tellTimeout && admission.rules.timeoutHeader !== '') exchange.timeoutHeader = admission.rules.timeoutHeader
+    if (head.timeout !== undefined) exchange.callerTimeoutMs = parseTimeout(head.timeout)
     reply.attach(exchange)
     if (hasBody(req)) await prepareBody(state, req, reply, exchange, admitted)
     if (req.httpVersion !== '1.0') exchange.onInformational = informational => reply.inform(informational)

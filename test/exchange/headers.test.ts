@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import { addForwarding, cookieValue, HeaderReader, headerValue, type Forwarding, type HeaderRules } from '../../src/exchange/headers.ts'
 
-const rules: HeaderRules = { methodOverride: 'remove', sessionHeaders: 'remove', debugKeys: 'remove', correlationHeader: 'x-mac-requestId', pseudonym: 'postern-1' }
+const rules: HeaderRules = { methodOverride: 'remove', sessionHeaders: 'remove', debugKeys: 'remove', correlationHeader: 'x-mac-requestId', timeoutHeader: 'X-Request-Timeout-Ms', pseudonym: 'postern-1' }
 const read = (raw: string[], { trusted = false, ...changed }: Partial<HeaderRules> & { trusted?: boolean } = {}) => new HeaderReader({ ...rules, ...changed }).read(raw, trusted)
 const codeOf = (run: () => unknown): string => {
   try {

@@ -39,7 +39,8 @@ export const Edge = section({
   methodOverride: treat('X-HTTP-Method-Override as header, query key or form field.'),
   sessionHeaders: treat('X-ss-id, X-ss-pid and X-ss-opt, which win over the session cookies on ServiceStack hosts.'),
   debugKeys: treat('authsecret, debug and simulate as query key, form field or header.'),
-  correlationHeader: Type.String({ default: 'x-mac-requestId', description: 'Header that carries the correlation id: made at the edge, forwarded, echoed and logged.' })
+  correlationHeader: Type.String({ default: 'x-mac-requestId', description: 'Header that carries the correlation id: made at the edge, forwarded, echoed and logged.' }),
+  timeoutHeader: Type.String({ pattern: '^[A-Za-z0-9-]*$', default: 'X-Request-Timeout-Ms', description: 'Header that tells endpoints how many milliseconds the answer is still waited for, anew for each attempt (policy.tellTimeout). A trusted proxy may send it: the shorter of its time and deadlineMs counts; a stranger\'s is removed. For callers or services behind Envoy: x-envoy-expected-rq-timeout-ms; grpc-timeout is written with its unit. Empty: neither read nor sent.' })
 }, 'Who is believed, and what strangers may not send.')
 
 export const Admin = section({

@@ -13,10 +13,12 @@ const timeouts = {
   bodyIdleTimeoutMs: ms('Limit on silence between two pieces of a body, either direction.', 30_000),
   deadlineMs: ms('Budget of the whole exchange until the response head: queueing, back-off and all attempts. Afterwards only bodyIdleTimeoutMs counts. Does not hold for upgraded or text/event-stream exchanges.', 15_000)
 }
+const tellTimeout = flag('Tells endpoints in edge.timeoutHeader how long the answer is still waited for: the rest of the deadline, or headersTimeoutMs where that is less.', true)
 const priority = oneOf(['critical', 'normal', 'sheddable'], 'normal', 'Who gives way under load. The queue of a bulkhead lets higher classes out first and, when it is full, turns away the lowest for a higher one; an overloaded gateway refuses sheddable first and critical last.')
 
 export const policyFields = {
   ...timeouts,
+  tellTimeout,
   priority,
   ...repeatFields,
   balancer: Balancer,

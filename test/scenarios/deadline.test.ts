@@ -1,0 +1,71 @@
+// One budget for everything an exchange waits for, told to the service, and taken from callers that may say so.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startOrigins } from '../support/fleet.ts'
+import { requestBytes } from '../support/http-client.ts'
+import * as behave from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const path = '/json/reply/Echo'
+const header = 'x-request-timeout-ms'
+const code = (response: { json (): { responseStatus: { errorCode: string } } }) => response.json().responseStatus.errorCode
+const trusted = { edge: { trustedProxies: ['127.0.0.1'] } }
+const policy = (settings: object) => ({ upstreams: { origin: { policy: settings } } })
+
+describe('the time that is left', { timeout: 60_000 }, () => {
+  test('is sent upstream, less with every attempt, and never a stranger\'s', async () => {
+    await using fleet = await startOrigins([behave.hang(), behave.hang()], policy({ deadlineMs: 1_500, headersTimeoutMs: 600, attempts: 3 }))
+    await fleet.gateway.get(path, { headers: [['X-Request-Timeout-Ms', '999999']] })
+    const told = fleet.origins.flatMap(({ received }) => received).map(request => Number(request.header(header))).sort((a, b) => b - a)
+    assert.equal(told.length, 3)
+    assert.ok(told[0]! <= 600 && told[0]! > 500, `${told.join()}`)
+    assert.ok(told[2]! < 400 && told[2]! >= 1, `what the deadline leaves: ${told.join()}`)
+  })
+
+  test('of a trusted caller counts when it is less than ours, and is over when it is over', async () => {
+    await using fleet = await startOrigins([behave.hang()], { ...trusted, ...policy({ deadlineMs: 10_000 }) })
+    const response = await fleet.gateway.get(path, { headers: [['X-Request-Timeout-Ms', '300']] })
+    assert.equal(code(response), 'DeadlineExceeded')
+    assert.match(response.header('proxy-status')!, /^postern-[0-9a-f]{8}; error=http_response_timeout; details="DeadlineExceeded limit=caller's timeout value=300 waitedFor=response head"$/)
+    assert.ok(Number(fleet.origin.received[0]!.header(header)) <= 300)
+    const expired = await fleet.gateway.get(path, { headers: [['X-Request-Timeout-Ms', '0']] })
+    assert.equal(code(expired), 'DeadlineExceeded')
+    assert.equal(fleet.origin.received.length, 1, 'what nobody waits for is not started')
+  })
+
+  test('is told under another name, or not at all where a message wants none', async () => {
+    await using fleet = await startOrigins([behave.ok()], { edge: { timeoutHeader: 'grpc-timeout' }, messages: { Other: { upstream: 'origin', policy: { tellTimeout: false } } }, ...policy({ deadlineMs: 2_000 }) })
+    await fleet.gateway.get(path)
+    await fleet.gateway.get('/json/reply/Other')
+    assert.match(fleet.origin.received[0]!.header('grpc-timeout')!, /^(?:2000|1\d\d\d)m$/)
+    assert.equal(fleet.origin.received[1]!.header('grpc-timeout'), undefined)
+  })
+
+  test('ends the wait in the queue, and the log says what was waited for', async () => {
+    await using fleet = await startOrigins([behave.hang()], { upstreams: { origin: { bulkhead: { maxConcurrent: 1 } } }, messages: { Echo: { upstream: 'origin', policy: { queueTimeoutMs: 400, deadlineMs: 400 } } } })
+    using holder = await fleet.gateway.connect()
+    holder.send(requestBytes('x', '/json/reply/Other'))
+    await until('the slot is taken', () => fleet.origin.received.length === 1)
+    const response = await fleet.gateway.get(path)
+    assert.match(code(response), /^(?:QueueTimeout|DeadlineExceeded)$/)
+    const line = await until('the line is written', async () => (await fleet.gateway.log()).find(entry => entry['error'] === code(response) && (entry['detail'] as { waitedFor: string }).waitedFor === 'bulkhead slot'), { timeoutMs: 10_000 })
+    assert.equal((line['detail'] as { value: number }).value, 400)
+  })
+})
+
+describe('every timeout is logged with its name, its value and what was waited for', { timeout: 60_000 }, () => {
+  const rows: ReadonlyArray<readonly [name: string, behaviour: behave.Behaviour, settings: object, detail: object]> = [
+    ['headersTimeoutMs', behave.hang(), { headersTimeoutMs: 200 }, { limit: 'headersTimeoutMs', value: 200, waitedFor: 'response head' }],
+    ['bodyIdleTimeoutMs', behave.stall(), { bodyIdleTimeoutMs: 200 }, { limit: 'bodyIdleTimeoutMs', value: 200, waitedFor: 'endpoint' }],
+    ['deadlineMs', behave.hang(), { deadlineMs: 200, queueTimeoutMs: 100, connectTimeoutMs: 100 }, { limit: 'deadlineMs', value: 200, waitedFor: 'response head' }]
+  ]
+  for (const [name, behaviour, settings, expected] of rows) {
+    test(name, async () => {
+      await using fleet = await startOrigins([behaviour], policy(settings))
+      await fleet.gateway.post(path, {})
+      const line = await until('the line is written', async () => (await fleet.gateway.log()).find(entry => entry['msg'] === 'exchange' && entry['error'] !== undefined), { timeoutMs: 10_000 })
+      const { limit, value, waitedFor } = line['detail'] as Record<string, unknown>
+      assert.deepEqual({ limit, value, waitedFor }, expected)
+    })
+  }
+})
