@@ -35,7 +35,7 @@ export interface DataPlaneOptions {
   readonly config: Config
   readonly events: DataPlaneEvents
   /** Makes the request path of one distinct policy. */
-  readonly buildPipeline: (policy: Policy) => Next
+  readonly buildPipeline: (policy: Policy, config: Config) => Next
   readonly meter: (upstream: string, route: string) => Meter
   /** Until when stored answers of a message may be given if nobody can be asked any more. Since the epoch; 0 = there are none. */
   readonly storedUntil: (upstream: string, message: string) => number
@@ -45,7 +45,7 @@ const trimEveryMs = 30_000
 
 export class DataPlane {
   readonly #events: DataPlaneEvents
-  readonly #buildPipeline: (policy: Policy) => Next
+  readonly #buildPipeline: (policy: Policy, config: Config) => Next
   readonly #meter: (upstream: string, route: string) => Meter
   readonly #storedUntil: DataPlaneOptions['storedUntil']
   /** Keys of messages that are only answered from what is stored. */
@@ -84,6 +84,12 @@ export class DataPlane {
 
   /** The upstream of this name, if there is one now. */
   upstreamNamed (name: string): Upstream | undefined { return this.#upstreams.get(name) }
+
+  /** Whether a message or a prefix has this name, in any letter case. */
+  knows (name: string): boolean {
+    const key = name.toLowerCase()
+    return this.#messages.get(key) !== undefined || Object.keys(this.config.prefixes).some(pattern => pattern.toLowerCase() === key)
+  }
 
   /** @throws GatewayError MessageNotFound, RoutesNotReady, MethodNotAllowed */
   match (target: RequestTarget, method: string): Matched {

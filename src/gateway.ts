@@ -3,17 +3,21 @@ import { cacheActions } from './admin/cache.ts'
 import { createAdmin, type Admin } from './admin/server.ts'
 import { settleAction } from './admin/settle.ts'
 import { splitsAction } from './admin/splits.ts'
+import { faultActions } from './admin/faults.ts'
 import { configInForce } from './config/changes.ts'
 import { Cache, type CacheEvents } from './cache/cache.ts'
 import type { Config } from './config/schema.ts'
 import { createControlPlane, type ControlPlane } from './control/control-plane.ts'
 import { noCounts, noMoves } from './control/protocol.ts'
 import { DataPlane, type DataPlaneEvents } from './data-plane.ts'
+import { Faults } from './filters/faults.ts'
 import { observe } from './filters/observe.ts'
+import { ShedSampler } from './filters/shed-sampler.ts'
 import { createListener, type GatewayCore, type Listener } from './listener/server.ts'
 import { buildPipeline, type PipelineParts } from './pipeline.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import { eachRejection } from './upstream/bulkhead.ts'
 import { version } from './version.ts'
 
 export interface Gateway {
@@ -35,12 +39,16 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
   const log = options.log ?? createLog(config.log)
   const metrics = createMetrics({ version })
   const cache = new Cache(config, cacheEvents(log))
+  const faults = new Faults()
+  const sampler = new ShedSampler(config.shedding, { changed: (level, facts) => log.warn({ level, ...facts }, level === 0 ? 'overload is over' : 'overloaded: work is refused by priority') })
   const parts: PipelineParts = {
     caching: { cache, get correlationHeader () { return dataPlane.config.edge.correlationHeader } },
     observe: observe(log),
+    shedding: sampler.gauge,
+    faults,
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, cache, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: policy => buildPipeline(parts, policy), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => cache.storedUntil(upstream, message) })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, cache, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: (policy, config) => buildPipeline(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => cache.storedUntil(upstream, message) })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -52,11 +60,14 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     refused: refusalRecorder(log, metrics),
     log
   }
+  metrics.observeFaults(() => faults.injected)
+  metrics.observeShedding(() => sampler.gauge)
   observeLive(metrics, { log, dataPlane, cache, control: () => control, listener: () => listener, ready: () => dataPlane.ready && !state.draining })
 
   let closing: Promise<void> | undefined
   const close = () => (closing ??= (async () => {
     await Promise.all([listener?.close(), admin?.close(), control?.close()])
+    sampler.close()
     dataPlane.close()
     cache.close()
     await log.close()
@@ -73,7 +84,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
             upstreamStates: () => upstreamStates(dataPlane),
-            actions: [...cacheActions(cache), splitsAction(() => metrics.parts()), settleAction(wish => control!.settle(wish))],
+            actions: [...cacheActions(cache), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), settleAction(wish => control!.settle(wish))],
             configView: () => state.current,
             version
           },
@@ -98,6 +109,8 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
       listener?.configure(next.listener, next.edge)
       control?.configure(next, generation)
       await inForce
+      sampler.gauge.limits = next.shedding
+      if (!next.faults.allow) faults.clearAll()
       cache.configure(next)
       state.current = configInForce(config, next)
       metrics.configReloaded('accepted')
@@ -183,13 +196,14 @@ function upstreamStates (dataPlane: DataPlane): unknown[] {
     name: upstream.name,
     inFlight: upstream.bulkhead.inFlight,
     queued: upstream.bulkhead.queued,
-    bulkhead: upstream.bulkhead.limits,
+    bulkhead: { ...upstream.bulkhead.limits, limit: upstream.bulkhead.limit, baselineMs: upstream.bulkhead.baselineMs, rejections: upstream.bulkhead.rejections },
     retryBudget: { ...upstream.retryBudget.limits, left: upstream.retryBudget.left, refused: upstream.retryBudget.refused },
     endpoints: upstream.endpoints.map(endpoint => ({
       url: endpoint.url,
       available: endpoint.available,
       reachable: endpoint.reachable,
       breaker: endpoint.breakerState,
+      seats: endpoint.seats,
       inFlight: endpoint.inFlight,
       idleConnections: endpoint.idleConnections,
       balance: balance.get(endpoint)
@@ -212,6 +226,7 @@ function observeLive (metrics: Metrics, { log, dataPlane, cache, control, listen
       yield {
         name: upstream.name,
         queued: upstream.bulkhead.queued,
+        bulkhead: { inFlight: upstream.bulkhead.inFlight, limit: upstream.bulkhead.limit, rejections: eachRejection(upstream.bulkhead.rejections) },
         retryBudget: upstream.retryBudget,
         endpoints: upstream.endpoints.map(endpoint => ({ url: endpoint.url, breaker: endpoint.breakerState, available: endpoint.available, busy: endpoint.inFlight, idle: endpoint.idleConnections }))
       }

@@ -1,12 +1,18 @@
 // The request path.
+import type { Config } from './config/schema.ts'
 import { compose, type Filter, type Next } from './exchange/compose.ts'
 import { bulkhead } from './filters/bulkhead.ts'
 import { cache, type CacheOptions } from './filters/cache.ts'
 import { deadline } from './filters/deadline.ts'
+import { fault } from './filters/fault.ts'
+import { toFaultRule } from './filters/fault-rule.ts'
+import type { Faults } from './filters/faults.ts'
 import { hedge } from './filters/hedge.ts'
 import { pickEndpoint } from './filters/pick-endpoint.ts'
 import { retry } from './filters/retry.ts'
 import { send } from './filters/send.ts'
+import { shed } from './filters/shed.ts'
+import type { ShedGauge } from './filters/shed-level.ts'
 import { split, type SplitOptions } from './filters/split.ts'
 import type { Policy } from './exchange/exchange.ts'
 import { settle } from './exchange/settle.ts'
@@ -16,6 +22,8 @@ export interface PipelineParts {
   readonly observe: Filter
   readonly splitting: SplitOptions
   readonly caching: CacheOptions
+  readonly shedding: ShedGauge
+  readonly faults: Faults
 }
 
 /**
@@ -23,8 +31,8 @@ export interface PipelineParts {
  * last only real attempts. Built once per distinct policy when the table is built, never per request: what a policy leaves switched off
  * is `undefined` here and costs nothing. docs/ARCHITECTURE.md draws the same list.
  */
-export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
-  const below = belowCache(policy)
+export function buildPipeline (parts: PipelineParts, policy: Policy, config: Pick<Config, 'faults' | 'shedding'>): Next {
+  const below = belowCache(parts, policy, config)
   return settle(compose([
     // Counts and logs everything that has a route, our own rejections included.
     parts.observe,
@@ -38,8 +46,10 @@ export function buildPipeline (parts: PipelineParts, policy: Policy): Next {
 }
 
 /** What asks the service: for a client itself, or for all who wait for the same answer. */
-function belowCache (policy: Policy): Next {
+function belowCache (parts: PipelineParts, policy: Policy, { faults: { allow }, shedding: { eventLoopDelayMs, heapPercent } }: Pick<Config, 'faults' | 'shedding'>): Next {
   return compose([
+    // An overloaded process refuses what would cost work. Below the cache: a hit costs next to none, and a stale entry may stand in for the refusal.
+    eventLoopDelayMs === 0 && heapPercent === 0 ? undefined : shed(parts.shedding, policy),
     // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
     bulkhead,
     // Everything below runs once per attempt.
@@ -47,6 +57,8 @@ function belowCache (policy: Policy): Next {
     // Inside retry: what fails twice at once has failed once. A second endpoint is picked below, like any attempt's.
     hedge(policy),
     // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
-    pickEndpoint
+    pickEndpoint,
+    // In place of `send` for some attempts, so that everything above sees a fault as the endpoint's own.
+    allow ? fault(parts.faults, toFaultRule(policy.fault)) : undefined
   ], send)
 }

@@ -10,7 +10,7 @@ import type { Upstream } from './upstream/upstream.ts'
 
 export interface RouteMakerParts {
   /** Makes the request path of one distinct policy. */
-  readonly buildPipeline: (policy: Policy) => Next
+  readonly buildPipeline: (policy: Policy, config: Config) => Next
   readonly meter: (upstream: string, route: string) => Meter
   /** The same for the same names, whatever the configuration. */
   readonly times: (upstream: string, route: string) => ResponseTimes
@@ -80,7 +80,7 @@ export class RouteMaker {
     const id = JSON.stringify(policy)
     let handle = this.#handles.get(id)
     if (handle === undefined) {
-      handle = { policy, handle: this.#parts.buildPipeline(policy) }
+      handle = { policy, handle: this.#parts.buildPipeline(policy, this.config) }
       this.#handles.set(id, handle)
     }
     return handle

@@ -289,6 +289,7 @@ export class Fill {
     const exchange = new Exchange(request, { ...upstreamRequest, method, headers }, route, performance.now())
     exchange.upstream = upstream
     exchange.endpoints = endpoints
+    exchange.timeoutHeader = this.#client.timeoutHeader
     return exchange
   }
 }

@@ -5,6 +5,7 @@ import { didYouMean, readArguments, type Arguments } from './arguments.ts'
 import { cache, cacheHelp } from './cache.ts'
 import { check, checkHelp } from './check.ts'
 import { demo, demoHelp } from './demo.ts'
+import { fault, faultHelp } from './fault.ts'
 import { formatHelp, formatOverview, type Help } from './help.ts'
 import { routes, routesHelp } from './routes.ts'
 import { settle, settleHelp } from './settle.ts'
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   routes: { help: routesHelp, positionals: 0, run: routes },
   settle: { help: settleHelp, positionals: 2, run: settle },
   cache: { help: cacheHelp, positionals: 1, run: cache },
+  fault: { help: faultHelp, positionals: 2, run: fault },
   demo: { help: demoHelp, positionals: 0, run: demo }
 }
 

@@ -6,6 +6,7 @@ import { closed, ms, path, section } from './schema/kit.ts'
 import { Balancing, Locality } from './schema/balancing.ts'
 import { Admin, Edge, Listener, Log } from './schema/listener.ts'
 import { Breaker, Bulkhead, Policy } from './schema/policy.ts'
+import { FaultsAllowed, Shedding } from './schema/operate.ts'
 import { Registry } from './schema/registry.ts'
 import { RetryBudget } from './schema/repeat.ts'
 import { Exposure, Message, Prefix, Upstream } from './schema/routes.ts'
@@ -22,6 +23,8 @@ export const ConfigSchema = Type.Object({
   messages: Type.Record(Type.String(), Message, { default: {}, description: 'Settings per message, keyed by its name in any letter case.' }),
   prefixes: Type.Record(Type.String(), Prefix, { default: {}, description: 'Prefix routes, keyed by path pattern. Their order never matters.' }),
   cache: CacheMemory,
+  shedding: Shedding,
+  faults: FaultsAllowed,
   log: Log,
   dataDirectory: Type.Optional(path('Where the last good table, the services\' own lists and name ownership are kept, so that a restart needs neither Consul nor questions. Left out: nothing is kept.')),
   drainMs: ms('How long a stopping gateway waits for exchanges in flight.', 30_000, 0)

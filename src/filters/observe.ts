@@ -31,7 +31,8 @@ export function observe (log: Log): Filter {
       correlationId: request.correlationId,
       clientAddress: request.clientAddress,
       attempts,
-      retryRefused: exchange.retryRefused
+      retryRefused: exchange.retryRefused,
+      fault: exchange.fault
     })
     if (error?.code === 'InternalError') log.error({ err: error.cause, correlationId: request.correlationId }, 'exchange failed by a bug')
   }

@@ -1,11 +1,16 @@
 // The last step: one attempt at one endpoint, written down.
 import type { Next } from '../exchange/compose.ts'
-import { Attempt } from '../exchange/exchange.ts'
+import { Attempt, type Exchange } from '../exchange/exchange.ts'
 import { tellTimeout } from '../exchange/timeout-header.ts'
 
 export const send: Next = function send (exchange) {
+  return exchange.endpoint!.request(exchange, begin(exchange))
+}
+
+/** An attempt begins at the endpoint that was picked. */
+export function begin (exchange: Exchange): Attempt {
   const attempt = new Attempt(exchange.endpoint!, exchange.isHedge)
   exchange.attempts.push(attempt)
   if (exchange.timeoutHeader !== undefined) tellTimeout(exchange, attempt.startedAtMs)
-  return exchange.endpoint!.request(exchange, attempt)
+  return attempt
 }

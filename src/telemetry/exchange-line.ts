@@ -41,6 +41,8 @@ export interface ExchangeLine {
   readonly attempts: readonly AttemptLine[]
   /** One more attempt was due, and the retry budget had none left. */
   readonly retryRefused?: boolean
+  /** The fault that was injected into its last attempt with one. */
+  readonly fault?: string | undefined
 }
 
 /** A refusal, for the security stream. docs/SECURITY-LOG.md describes it: fields are only ever added. */
@@ -107,7 +109,7 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
     const attempt = line.attempts[i]!
     text += `${i === 0 ? '' : ','}{"endpoint":${quote(attempt.endpoint)},"outcome":${quote(attempt.outcome)},"result":${quote(attempt.result)},"ms":${decimal(attempt.durationMs)}${attempt.hedge === true ? ',"hedge":true' : ''}}`
   }
-  return `${text}]${line.retryRefused === true ? ',"retryRefused":true' : ''},"msg":"exchange"}\n`
+  return `${text}]${line.retryRefused === true ? ',"retryRefused":true' : ''}${line.fault === undefined ? '' : `,"fault":${quote(line.fault)}`},"msg":"exchange"}\n`
 }
 
 /** As exchangeLine, for the security stream. */

@@ -2,42 +2,11 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { metricTable, type MetricName } from './metric-table.ts'
 import { DurationHistogram, EndpointMeter, PartMeter, RouteMeter, UpstreamMeter } from './meters.ts'
+import type { FaultCounts, RegistryGauges, TableGauges, UpstreamGauges, EndpointGauges } from './gauges.ts'
 import { exposition, histogramSamples, type Sample, type Source } from './exposition.ts'
 
 export { metricTable } from './metric-table.ts'
 export type { EndpointMeter, PartMeter, RouteMeter } from './meters.ts'
-
-/** What an upstream tells at a scrape. */
-export interface UpstreamGauges {
-  readonly name: string
-  readonly queued: number
-  readonly retryBudget: { readonly left: number, readonly refused: number }
-  readonly endpoints: Iterable<EndpointGauges>
-}
-export interface EndpointGauges {
-  readonly url: string
-  readonly breaker: keyof typeof breakerNumbers
-  readonly available: boolean
-  readonly busy: number
-  readonly idle: number
-}
-export interface RegistryGauges {
-  readonly registry: string
-  readonly ok: boolean
-  /** Date.now() of the last good answer; undefined before the first. */
-  readonly lastGoodAt: number | undefined
-}
-export interface TableGauges {
-  /** Names by state. */
-  readonly routes: Readonly<Record<string, number>>
-  readonly conflicts: number
-  /** Registrations by state. */
-  readonly registrations: Readonly<Record<string, number>>
-  /** Names that changed hands, by reason. */
-  readonly moves: Readonly<Record<string, number>>
-  /** Unreadable entries, by registry. */
-  readonly dropped: Readonly<Record<string, number>>
-}
 
 /** What the cache tells at a scrape. */
 export interface CacheGauges {
@@ -81,6 +50,8 @@ export interface Metrics {
   observeTable (read: () => TableGauges): void
   observeCache (read: () => CacheGauges): void
   observeClientConnections (read: () => number): void
+  observeFaults (read: () => FaultCounts): void
+  observeShedding (read: () => { readonly level: number, readonly delayMs: number }): void
   observeReady (read: () => boolean): void
   observeLogDropped (read: () => number): void
 
@@ -127,6 +98,8 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
   let readCache: () => CacheGauges | undefined = () => undefined
   let readTable: () => TableGauges = () => ({ routes: {}, conflicts: 0, registrations: {}, moves: {}, dropped: {} })
   let readClientConnections = () => 0
+  let readFaults: () => FaultCounts = () => []
+  let readShedding = () => ({ level: 0, delayMs: 0 })
   let readReady = () => false
   let readLogDropped = () => 0
 
@@ -167,6 +140,13 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     duration: () => each(({ meter }) => histogramSamples(metricTable.duration.name, { upstream: meter.name }, meter.duration)),
     inFlight: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.inFlight }]),
     queue: () => eachUpstream(({ queued }) => queued),
+    bulkheadInFlight: () => eachUpstream(({ bulkhead }) => bulkhead.inFlight),
+    bulkheadLimit: () => eachUpstream(({ bulkhead }) => bulkhead.limit),
+    bulkheadRejections: function * () {
+      for (const { name, bulkhead } of readUpstreams()) {
+        for (const { limit, priority, count } of bulkhead.rejections) yield { labels: { upstream: name, limit, priority }, value: count }
+      }
+    },
     attempts: () => each(function * ({ meter, endpoints }) {
       for (const endpoint of endpoints.values()) {
         for (const outcome of ['success', 'failure', 'ignored'] as const) {
@@ -234,6 +214,13 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     tableSwaps: () => one(tableBuild.count),
     tableBuild: () => histogramSamples(metricTable.tableBuild.name, {}, tableBuild),
     configReloads: () => [{ labels: { result: 'accepted' }, value: reloads.accepted }, { labels: { result: 'refused' }, value: reloads.refused }],
+    faults: function * () {
+      for (const [upstream, counts] of readFaults()) {
+        for (const [fault, value] of Object.entries(counts)) if (value > 0) yield { labels: { upstream, fault }, value }
+      }
+    },
+    shedLevel: () => one(readShedding().level),
+    shedDelay: () => one(readShedding().delayMs / 1_000),
     ready: () => one(readReady() ? 1 : 0),
     logDropped: () => one(readLogDropped()),
     build: () => [{ labels: { version: options.version ?? '', node: process.version }, value: 1 }]
@@ -276,6 +263,8 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     observeTable (callback) { readTable = callback },
     observeCache (callback) { readCache = callback },
     observeClientConnections (callback) { readClientConnections = callback },
+    observeFaults (callback) { readFaults = callback },
+    observeShedding (callback) { readShedding = callback },
     observeReady (callback) { readReady = callback },
     observeLogDropped (callback) { readLogDropped = callback },
     text: () => exposition(registry, sources),

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { Balancer } from './balancing.ts'
 import { Cache } from './cache.ts'
 import { count, flag, ms, oneOf, section } from './kit.ts'
+import { Fault } from './operate.ts'
 import { repeatFields } from './repeat.ts'
 import { Split } from './split.ts'
 
@@ -20,6 +21,7 @@ export const policyFields = {
   ...timeouts,
   tellTimeout,
   priority,
+  fault: Fault,
   ...repeatFields,
   balancer: Balancer,
   cache: Cache,

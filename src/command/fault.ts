@@ -1,0 +1,105 @@
+// postern fault: injects faults into a message of the running gateway, shows and ends them. For game days.
+import { askAdmin, tellAdmin } from './ask-admin.ts'
+import type { Arguments } from './arguments.ts'
+import type { Help } from './help.ts'
+import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
+
+export const faultHelp: Help = {
+  summary: 'Injects faults into a message, for game days; shows and ends them.',
+  usage: 'postern fault [set MESSAGE | clear MESSAGE | clear --all] [flags]',
+  text: `Without words: what is injected now. Needs faults.allow: true in postern.yaml. A fault set here wins over the message's own in
+postern.yaml, ends at its time or with the gateway, and is in the log, in postern_faults_injected_total and in /api/faults.`,
+  flags: {
+    admin: { short: 'a', value: 'HOST:PORT', help: 'Admin address of the running gateway. Default: 127.0.0.1:9901.' },
+    delay: { value: 'MS', help: 'Waits this long before an attempt is sent.' },
+    abort: { value: 'STATUS', help: 'Answers with this status, 400 to 599, in place of the endpoint.' },
+    reset: { help: 'Fails as if the endpoint had closed the connection.' },
+    percent: { value: 'N', help: 'Share of the attempts. Default: 100.' },
+    header: { value: 'NAME[: VALUE]', help: 'Only callers with this header.' },
+    for: { value: 'SECONDS', help: 'How long, at most a day.' },
+    until: { value: 'TIME', help: 'In place of --for: a date and time, 2026-12-01T18:00:00Z.' },
+    by: { value: 'NAME', help: 'Who does it, for whoever looks later.' },
+    reason: { value: 'TEXT', help: 'Why.' },
+    all: { help: 'With clear: everything that was set while running.' }
+  },
+  examples: [
+    ['postern fault', 'what is injected now'],
+    ['postern fault set GetOrder --delay 2000 --percent 10 --for 600 --by anna', 'every tenth attempt is slow for ten minutes'],
+    ['postern fault set PlaceOrder --abort 503 --header "X-Game-Day: 1" --for 3600', 'only for callers who ask for it'],
+    ['postern fault clear --all', 'the game day is over']
+  ]
+}
+
+export async function fault (args: Arguments, terminal: Terminal): Promise<number> {
+  const [verb = 'list', message] = args.positionals
+  const admin = args.one('admin') ?? '127.0.0.1:9901'
+  const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
+  if (!URL.canParse(base)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
+  switch (verb) {
+    case 'list':
+      terminal.out(list(await call(base, '/api/faults', undefined) as Listed))
+      return exitCodes.ok
+    case 'set': {
+      if (message === undefined) throw new UsageError('which message? postern fault set MESSAGE --delay MS --for SECONDS')
+      const set = await call(base, '/api/faults', toBody(message, args)) as Shown
+      terminal.out(`${line(set)}\n`)
+      return exitCodes.ok
+    }
+    case 'clear': {
+      if ((message === undefined) !== args.has('all')) throw new UsageError('which one? postern fault clear MESSAGE, or postern fault clear --all')
+      const { cleared } = await call(base, '/api/faults/clear', message === undefined ? {} : { message }) as { cleared: number }
+      terminal.out(`${cleared} ${cleared === 1 ? 'fault' : 'faults'} ended.\n`)
+      return exitCodes.ok
+    }
+    default: throw new UsageError(`there is no postern fault ${verb}: set, clear, or nothing to see what is injected.`)
+  }
+}
+
+function toBody (message: string, args: Arguments): object {
+  const number = (flag: string): number | undefined => {
+    const text = args.one(flag)
+    if (text === undefined) return undefined
+    const value = Number(text)
+    if (!Number.isFinite(value)) throw new UsageError(`--${flag} takes a number.`)
+    return value
+  }
+  return {
+    message,
+    delayMs: number('delay'),
+    abortStatus: number('abort'),
+    reset: args.has('reset') ? true : undefined,
+    percent: number('percent'),
+    header: args.one('header'),
+    forS: number('for'),
+    until: args.one('until'),
+    by: args.one('by'),
+    reason: args.one('reason')
+  }
+}
+
+interface Shown { readonly message: string, readonly fault: string, readonly percent: number, readonly header?: string, readonly until: string, readonly by: string, readonly reason: string }
+interface Listed { readonly allowed: boolean, readonly faults: readonly Shown[] }
+
+function list ({ allowed, faults }: Listed): string {
+  if (faults.length > 0) return `${faults.map(line).join('\n')}\n`
+  return allowed ? 'No fault was set while running.\n' : 'Faults are not allowed: faults.allow is false.\n'
+}
+
+function line ({ message, fault, percent, header, until, by, reason }: Shown): string {
+  const whose = header === undefined ? '' : ` for callers with ${header}`
+  const why = [by, reason].filter(text => text !== '').join(': ')
+  return printable(`${message}: ${fault}, ${percent} %${whose}, until ${until}${why === '' ? '' : ` (${why})`}`)
+}
+
+async function call (base: string, path: string, body: object | undefined): Promise<unknown> {
+  const result = body === undefined ? await askAdmin(base + path) : await tellAdmin(base + path, body)
+  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
+  let answer: { error?: { message?: string } }
+  try {
+    answer = JSON.parse(result.body) as typeof answer
+  } catch (error) {
+    throw new CommandError(`${base}${path} answered ${result.status}, and no JSON: is this a gateway's admin address?`, { cause: error })
+  }
+  if (result.status !== 200) throw new CommandError(printable(answer.error?.message ?? `${base}${path} answered ${result.status}`))
+  return answer
+}

@@ -1,0 +1,38 @@
+// What live parts tell at a scrape, read by callbacks. Types only.
+
+/** What an upstream tells at a scrape. */
+export interface UpstreamGauges {
+  readonly name: string
+  readonly queued: number
+  readonly bulkhead: { readonly inFlight: number, readonly limit: number, readonly rejections: Iterable<{ readonly limit: string, readonly priority: string, readonly count: number }> }
+  readonly retryBudget: { readonly left: number, readonly refused: number }
+  readonly endpoints: Iterable<EndpointGauges>
+}
+
+export interface EndpointGauges {
+  readonly url: string
+  readonly breaker: 'closed' | 'half-open' | 'open'
+  readonly available: boolean
+  readonly busy: number
+  readonly idle: number
+}
+export interface RegistryGauges {
+  readonly registry: string
+  readonly ok: boolean
+  /** Date.now() of the last good answer; undefined before the first. */
+  readonly lastGoodAt: number | undefined
+}
+export interface TableGauges {
+  /** Names by state. */
+  readonly routes: Readonly<Record<string, number>>
+  readonly conflicts: number
+  /** Registrations by state. */
+  readonly registrations: Readonly<Record<string, number>>
+  /** Names that changed hands, by reason. */
+  readonly moves: Readonly<Record<string, number>>
+  /** Unreadable entries, by registry. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+/** Faults injected, by upstream and kind. */
+export type FaultCounts = Iterable<readonly [upstream: string, counts: Readonly<Record<string, number>>]>
