@@ -170,8 +170,6 @@ export class Exchange {
   callerTimeoutMs: number | undefined = undefined
   /** The header that tells an endpoint how long it is waited for; undefined where it is not told. */
   timeoutHeader: string | undefined = undefined
-  /** The fault that was injected, for the log. */
-  fault: string | undefined = undefined
   /** A WebSocket: the endpoint is connected to, and the "body" of the answer ends when the socket does. */
   upgrade = false
   /** A branch for a second attempt beside one that is under way. */

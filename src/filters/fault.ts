@@ -16,8 +16,9 @@ export function fault (faults: Faults, own: FaultRule | undefined, random: () =>
     const rule = faults.size === 0 ? own : faults.of(exchange.route.name) ?? own
     if (rule === undefined || !applies(rule, exchange, Date.now(), random)) return next(exchange)
     faults.count(exchange.upstream.name, rule)
-    exchange.fault = describeFault(rule)
-    return inject(exchange, begin(exchange), rule)
+    const attempt = begin(exchange)
+    attempt.fault = describeFault(rule)
+    return inject(exchange, attempt, rule)
   }
 }
 

@@ -32,7 +32,7 @@ export function observe (log: Log): Filter {
       clientAddress: request.clientAddress,
       attempts,
       retryRefused: exchange.retryRefused,
-      fault: exchange.fault
+      fault: attempts.findLast(({ fault }) => fault !== undefined)?.fault
     })
     if (error?.code === 'InternalError') log.error({ err: error.cause, correlationId: request.correlationId }, 'exchange failed by a bug')
   }

@@ -35,8 +35,11 @@ export class Bulkhead {
   readonly #name: string
   readonly #queue = new BulkheadQueue()
   readonly #seats: Seats
-  /** Admitted from the queue, and not yet at an endpoint: their seats are spoken for. Empty where endpoints have no limit. */
-  readonly #arriving = new Set<Exchange>()
+  /**
+   * Admitted from the queue, and not yet at an endpoint: their seats are spoken for. Empty where endpoints have no limit. Known by their
+   * list of attempts, which the branches of a hedged exchange share.
+   */
+  readonly #arriving = new Set<Exchange['attempts']>()
   readonly #rejections = noRejections()
   #limits: BulkheadLimits
   #adaptive: AdaptiveLimit | undefined
@@ -95,7 +98,7 @@ export class Bulkhead {
 
   /** An exchange goes to an endpoint: from now on its seat is counted there. */
   arrived (exchange: Exchange): void {
-    if (this.#arriving.size > 0) this.#arriving.delete(exchange)
+    if (this.#arriving.size > 0) this.#arriving.delete(exchange.attempts)
   }
 
   /** Gives a slot back: to whoever's turn it is, if anybody waits. */
@@ -149,7 +152,7 @@ export class Bulkhead {
     const admit = () => {
       end()
       this.#inFlight++
-      if (this.#limits.maxPerEndpoint !== undefined) this.#arriving.add(exchange)
+      if (this.#limits.maxPerEndpoint !== undefined) this.#arriving.add(exchange.attempts)
       resolve()
     }
     const timer = setTimeout(() => leave(this.#rejection('QueueTimeout', exchange, 'queueTimeoutMs', queueTimeoutMs)), queueTimeoutMs)

@@ -41,7 +41,7 @@ test('an abort and a reset are the attempt\'s own, and nothing is sent', async (
   const answers = { count: 0 }
   const aborted = exchangeAt(answers)
   const response = await sendWithFaults(new Faults(), rule({ abortStatus: 503 }))(aborted)
-  assert.deepEqual([response.status, aborted.attempts[0]!.outcome, aborted.attempts[0]!.result, aborted.fault], [503, 'failure', '503', 'abort 503'])
+  assert.deepEqual([response.status, aborted.attempts[0]!.outcome, aborted.attempts[0]!.result, aborted.attempts[0]!.fault], [503, 'failure', '503', 'abort 503'])
   const broken = exchangeAt(answers)
   await assert.rejects(sendWithFaults(new Faults(), rule({ reset: true }))(broken), (error: unknown) => error instanceof GatewayError && error.code === 'ConnectionClosed')
   assert.equal(broken.attempts[0]!.outcome, 'failure')
