@@ -132,7 +132,7 @@ export class LazyMessage implements MessageEntry {
 
 /**
  * A message that left the catalog while answers of it are stored: a route without endpoints, so that only they are left to give, until
- * the last of them may not be used any more (decisions 5.3). A message that is hidden has none.
+ * the last of them may not be used any more (decisions 5.4). A message that is hidden has none.
  */
 export class DepartedMessage extends LazyMessage {
   /** Since the epoch. */

@@ -1,0 +1,98 @@
+// The store's bounds: bytes, entries, one message's share, variants of one key, whatever is put in.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import type { Terms } from '../../src/cache/entry.ts'
+import { CacheStore, type StoreLimits } from '../../src/cache/store.ts'
+import { Stored, type Draft } from '../../src/cache/stored.ts'
+import { variantOf } from '../../src/cache/vary.ts'
+
+const limits: StoreLimits = { maxBytes: 1_048_576, maxEntries: 200, maxEntryBytes: 65_536, messageSharePercent: 50 }
+const nowMs = 1_700_000_000_000
+const terms: Terms = { bornAtMs: nowMs, freshUntilMs: nowMs + 60_000, staleWhileRevalidateMs: 0, staleIfErrorMs: 0, mustRevalidate: false, validateAlways: false, immutable: false, forIdentified: false, vary: [], omit: [], tags: [] }
+
+interface Options { readonly message?: string, readonly bytes?: number, readonly vary?: readonly string[], readonly headers?: readonly string[], readonly tags?: readonly string[] }
+
+function stored (key: string, { message = 'GetOrder', bytes = 100, vary = [], headers = [], tags = [] }: Options = {}): Stored {
+  const guard = { maxClientMs: 1, clientMs: undefined, tagHeaders: [] }
+  const draft: Draft = {
+    head: { status: 200, reason: 'OK', headers: [], requestAtMs: nowMs, responseAtMs: nowMs },
+    terms: { ...terms, vary, tags },
+    place: { key, target: key.toLowerCase(), upstream: 'Shop', message, ownTags: [] },
+    variant: variantOf(vary, headers),
+    leaving: { headers: [], aged: false, cut: false, alarms: [] },
+    guard,
+    endpointUrl: undefined,
+    again: undefined
+  }
+  return new Stored(draft, 'x'.repeat(bytes))
+}
+
+describe('the store', () => {
+  test('a flood of keys of one message pushes out its own, but what is asked for stays', () => {
+    const store = new CacheStore(limits)
+    for (let n = 0; n < 50; n++) store.put(stored(`other-${n}`, { message: 'Other' }))
+    for (let n = 0; n < 20; n++) store.put(stored(`popular-${n}`))
+    for (let n = 0; n < 5_000; n++) {
+      store.put(stored(`flood-${n}`))
+      for (let popular = 0; popular < 20; popular++) store.find(`popular-${popular}`, [])
+      assert.ok(store.size <= 150 && store.bytes <= limits.maxBytes / 2 + 200_000)
+    }
+    for (let n = 0; n < 50; n++) assert.notEqual(typeof store.find(`other-${n}`, []), 'string', 'another message keeps its answers')
+    const kept = Array.from({ length: 20 }, (_, n) => store.find(`popular-${n}`, [])).filter(found => typeof found !== 'string').length
+    assert.ok(kept >= 18, `${kept} of 20 popular ones are left`)
+    assert.ok(store.evicted >= 4_900)
+  })
+
+  test('never more bytes than allowed, large and small ones mixed; too large ones are refused', () => {
+    const store = new CacheStore(limits)
+    for (let n = 0; n < 2_000; n++) {
+      store.put(stored(`a-${n}`, { message: `M${n % 7}`, bytes: (n * 7_919) % 60_000 }))
+      assert.ok(store.bytes <= limits.maxBytes)
+    }
+    assert.equal(store.put(stored('huge', { bytes: 70_000 })), false)
+    assert.equal(store.find('huge', []), 'uri-miss')
+  })
+
+  test('variants of one key stand apart, up to a number', () => {
+    const store = new CacheStore(limits)
+    const inLanguage = (language: string) => ['Accept-Language', language]
+    store.put(stored('k', { vary: ['accept-language'], headers: inLanguage('de') }))
+    store.put(stored('k', { vary: ['accept-language'], headers: inLanguage('en'), bytes: 7 }))
+    assert.equal((store.find('k', inLanguage('en')) as Stored).body.length, 7)
+    assert.equal((store.find('k', inLanguage('DE')) as Stored).body.length, 100)
+    assert.equal(store.find('k', inLanguage('fr')), 'vary-miss')
+    for (let n = 0; n < 100; n++) store.put(stored('k', { vary: ['accept-language'], headers: inLanguage(`x-${n}`) }))
+    assert.equal(store.size, 32)
+  })
+
+  test('in place of the same variant; nothing is left of what went', () => {
+    const store = new CacheStore(limits)
+    for (let n = 0; n < 10; n++) store.put(stored('k', { tags: ['t'], bytes: n }))
+    assert.equal(store.size, 1)
+    assert.equal((store.find('k', []) as Stored).body.length, 9)
+    assert.equal(store.purge({ kind: 'tag', tag: 't' }, false, nowMs), 1)
+    assert.equal(store.bytes, 0)
+    assert.equal([...store.shelves].length, 0)
+    assert.equal(store.purge({ kind: 'target', target: 'k' }, false, nowMs), 0)
+  })
+
+  test('what was purged while it came is not stored, unless the purge meant something else', () => {
+    const store = new CacheStore(limits)
+    const since = store.purges.count
+    store.purge({ kind: 'tag', tag: 'other' }, false, nowMs)
+    assert.equal(store.put(stored('k', { tags: ['t'] }), since), true)
+    store.purge({ kind: 'tag', tag: 't' }, false, nowMs)
+    assert.equal(store.put(stored('k', { tags: ['t'] }), since), false)
+    for (let n = 0; n < 2_000; n++) store.purge({ kind: 'tag', tag: 'many' }, false, nowMs)
+    assert.equal(store.put(stored('k2'), since), false, 'nobody remembers that far back')
+  })
+
+  test('smaller limits push out what was asked for longest ago', () => {
+    const store = new CacheStore(limits)
+    for (let n = 0; n < 80; n++) store.put(stored(`k-${n}`))
+    store.find('k-0', [])
+    store.configure({ ...limits, maxEntries: 20 })
+    assert.ok(store.size <= 20)
+    assert.notEqual(typeof store.find('k-0', []), 'string')
+  })
+})
