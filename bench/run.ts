@@ -2,6 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { simulateNewcomer, simulateStrategies, simulateZone } from './balancer/fleet.ts'
+import { balancerMarkdown } from './balancer/report.ts'
 import { compare } from './compare.ts'
 import { cachingContenders, contenders, postern } from './contenders.ts'
 import { describe, measureMemory } from './memory.ts'
@@ -24,6 +26,7 @@ Measurements:
   hit                CPU time per request of an answer from the cache, beside nginx proxy_cache and Varnish (options as compare)
   memory             whether a million requests leave anything behind
   swap               what swapping a table of 20,000 messages adds to requests in flight
+  balancer           the strategies of balancing, simulated: the same figures at every run
   story              one slow service among five: who is hurt, in front of Postern and of others
 
 Options of compare:
@@ -42,6 +45,7 @@ Options of profile:  --seconds N (10), --warm-up N (4), --scenario NAME (get-sma
 Options of memory:   --requests N (1000000), --json FILE
 Options of swap:     --seconds N (6, each phase), --rounds N (5, of four phases), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
                      --json FILE
+Options of balancer: --write (docs/BALANCING.md)
 Options of story:    --rounds N (5, of Postern; the others take part in the first), --hurry N (1; divides every time of the story),
                      --only A,B (postern, postern-unprotected, nginx, haproxy, caddy), --json FILE, --write (docs/STORY.md and its picture)
 All:                 --connections N (64), --help
@@ -206,8 +210,18 @@ const runStory = async (options: Options): Promise<number> => {
   return storyTargets(story).every(({ met }) => met) ? 0 : 1
 }
 
+const runBalancer = (options: Options): Promise<number> => {
+  const table = balancerMarkdown({ strategies: simulateStrategies(), newcomer: simulateNewcomer(), zone: simulateZone() })
+  process.stdout.write(`\n${table}\n`)
+  if (options.write) {
+    const page = new URL('../docs/BALANCING.md', import.meta.url)
+    writeFileSync(page, intoPage(readFileSync(page, 'utf8'), table))
+  }
+  return Promise.resolve(0)
+}
+
 const measurements: Readonly<Record<string, (options: Options) => Promise<number>>> = {
-  compare: options => runCompare(options), hit: runHit, profile: runProfile, memory: runMemory, swap: runSwap, story: runStory
+  compare: options => runCompare(options), hit: runHit, profile: runProfile, memory: runMemory, swap: runSwap, story: runStory, balancer: runBalancer
 }
 
 const run = async (): Promise<number> => {

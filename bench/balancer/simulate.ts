@@ -5,6 +5,7 @@ import { Balancer } from '../../src/upstream/balancing/balancer.ts'
 import type { Candidate } from '../../src/upstream/balancing/candidate.ts'
 import { Standing } from '../../src/upstream/balancing/standing.ts'
 import { makeExchange, policy } from '../../test/support/exchange.ts'
+import { seeded } from '../support/seeded.ts'
 import { quantile } from '../support/statistics.ts'
 
 export interface EndpointModel {
@@ -20,6 +21,8 @@ export interface EndpointModel {
   readonly weight?: number
   /** Joins so late, ms. */
   readonly fromMs?: number
+  /** Not available. */
+  readonly gone?: boolean
 }
 
 export interface Simulation {
@@ -51,7 +54,7 @@ const clients = 500
 class Server implements Candidate {
   readonly url: string
   readonly model: EndpointModel
-  readonly available = true
+  readonly available: boolean
   readonly rampFactor = 1
   readonly standing = new Standing()
   readonly plan: Candidate['plan']
@@ -63,6 +66,7 @@ class Server implements Candidate {
   constructor (model: EndpointModel) {
     this.url = model.name
     this.model = model
+    this.available = model.gone !== true
     this.plan = { weight: model.weight ?? 1, node: undefined, level: model.level ?? 0, rttMs: model.rttMs }
   }
 
@@ -78,17 +82,6 @@ class Server implements Candidate {
 }
 
 interface Answer { readonly atMs: number, readonly startedAtMs: number, readonly server: Server }
-
-/** The same numbers for the same seed (mulberry32). */
-export function seeded (seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let value = Math.imul(state ^ (state >>> 15), 1 | state)
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** Calls arrive at random at a steady rate, whatever becomes of those before (open loop). Nothing is retried and no breaker opens. */
 export function simulate ({ endpoints, callsPerSecond, seconds, balancer: chosen, settings = {}, seed = 1 }: Simulation): Simulated {

@@ -1,4 +1,5 @@
 // Endpoints for tests of balancing: nothing behind them, everything can be set.
+import { seeded } from '../../../bench/support/seeded.ts'
 import { validate } from '../../../src/config/validator.ts'
 import { Balancer } from '../../../src/upstream/balancing/balancer.ts'
 import type { Candidate } from '../../../src/upstream/balancing/candidate.ts'
@@ -17,17 +18,6 @@ export type CandidateLike = Partial<Omit<FakeCandidate, 'plan'> & FakeCandidate[
 
 export function candidate (url: string, { weight = 1, node, level = 0, rttMs, ...like }: CandidateLike = {}): FakeCandidate {
   return { url, available: true, inFlight: 0, rampFactor: 1, standing: new Standing(), plan: { weight, node, level, rttMs }, ...like }
-}
-
-/** The same numbers for the same seed (mulberry32). */
-export function seeded (seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let value = Math.imul(state ^ (state >>> 15), 1 | state)
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 export const balancing: BalancingConfig = validate({}).config.defaults.balancing
