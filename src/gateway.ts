@@ -228,6 +228,8 @@ function observeLive (metrics: Metrics, { log, dataPlane, cache, control, listen
         queued: upstream.bulkhead.queued,
         bulkhead: { inFlight: upstream.bulkhead.inFlight, limit: upstream.bulkhead.limit, rejections: eachRejection(upstream.bulkhead.rejections) },
         retryBudget: upstream.retryBudget,
+        overflowed: upstream.overflowed,
+        balance: () => upstream.balance(),
         endpoints: upstream.endpoints.map(endpoint => ({ url: endpoint.url, breaker: endpoint.breakerState, available: endpoint.available, busy: endpoint.inFlight, idle: endpoint.idleConnections }))
       }
     }

@@ -7,6 +7,10 @@ export interface UpstreamGauges {
   readonly bulkhead: { readonly inFlight: number, readonly limit: number, readonly rejections: Iterable<{ readonly limit: string, readonly priority: string, readonly count: number }> }
   readonly retryBudget: { readonly left: number, readonly refused: number }
   readonly endpoints: Iterable<EndpointGauges>
+  /** Attempts that went farther than to the nearest zone and datacenter. */
+  readonly overflowed: number
+  /** How endpoints share the calls: asked when scraped. */
+  balance (): ReadonlyMap<{ readonly url: string }, { readonly share: number, readonly scoreMs: number }>
 }
 
 export interface EndpointGauges {

@@ -115,6 +115,11 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       for (const endpoint of one.endpoints) yield * of({ upstream: one.name, endpoint: endpoint.url }, endpoint)
     }
   }
+  function * eachBalance (of: (one: { readonly share: number, readonly scoreMs: number }) => number): Generator<Sample> {
+    for (const { name, balance } of readUpstreams()) {
+      for (const [{ url }, one] of balance()) yield { labels: { upstream: name, endpoint: url }, value: of(one) }
+    }
+  }
   function * byClass (labels: Record<string, string>, counted: { readonly byClass: readonly number[] }): Generator<Sample> {
     for (const [index, value] of counted.byClass.entries()) if (value > 0) yield { labels: { ...labels, code: codeClasses[index]! }, value }
   }
@@ -170,6 +175,9 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     }),
     breaker: () => eachEndpoint((labels, { breaker }) => [{ labels, value: breakerNumbers[breaker] }]),
     endpointAvailable: () => eachEndpoint((labels, { available }) => [{ labels, value: available ? 1 : 0 }]),
+    endpointShare: () => eachBalance(({ share }) => share),
+    endpointScore: () => eachBalance(({ scoreMs }) => scoreMs / 1_000),
+    overflow: () => eachUpstream(({ overflowed }) => overflowed),
     pool: () => eachEndpoint((labels, { busy, idle }) => [{ labels: { ...labels, state: 'busy' }, value: busy }, { labels: { ...labels, state: 'idle' }, value: idle }]),
     cacheRequests: function * () {
       for (const { upstream, message, results } of readCache()?.messages ?? []) {

@@ -71,6 +71,9 @@ export class Upstream implements UpstreamHandle {
     return this.#balancer.pick(exchange, this.bulkhead.inFlight)
   }
 
+  /** Attempts that went farther than to the nearest zone and datacenter. */
+  get overflowed (): number { return this.#balancer.overflowed }
+
   /** How its endpoints share the calls now. */
   balance (): ReadonlyMap<Endpoint, Balance> {
     return describeBalance(this.#balancer.eligible(undefined), this.#endpoints, performance.now())

@@ -14,6 +14,8 @@ export interface BalancerOptions {
 }
 
 export class Balancer<E extends Candidate> {
+  /** Attempts that went farther than to the nearest zone and datacenter. */
+  overflowed = 0
   readonly #scale: Scale
   readonly #now: () => number
   readonly #random: () => number
@@ -73,8 +75,9 @@ export class Balancer<E extends Candidate> {
     call.inFlight = inFlight
     call.avoid = undefined
     const eligible = this.eligible(exchange.endpoints)
-    if (exchange.attempts.length === 0) return eligible.pick(call)
-    return this.#pickAnother(eligible, exchange.attempts)
+    const picked = exchange.attempts.length === 0 ? eligible.pick(call) : this.#pickAnother(eligible, exchange.attempts)
+    if (picked !== undefined && picked.plan.level !== eligible.levels[0]!.level) this.overflowed++
+    return picked
   }
 
   #pickAnother (eligible: Eligible<E>, attempts: readonly Attempt[]): E | undefined {

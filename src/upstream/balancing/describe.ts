@@ -24,18 +24,17 @@ type Described = Candidate & { readonly plan: Pick<EndpointPlan, 'node' | 'zone'
 
 /** Balances of all endpoints, by endpoint. */
 export function describeBalance<E extends Described> (eligible: Eligible<E>, endpoints: readonly E[], nowMs: number): ReadonlyMap<E, Balance> {
-  const sharesOfLevels = new Map(eligible.levels.map(level => [level.level, {
-    part: eligible.shareOf(level, nowMs),
-    part100: (endpoint: E) => Math.round(level.partOf(endpoint, nowMs) * 100),
-    total: level.endpoints.reduce((sum, endpoint) => endpoint.available ? sum + level.relativeShare(endpoint, nowMs) : sum, 0),
-    of: (endpoint: E) => level.endpoints.includes(endpoint) && endpoint.available ? level.relativeShare(endpoint, nowMs) : 0
-  }]))
+  const levels = new Map(eligible.levels.map(level => {
+    const shares = new Map(level.endpoints.map(endpoint => [endpoint, endpoint.available ? level.relativeShare(endpoint, nowMs) : 0]))
+    const total = shares.values().reduce((sum, share) => sum + share, 0)
+    return [level.level, { level, part: eligible.shareOf(level, nowMs), of: (endpoint: E) => total === 0 ? 0 : (shares.get(endpoint) ?? 0) / total }]
+  }))
   return new Map(endpoints.map(endpoint => {
     const { node, zone, datacenter, level, weight, rttMs } = endpoint.plan
-    const own = sharesOfLevels.get(level)
-    const share = own === undefined || own.total === 0 ? 0 : own.part * own.of(endpoint) / own.total
+    const own = levels.get(level)
+    const share = own === undefined ? 0 : own.part * own.of(endpoint)
     const facts = { node, zone, datacenter, level, weight, rttMs, share: round(share, 4), scoreMs: round(endpoint.standing.estimateMs(nowMs, rttMs), 2), measured: endpoint.standing.measured }
-    return [endpoint, { ...facts, why: why(endpoint, own?.part ?? 0, own?.part100(endpoint) ?? 0) }]
+    return [endpoint, { ...facts, why: why(endpoint, own?.part ?? 0, own === undefined ? 0 : Math.round(own.level.partOf(endpoint, nowMs) * 100)) }]
   }))
 }
 
