@@ -25,12 +25,14 @@ export interface FakeConsul {
   readonly url: string
   /** Queries of services so far, newest last. */
   readonly queries: FakeQuery[]
-  /** Sets what is listed (for all services) and wakes queries that wait. Without an index: one more than before. */
+  /** Sets what is listed (for all services; a query with a dc gets those of its nodes) and wakes queries that wait. Without an index: one more than before. */
   list (entries: object[], index?: number): void
   /** Answers queries in place of the list, until called with undefined. Returning false falls back to the list. */
   answer (handler: ((query: FakeQuery) => void | false) | undefined): void
   /** Node name told by /v1/agent/self; undefined answers 403. */
   nodeName: string | undefined
+  /** What /v1/coordinate/nodes and /datacenters answer; 403 where nothing is set. */
+  coordinates: Record<string, object[]>
   /** Breaks every connection, as a crash does. */
   breakConnections (): void
   /** Resolves when this many queries have arrived in all. */
@@ -50,7 +52,13 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
     const url = new URL(request.url!, 'http://fake')
     if (url.pathname === '/v1/agent/self') {
       if (fake.nodeName === undefined) response.writeHead(403).end('Permission denied')
-      else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ Config: { NodeName: fake.nodeName } }))
+      else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ Config: { NodeName: fake.nodeName, Datacenter: 'dc1' } }))
+      return
+    }
+    if (url.pathname.startsWith('/v1/coordinate/')) {
+      const known = fake.coordinates[url.pathname.slice('/v1/coordinate/'.length)]
+      if (known === undefined) response.writeHead(403).end('Permission denied')
+      else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(known))
       return
     }
     const query: FakeQuery = {
@@ -64,7 +72,8 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
     queries.push(query)
     for (const watcher of watchers) watcher()
     if (handler?.(query) !== false && handler !== undefined) return
-    const send = (): void => { answerList(response, entries, index) }
+    const datacenter = query.query.get('dc')
+    const send = (): void => { answerList(response, datacenter === null ? entries : entries.filter(entry => (entry as { Node: { Datacenter: string } }).Node.Datacenter === datacenter), index) }
     if (query.index === 0 || query.index < index) {
       send()
       return
@@ -88,6 +97,7 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
     url: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     queries,
     nodeName: 'vm',
+    coordinates: {},
     list (listed, at) {
       entries = listed
       index = at ?? index + 1

@@ -1,0 +1,195 @@
+// Who gets the calls, through the listener: slow, failing, weighted, sticky, new, near and far endpoints.
+import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, test } from 'node:test'
+import { healthEntry, startFakeConsul, type FakeConsul } from '../support/fake-consul.ts'
+import { startOrigins } from '../support/fleet.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
+import { startOrigin, ok, type Behaviour, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const path = '/json/reply/Echo'
+const slow = (ms: number): Behaviour => async request => { await sleep(ms); await ok()(request) }
+
+/** So many calls, a few at a time. Answers the part of them that each origin got. */
+async function shares (gateway: TestGateway, origins: readonly Origin[], calls: number, headers: (n: number) => Array<[string, string]> = () => []): Promise<number[]> {
+  const before = origins.map(({ received }) => received.length)
+  let next = 0
+  await Promise.all(Array.from({ length: 4 }, async () => { while (next < calls) await gateway.get(path, { headers: headers(next++) }) }))
+  return origins.map(({ received }, n) => (received.length - before[n]!) / calls)
+}
+
+interface World extends AsyncDisposable { readonly consul: FakeConsul, readonly gateway: TestGateway, readonly origins: Origin[] }
+interface Registered { readonly zone?: string, readonly weights?: object, readonly datacenter?: string, readonly status?: string, readonly node?: string }
+
+const entryOf = (origin: Origin, n: number, { zone = '', weights = { Passing: 1, Warning: 1 }, datacenter = 'dc1', status = 'passing', node = 'vm' }: Registered): object => healthEntry(`orders-${n}`, {
+  service: { Service: 'api', Tags: [], Meta: { messages: 'Echo', zone }, Address: origin.url, Port: origin.port, Weights: weights },
+  node: { Node: node, Datacenter: datacenter },
+  checks: [{ Node: node, CheckID: `service:${n}`, Status: status, Notes: '', Output: 'said', ServiceID: `orders-${n}`, Type: 'ttl' }]
+})
+
+/** Origins registered in a fake Consul. */
+async function startWorld (registered: readonly Registered[], config: PartialConfig = {}, { host = '127.0.0.1', consul: consulConfig = {} }: { host?: string, consul?: object } = {}): Promise<World> {
+  const stack = new AsyncDisposableStack()
+  try {
+    const origins: Origin[] = []
+    for (let n = 0; n < registered.length; n++) origins.push(stack.use(await startOrigin(ok(), { host })))
+    const consul = await startFakeConsul()
+    stack.defer(() => consul.close())
+    consul.list(registered.map((one, n) => entryOf(origins[n]!, n, one)))
+    const gateway = stack.use(await startGateway({ ...config, registry: { allowedNetworks: [`${host}/32`], consul: { agents: [consul.url], ...consulConfig } } } as PartialConfig))
+    await gateway.waitForRoute('Echo')
+    const owned = stack.move()
+    return { consul, gateway, origins, [Symbol.asyncDispose]: async () => { await owned.disposeAsync() } }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+interface Live { readonly name: string, readonly endpoints: Array<{ readonly url: string, readonly balance: { readonly share: number, readonly why: string, readonly zone?: string, readonly datacenter?: string, readonly rttMs?: number } }> }
+const balanceOf = async (gateway: TestGateway, url: string) => ((await gateway.api('upstreams')).live as Live[]).flatMap(({ endpoints }) => endpoints).find(endpoint => endpoint.url === url)?.balance
+/** Until the data plane has it so. */
+const shareIs = async (gateway: TestGateway, origin: Origin, expected: number) => await until(`${origin.url} to get ${expected}`, async () => Math.abs(((await balanceOf(gateway, origin.url))?.share ?? 0) - expected) < 0.02, { timeoutMs: 10_000 })
+const strategy = (balancer: object, more: object = {}): PartialConfig => ({ defaults: { policy: { balancer }, ...more } } as PartialConfig)
+
+describe('peak-ewma', { timeout: 60_000 }, () => {
+  test('a slow endpoint gets less than its share', async () => {
+    await using fleet = await startOrigins([slow(150), slow(2), slow(2)])
+    const [slowest] = await shares(fleet.gateway, fleet.origins, 200)
+    assert.ok(slowest! < 0.2, `${slowest}`)
+  })
+
+  test('an endpoint that fails at once does not attract', async () => {
+    await using fleet = await startOrigins([ok('down', { status: 500 }), slow(10), slow(10)])
+    const [failing] = await shares(fleet.gateway, fleet.origins, 200)
+    assert.ok(failing! < 0.2, `${failing}`)
+  })
+})
+
+test('weights of the registry share the calls', { timeout: 60_000 }, async () => {
+  await using world = await startWorld([{ weights: { Passing: 3, Warning: 1 } }, {}], strategy({ strategy: 'weighted' }))
+  assert.deepEqual((await shares(world.gateway, world.origins, 80)).map(share => Math.round(share * 20) / 20), [0.75, 0.25])
+})
+
+test('warning endpoints stand by, or get calls by Weights.Warning where that is set', { timeout: 60_000 }, async () => {
+  const registered = [{ weights: { Passing: 3, Warning: 1 } }, { weights: { Passing: 3, Warning: 1 }, status: 'warning' }]
+  {
+    await using world = await startWorld(registered)
+    assert.deepEqual(await shares(world.gateway, world.origins, 20), [1, 0])
+  }
+  await using world = await startWorld(registered, strategy({ strategy: 'weighted' }, { balancing: { warning: 'weighted' } }))
+  assert.deepEqual((await shares(world.gateway, world.origins, 80)).map(share => Math.round(share * 20) / 20), [0.75, 0.25])
+})
+
+test('hash: a deploy moves the callers of the endpoint that left, and hardly any other', { timeout: 60_000 }, async () => {
+  const all = [{}, {}, {}, {}, {}]
+  await using world = await startWorld(all, strategy({ strategy: 'hash', stickTo: 'header', name: 'X-Tenant' }))
+  const { consul, gateway, origins } = world
+  const list = async (...present: number[]) => {
+    consul.list(present.map(n => entryOf(origins[n]!, n, {})))
+    for (const [n, origin] of origins.entries()) await shareIs(gateway, origin, present.includes(n) ? 1 / present.length : 0)
+  }
+  const owners = async () => {
+    const found: number[] = []
+    for (let n = 0; n < 40; n++) {
+      const before = origins.map(({ received }) => received.length)
+      await gateway.get(path, { headers: [['X-Tenant', `tenant-${n}`]] })
+      found.push(origins.findIndex(({ received }, at) => received.length > before[at]!))
+    }
+    return found
+  }
+  await list(0, 1, 2, 3)
+  const before = await owners()
+  assert.ok(new Set(before).size >= 3)
+  assert.deepEqual(await owners(), before)
+  await list(0, 1, 2)
+  const after = await owners()
+  assert.deepEqual(after.filter((_, n) => before[n] !== 3), before.filter(owner => owner !== 3))
+  await list(0, 1, 2, 4)
+  const moved = (await owners()).filter((owner, n) => owner !== after[n])
+  assert.deepEqual(moved.filter(owner => owner !== 4), [])
+})
+
+test('a newcomer starts slowly, and says so', { timeout: 60_000 }, async () => {
+  await using world = await startWorld([{}, {}], strategy({ strategy: 'least-requests' }, { balancing: { slowStartMs: 6_000 } }))
+  const { consul, gateway, origins } = world
+  consul.list([entryOf(origins[0]!, 0, {})])
+  await shareIs(gateway, origins[0]!, 1)
+  const started = performance.now()
+  await until('the old one to be whole', () => performance.now() - started > 6_000, { timeoutMs: 20_000 })
+  consul.list(origins.map((origin, n) => entryOf(origin, n, {})))
+  const early = await until('the newcomer', async () => { const balance = await balanceOf(gateway, origins[1]!.url); return balance?.why.startsWith('New') === true && balance }, { everyMs: 2 })
+  assert.ok(early.share < 0.35, `${early.share}`)
+  const [, first] = await shares(gateway, origins, 40)
+  assert.ok(first! < 0.45, `${first}`)
+  await shareIs(gateway, origins[1]!, 0.5)
+})
+
+test('the own zone first; half of it gone, 30 % go to the next; all of it gone, everything; and back', { timeout: 60_000 }, async () => {
+  const zones = ['a', 'a', 'b', 'b']
+  await using world = await startWorld(zones.map(zone => ({ zone })), { locality: { zone: 'a' } } as PartialConfig)
+  const { consul, gateway, origins } = world
+  const failing = async (share: number, ...critical: number[]) => {
+    consul.list(origins.map((origin, n) => entryOf(origin, n, { zone: zones[n]!, status: critical.includes(n) ? 'critical' : 'passing' })))
+    await shareIs(gateway, origins[2]!, share / 2)
+    const [, , b1, b2] = await shares(gateway, origins, 120)
+    return b1! + b2!
+  }
+  assert.equal(await failing(0), 0)
+  assert.match((await balanceOf(gateway, origins[2]!.url))!.why, /nearer ones carry all/)
+  const overflow = await failing(0.3, 0)
+  assert.ok(overflow > 0.12 && overflow < 0.5, `${overflow}`)
+  assert.equal(await failing(1, 0, 1), 1)
+  assert.equal(await failing(0), 0)
+  assert.ok(await gateway.metric('postern_overflow_total') > 0)
+})
+
+const outside = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? []).find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+
+test('two datacenters: the own one first, the other when it fails, and back', { timeout: 60_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
+  const datacenters = ['dc1', 'dc2']
+  await using world = await startWorld(datacenters.map(datacenter => ({ datacenter })), {}, { host: outside!, consul: { datacenters } })
+  const { consul, gateway, origins } = world
+  const list = async (share: number, ...critical: number[]) => {
+    consul.list(origins.map((origin, n) => entryOf(origin, n, { datacenter: datacenters[n]!, status: critical.includes(n) ? 'critical' : 'passing' })))
+    await shareIs(gateway, origins[1]!, share)
+    return await shares(gateway, origins, 20)
+  }
+  assert.deepEqual(await list(0), [1, 0])
+  assert.deepEqual(await list(1, 0), [0, 1])
+  assert.deepEqual(await list(0), [1, 0])
+  assert.equal((await balanceOf(gateway, origins[1]!.url))!.datacenter, 'dc2')
+  // Dead although Consul does not know it yet: the call itself goes over.
+  await origins[0]!.server.kill()
+  for (let n = 0; n < 5; n++) assert.equal((await gateway.get(path)).status, 200)
+})
+
+test('a datacenter that does not answer holds nobody up', { timeout: 60_000 }, async () => {
+  const consul = await startFakeConsul()
+  await using origin = await startOrigin()
+  consul.answer(({ query, response }) => { if (query.get('dc') !== 'dc2') return false; response.writeHead(500).end('No path to datacenter'); return undefined })
+  consul.list([entryOf(origin, 0, {})])
+  await using gateway = await startGateway({ registry: { consul: { agents: [consul.url], datacenters: ['dc1', 'dc2'] } } } as PartialConfig)
+  await gateway.waitForRoute('Echo')
+  assert.equal((await gateway.get(path)).status, 200)
+  const { registries } = await gateway.api('upstreams')
+  assert.match(registries[0].error, /in dc2: .*No path to datacenter/)
+  await consul.close()
+})
+
+test('network coordinates of the registry: the first guess of how far an endpoint is', { timeout: 60_000 }, async () => {
+  const at = (x: number) => ({ Vec: [x, 0], Height: 0, Adjustment: 0, Error: 0.1 })
+  const consul = await startFakeConsul()
+  try {
+    await using origin = await startOrigin()
+    consul.coordinates['nodes'] = [{ Node: 'vm', Coord: at(0) }, { Node: 'far', Coord: at(0.020) }]
+    consul.list([entryOf(origin, 0, { node: 'vm' })])
+    await using gateway = await startGateway({ registry: { consul: { agents: [consul.url] } } } as PartialConfig)
+    await gateway.waitForRoute('Echo')
+    await until('the distance', async () => (await balanceOf(gateway, origin.url))?.rttMs === 0.5)
+  } finally {
+    await consul.close()
+  }
+})
