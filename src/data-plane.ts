@@ -85,11 +85,8 @@ export class DataPlane {
   /** The upstream of this name, if there is one now. */
   upstreamNamed (name: string): Upstream | undefined { return this.#upstreams.get(name) }
 
-  /** Whether a message or a prefix has this name, in any letter case. */
-  knows (name: string): boolean {
-    const key = name.toLowerCase()
-    return this.#messages.get(key) !== undefined || Object.keys(this.config.prefixes).some(pattern => pattern.toLowerCase() === key)
-  }
+  /** Whether there is a message of this name, in any letter case, or a prefix of this pattern. */
+  knows (name: string): boolean { return this.#messages.get(name.toLowerCase()) !== undefined || Object.hasOwn(this.config.prefixes, name) }
 
   /** @throws GatewayError MessageNotFound, RoutesNotReady, MethodNotAllowed */
   match (target: RequestTarget, method: string): Matched {
@@ -289,10 +286,9 @@ export class DataPlane {
 
 function upstreamSettings (config: Config, name: string): UpstreamSettings {
   const own = config.upstreams[name]
-  const bulkhead = bulkheadFor(config, name)
   return {
-    bulkhead,
-    maxSeats: bulkhead.maxPerEndpoint,
+    bulkhead: bulkheadFor(config, name),
+    maxSeats: bulkheadFor(config, name).maxPerEndpoint,
     breaker: breakerFor(config, name),
     retryBudget: retryBudgetFor(config, name),
     balancing: balancingFor(config, name),

@@ -16,6 +16,8 @@ export class Attempt {
   sent = true
   /** A second attempt that began before the first had ended. */
   readonly hedge: boolean
+  /** The fault that was injected into it, for the log. */
+  fault: string | undefined = undefined
   readonly #handle: EndpointHandle
   readonly #trial: boolean
   #seated = true
