@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { simulateNewcomer, simulateStrategies, simulateZone } from './balancer/fleet.ts'
 import { balancerMarkdown } from './balancer/report.ts'
+import { describeCatalog, isMet, measureCatalog } from './catalog.ts'
 import { compare } from './compare.ts'
 import { cachingContenders, contenders, postern } from './contenders.ts'
 import { describe, measureMemory } from './memory.ts'
@@ -27,6 +28,7 @@ Measurements:
   memory             whether a million requests leave anything behind
   swap               what swapping a table of 20,000 messages adds to requests in flight
   balancer           the strategies of balancing, simulated: the same figures at every run
+  catalog            5,000 instances of which 1 % change every second: event-loop delay of the data plane, memory
   story              one slow service among five: who is hurt, in front of Postern and of others
 
 Options of compare:
@@ -46,6 +48,7 @@ Options of memory:   --requests N (1000000), --json FILE
 Options of swap:     --seconds N (6, each phase), --rounds N (5, of four phases), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
                      --json FILE
 Options of balancer: --write (docs/BALANCING.md)
+Options of catalog:  --minutes N (10), --messages N (20000), --endpoints N (5000), --json FILE
 Options of story:    --rounds N (5, of Postern; the others take part in the first), --hurry N (1; divides every time of the story),
                      --only A,B (postern, postern-unprotected, nginx, haproxy, caddy), --json FILE, --write (docs/STORY.md and its picture)
 All:                 --connections N (64), --help
@@ -82,8 +85,9 @@ const parse = () => {
         out: { type: 'string' },
         requests: { type: 'string', default: '1000000' },
         messages: { type: 'string', default: '20000' },
-        endpoints: { type: 'string', default: '2000' },
+        endpoints: { type: 'string' },
         rate: { type: 'string', default: '200' },
+        minutes: { type: 'string' },
         hurry: { type: 'string', default: '1' },
         help: { type: 'boolean', default: false }
       }
@@ -192,6 +196,18 @@ const runSwap = async (options: Options): Promise<number> => {
   return judgeSwap(result).met ? 0 : 1
 }
 
+const runCatalog = async (options: Options): Promise<number> => {
+  const result = await measureCatalog({
+    messages: wholeNumber('messages', options.messages, 20_000),
+    endpoints: wholeNumber('endpoints', options.endpoints, 5_000),
+    minutes: wholeNumber('minutes', options.minutes, 10),
+    progress
+  })
+  process.stdout.write(describeCatalog(result))
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
+  return isMet(result) ? 0 : 1
+}
+
 const runStory = async (options: Options): Promise<number> => {
   const story = await measureStory({
     rounds: wholeNumber('rounds', options.rounds, 5),
@@ -221,7 +237,7 @@ const runBalancer = (options: Options): Promise<number> => {
 }
 
 const measurements: Readonly<Record<string, (options: Options) => Promise<number>>> = {
-  compare: options => runCompare(options), hit: runHit, profile: runProfile, memory: runMemory, swap: runSwap, story: runStory, balancer: runBalancer
+  compare: options => runCompare(options), hit: runHit, profile: runProfile, memory: runMemory, swap: runSwap, catalog: runCatalog, story: runStory, balancer: runBalancer
 }
 
 const run = async (): Promise<number> => {

@@ -151,3 +151,14 @@ test('a question that is given up ends at once', async t => {
   setImmediate(() => controller.abort())
   assert.equal((await answer).kind, 'silent')
 })
+
+for (const [status, expected] of [[200, {}], [503, { sick: 'its health check answered 503' }], [429, { warns: 'its health check answered 429' }], [404, {}]] as const) {
+  test(`a health check that answers ${status}, beside a heartbeat that is fine`, async t => {
+    const { url } = await host(t, { [own]: registration, [operations]: { body: list }, [heartbeat]: { body: '{}' }, '/json/reply/HealthCheck?message=Ok': { status } })
+    const answer = await ask({ url, kind: 'plugin', livenessPath: '/', healthCheck: true }, limits, new AbortController().signal)
+    assert.ok(answer.kind === 'answered')
+    assert.deepEqual({ ...(answer.sick === undefined ? {} : { sick: answer.sick }), ...(answer.warns === undefined ? {} : { warns: answer.warns }) }, expected)
+    const unasked = await put(url)
+    assert.ok(unasked.kind === 'answered' && unasked.sick === undefined && unasked.warns === undefined)
+  })
+}

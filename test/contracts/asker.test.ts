@@ -168,3 +168,21 @@ test('endpoints that are gone are forgotten, their questions given up, their ans
   assert.deepEqual(answers, [])
   assert.equal(open.length, 1)
 })
+
+test('one that nobody else checks is asked on at leisure after it has answered well, and faster when it does not', async () => {
+  const { asker, advance, timesOf } = setUp({}, (_, time) => time < 10_000 ? read : silent)
+  asker.update([target('a', 'steady')])
+  await advance(10_700)
+  assert.deepEqual(timesOf('a'), [0, 5_000, 10_000, 10_300, 10_600])
+})
+
+test('a recheck because of a refused connection is never put off; one because of an answer is', async () => {
+  const { asker, advance, timesOf } = setUp({}, () => read)
+  asker.update([target('a')])
+  await advance(10)
+  assert.deepEqual([asker.recheck('a'), asker.recheck('a'), asker.recheck('nobody', true)], [true, false, false])
+  await advance(10)
+  assert.equal(asker.recheck('a', true), true)
+  await advance(10)
+  assert.deepEqual(timesOf('a'), [0, 10, 20])
+})

@@ -25,27 +25,11 @@ const processes = [
   { port: 9201, id: 'ss-Orders-d19a6', from: 887, to: 100_038 }
 ]
 
-/** GetProduct's and PlaceOrder's endpoints, and how each registration stands, after each step. Short id: its first letters. */
-const expected: ReadonlyArray<readonly [ms: number, getProduct: string, placeOrder: string, states: string]> = [
-  [61, '-', '-', ''],
-  [841, 'unread', '-', 'bd9e5 waiting'],
-  [863, 'unread', 'unread', 'bd9e5 waiting, d19a6 waiting'],
-  [877, 'unread', 'unread', 'bd9e5 waiting, d19a6 waiting'],
-  [887, 'unread', '9201', 'bd9e5 waiting, d19a6 routed'],
-  [894, '9101', '9201', 'bd9e5 routed, d19a6 routed'],
-  [944, '9101', '9201', 'bd9e5 routed, d19a6 routed, ee12a waiting'],
-  [957, '9101,9102', '9201', 'bd9e5 routed, d19a6 routed, ee12a routed'],
-  [17_922, '9101,9102', '9201', 'bd9e5 routed, d19a6 routed, ee12a routed'],
-  // Killed: Consul does not know it yet; the data plane does, at the first refused connect.
-  [45_033, '9101,9102', '9201', 'bd9e5 routed, d19a6 routed, ee12a routed'],
-  [48_454, '9101', '9201', 'bd9e5 routed, d19a6 routed, ee12a critical'],
-  // The new process has registered and does not listen yet.
-  [60_531, '9101', '9201', 'bc41c waiting, bd9e5 routed, d19a6 routed, ee12a critical'],
-  [60_550, '9101,9102', '9201', 'bc41c routed, bd9e5 routed, d19a6 routed, ee12a ghost'],
-  // The ghost passes again, and stays one.
-  [79_874, '9101,9102', '9201', 'bc41c routed, bd9e5 routed, d19a6 routed, ee12a ghost'],
-  [107_005, '9101,9102', '9201', 'bc41c routed, bd9e5 routed, d19a6 routed, ee12a ghost']
-]
+/** GetProduct's and PlaceOrder's endpoints, and how each registration stands, after each step: the table of docs/LIFECYCLE.md. */
+const expected = readFileSync(new URL('../../docs/LIFECYCLE.md', import.meta.url), 'utf8').split('\n').flatMap(line => {
+  const [, ms, , getProduct, placeOrder, states] = line.split('|').map(cell => cell.trim())
+  return /^\d+$/.test(ms ?? '') ? [[Number(ms), getProduct!, placeOrder!, states === '-' ? '' : states!] as const] : []
+})
 
 test('the recorded lifecycle, step by step', () => {
   const config = decideConfig({})
@@ -89,5 +73,6 @@ test('the recorded lifecycle, step by step', () => {
     assert.notEqual(decision.plan.messages.get('reindexproducts')?.state, 'routed')
     assert.equal(decision.plan.messages.get('team-catalog')?.state === 'routed', false)
   }
+  assert.equal(expected.length, 15)
   for (const [ms, ...row] of expected) assert.deepEqual([ms, ...seen.get(ms) ?? []], [ms, ...row])
 })

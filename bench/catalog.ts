@@ -1,0 +1,153 @@
+// A large catalogue that never rests: 1 % of its instances change every second. What that costs the data plane's event loop, and whether memory is flat.
+import { join } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from './support/inspector.ts'
+import { ask, freePorts, waitUntil } from './support/network.ts'
+import { openStage } from './support/stage.ts'
+import { quantile } from './support/statistics.ts'
+import { startFleet, type Fleet } from './swap/fleet.ts'
+
+export interface CatalogOptions {
+  readonly messages: number
+  readonly endpoints: number
+  readonly minutes: number
+  readonly progress: (line: string) => void
+}
+
+/** One every ten seconds. Milliseconds since the last one, bytes. */
+export interface CatalogSample {
+  readonly p50: number
+  readonly p99: number
+  readonly p999: number
+  readonly longest: number
+  /** Resident set of the whole process, control thread included. */
+  readonly rss: number
+}
+
+export interface CatalogResult {
+  readonly samples: readonly CatalogSample[]
+  /** Over the whole time, ms. */
+  readonly p999: number
+  readonly swaps: number
+  /** From the change in the catalogue until the new name is in the table, ms. */
+  readonly propagationsMs: readonly number[]
+}
+
+const sampleEveryMs = 10_000
+/** The targets: event-loop delay at p99.9, and growth of the resident set from the first to the last quarter (V8 moves its young generation by 32 MB a thread). */
+export const mostDelayMs = 10
+export const mostGrowth = 64 * 1_048_576
+const warmUpMs = 10_000
+
+export function growthOf (samples: readonly CatalogSample[]): number {
+  const quarter = Math.max(1, Math.floor(samples.length / 4))
+  const resident = (part: readonly CatalogSample[]) => quantile(part.map(({ rss }) => rss), 0.5)
+  return resident(samples.slice(-quarter)) - resident(samples.slice(0, quarter))
+}
+
+export const isMet = (result: CatalogResult): boolean => result.p999 <= mostDelayMs && growthOf(result.samples) <= mostGrowth
+
+/** The result as text. */
+export function describeCatalog (result: CatalogResult): string {
+  const row = ({ p50, p99, p999, longest, rss }: CatalogSample, index: number) =>
+    `| ${(index + 1) * sampleEveryMs / 1_000} | ${[p50, p99, p999, longest].map(ms => ms.toFixed(1)).join(' | ')} | ${(rss / 1_048_576).toFixed(0)} |`
+  return [
+    '| s | delay p50 ms | p99 ms | p99.9 ms | longest ms | resident MB |',
+    '| --: | --: | --: | --: | --: | --: |',
+    ...result.samples.map(row),
+    '',
+    `Event-loop delay of the data plane at p99.9 over the whole time: ${result.p999.toFixed(1)} ms (at most ${mostDelayMs}).`,
+    `The resident set of the last quarter is ${(growthOf(result.samples) / 1_048_576).toFixed(0)} MB above that of the first (at most ${mostGrowth / 1_048_576}).`,
+    `${result.swaps} tables swapped; a change was in the table after ${quantile(result.propagationsMs, 0.5).toFixed(0)} ms (median), ${quantile(result.propagationsMs, 0.99).toFixed(0)} ms (p99).`,
+    isMet(result) ? 'Met.' : '**Not met.**',
+    ''
+  ].join('\n')
+}
+
+/** Whether the gateway knows a message: the fleet behind it answers 404 too, but not in these words. */
+const isKnown = async (port: number, message: string): Promise<boolean> => !/MessageNotFound|RoutesNotReady/.test((await ask(port, `/json/reply/${message}`)).body.toString())
+
+/** Changes one service in a hundred every second, and notes when the last of them is in the table. */
+async function keepChanging (fleet: Fleet, port: number, untilMs: number): Promise<number[]> {
+  const propagationsMs: number[] = []
+  const atOnce = Math.max(1, Math.round(fleet.services / 100))
+  for (let next = 0; performance.now() < untilMs;) {
+    const startedAtMs = performance.now()
+    const changed = Array.from({ length: atOnce }, () => next++ % fleet.services)
+    fleet.replace(changed)
+    const renamed = fleet.messagesOf(changed.at(-1)!)[1]!
+    while (!await isKnown(port, renamed)) {
+      if (performance.now() > startedAtMs + 30_000) throw new Error(`${renamed} is not in the table after 30 s`)
+      await sleep(20)
+    }
+    propagationsMs.push(performance.now() - startedAtMs)
+    await sleep(Math.max(0, startedAtMs + 1_000 - performance.now()))
+  }
+  return propagationsMs
+}
+
+/** Everything it started is gone when it resolves or rejects. */
+export async function measureCatalog ({ messages, endpoints, minutes, progress }: CatalogOptions): Promise<CatalogResult> {
+  const stage = openStage()
+  let fleet: Fleet | undefined
+  try {
+    const [fleetPort = 0, port = 0, adminPort = 0, inspectorPort = 0] = await freePorts(4)
+    const directory = join(stage.directory, 'config')
+    mkdirSync(directory)
+    const file = join(directory, 'postern.yaml')
+    writeFileSync(file, [
+      `listener: { address: "127.0.0.1:${port}" }`,
+      `admin: { address: "127.0.0.1:${adminPort}" }`,
+      `registry: { consul: { agents: ["http://127.0.0.1:${fleetPort}"] } }`,
+      `dataDirectory: ${JSON.stringify(join(stage.directory, 'data'))}`,
+      `log: { destination: ${JSON.stringify(join(stage.directory, 'postern.log'))} }`,
+      ''
+    ].join('\n'))
+    const started = fleet = await startFleet({ messages, endpoints, origin: `http://127.0.0.1:${fleetPort}`, port: fleetPort })
+    const server = stage.start('postern', process.execPath, [`--inspect=127.0.0.1:${inspectorPort}`, fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'start', '--config', file])
+    const startedAtMs = performance.now()
+    for (let service = 0; service < started.services; service += 10) {
+      await waitUntil('the whole table', async () => await isKnown(port, started.messagesOf(service).at(-1)!) ? undefined : 'unknown', server, 180_000)
+    }
+    progress(`${messages} messages of ${endpoints} endpoints in the table ${Math.round(performance.now() - startedAtMs)} ms after the start`)
+    await keepChanging(started, port, performance.now() + warmUpMs)
+
+    const inspector = await inspect(inspectorPort)
+    try {
+      await inspector.evaluate(`(() => {
+        const { monitorEventLoopDelay } = process.getBuiltinModule('perf_hooks')
+        globalThis.benchAll = monitorEventLoopDelay({ resolution: 1 })
+        globalThis.benchPart = monitorEventLoopDelay({ resolution: 1 })
+        benchAll.enable(); benchPart.enable()
+      })()`)
+      const swapsBefore = await readSwaps(adminPort)
+      const untilMs = performance.now() + minutes * 60_000
+      const changing = keepChanging(started, port, untilMs)
+      const samples: CatalogSample[] = []
+      while (performance.now() < untilMs) {
+        await sleep(sampleEveryMs)
+        samples.push(await inspector.evaluate<CatalogSample>(`(() => {
+          const at = share => benchPart.percentile(share) / 1e6
+          const sample = { p50: at(50), p99: at(99), p999: at(99.9), longest: benchPart.max / 1e6, rss: process.memoryUsage.rss() }
+          benchPart.reset()
+          return sample
+        })()`))
+        progress(`p99.9 ${samples.at(-1)!.p999.toFixed(1)} ms, ${(samples.at(-1)!.rss / 1_048_576).toFixed(0)} MB`)
+      }
+      const p999 = await inspector.evaluate<number>('benchAll.percentile(99.9) / 1e6')
+      return { samples, p999, propagationsMs: await changing, swaps: await readSwaps(adminPort) - swapsBefore }
+    } finally {
+      inspector.close()
+    }
+  } finally {
+    await stage.close()
+    await fleet?.close()
+  }
+}
+
+/** Read before and after only: the metrics of 5,000 endpoints are work on the thread that is measured. */
+async function readSwaps (adminPort: number): Promise<number> {
+  return Number(/^postern_table_swaps_total (\d+)/m.exec((await ask(adminPort, '/metrics')).body.toString())?.[1] ?? 0)
+}
