@@ -1,6 +1,7 @@
 // What gives way when there is more to do than can be done, and what operators break on purpose: through a whole gateway.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { runHere } from '../command/run-command.ts'
 import { startOrigins } from '../support/fleet.ts'
 import { request, requestBytes, targetOf } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
@@ -77,6 +78,21 @@ describe('faults', { timeout: 60_000 }, () => {
     const late = await fleet.gateway.post('/json/reply/Other', {})
     assert.equal(code(late), 'DeadlineExceeded')
     assert.match(late.header('proxy-status')!, /waitedFor=injected delay/)
+  })
+
+  test('by the command: set, shown, ended; and what is wrong is said', async () => {
+    await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
+    const admin = ['--admin', fleet.gateway.admin]
+    const set = await runHere(['fault', 'set', 'Echo', '--abort', '500', '--percent', '50', '--header', 'X-Game-Day: 1', '--for', '60', '--by', 'anna', '--reason', 'game day', ...admin])
+    assert.deepEqual([set.code, set.err], [0, ''])
+    assert.match(set.out, /^Echo: abort 500, 50 % for callers with x-game-day: 1, until \d{4}-\S+Z \(anna: game day\)\n$/)
+    assert.equal((await runHere(['fault', ...admin])).out, set.out)
+    assert.equal((await runHere(['fault', 'clear', 'ECHO', ...admin])).out, '1 fault ended.\n')
+    assert.equal((await runHere(['fault', ...admin])).out, 'No fault was set while running.\n')
+    const endless = await runHere(['fault', 'set', 'Echo', '--reset', ...admin])
+    assert.equal(endless.code, 1)
+    assert.match(endless.err, /needs an end within a day/)
+    assert.equal((await runHere(['fault', 'clear', ...admin])).code, 2)
   })
 
   test('nothing is injected where postern.yaml does not allow it, and a wish without an end is refused', async () => {
