@@ -11,6 +11,11 @@ export interface CatalogEntry {
   readonly stale: boolean
 }
 
+/** An id is unique on its node only: another datacenter's web-1 is another one. */
+export function keyOf ({ id, node, datacenter }: Registration): string {
+  return datacenter === undefined ? id : `${datacenter}/${node}/${id}`
+}
+
 /** One registry's part. */
 export interface RegistryMemory {
   readonly index: number | undefined
@@ -52,8 +57,8 @@ export function looksForgetful (memory: RegistryMemory, snapshot: Snapshot): boo
 export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot, now: number): RegistryMemory {
   const entries = new Map<string, CatalogEntry>()
   for (const registration of snapshot.registrations) {
-    const before = memory?.entries.get(registration.id)
-    entries.set(registration.id, { registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false })
+    const before = memory?.entries.get(keyOf(registration))
+    entries.set(keyOf(registration), { registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false })
   }
   if (memory === undefined || memory.replaced === true) return { index: snapshot.index, entries }
   const forgetful = looksForgetful(memory, snapshot)

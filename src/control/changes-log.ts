@@ -1,4 +1,5 @@
 // What an operator reads when names and endpoints change: one line each, in the words of `postern routes`. Pure.
+import { keyOf } from './catalog.ts'
 import type { Snapshot, WatchState } from '../registry/registration.ts'
 import { explainEndpoint, explainName } from './explain.ts'
 import type { Decision, EndpointDecision, NameDecision } from './plan.ts'
@@ -75,7 +76,7 @@ function toNameLine (decision: NameDecision, owner: string | undefined): LogLine
 
 function describeEndpoints (before: Decision | undefined, after: Decision): LogLine[] {
   const lines: LogLine[] = []
-  const idOf = ({ verdict: { registration } }: EndpointDecision) => `${registration.registry}/${registration.id}`
+  const idOf = ({ verdict: { registration } }: EndpointDecision) => `${registration.registry}/${keyOf(registration)}`
   const endpoints = new Map(before?.endpoints.map(decision => [idOf(decision), decision]))
   for (const decision of after.endpoints) {
     const { state, upstream, verdict } = decision

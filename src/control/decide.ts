@@ -3,7 +3,7 @@ import type { Config, UpstreamConfig } from '../config/schema.ts'
 import { neverRouted } from '../contracts/operations.ts'
 import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
-import type { CatalogEntry } from './catalog.ts'
+import { keyOf, type CatalogEntry } from './catalog.ts'
 import { Choices } from './choices.ts'
 import { viewUpstream, type UpstreamView } from './claims.ts'
 import { planCustomRoutes, type RouteSource } from './custom-routes.ts'
@@ -98,7 +98,7 @@ function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choi
   const { registration, cause, tier } = verdict
   const isServed = choices.get(registration.service)?.has(verdict) ?? false
   const state = isServed && tier === 3 ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
-  const since = book.mark(`${registration.registry}/`, registration.id, `${state} ${cause}`)
+  const since = book.mark(`${registration.registry}/`, keyOf(registration), `${state} ${cause}`)
   return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, since }
 }
 

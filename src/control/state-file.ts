@@ -6,7 +6,7 @@ import { toOperationList, type Operation, type OperationList } from '../contract
 import type { Effect } from '../exchange/effect.ts'
 import type { Registration } from '../registry/registration.ts'
 import type { Config } from '../config/schema.ts'
-import type { CatalogEntry, RegistryMemory } from './catalog.ts'
+import { keyOf, type CatalogEntry, type RegistryMemory } from './catalog.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Owner } from './ownership.ts'
 import { sourceOf, type WatchedRegistry } from './watches.ts'
@@ -108,7 +108,7 @@ function toMarkersAgain (list: unknown): Markers {
 export function * memoriesOf (kept: KeptState, config: Config['registry']): Generator<[WatchedRegistry, RegistryMemory]> {
   for (const { registry, source, index, entries } of kept.registries) {
     if (registry === 'config' || config[registry] === undefined || sourceOf(config, registry) !== source) continue
-    yield [registry, { index, entries: new Map(entries.map(entry => [entry.registration.id, { ...entry, stale: true }])) }]
+    yield [registry, { index, entries: new Map(entries.map(entry => [keyOf(entry.registration), { ...entry, stale: true }])) }]
   }
 }
 

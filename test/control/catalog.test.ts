@@ -7,7 +7,7 @@ const of = (service: string, ...ids: string[]) => ids.map(id => registration({ i
 const full = [...of('Alpha', 'a1', 'a2'), ...of('Beta', 'b1'), ...of('Gamma', 'g1')]
 const snapshot = (registrations: typeof full, index: number, reset = false) => ({ registry: 'consul' as const, registrations, index, reset })
 const first = remember(undefined, snapshot(full, 100), 1_000)
-const shortly = (memory: RegistryMemory) => [...memory.entries].map(([id, entry]) => entry.unconfirmedSince === undefined ? id : `${id}?${entry.unconfirmedSince}`)
+const shortly = (memory: RegistryMemory) => [...memory.entries.values()].map(({ registration: { id }, unconfirmedSince }) => unconfirmedSince === undefined ? id : `${id}?${unconfirmedSince}`)
 
 for (const [sentence, next, expected] of [
   ['one endpoint gone is gone', snapshot(full.slice(1), 101), ['a2', 'b1', 'g1']],
@@ -25,7 +25,7 @@ test('what is unconfirmed stays so, keeps its time, and is confirmed when it is 
   const forgotten = remember(first, snapshot([], 3, true), 2_000)
   const later = remember(forgotten, snapshot(of('Beta', 'b1'), 4), 3_000)
   assert.deepEqual(shortly(later), ['b1', 'a1?2000', 'a2?2000', 'g1?2000'])
-  assert.equal(later.entries.get('b1')?.firstSeenAt, 1_000)
+  assert.equal(later.entries.get('dc1/vm/b1')?.firstSeenAt, 1_000)
 })
 
 test('its time ends', () => {
@@ -47,4 +47,9 @@ test('what came from disk is doubted by the same rules', () => {
 
 test('what an operator takes out of a file is out', () => {
   assert.deepEqual(shortly(remember(first, { ...snapshot(of('Beta', 'b1'), 101), registry: 'file' }, 2_000)), ['b1'])
+})
+
+test('the same id in two datacenters, or on two nodes, is two registrations', () => {
+  const both = [registration({ id: 'web-1' }), registration({ id: 'web-1', datacenter: 'dc2' }), registration({ id: 'web-1', node: 'other' })]
+  assert.equal(remember(undefined, snapshot(both, 1), 1_000).entries.size, 3)
 })
