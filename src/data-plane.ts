@@ -1,6 +1,6 @@
 // The data plane's live state: upstreams and the route table, changed by plan and by configuration, swapped whole.
 import type { Config } from './config/schema.ts'
-import { balancingFor, breakerFor, bulkheadFor, policyFor, retryBudgetFor } from './config/resolve.ts'
+import { upstreamFor } from './config/resolve.ts'
 import type { Next } from './exchange/compose.ts'
 import { GatewayError } from './exchange/errors.ts'
 import type { Meter, Policy } from './exchange/exchange.ts'
@@ -12,13 +12,15 @@ import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, U
 import type { RequestTarget } from './routing/request-target.ts'
 import { RouteTable, type CustomEntry, type FallbackEntry, type Matched, type PrefixEntry } from './routing/table.ts'
 import { CustomRoutes } from './routing/custom-routes.ts'
-import { WindowClock } from './upstream/breaker.ts'
-import type { EndpointEvents } from './upstream/endpoint.ts'
-import { Upstream, type UpstreamSettings } from './upstream/upstream.ts'
+import { BreakerClock } from './upstream/breaker-clock.ts'
+import { HoldBook, type Hold } from './upstream/holds.ts'
+import { Upstream, type UpstreamEvents, type UpstreamSettings } from './upstream/upstream.ts'
 
 /** What the data plane tells: for log and metrics. */
 export interface DataPlaneEvents {
-  endpoint (upstream: string, url: string): EndpointEvents
+  upstream (name: string): UpstreamEvents
+  /** The holds of operators have changed. `ended`: one that expired or was released. */
+  held (ended: Hold | undefined): void
   /** A new table is in force. */
   swapped (facts: { readonly messages: number, readonly upstreams: number, readonly buildMs: number }): void
   /** These will not be seen again: their series can go. */
@@ -50,7 +52,8 @@ export class DataPlane {
   readonly #storedUntil: DataPlaneOptions['storedUntil']
   /** Keys of messages that are only answered from what is stored. */
   readonly #departed = new Set<string>()
-  readonly #clock = new WindowClock()
+  readonly #clock = new BreakerClock()
+  readonly holds: HoldBook
   readonly #upstreams = new Map<string, Upstream>()
   readonly #trimTimer: NodeJS.Timeout
   /** With the configuration in force. */
@@ -73,6 +76,10 @@ export class DataPlane {
     this.#meter = options.meter
     this.#storedUntil = options.storedUntil
     this.#maker = this.#createMaker(options.config)
+    this.holds = new HoldBook((upstream, ended) => {
+      this.#upstreams.get(upstream)?.hold(this.holds.of(upstream))
+      this.#events.held(ended)
+    })
     this.#trimTimer = setInterval(() => { for (const upstream of this.#upstreams.values()) upstream.trim() }, trimEveryMs)
     this.#trimTimer.unref()
   }
@@ -132,6 +139,7 @@ export class DataPlane {
 
   close (): void {
     clearInterval(this.#trimTimer)
+    this.holds.close()
     for (const upstream of this.#upstreams.values()) upstream.close()
     this.#upstreams.clear()
   }
@@ -235,7 +243,7 @@ export class DataPlane {
   async #changedSettings (config: Config): Promise<Array<readonly [Upstream, UpstreamSettings]>> {
     const changed: Array<readonly [Upstream, UpstreamSettings]> = []
     await inSlices(this.#upstreams.values(), upstream => {
-      const next = upstreamSettings(config, upstream.name)
+      const next = upstreamFor(config, upstream.name)
       if (JSON.stringify(next) !== JSON.stringify(upstream.settings)) changed.push([upstream, next])
     })
     return changed
@@ -258,7 +266,10 @@ export class DataPlane {
   }
 
   #create (plan: UpstreamPlan, config: Config): void {
-    if (!this.#upstreams.has(plan.name)) this.#upstreams.set(plan.name, new Upstream(plan, upstreamSettings(config, plan.name), this.#clock, url => this.#events.endpoint(plan.name, url)))
+    if (this.#upstreams.has(plan.name)) return
+    const upstream = new Upstream(plan, upstreamFor(config, plan.name), this.#clock, this.#events.upstream(plan.name))
+    upstream.hold(this.holds.of(plan.name))
+    this.#upstreams.set(plan.name, upstream)
   }
 
   /** An upstream that is named but not known yet has no endpoints: its calls are answered 503. */
@@ -281,19 +292,5 @@ export class DataPlane {
     upstream.close()
     this.#upstreams.delete(name)
     this.#maker.forget(name)
-  }
-}
-
-function upstreamSettings (config: Config, name: string): UpstreamSettings {
-  const own = config.upstreams[name]
-  return {
-    bulkhead: bulkheadFor(config, name),
-    maxSeats: bulkheadFor(config, name).maxPerEndpoint,
-    breaker: breakerFor(config, name),
-    retryBudget: retryBudgetFor(config, name),
-    balancing: balancingFor(config, name),
-    tls: own?.tls,
-    preserveHost: own?.preserveHost ?? false,
-    connectTimeoutMs: policyFor(config, name, undefined).connectTimeoutMs
   }
 }

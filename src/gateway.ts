@@ -147,23 +147,29 @@ function cacheEvents (log: Log): CacheEvents {
 
 function dataPlaneEvents (log: Log, metrics: Metrics, cache: Cache, recheck: (url: string, always?: boolean) => Promise<void>): DataPlaneEvents {
   return {
-    endpoint: (upstream, endpoint) => {
-      const meter = metrics.endpointMeter(upstream, endpoint)
-      return {
-        breaker: breaker => log.warn({ service: upstream, endpoint, breaker }, 'breaker changed'),
-        returning: () => recheck(endpoint, true),
-        reachable: (reachable, reason) => {
-          log.warn({ service: upstream, endpoint, reachable, reason }, 'endpoint reachability changed')
-          // Whether it is dead may decide whose a name is.
-          if (!reachable) void recheck(endpoint, true)
-        },
-        attempt: (outcome, durationMs, status) => {
-          meter.attempt(outcome, durationMs)
-          // What ServiceStack says of an operation it does not have: somebody else may be at the address. The asking is rate-limited there.
-          if (status === 405) void recheck(endpoint)
+    upstream: service => ({
+      breaker: (message, breaker) => log.warn({ service, message, breaker }, 'breaker changed'),
+      endpoint: endpoint => {
+        const meter = metrics.endpointMeter(service, endpoint)
+        return {
+          breaker: breaker => log.warn({ service, endpoint, breaker }, 'breaker changed'),
+          returning: () => recheck(endpoint, true),
+          reachable: (reachable, reason) => {
+            log.warn({ service, endpoint, reachable, reason }, 'endpoint reachability changed')
+            // Whether it is dead may decide whose a name is.
+            if (!reachable) void recheck(endpoint, true)
+          },
+          paused: ms => log.warn({ service, endpoint, ms: Math.round(ms) }, 'endpoint asked for a pause'),
+          ejected: (reason, ms) => log.warn({ service, endpoint, ejected: reason !== undefined, reason, ms: Math.round(ms) }, 'endpoint ejection changed'),
+          attempt: (outcome, durationMs, status) => {
+            meter.attempt(outcome, durationMs)
+            // What ServiceStack says of an operation it does not have: somebody else may be at the address. The asking is rate-limited there.
+            if (status === 405) void recheck(endpoint)
+          }
         }
       }
-    },
+    }),
+    held: ended => { if (ended !== undefined) log.warn({ ...ended, service: ended.upstream }, 'breaker is not held any more') },
     swapped: facts => {
       metrics.tableSwapped(facts.buildMs)
       log.debug(facts, 'route table swapped')
@@ -197,6 +203,7 @@ function upstreamStates (dataPlane: DataPlane): unknown[] {
     inFlight: upstream.bulkhead.inFlight,
     queued: upstream.bulkhead.queued,
     bulkhead: { ...upstream.bulkhead.limits, limit: upstream.bulkhead.limit, baselineMs: upstream.bulkhead.baselineMs, rejections: upstream.bulkhead.rejections },
+    breakers: upstream.breakerStates(),
     retryBudget: { ...upstream.retryBudget.limits, left: upstream.retryBudget.left, refused: upstream.retryBudget.refused },
     endpoints: upstream.endpoints.map(endpoint => ({
       url: endpoint.url,
@@ -204,6 +211,10 @@ function upstreamStates (dataPlane: DataPlane): unknown[] {
       reachable: endpoint.reachable,
       breaker: endpoint.breakerState,
       seats: endpoint.seats,
+      held: endpoint.breakerHeld ?? null,
+      pausedMs: Math.round(endpoint.pausedMs),
+      ejected: endpoint.ejection === undefined ? null : { reason: endpoint.ejection.reason, forMs: Math.round(endpoint.ejection.untilMs - performance.now()) },
+      rampFactor: Math.round(endpoint.rampFactor * 100) / 100,
       inFlight: endpoint.inFlight,
       idleConnections: endpoint.idleConnections,
       balance: balance.get(endpoint)
@@ -230,7 +241,9 @@ function observeLive (metrics: Metrics, { log, dataPlane, cache, control, listen
         retryBudget: upstream.retryBudget,
         overflowed: upstream.overflowed,
         balance: () => upstream.balance(),
-        endpoints: upstream.endpoints.map(endpoint => ({ url: endpoint.url, breaker: endpoint.breakerState, available: endpoint.available, busy: endpoint.inFlight, idle: endpoint.idleConnections }))
+        breakers: upstream.breakerStates().map(({ message, state }) => ({ message: message ?? '', state })),
+        held: upstream.heldCount,
+        endpoints: upstream.endpoints.map(endpoint => ({ url: endpoint.url, breaker: endpoint.breakerState, available: endpoint.available, ejected: endpoint.ejection !== undefined, busy: endpoint.inFlight, idle: endpoint.idleConnections }))
       }
     }
   })

@@ -1,9 +1,11 @@
 // The request path.
 import type { Config } from './config/schema.ts'
 import { compose, type Filter, type Next } from './exchange/compose.ts'
+import { breaker } from './filters/breaker.ts'
 import { bulkhead } from './filters/bulkhead.ts'
 import { cache, type CacheOptions } from './filters/cache.ts'
 import { deadline } from './filters/deadline.ts'
+import { degraded } from './filters/degraded.ts'
 import { fault } from './filters/fault.ts'
 import { toFaultRule } from './filters/fault-rule.ts'
 import type { Faults } from './filters/faults.ts'
@@ -40,6 +42,8 @@ export function buildPipeline (parts: PipelineParts, policy: Policy, config: Pic
     split(policy.split, parts.splitting),
     // One budget for queueing, back-off and all attempts. Also where a client that leaves ends whatever is waiting.
     deadline,
+    // What is answered in place of an error while the service cannot be called. Outside the cache, whose stale entry goes before it.
+    degraded(policy.degraded, { upstreamNamed: parts.splitting.upstreamNamed, below }),
     // A hit takes no slot, and of many who want the same only one does. That one request is a task of its own, with its own deadline.
     cache(parts.caching, policy, settle(compose([deadline], below)))
   ], below))
@@ -50,6 +54,8 @@ function belowCache (parts: PipelineParts, policy: Policy, { faults: { allow }, 
   return compose([
     // An overloaded process refuses what would cost work. Below the cache: a hit costs next to none, and a stale entry may stand in for the refusal.
     eventLoopDelayMs === 0 && heapPercent === 0 ? undefined : shed(parts.shedding, policy),
+    // Before the queue: nobody waits behind calls that cannot succeed. Sees exchanges, not attempts: what was repeated with success is fine.
+    breaker,
     // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
     bulkhead,
     // Everything below runs once per attempt.

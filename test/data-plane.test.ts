@@ -14,10 +14,9 @@ const formats = new Set(['json'])
 
 const bulkhead = { maxConcurrent: 10, maxQueue: 5, adaptive: { enabled: false, minConcurrent: 8, tolerance: 2 } }
 const retryBudget = { percent: 20, perSecond: 10, windowMs: 10_000 }
-const { balancing } = validate({}).config.defaults
-const breaker = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }
+const { balancing, breaker, outliers } = validate({}).config.defaults
 const configOf = (overrides: Partial<Config> = {}): Config => ({
-  defaults: { policy, bulkhead, breaker, retryBudget, balancing },
+  defaults: { policy, bulkhead, breaker, outliers, retryBudget, balancing },
   upstreams: {},
   messages: {},
   prefixes: {},
@@ -34,9 +33,9 @@ function start (t: TestContext, config = configOf(), onMeter: (name: string) => 
     buildPipeline: () => { pipelines++; return () => Promise.reject(new Error('not called')) },
     meter: (_, name) => {
       onMeter(name)
-      return { start () {}, done () {}, retry () {}, hedge () {} }
+      return { start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }
     },
-    events: { endpoint: () => ({ breaker () {}, reachable () {}, returning: async () => {}, attempt () {} }), swapped () {}, gone: one => gone.push(one) }
+    events: { upstream: () => ({ breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, returning: async () => {}, attempt () {}, paused () {}, ejected () {} }) }), held () {}, swapped () {}, gone: one => gone.push(one) }
   })
   t.after(() => plane.close())
   const apply = (changes: Change[], { last = true, configGeneration = 1 } = {}) => plane.apply({ changes, last, configGeneration })
@@ -110,7 +109,7 @@ test('a new configuration comes into force with the table of its generation, not
   const { plane, apply, ask } = start(t)
   await apply([upstream('Orders', 1), message('GetOrder', 'Orders')])
   let inForce = false
-  const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { ...bulkhead, maxConcurrent: 3, maxQueue: 1 }, breaker, retryBudget, balancing } })
+  const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { ...bulkhead, maxConcurrent: 3, maxQueue: 1 }, breaker, outliers, retryBudget, balancing } })
   const settled = plane.expect(next, 2).then(() => { inForce = true })
   await apply([])
   assert.equal(routeOf(ask('/json/reply/GetOrder')).policy.deadlineMs, policy.deadlineMs)

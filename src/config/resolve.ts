@@ -1,5 +1,5 @@
 // Which limits hold for a route: message over upstream over defaults. Pure; asked when the table is built, never per request.
-import type { BalancingConfig, BreakerConfig, BulkheadConfig, Config, PolicyConfig, RetryBudgetConfig } from './schema.ts'
+import type { BalancingConfig, BreakerConfig, BulkheadConfig, Config, OutliersConfig, PolicyConfig, RetryBudgetConfig, UpstreamConfig } from './schema.ts'
 
 /** `key` is a message's lower-cased name or a prefix pattern; undefined = the upstream's own. */
 export function policyFor (config: Config, upstream: string, key: string | undefined): PolicyConfig {
@@ -28,20 +28,53 @@ function overlay<T extends object> (below: T, above: Partly<T> | undefined): T {
 
 const isSection = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-export function bulkheadFor (config: Config, upstream: string): BulkheadConfig {
+function bulkheadFor (config: Config, upstream: string): BulkheadConfig {
   return overlay(config.defaults.bulkhead, config.upstreams[upstream]?.bulkhead)
 }
 
-export function breakerFor (config: Config, upstream: string): BreakerConfig {
+function breakerFor (config: Config, upstream: string): BreakerConfig {
   return { ...config.defaults.breaker, ...config.upstreams[upstream]?.breaker }
 }
 
-export function retryBudgetFor (config: Config, upstream: string): RetryBudgetConfig {
+function outliersFor (config: Config, upstream: string): OutliersConfig {
+  return { ...config.defaults.outliers, ...config.upstreams[upstream]?.outliers }
+}
+
+function retryBudgetFor (config: Config, upstream: string): RetryBudgetConfig {
   return { ...config.defaults.retryBudget, ...config.upstreams[upstream]?.retryBudget }
 }
 
-export function balancingFor (config: Config, upstream: string): BalancingConfig {
+function balancingFor (config: Config, upstream: string): BalancingConfig {
   return { ...config.defaults.balancing, ...config.upstreams[upstream]?.balancing }
+}
+
+/** What holds for an upstream as a whole. */
+export interface UpstreamPolicy {
+  readonly bulkhead: BulkheadConfig
+  readonly maxSeats: number | undefined
+  readonly breaker: BreakerConfig
+  readonly outliers: OutliersConfig
+  readonly retryBudget: RetryBudgetConfig
+  readonly balancing: BalancingConfig
+  readonly tls: UpstreamConfig['tls']
+  readonly preserveHost: boolean
+  readonly connectTimeoutMs: number
+}
+
+export function upstreamFor (config: Config, name: string): UpstreamPolicy {
+  const own = config.upstreams[name]
+  const bulkhead = bulkheadFor(config, name)
+  return {
+    bulkhead,
+    maxSeats: bulkhead.maxPerEndpoint,
+    breaker: breakerFor(config, name),
+    outliers: outliersFor(config, name),
+    retryBudget: retryBudgetFor(config, name),
+    balancing: balancingFor(config, name),
+    tls: own?.tls,
+    preserveHost: own?.preserveHost ?? false,
+    connectTimeoutMs: policyFor(config, name, undefined).connectTimeoutMs
+  }
 }
 
 const indexes = new WeakMap<Config['messages'], ReadonlyMap<string, Config['messages'][string]>>()

@@ -5,8 +5,9 @@ import { CacheMemory } from './schema/cache-work.ts'
 import { closed, ms, path, section } from './schema/kit.ts'
 import { Balancing, Locality } from './schema/balancing.ts'
 import { Admin, Edge, Listener, Log } from './schema/listener.ts'
-import { Breaker, Bulkhead, Policy } from './schema/policy.ts'
 import { FaultsAllowed, Shedding } from './schema/operate.ts'
+import { Breaker, Outliers } from './schema/breaker.ts'
+import { Bulkhead, Policy } from './schema/policy.ts'
 import { Registry } from './schema/registry.ts'
 import { RetryBudget } from './schema/repeat.ts'
 import { Exposure, Message, Prefix, Upstream } from './schema/routes.ts'
@@ -18,7 +19,7 @@ export const ConfigSchema = Type.Object({
   registry: Registry,
   locality: Locality,
   exposure: Exposure,
-  defaults: section({ policy: Policy, bulkhead: Bulkhead, breaker: Breaker, retryBudget: RetryBudget, balancing: Balancing }, 'What holds unless said otherwise below.'),
+  defaults: section({ policy: Policy, bulkhead: Bulkhead, breaker: Breaker, outliers: Outliers, retryBudget: RetryBudget, balancing: Balancing }, 'What holds unless said otherwise below.'),
   upstreams: Type.Record(Type.String(), Upstream, { default: {}, description: 'Settings per upstream, keyed by its name.' }),
   messages: Type.Record(Type.String(), Message, { default: {}, description: 'Settings per message, keyed by its name in any letter case.' }),
   prefixes: Type.Record(Type.String(), Prefix, { default: {}, description: 'Prefix routes, keyed by path pattern. Their order never matters.' }),
@@ -34,6 +35,7 @@ export const ConfigSchema = Type.Object({
 export type Config = Static<typeof ConfigSchema>
 export type PolicyConfig = Config['defaults']['policy']
 export type BulkheadConfig = Config['defaults']['bulkhead']
+export type OutliersConfig = Config['defaults']['outliers']
 export type BreakerConfig = Config['defaults']['breaker']
 export type RetryBudgetConfig = Config['defaults']['retryBudget']
 export type BalancerConfig = PolicyConfig['balancer']

@@ -1,7 +1,9 @@
-// One try at one endpoint: what became of it, told once to the endpoint.
+// One try at one endpoint: as logged, and as told to the endpoint.
 import type { GatewayError } from './errors.ts'
 import type { EndpointHandle } from './exchange.ts'
+import { headerValue } from './headers.ts'
 import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
+import { parseRetryAfter } from './retry-after.ts'
 
 /** One try at one endpoint: as logged, and as told to the endpoint. */
 export class Attempt {
@@ -18,8 +20,12 @@ export class Attempt {
   readonly hedge: boolean
   /** The fault that was injected into it, for the log. */
   fault: string | undefined = undefined
+  /** The route it belongs to; '' before it is sent. */
+  message = ''
+  /** How long the endpoint asked to be left alone (Retry-After of a 429 or 503), ms. */
+  retryAfterMs: number | undefined = undefined
   readonly #handle: EndpointHandle
-  readonly #trial: boolean
+  #trial: boolean
   #seated = true
 
   constructor (handle: EndpointHandle, hedge = false) {
@@ -29,7 +35,21 @@ export class Attempt {
     this.#trial = handle.begin()
   }
 
-  answered (status: number): void {
+  /** Trial of the endpoint's breaker. */
+  get trial (): boolean { return this.#trial }
+
+  /** A trial that takes too long has failed, whatever becomes of it: the breaker need not wait for it. */
+  overdue (): void {
+    if (!this.#trial || this.result !== '') return
+    this.#trial = false
+    this.#handle.trialOverdue()
+  }
+
+  answered (status: number, headers: readonly string[] = []): void {
+    if (status === 429 || status === 503) {
+      const field = headerValue(headers, 'retry-after')
+      if (field !== undefined) this.retryAfterMs = parseRetryAfter(field, Date.now())
+    }
     this.#finish(classifyStatus(status), String(status), status, undefined)
   }
 

@@ -8,6 +8,8 @@ export interface Meter {
   retry (): void
   /** One more attempt, made before the first had ended. */
   hedge (): void
+  /** Answered by a fixed body, or sent to the fallback upstream. */
+  degraded (by: 'fixed' | 'upstream'): void
 }
 
 /** Bounds repeated attempts. `upstream/retry-budget.ts` satisfies it. */

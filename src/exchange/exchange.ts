@@ -1,10 +1,11 @@
 // The words of the request path: one request and its response on the way through. No I/O.
 import type { Readable } from 'node:stream'
 import type { PolicyConfig } from '../config/schema.ts'
+import type { Attempt } from './attempt.ts'
+import type { BreakersHandle } from './breakers.ts'
 import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
 import type { Rest, Selector } from './selection.ts'
-import type { Attempt } from './attempt.ts'
 import type { Budget, Meter, ResponseTimes } from './counts.ts'
 import type { ResponseBody } from './response-body.ts'
 import type { Next } from './compose.ts'
@@ -80,6 +81,8 @@ export interface EndpointHandle {
   request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse>
   /** What became of an attempt: a status, or an error. Once for every `begin`. */
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void
+  /** The trial that is under way takes too long: it is not reported as one any more. */
+  trialOverdue (): void
 }
 
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */
@@ -98,6 +101,7 @@ export interface UpstreamHandle {
   reach (exchange: Exchange): 'another' | 'same' | 'none'
   /** What repeated attempts are paid from. */
   readonly retryBudget: Budget
+  readonly breakers: BreakersHandle
   /** Why nothing could be picked: NoEndpoint or BreakerOpen. */
   whyNone (exchange: Exchange): GatewayError
   /** Endpoints of a part of the traffic, among those of `within` (undefined: all). The same set until the upstream's plan changes. */
@@ -174,6 +178,10 @@ export class Exchange {
   upgrade = false
   /** A branch for a second attempt beside one that is under way. */
   isHedge = false
+  /** The error that a degraded answer stands in for: another upstream's, or a fixed one. Nothing of that kind is stored. */
+  degradedBy: GatewayError | undefined = undefined
+  /** Whose bulkhead slot it holds. */
+  slot: UpstreamHandle | undefined = undefined
   /** The endpoint of the current attempt. */
   endpoint: EndpointHandle | undefined = undefined
   /** What the last attempt failed with. */

@@ -1,17 +1,46 @@
-// The one place that says whether an attempt succeeded; retry, breaker, balancer and metrics ask it.
+// The one place that says whether a call succeeded, and for whom: retry, breakers, balancer and metrics ask it.
 import type { GatewayError } from './errors.ts'
 
 export type Outcome = 'success' | 'failure' | 'ignored'
 
-/**
- * A status says whether the endpoint works, not whether the client was right: 502, 503 and 504 are the endpoint's failure. A plain 500
- * is not: on ServiceStack hosts it is one message's unhandled exception (`500 InvalidOperationException`) and says nothing of the others.
- */
-export function classifyStatus (status: number): Outcome {
-  return status === 502 || status === 503 || status === 504 ? 'failure' : 'success'
+/** What one answer says of the endpoint that gave it, of the upstream as a whole, and of the message on it. */
+export interface Verdict {
+  readonly endpoint: Outcome
+  readonly upstream: Outcome
+  readonly message: Outcome
 }
 
-/** The client leaving, or anything that is its own or our own doing, is nobody's failure. */
-export function classifyError (error: GatewayError): Outcome {
-  return error.spec.source === 'upstream' || error.code === 'DeadlineExceeded' ? 'failure' : 'ignored'
+const fine: Verdict = { endpoint: 'success', upstream: 'success', message: 'success' }
+export const nobodys: Verdict = { endpoint: 'ignored', upstream: 'ignored', message: 'ignored' }
+/** One message's fault, which says nothing of the others. */
+const ofMessage: Verdict = { endpoint: 'success', upstream: 'success', message: 'failure' }
+const ofAll: Verdict = { endpoint: 'failure', upstream: 'failure', message: 'failure' }
+/** Nobody was reached, so nothing is known of the message. */
+const ofConnection: Verdict = { endpoint: 'failure', upstream: 'failure', message: 'ignored' }
+
+/**
+ * 502, 503 and 504 say that the endpoint cannot work. Any other 5xx is the message's: on ServiceStack hosts a plain 500 is one message's
+ * unhandled exception (`500 InvalidOperationException`). 4xx never counts: the client was wrong, the service works.
+ */
+export function judgeStatus (status: number): Verdict {
+  if (status < 500) return fine
+  return status === 502 || status === 503 || status === 504 ? ofAll : ofMessage
 }
+
+/** The client leaving, and whatever is its own or our own doing (an open breaker, a full queue, no endpoint), is nobody's failure. */
+export function judgeError (error: GatewayError): Verdict {
+  switch (error.code) {
+    case 'ConnectFailed':
+    case 'ConnectTimeout': return ofConnection
+    case 'BreakerOpen':
+    case 'NoEndpoint': return nobodys
+    case 'DeadlineExceeded': return ofAll
+    default: return error.spec.source === 'upstream' ? ofAll : nobodys
+  }
+}
+
+/** What an attempt's status says of its endpoint. */
+export const classifyStatus = (status: number): Outcome => judgeStatus(status).endpoint
+
+/** What an attempt's error says of its endpoint. */
+export const classifyError = (error: GatewayError): Outcome => judgeError(error).endpoint

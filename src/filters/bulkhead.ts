@@ -2,9 +2,13 @@
 import type { Filter, Next } from '../exchange/compose.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 
-const giveBack = (exchange: Exchange): void => exchange.upstream.release(exchange)
+function giveBack (exchange: Exchange): void {
+  exchange.slot?.release(exchange)
+  exchange.slot = undefined
+}
 
 function holding (exchange: Exchange, next: Next): Promise<UpstreamResponse> {
+  exchange.slot = exchange.upstream
   exchange.atEnd(giveBack)
   return next(exchange)
 }

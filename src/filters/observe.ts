@@ -25,6 +25,7 @@ export function observe (log: Log): Filter {
       detail: error?.detail,
       part: exchange.part?.name,
       cache: exchange.cached,
+      degradedBy: exchange.degradedBy?.code,
       durationMs,
       bytes: response?.body.receivedBytes ?? 0,
       traceId: request.traceId,

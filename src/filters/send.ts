@@ -1,6 +1,7 @@
 // The last step: one attempt at one endpoint, written down.
 import type { Next } from '../exchange/compose.ts'
-import { Attempt, type Exchange } from '../exchange/exchange.ts'
+import { Attempt } from '../exchange/attempt.ts'
+import type { Exchange } from '../exchange/exchange.ts'
 import { tellTimeout } from '../exchange/timeout-header.ts'
 
 export const send: Next = function send (exchange) {

@@ -39,7 +39,7 @@ export function renderLocalReply (error: GatewayError, format: ReplyFormat, adde
   const { status, retryAfterS } = error.spec as { status: number, retryAfterS?: number }
   const body = Buffer.from(bodies[format](error.code, error.message, status))
   const headers = ['Content-Type', contentTypes[format], 'Content-Length', String(body.length), 'Cache-Control', 'no-store', ...added, ...error.headers]
-  if (retryAfterS !== undefined) headers.push('Retry-After', String(retryAfterS))
+  if (retryAfterS !== undefined && !error.headers.includes('Retry-After')) headers.push('Retry-After', String(retryAfterS))
   return { status, reason: error.code, headers, body }
 }
 

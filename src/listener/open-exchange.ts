@@ -68,7 +68,8 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
       correlationHeader: admission.rules.correlationHeader,
       correlationId: client.correlationId,
       pseudonym: admission.rules.pseudonym,
-      added: exchange.addedHeaders
+      // An answer in place of an error says which one.
+      added: exchange.degradedBy === undefined ? exchange.addedHeaders : [...exchange.addedHeaders, 'Proxy-Status', proxyStatus(admission.rules.pseudonym, exchange.degradedBy)]
     })
     try {
       reply.send(response, headers)

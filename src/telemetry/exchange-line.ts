@@ -32,6 +32,8 @@ export interface ExchangeLine {
   readonly part?: string | undefined
   /** What the cache did: hit, stale, collapsed, miss or pass; undefined where it was not asked. */
   readonly cache?: string | undefined
+  /** Code of the error that a degraded answer stands in for. */
+  readonly degradedBy?: string | undefined
   readonly durationMs: number
   /** Body bytes sent to the client. */
   readonly bytes: number
@@ -102,6 +104,7 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
   if (line.errorCode !== undefined) text += `,"error":${quote(line.errorCode)}${detailText(line.detail)}`
   if (line.part !== undefined) text += `,"part":${quote(line.part)}`
   if (line.cache !== undefined) text += `,"cache":${quote(line.cache)}`
+  if (line.degradedBy !== undefined) text += `,"degradedBy":${quote(line.degradedBy)}`
   text += `,"ms":${decimal(line.durationMs)},"bytes":${line.bytes},"traceId":${quote(line.traceId)},"correlationId":${quote(line.correlationId)},"client":${quote(line.clientAddress)}`
   text += ',"attempts":['
   const count = Math.min(line.attempts.length, maxAttempts)

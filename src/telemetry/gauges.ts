@@ -6,6 +6,9 @@ export interface UpstreamGauges {
   readonly queued: number
   readonly bulkhead: { readonly inFlight: number, readonly limit: number, readonly rejections: Iterable<{ readonly limit: string, readonly priority: string, readonly count: number }> }
   readonly retryBudget: { readonly left: number, readonly refused: number }
+  /** Breakers that remember something or are held; `message` '' = the upstream's own. */
+  readonly breakers: Iterable<{ readonly message: string, readonly state: 'closed' | 'half-open' | 'open' }>
+  readonly held: { readonly open: number, readonly closed: number }
   readonly endpoints: Iterable<EndpointGauges>
   /** Attempts that went farther than to the nearest zone and datacenter. */
   readonly overflowed: number
@@ -17,6 +20,7 @@ export interface EndpointGauges {
   readonly url: string
   readonly breaker: 'closed' | 'half-open' | 'open'
   readonly available: boolean
+  readonly ejected: boolean
   readonly busy: number
   readonly idle: number
 }

@@ -48,6 +48,7 @@ export class UpstreamMeter {
   inFlight = 0
   retries = 0
   hedges = 0
+  readonly degraded = { fixed: 0, upstream: 0 }
 
   constructor (name: string, bounds: readonly number[]) {
     this.name = name
@@ -95,6 +96,11 @@ export class RouteMeter {
   /** One more attempt than the first. */
   retry (): void {
     this.upstream.retries++
+  }
+
+  /** Answered by a fixed body, or sent to the fallback upstream. */
+  degraded (by: 'fixed' | 'upstream'): void {
+    this.upstream.degraded[by]++
   }
 
   /** One more attempt, made before the first had ended. */

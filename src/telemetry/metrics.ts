@@ -174,6 +174,16 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       for (const [reason, value] of meter.rejections) yield { labels: { upstream: meter.name, reason }, value }
     }),
     breaker: () => eachEndpoint((labels, { breaker }) => [{ labels, value: breakerNumbers[breaker] }]),
+    breakerOfMessage: function * () {
+      for (const { name, breakers } of readUpstreams()) for (const { message, state } of breakers) yield { labels: { upstream: name, message }, value: breakerNumbers[state] }
+    },
+    breakerHeld: function * () {
+      for (const { name, held } of readUpstreams()) for (const at of ['open', 'closed'] as const) if (held[at] > 0) yield { labels: { upstream: name, held: at }, value: held[at] }
+    },
+    ejected: () => eachEndpoint((labels, { ejected }) => ejected ? [{ labels, value: 1 }] : []),
+    degraded: () => each(function * ({ meter }) {
+      for (const answer of ['fixed', 'upstream'] as const) if (meter.degraded[answer] > 0) yield { labels: { upstream: meter.name, answer }, value: meter.degraded[answer] }
+    }),
     endpointAvailable: () => eachEndpoint((labels, { available }) => [{ labels, value: available ? 1 : 0 }]),
     endpointShare: () => eachBalance(({ share }) => share),
     endpointScore: () => eachBalance(({ scoreMs }) => scoreMs / 1_000),

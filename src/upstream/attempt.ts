@@ -1,7 +1,8 @@
 // One request to one endpoint: response head as a promise, body through ResponseBody, one error for whatever goes wrong.
 import { GatewayError } from '../exchange/errors.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
-import type { Attempt, Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import type { Attempt } from '../exchange/attempt.ts'
+import type { Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import type { Connection, Receiver } from './http1/connection.ts'
 import type { ResponseHead } from './http1/response-head.ts'
 import { isEventStream, readReason } from './response-headers.ts'
@@ -62,7 +63,7 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     this.#stage = 'body'
     this.#connection!.unwatch()
     this.#exchange.waiting(undefined)
-    this.#attempt.answered(status)
+    this.#attempt.answered(status, headers)
     this.#isEventStream = isEventStream(headers)
     this.#body = new ResponseBody(this)
     this.#resolve({ status, reason: readReason(reason), headers, body: this.#body })

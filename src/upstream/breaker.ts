@@ -1,123 +1,214 @@
-// The circuit breaker of one endpoint: opossum counts and keeps the state, gates of ours stand in front.
-import { EventEmitter } from 'node:events'
+// One circuit breaker: opossum counts and keeps the state; gates of ours (trials, ramp, pause, an operator's hold) stand in front.
 import CircuitBreaker from 'opossum'
 import type { Outcome } from '../exchange/outcome.ts'
+import { bucketCount, type BreakerClock } from './breaker-clock.ts'
 
 export interface BreakerSettings {
+  readonly enabled: boolean
   readonly errorThresholdPercent: number
   readonly volumeThreshold: number
+  /** Failures in a row that open it at once. */
+  readonly consecutiveFailures: number
   readonly windowMs: number
   readonly resetTimeoutMs: number
+  /** Trial calls that must succeed before it closes. */
+  readonly trials: number
+  readonly rampMs: number
 }
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
-
-const bucketCount = 10
-
-/** Field by field: a new configuration asks this of every endpoint in one turn of the event loop. */
-function isSame (a: BreakerSettings, b: BreakerSettings): boolean {
-  for (const name in a) if (a[name as keyof BreakerSettings] !== b[name as keyof BreakerSettings]) return false
-  return true
-}
-
-/**
- * One timer for the rolling windows of all breakers of a process: 22,000 breakers with timers of their own cost 26 % of a core
- * (measured). Runs only while there are breakers.
- */
-export class WindowClock {
-  readonly #clocks = new Map<number, { emitter: EventEmitter, timer: NodeJS.Timeout, users: number }>()
-
-  join (windowMs: number): EventEmitter {
-    let clock = this.#clocks.get(windowMs)
-    if (clock === undefined) {
-      const emitter = new EventEmitter().setMaxListeners(0)
-      const timer = setInterval(() => emitter.emit('rotate'), windowMs / bucketCount)
-      timer.unref()
-      clock = { emitter, timer, users: 0 }
-      this.#clocks.set(windowMs, clock)
-    }
-    clock.users++
-    return clock.emitter
-  }
-
-  leave (windowMs: number): void {
-    const clock = this.#clocks.get(windowMs)
-    if (clock === undefined || --clock.users > 0) return
-    clearInterval(clock.timer)
-    this.#clocks.delete(windowMs)
-  }
-}
+/** What an operator holds it at. */
+export type Held = 'open' | 'closed'
 
 /** What opossum is fired with: an outcome that is known already. Its own timeout, cache and semaphore stay unused. */
-const settle = (outcome: Outcome): Promise<void> => outcome === 'failure' ? Promise.reject(new Error('attempt failed')) : Promise.resolve()
+const settle = (outcome: Outcome): Promise<void> => outcome === 'failure' ? Promise.reject(new Error('call failed')) : Promise.resolve()
 // The rejection is the failure we have just reported to it ourselves.
 const alreadyReported = () => {}
 
+/** What counts as other settings: a new configuration asks this of every endpoint in one turn of the event loop. */
+const fields = ['enabled', 'errorThresholdPercent', 'volumeThreshold', 'consecutiveFailures', 'windowMs', 'resetTimeoutMs', 'trials', 'rampMs'] as const satisfies ReadonlyArray<keyof BreakerSettings>
+const leastShare = 0.1
+/** Told to callers while a trial is under way: it ends soon, one way or the other. */
+const trialRetryMs = 1_000
+
 /**
- * Fed with outcomes after each attempt. An ignored outcome never reaches opossum, which would count it as success and close a half-open
- * breaker (measured). The opossum breaker exists from the first failure until a window has passed without any, so a healthy
- * endpoint costs nothing.
+ * Fed with outcomes after each call. An ignored outcome never reaches opossum, which would count it as success and close a half-open
+ * breaker (measured). The opossum breaker exists from the first failure until two windows have passed without any, so what is healthy
+ * or idle costs nothing.
  */
 export class Breaker {
-  readonly #clock: WindowClock
+  readonly #clock: BreakerClock
   readonly #onChange: (state: BreakerState) => void
   #settings: BreakerSettings
   #circuit: CircuitBreaker<[Outcome], void> | undefined
   #lastFailureAtMs = 0
-  #trialUnderWay = false
+  #failuresInARow = 0
+  #openedAtMs = 0
+  #trialsUnderWay = 0
+  #trialsPassed = 0
+  #pausedUntilMs = 0
+  /** When it closed after trials; 0 = no ramp. */
+  #rampFromMs = 0
+  #share = 0
+  #held: Held | undefined
 
-  constructor (settings: BreakerSettings, clock: WindowClock, onChange: (state: BreakerState) => void = () => {}) {
+  constructor (settings: BreakerSettings, clock: BreakerClock, onChange: (state: BreakerState) => void = () => {}) {
     this.#settings = settings
     this.#clock = clock
     this.#onChange = onChange
   }
 
+  get held (): Held | undefined { return this.#held }
+  get settings (): BreakerSettings { return this.#settings }
+  /** Nothing is remembered of failures: whoever made it may forget it. */
+  get idle (): boolean { return this.#circuit === undefined && this.#held === undefined && this.rampFactor === 1 }
+
   get state (): BreakerState {
+    if (this.#held !== undefined) return this.#held
     const circuit = this.#circuit
     if (circuit === undefined || circuit.closed) return 'closed'
     return circuit.halfOpen ? 'half-open' : 'open'
   }
 
-  /** Whether an attempt may be made now: closed, or half-open without a trial under way. */
-  get admits (): boolean {
-    const circuit = this.#circuit
-    return circuit === undefined || circuit.closed || (circuit.halfOpen && !this.#trialUnderWay)
+  /** ms until the pause that the endpoint asked for ends; 0 = none. */
+  get pausedMs (): number {
+    return this.#pausedUntilMs === 0 ? 0 : Math.max(0, this.#pausedUntilMs - performance.now())
   }
 
-  /** An attempt begins. Returns whether it is the trial of a half-open breaker: hand that back to `report`. */
-  begin (): boolean {
-    if (this.#circuit === undefined || !this.#circuit.halfOpen) return false
-    this.#trialUnderWay = true
+  /** Whether a call may be made now: not held open, not paused, and closed, or half-open with room for a trial. */
+  get admits (): boolean {
+    if (this.#held !== undefined) return this.#held === 'closed'
+    if (this.#pausedUntilMs !== 0) {
+      if (performance.now() < this.#pausedUntilMs) return false
+      this.#pausedUntilMs = 0
+    }
+    const circuit = this.#circuit
+    return circuit === undefined || circuit.closed || (circuit.halfOpen && this.#hasRoomForTrial())
+  }
+
+  /** How much of its traffic it should get, 0 to 1: below 1 only while it recovers. */
+  get rampFactor (): number {
+    if (this.#rampFromMs === 0) return 1
+    const share = (performance.now() - this.#rampFromMs) / this.#settings.rampMs
+    if (share < 1) return Math.max(leastShare, share)
+    this.#rampFromMs = 0
+    return 1
+  }
+
+  /** `admits`, and while it recovers only for the share of calls that is due: evenly, not by chance. */
+  get passes (): boolean {
+    if (!this.admits) return false
+    if (this.#rampFromMs === 0 || this.#held !== undefined) return true
+    this.#share += this.rampFactor
+    if (this.#share < 1) return false
+    this.#share -= 1
     return true
   }
 
-  /** An attempt has ended. Late answers of attempts from before the breaker opened do not count. */
+  /** When it may be worth calling again, ms; while it recovers or has a trial under way, a second. */
+  get retryAfterMs (): number {
+    if (this.pausedMs > 0) return this.pausedMs
+    return this.state === 'open' ? Math.max(0, this.#openedAtMs + this.#settings.resetTimeoutMs - performance.now()) : trialRetryMs
+  }
+
+  /** A call begins. Returns whether it is a trial of a half-open breaker: hand that back to `report`. */
+  begin (): boolean {
+    if (this.#held !== undefined || this.#circuit === undefined || !this.#circuit.halfOpen) return false
+    this.#trialsUnderWay++
+    return true
+  }
+
+  /** A call has ended. Late answers of calls from before the breaker opened do not count. */
   report (outcome: Outcome, trial: boolean): void {
-    if (trial) this.#trialUnderWay = false
-    if (outcome === 'ignored') return
-    if (outcome === 'failure') {
+    if (trial && this.#trialsUnderWay > 0) this.#trialsUnderWay--
+    if (outcome === 'success' && this.#circuit === undefined) return
+    if (outcome === 'ignored' || !this.#settings.enabled || this.#held !== undefined) return
+    if (outcome === 'success') this.#failuresInARow = 0
+    else {
       this.#lastFailureAtMs = performance.now()
+      this.#failuresInARow++
       this.#circuit ??= this.#create()
-    } else if (this.#circuit === undefined) return
-    const circuit = this.#circuit
-    if (circuit.closed || (circuit.halfOpen && trial)) circuit.fire(outcome).catch(alreadyReported)
-    if (outcome === 'success' && circuit.closed && performance.now() - this.#lastFailureAtMs > 2 * this.#settings.windowMs) this.close()
+    }
+    const circuit = this.#circuit!
+    if (circuit.halfOpen) this.#judgeTrial(circuit, outcome, trial)
+    else if (circuit.closed) {
+      circuit.fire(outcome).catch(alreadyReported)
+      if (this.#failuresInARow >= this.#settings.consecutiveFailures) circuit.open()
+    }
+  }
+
+  /** Opens it at once. */
+  trip (): void {
+    if (!this.#settings.enabled || this.#held !== undefined) return
+    this.#lastFailureAtMs = performance.now()
+    this.#circuit ??= this.#create()
+    if (this.#circuit.closed) this.#circuit.open()
+  }
+
+  /** No calls for so long, because the endpoint said so. The state stays as it is. */
+  pause (ms: number): void {
+    if (this.#settings.enabled) this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + ms)
+  }
+
+  /** It comes back from somewhere else (an ejection): it gets its share slowly. */
+  ramp (): void {
+    this.#rampFromMs = performance.now()
+  }
+
+  /** By hand: held open it admits nothing, held closed it never opens; undefined gives it back to itself, closed. */
+  hold (held: Held | undefined): void {
+    if (held === this.#held) return
+    const before = this.state
+    this.close()
+    this.#held = held
+    if (this.state !== before) this.#onChange(this.state)
+  }
+
+  /** Closed by hand, once: it may open again. */
+  reset (): void {
+    const before = this.state
+    this.close()
+    if (this.state !== before) this.#onChange(this.state)
   }
 
   configure (settings: BreakerSettings): void {
-    if (isSame(settings, this.#settings)) return
-    this.close()
+    if (fields.every(field => settings[field] === this.#settings[field])) return
+    this.reset()
     this.#settings = settings
   }
 
-  /** Forgets everything: closed, and no timer left behind. */
+  /** Forgets everything but an operator's hold: closed, and no timer left behind. */
   close (): void {
+    this.#pausedUntilMs = 0
+    this.#rampFromMs = 0
+    this.#forget()
+  }
+
+  /** Called by the clock: without failures for two windows there is nothing left to count. One that is half-open waits for trials. */
+  sweep (): void {
+    if (this.#circuit?.closed === true && performance.now() - this.#lastFailureAtMs > 2 * this.#settings.windowMs) this.#forget()
+  }
+
+  #forget (): void {
     if (this.#circuit === undefined) return
     this.#circuit.shutdown()
     this.#circuit.removeAllListeners()
     this.#circuit = undefined
-    this.#trialUnderWay = false
-    this.#clock.leave(this.#settings.windowMs)
+    this.#failuresInARow = 0
+    this.#trialsUnderWay = 0
+    this.#trialsPassed = 0
+    this.#clock.leave(this.#settings.windowMs, this)
+  }
+
+  /** One trial first; each that succeeds makes room for one more beside it. */
+  #hasRoomForTrial (): boolean {
+    return this.#trialsUnderWay <= this.#trialsPassed && this.#trialsUnderWay + this.#trialsPassed < this.#settings.trials
+  }
+
+  #judgeTrial (circuit: CircuitBreaker<[Outcome], void>, outcome: Outcome, trial: boolean): void {
+    if (!trial) return
+    // opossum closes at the first success: it is told once enough have succeeded.
+    if (outcome === 'failure' || ++this.#trialsPassed >= this.#settings.trials) circuit.fire(outcome).catch(alreadyReported)
   }
 
   #create (): CircuitBreaker<[Outcome], void> {
@@ -131,13 +222,19 @@ export class Breaker {
       rollingCountBuckets: bucketCount,
       rollingPercentilesEnabled: false,
       enableSnapshots: false,
-      rotateBucketController: this.#clock.join(windowMs)
+      rotateBucketController: this.#clock.join(windowMs, this)
     })
-    circuit.on('open', () => this.#onChange('open'))
+    circuit.on('open', () => {
+      this.#openedAtMs = performance.now()
+      this.#trialsUnderWay = 0
+      this.#trialsPassed = 0
+      this.#onChange('open')
+    })
     circuit.on('halfOpen', () => this.#onChange('half-open'))
     circuit.on('close', () => {
       // opossum keeps the window that opened it: one more failure would open it again at once. Recovered means a clean start.
-      this.close()
+      this.#forget()
+      this.#rampFromMs = this.#settings.rampMs === 0 ? 0 : performance.now()
       this.#onChange('closed')
     })
     return circuit

@@ -1,11 +1,14 @@
 // One instance of an upstream: its connections, its breaker, and whether it may be picked.
 import type { Outcome } from '../exchange/outcome.ts'
 import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
-import type { Attempt, EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import type { Attempt } from '../exchange/attempt.ts'
+import type { EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
 import { scoredAs, Standing } from './balancing/standing.ts'
-import { Breaker, type BreakerSettings, type BreakerState, type WindowClock } from './breaker.ts'
+import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
+import type { BreakerClock } from './breaker-clock.ts'
+import { Suspicion } from './suspicion.ts'
 import { dial } from './dial.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
 import { probeUntilReachable, type Probe } from './probe.ts'
@@ -20,10 +23,20 @@ export interface EndpointEvents {
   returning (): Promise<void>
   /** `status` when there was an answer. */
   attempt (outcome: Outcome, durationMs: number, status: number | undefined): void
+  /** It asked to be left alone (Retry-After). */
+  paused (ms: number): void
+  /** Taken out, or back, because it does worse than the others. `reason` undefined: back. */
+  ejected (reason: string | undefined, ms: number): void
+}
+
+export interface EndpointBreakerSettings extends BreakerSettings {
+  /** Statuses whose Retry-After pauses the endpoint. */
+  readonly pauseStatuses: readonly number[]
+  readonly maxPauseMs: number
 }
 
 export interface EndpointSettings {
-  readonly breaker: BreakerSettings
+  readonly breaker: EndpointBreakerSettings
   readonly tls: UpstreamTls | undefined
   readonly connectTimeoutMs: number
   /** Exchanges at one time; undefined = no limit of its own. */
@@ -35,6 +48,11 @@ export class Endpoint implements EndpointHandle {
   plan: EndpointPlan
   readonly sinceMs = performance.now()
   readonly standing = new Standing()
+  /** Attempts that ended since the outlier test last looked. */
+  successes = 0
+  failures = 0
+  /** The only one of its upstream: one message that fails here says nothing of the others. */
+  alone = false
   readonly #breaker: Breaker
   readonly #pool: EndpointPool
   readonly #events: EndpointEvents
@@ -42,9 +60,13 @@ export class Endpoint implements EndpointHandle {
   #probe: Probe | undefined
   #seats = 0
   readonly #onRoom: () => void
+  /** performance.now(); 0 = not ejected. */
+  #ejectedUntilMs = 0
+  #ejectedFor = ''
+  readonly #suspicion = new Suspicion()
 
   /** `onRoom`: an endpoint that was full has a place again. */
-  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: WindowClock, events: EndpointEvents, onRoom: () => void = () => {}) {
+  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, onRoom: () => void = () => {}) {
     this.url = plan.url
     this.plan = plan
     this.#settings = settings
@@ -62,18 +84,26 @@ export class Endpoint implements EndpointHandle {
   get labels (): readonly string[] { return this.plan.labels }
   get reachable (): boolean { return this.#probe === undefined }
   get breakerState (): BreakerState { return this.#breaker.state }
-  /** How much of its traffic it should get, 0 to 1. */
-  get rampFactor (): number { return 1 }
   get inFlight (): number { return this.#pool.inFlight }
   get idleConnections (): number { return this.#pool.idle }
   /** May it be picked now? */
   get available (): boolean { return this.usable && this.room > 0 }
   /** Whether anything but its own limit speaks against picking it. */
-  get usable (): boolean { return this.#probe === undefined && this.#breaker.admits }
+  get usable (): boolean { return this.#probe === undefined && this.#breaker.admits && this.#ejectedUntilMs === 0 }
   /** Exchanges at it, from the beginning of their attempt until the end of the answer's body. */
   get seats (): number { return this.#seats }
   /** Places it has left; Infinity without a limit. */
   get room (): number { return this.#settings.maxSeats === undefined ? Infinity : this.#settings.maxSeats - this.#seats }
+  get breakerHeld (): Held | undefined { return this.#breaker.held }
+  /** It asked for a pause which lasts so much longer, ms; 0 = none. */
+  get pausedMs (): number { return this.#breaker.pausedMs }
+  /** How much of its traffic it should get, 0 to 1: below 1 while it recovers from an open breaker or an ejection. */
+  get rampFactor (): number { return this.#breaker.rampFactor }
+  /** Until it may be worth calling again, ms. */
+  get retryAfterMs (): number { return this.#breaker.retryAfterMs }
+  get ejection (): { readonly reason: string, readonly untilMs: number } | undefined {
+    return this.#ejectedUntilMs === 0 ? undefined : { reason: this.#ejectedFor, untilMs: this.#ejectedUntilMs }
+  }
 
   begin (): boolean {
     this.#seats++
@@ -85,12 +115,42 @@ export class Endpoint implements EndpointHandle {
     if (this.#settings.maxSeats !== undefined) this.#onRoom()
   }
 
+  trialOverdue (): void {
+    this.#breaker.report('failure', true)
+  }
+
+  hold (held: Held | undefined): void {
+    this.#breaker.hold(held)
+  }
+
+  /** Closed by hand, once; and back from an ejection. */
+  reset (): void {
+    this.#breaker.reset()
+    this.takeBack()
+  }
+
+  /** No traffic until `untilMs` (performance.now()): it does worse than the others. */
+  eject (reason: string, untilMs: number): void {
+    this.#ejectedUntilMs = untilMs
+    this.#ejectedFor = reason
+    this.#events.ejected(reason, untilMs - performance.now())
+  }
+
+  /** The ejection is over: it gets its share slowly. */
+  takeBack (): void {
+    if (this.#ejectedUntilMs === 0) return
+    this.#ejectedUntilMs = 0
+    this.#breaker.ramp()
+    this.#events.ejected(undefined, 0)
+  }
+
   /**
    * For an upgrade only the connection is tried: @fastify/http-proxy, which carries the socket then, accepts the client's before it has the
    * endpoint's.
    * @throws GatewayError by the promise
    */
   request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse> {
+    attempt.message = exchange.route.name
     if (exchange.upgrade) return this.#open(exchange, attempt)
     // After it closed a kept connection without an answer, the next try is made on one that was not used before.
     const { attempts } = exchange
@@ -99,7 +159,9 @@ export class Endpoint implements EndpointHandle {
   }
 
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
-    this.#breaker.report(attempt.outcome, trial)
+    this.#breaker.report(this.#pausedBy(attempt, status) || !this.#isSuspect(attempt, error) ? 'ignored' : attempt.outcome, trial)
+    if (status === undefined ? attempt.outcome === 'failure' : status >= 500) this.failures++
+    else if (attempt.outcome === 'success') this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)
     this.standing.report(scoredAs(attempt.outcome, status), attempt.durationMs, performance.now(), this.plan.rttMs)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
@@ -133,6 +195,22 @@ export class Endpoint implements EndpointHandle {
     }
     attempt.answered(switchingProtocols)
     return { status: switchingProtocols, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
+  }
+
+  /** Retry-After is the endpoint's word that it needs a pause: that is kept in place of counting a failure. */
+  #pausedBy ({ retryAfterMs = 0 }: Attempt, status: number | undefined): boolean {
+    const { enabled, pauseStatuses, maxPauseMs } = this.#settings.breaker
+    if (!enabled || retryAfterMs === 0 || status === undefined || maxPauseMs === 0 || !pauseStatuses.includes(status)) return false
+    const ms = Math.min(retryAfterMs, maxPauseMs)
+    this.#breaker.pause(ms)
+    this.#events.paused(ms)
+    return true
+  }
+
+  /** Where there are others, a failing message fails there as well, and opens its own breaker before theirs. */
+  #isSuspect ({ outcome, message, trial }: Attempt, error: GatewayError | undefined): boolean {
+    if (outcome !== 'failure' || !this.alone || trial || error?.spec.retry === 'always') return true
+    return this.#suspicion.confirms(message, performance.now(), this.#settings.breaker.windowMs)
   }
 
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */

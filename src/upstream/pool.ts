@@ -1,7 +1,8 @@
 // The keep-alive connections to one endpoint: a free list, one exchange at a time on each.
 import { readFileSync } from 'node:fs'
 import type { EndpointAddress } from '../registry/registration.ts'
-import type { Attempt, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import type { Attempt } from '../exchange/attempt.ts'
+import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { UpstreamAttempt } from './attempt.ts'
 import { Connection, type ConnectionOwner } from './http1/connection.ts'
 import { Connector, type ConnectorTls } from './http1/connector.ts'

@@ -7,24 +7,39 @@ import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
 import { Balancer } from './balancing/balancer.ts'
 import { describeBalance, type Balance } from './balancing/describe.ts'
 import { RetryBudget, type RetryBudgetLimits } from './retry-budget.ts'
-import type { WindowClock } from './breaker.ts'
+import type { BreakerState } from './breaker.ts'
+import type { BreakerClock } from './breaker-clock.ts'
+import { holdOf, type Hold } from './holds.ts'
+import { Outliers, type OutlierSettings } from './outliers.ts'
+import { breakerOpen, UpstreamBreakers } from './upstream-breakers.ts'
 import { matches, selectRest, type Rest, type Selector } from '../exchange/selection.ts'
 import { Endpoint, type EndpointEvents, type EndpointSettings } from './endpoint.ts'
 import { Selections } from './selections.ts'
 
 export interface UpstreamSettings extends EndpointSettings {
   readonly bulkhead: BulkheadLimits
+  readonly outliers: OutlierSettings
   readonly retryBudget: RetryBudgetLimits
   readonly balancing: BalancingConfig
   readonly preserveHost: boolean
+}
+
+/** What an upstream tells; for log and metrics. */
+export interface UpstreamEvents {
+  endpoint (url: string): EndpointEvents
+  /** The breaker of a message on it; `message` undefined: its own. */
+  breaker (message: string | undefined, state: BreakerState): void
 }
 
 export class Upstream implements UpstreamHandle {
   readonly name: string
   readonly bulkhead: Bulkhead
   readonly retryBudget: RetryBudget
-  readonly #clock: WindowClock
-  readonly #events: (url: string) => EndpointEvents
+  readonly breakers: UpstreamBreakers
+  readonly #clock: BreakerClock
+  readonly #events: UpstreamEvents
+  readonly #outliers: Outliers<Endpoint>
+  #holds: readonly Hold[] = []
   readonly #balancer: Balancer<Endpoint>
   readonly #onRoom = (): void => this.bulkhead.admitWaiting()
   #settings: UpstreamSettings
@@ -32,7 +47,7 @@ export class Upstream implements UpstreamHandle {
   #endpoints: readonly Endpoint[] = []
   readonly #selections = new Selections()
 
-  constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: WindowClock, events: (url: string) => EndpointEvents) {
+  constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: BreakerClock, events: UpstreamEvents) {
     this.name = plan.name
     this.#plan = plan
     this.#settings = settings
@@ -41,6 +56,15 @@ export class Upstream implements UpstreamHandle {
     this.bulkhead = new Bulkhead(plan.name, settings.bulkhead, exchange => this.#seats(exchange))
     this.retryBudget = new RetryBudget(settings.retryBudget)
     this.#balancer = new Balancer(settings.balancing)
+    this.#outliers = new Outliers(settings.outliers)
+    this.breakers = new UpstreamBreakers({
+      name: plan.name,
+      settings: settings.breaker,
+      clock,
+      onChange: (message, state) => this.#breakerChanged(message, state),
+      endpoints: () => this.#endpoints.length,
+      onTick: nowMs => this.#outliers.tick(this.#endpoints, nowMs)
+    })
     this.apply(plan)
   }
 
@@ -81,9 +105,10 @@ export class Upstream implements UpstreamHandle {
 
   reach ({ endpoints: only, attempts }: Exchange): 'another' | 'same' | 'none' {
     let found: 'same' | 'none' = 'none'
-    for (const { url, available } of this.#endpoints) {
-      if (!available || (only !== undefined && !only.has(url))) continue
-      if (attempts.every(({ endpoint }) => endpoint !== url)) return 'another'
+    for (const { url, available, pausedMs } of this.#endpoints) {
+      // One that asked for a pause is waited for by whoever honours its Retry-After.
+      if ((!available && pausedMs === 0) || (only !== undefined && !only.has(url))) continue
+      if (available && attempts.every(({ endpoint }) => endpoint !== url)) return 'another'
       found = 'same'
     }
     return found
@@ -97,7 +122,9 @@ export class Upstream implements UpstreamHandle {
     const full = mine.filter(endpoint => endpoint.usable).length
     const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open, full }
     if (full > 0) return new GatewayError('BulkheadFull', { detail: { ...detail, limit: 'maxPerEndpoint', value: this.#settings.maxSeats } })
-    return new GatewayError(open > 0 ? 'BreakerOpen' : 'NoEndpoint', { detail })
+    if (open === 0) return new GatewayError('NoEndpoint', { detail })
+    const first = mine.filter(endpoint => endpoint.reachable).reduce((soonest, endpoint) => endpoint.retryAfterMs < soonest.retryAfterMs ? endpoint : soonest)
+    return breakerOpen({ state: first.breakerState, held: first.breakerHeld, retryAfterMs: first.retryAfterMs }, { ...detail, scope: 'endpoint' })
   }
 
   select (selector: Selector, within: ReadonlySet<string> | undefined): ReadonlySet<string> {
@@ -120,6 +147,12 @@ export class Upstream implements UpstreamHandle {
     return isAnyUsable ? seats : Infinity
   }
 
+  /** An upstream breaker that opens empties the queue: nobody waits behind calls that cannot succeed. */
+  #breakerChanged (message: string | undefined, state: BreakerState): void {
+    if (message === undefined && state === 'open') this.bulkhead.rejectWaiting(() => breakerOpen(this.breakers.own, { upstream: this.name, scope: 'upstream' }))
+    this.#events.breaker(message, state)
+  }
+
   #among (within: ReadonlySet<string> | undefined): readonly Endpoint[] {
     return within === undefined ? this.#endpoints : this.#endpoints.filter(({ url }) => within.has(url))
   }
@@ -129,7 +162,7 @@ export class Upstream implements UpstreamHandle {
     const before = new Map(this.#endpoints.map(endpoint => [endpoint.url, endpoint]))
     this.#endpoints = plan.endpoints.map(endpointPlan => {
       const kept = before.get(endpointPlan.url)
-      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events(endpointPlan.url), this.#onRoom)
+      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events.endpoint(endpointPlan.url), this.#onRoom)
       before.delete(endpointPlan.url)
       kept.plan = endpointPlan
       return kept
@@ -138,7 +171,20 @@ export class Upstream implements UpstreamHandle {
     this.#plan = plan
     this.#selections.clear()
     for (const gone of before.values()) gone.close()
+    for (const endpoint of this.#endpoints) {
+      endpoint.alone = this.#endpoints.length === 1
+      endpoint.hold(holdOf(this.#holds, { endpoint: endpoint.url }))
+    }
     this.bulkhead.admitWaiting()
+  }
+
+  /** What operators hold of this upstream, its messages and its endpoints, in place of what they held before. */
+  hold (holds: readonly Hold[]): void {
+    const messages = new Set([...this.#holds, ...holds].map(({ message }) => message))
+    this.#holds = holds
+    this.breakers.hold(undefined, holdOf(holds, {}))
+    for (const message of messages) if (message !== undefined) this.breakers.hold(message, holdOf(holds, { message }))
+    for (const endpoint of this.#endpoints) endpoint.hold(holdOf(holds, { endpoint: endpoint.url }))
   }
 
   /** New settings. TLS settings hold for new connections only, so endpoints are made anew when they change. */
@@ -149,6 +195,8 @@ export class Upstream implements UpstreamHandle {
     this.bulkhead.configure(settings.bulkhead)
     this.retryBudget.configure(settings.retryBudget)
     this.#balancer.configure(settings.balancing)
+    this.breakers.configure(settings.breaker)
+    this.#outliers.configure(settings.outliers)
     if (!tlsChanged) {
       for (const endpoint of this.#endpoints) endpoint.configure(settings)
       return
@@ -159,11 +207,24 @@ export class Upstream implements UpstreamHandle {
     for (const endpoint of old) endpoint.close()
   }
 
+  /** Its own breaker where it is not idle, and those of its messages that exist. `message` null: its own. */
+  breakerStates (): Array<{ readonly message: string | undefined, readonly state: BreakerState, readonly held: boolean, readonly retryAfterMs: number }> {
+    const { own, messages } = this.breakers
+    const all = own.idle ? messages : [{ message: undefined, breaker: own }, ...messages]
+    return all.map(({ message, breaker }) => ({ message, state: breaker.state, held: breaker.held !== undefined, retryAfterMs: breaker.state === 'open' ? Math.round(breaker.retryAfterMs) : 0 }))
+  }
+
+  get heldCount (): { readonly open: number, readonly closed: number } {
+    return { open: this.#holds.filter(({ held }) => held === 'open').length, closed: this.#holds.filter(({ held }) => held === 'closed').length }
+  }
+
   trim (): void {
+    this.breakers.trim()
     for (const endpoint of this.#endpoints) endpoint.trim()
   }
 
   close (): void {
+    this.breakers.close()
     for (const endpoint of this.#endpoints) endpoint.close()
     this.#endpoints = []
   }

@@ -50,7 +50,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
   const logged: unknown[] = []
   const note = (...line: unknown[]) => { logged.push(line) }
   const fake = { answer: options.answer ?? (() => ok()) }
-  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, tryAcquire: () => true, releaseExtra () {}, reach: () => 'another', retryBudget: { exchange () {}, take: () => true }, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), select: () => new Set(), selectRest: () => new Set(), ...options.upstream }
+  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, tryAcquire: () => true, releaseExtra () {}, reach: () => 'another', retryBudget: { exchange () {}, take: () => true }, breakers: { enter: () => ({ answered () {}, failed () {} }) }, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), select: () => new Set(), selectRest: () => new Set(), ...options.upstream }
   const core = {
     endpointAt: () => undefined,
     match (target: RequestTarget) {
@@ -63,7 +63,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
         policy,
         effect: undefined,
         times: undefined,
-        meter: { start () {}, done () {}, retry () {}, hedge () {} },
+        meter: { start () {}, done () {}, retry () {}, hedge () {}, degraded () {} },
         handle: async exchange => {
           exchanges.push(exchange)
           return await fake.answer(exchange)

@@ -29,13 +29,14 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     releaseExtra: () => {},
     reach: () => 'another',
     retryBudget: { exchange () {}, take: () => true },
+    breakers: { enter: () => ({ answered () {}, failed () {} }) },
     pick: () => undefined,
     whyNone: () => new GatewayError('NoEndpoint'),
     select: () => new Set(),
     selectRest: () => new Set(),
     ...options.upstream
   }
-  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, times: options.times, meter: { start () {}, done () {}, retry () {}, hedge () {} }, handle: () => Promise.reject(new Error('not used')) }
+  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, times: options.times, meter: { start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }, handle: () => Promise.reject(new Error('not used')) }
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },
@@ -45,5 +46,5 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
 
 /** An endpoint that answers by script. */
 export function fakeEndpoint (url: string, request: EndpointHandle['request']): EndpointHandle {
-  return { url, available: true, begin: () => false, leave () {}, request, report () {} }
+  return { url, available: true, begin: () => false, leave () {}, request, report () {}, trialOverdue () {} }
 }

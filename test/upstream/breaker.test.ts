@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { Breaker, WindowClock, type BreakerState } from '../../src/upstream/breaker.ts'
+import { Breaker, type BreakerState } from '../../src/upstream/breaker.ts'
+import { BreakerClock } from '../../src/upstream/breaker-clock.ts'
 
-const settings = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }
+const settings = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000, enabled: true, consecutiveFailures: 20, trials: 1, rampMs: 0 }
 
 beforeEach(() => { mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] }) })
 afterEach(() => { mock.timers.reset() })
 
 function make (overrides: Partial<typeof settings> = {}) {
   const states: BreakerState[] = []
-  const clock = new WindowClock()
+  const clock = new BreakerClock()
   const breaker = new Breaker({ ...settings, ...overrides }, clock, state => states.push(state))
   const report = async (outcome: 'success' | 'failure' | 'ignored', times = 1) => {
     for (let i = 0; i < times; i++) breaker.report(outcome, breaker.begin())

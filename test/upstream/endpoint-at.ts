@@ -5,12 +5,12 @@ import type { TestContext } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import type { Exchange, UpstreamResponse } from '../../src/exchange/exchange.ts'
 import { send } from '../../src/filters/send.ts'
-import { WindowClock } from '../../src/upstream/breaker.ts'
+import { BreakerClock } from '../../src/upstream/breaker-clock.ts'
 import { Endpoint } from '../../src/upstream/endpoint.ts'
 import type { UpstreamTls } from '../../src/upstream/pool.ts'
 import { endpointPlan } from '../support/endpoint-plan.ts'
 
-const settings = { breaker: { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000 }, connectTimeoutMs: 1_000 }
+const settings = { breaker: { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000, enabled: true, consecutiveFailures: 20, trials: 1, rampMs: 0, pauseStatuses: [503], maxPauseMs: 5_000 }, connectTimeoutMs: 1_000 }
 
 /** Listens on a port of its own until the test ends. */
 export async function listen (t: TestContext, server: Server, host = '127.0.0.1'): Promise<number> {
@@ -34,10 +34,12 @@ export const raw = (t: TestContext, script: (socket: Socket, request: string, nt
 export function endpointAt (t: TestContext, at: number | string, basePath = '', tls?: UpstreamTls): Endpoint & { events: string[], send: (exchange: Exchange) => Promise<UpstreamResponse> } {
   const events: string[] = []
   const origin = typeof at === 'string' ? at : `http://127.0.0.1:${at}`
-  const endpoint = new Endpoint(endpointPlan(origin + basePath, { origin, basePath }), { ...settings, tls }, new WindowClock(), {
+  const endpoint = new Endpoint(endpointPlan(origin + basePath, { origin, basePath }), { ...settings, tls }, new BreakerClock(), {
     breaker: state => events.push(state),
     returning: async () => { events.push('returning') },
     reachable: reachable => events.push(reachable ? 'reachable' : 'unreachable'),
+    paused: () => events.push('paused'),
+    ejected: reason => events.push(reason === undefined ? 'back' : 'ejected'),
     attempt: outcome => events.push(outcome)
   })
   t.after(() => endpoint.close())

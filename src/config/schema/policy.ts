@@ -1,6 +1,7 @@
 // What may differ per message, per upstream, or as a default.
 import { Type } from 'typebox'
 import { Balancer } from './balancing.ts'
+import { Degraded, MessageBreaker } from './breaker.ts'
 import { Cache } from './cache.ts'
 import { count, flag, ms, oneOf, section } from './kit.ts'
 import { Fault } from './operate.ts'
@@ -24,6 +25,8 @@ export const policyFields = {
   fault: Fault,
   ...repeatFields,
   balancer: Balancer,
+  messageBreaker: MessageBreaker,
+  degraded: Degraded,
   cache: Cache,
   split: Split
 }
@@ -40,10 +43,3 @@ export const Bulkhead = section({
     tolerance: Type.Number({ minimum: 1.1, maximum: 10, default: 2, description: 'How many times the lowest recent latency is still fine.' })
   }, 'A limit that follows what the upstream can take.')
 }, 'The bound on concurrency and queue of each upstream.')
-
-export const Breaker = section({
-  errorThresholdPercent: Type.Integer({ minimum: 1, maximum: 100, default: 50, description: 'Share of failed attempts within the window that opens the breaker of an endpoint.' }),
-  volumeThreshold: count('Attempts within the window below which a breaker never opens.', 10, 10),
-  windowMs: ms('Length of the rolling window.', 10_000, 1_000),
-  resetTimeoutMs: ms('How long a breaker stays open before a trial call is let through.', 5_000)
-}, 'Circuit breaker of each endpoint (opossum).')

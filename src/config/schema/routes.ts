@@ -2,7 +2,8 @@
 import { Type } from 'typebox'
 import { Balancing } from './balancing.ts'
 import { flag, names, object, optional, path, section, text } from './kit.ts'
-import { Breaker, Bulkhead, policyFields } from './policy.ts'
+import { Breaker, Outliers } from './breaker.ts'
+import { Bulkhead, policyFields } from './policy.ts'
 import { RetryBudget } from './repeat.ts'
 
 const UpstreamTls = object({
@@ -34,6 +35,7 @@ export const Upstream = object({
   tls: Type.Optional(UpstreamTls),
   bulkhead: Type.Optional(object(optional(Bulkhead.properties), { description: 'In place of defaults.bulkhead.' })),
   breaker: Type.Optional(object(optional(Breaker.properties), { description: 'In place of defaults.breaker.' })),
+  outliers: Type.Optional(object(optional(Outliers.properties), { description: 'In place of defaults.outliers.' })),
   retryBudget: Type.Optional(object(optional(RetryBudget.properties), { description: 'In place of defaults.retryBudget.' })),
   balancing: Type.Optional(object(optional(Balancing.properties), { description: 'In place of defaults.balancing.' })),
   policy: Type.Optional(object(optional(policyFields), { description: 'In place of defaults.policy.' }))

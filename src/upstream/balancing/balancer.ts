@@ -1,6 +1,7 @@
 // Which endpoint of an upstream gets the next attempt: keeps what is eligible for each set of messages, and picks.
 import type { BalancingConfig } from '../../config/schema.ts'
-import type { Attempt, Exchange } from '../../exchange/exchange.ts'
+import type { Attempt } from '../../exchange/attempt.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
 import type { LevelPlan } from '../../routing/plan.ts'
 import type { Avoid, Call, Candidate } from './candidate.ts'
 import { Eligible } from './eligible.ts'

@@ -1,0 +1,15 @@
+// The breakers in front of an upstream's queue, as the request path sees them. Types only.
+import type { GatewayError } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+
+/** A call that the breakers in front of the queue let in; to be told once what became of it. */
+export interface AdmittedCall {
+  answered (status: number): void
+  failed (error: GatewayError): void
+}
+
+/** The breakers of an upstream and of its messages, in front of its queue. `upstream/upstream-breakers.ts` satisfies it. */
+export interface BreakersHandle {
+  /** @throws GatewayError BreakerOpen */
+  enter (exchange: Exchange): AdmittedCall
+}

@@ -1,0 +1,57 @@
+// What is answered while a service cannot be called: another upstream, or a fixed body, in place of the error.
+import type { Filter, Next } from '../exchange/compose.ts'
+import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
+import type { Exchange, Policy, UpstreamHandle, UpstreamResponse } from '../exchange/exchange.ts'
+import { ResponseBody } from '../exchange/response-body.ts'
+
+export interface DegradedOptions {
+  /** The upstream of this name, if there is one now. */
+  readonly upstreamNamed: (name: string) => UpstreamHandle | undefined
+  /** The path below the cache: what a fallback answers is nobody else's answer. */
+  readonly below: Next
+}
+
+/** Undefined when the policy names no answer. */
+export function degraded (policy: Policy['degraded'], { upstreamNamed, below }: DegradedOptions): Filter | undefined {
+  const { on, upstream, body, status, contentType, headers } = policy
+  if (upstream === undefined && body === undefined) return undefined
+  const codes = new Set<string>(on)
+  const bytes = Buffer.from(body ?? '')
+  const fields = ['Content-Type', contentType, 'Content-Length', String(bytes.length), 'Cache-Control', 'no-store', ...Object.entries(headers).flat()]
+
+  const fixed = (): UpstreamResponse => ({ status, reason: 'Degraded', headers: [...fields], body: ResponseBody.of(bytes) })
+
+  const instead = async (exchange: Exchange, error: GatewayError): Promise<UpstreamResponse> => {
+    if (!codes.has(error.code) || exchange.ended !== undefined) throw error
+    const fallback = upstream === undefined ? undefined : upstreamNamed(upstream)
+    if (fallback === undefined && body === undefined) throw error
+    exchange.degradedBy = error
+    exchange.route.meter.degraded(fallback === undefined ? 'fixed' : 'upstream')
+    if (fallback === undefined) return fixed()
+    try {
+      return await below(moved(exchange, fallback))
+    } catch (thrown) {
+      // What the fallback says of itself is told, unless there is something better.
+      if (body === undefined) throw thrown
+      return fixed()
+    }
+  }
+
+  return async function degraded (exchange, next) {
+    try {
+      return await next(exchange)
+    } catch (thrown) {
+      return await instead(exchange, toGatewayError(thrown))
+    }
+  }
+}
+
+/** The exchange goes on at another upstream; it gives back what it held of the first. A message that came there by a split is no part of it any more. */
+function moved (exchange: Exchange, upstream: UpstreamHandle): Exchange {
+  exchange.slot?.release(exchange)
+  exchange.slot = undefined
+  exchange.upstream = upstream
+  exchange.endpoints = undefined
+  exchange.lastError = undefined
+  return exchange
+}

@@ -1,0 +1,97 @@
+// The calls of one upstream that have no answer yet, oldest first, and how long each message normally takes. No I/O.
+import type { GatewayError } from '../exchange/errors.ts'
+import type { AdmittedCall } from '../exchange/breakers.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { Suspicion } from './suspicion.ts'
+
+/** Answers after which a message's normal time counts as known. */
+const knownAfter = 5
+/** Weight of each new answer. With slowCallFactor at 10 or more, one late answer is enough for the next like it to be in time. */
+const weight = 0.1
+
+/** What is known of one message on one upstream. */
+export class MessageHistory {
+  readonly name: string
+  /** Smoothed time to the response head of answers that are no failures, ms. */
+  normalMs = 0
+  /** Whether it fails at more than one endpoint. */
+  readonly endpoints = new Suspicion()
+  #answers = 0
+  /** Called since this was last looked at. */
+  used = true
+
+  constructor (name: string) {
+    this.name = name
+  }
+
+  get known (): boolean { return this.#answers >= knownAfter }
+
+  answered (ms: number): void {
+    this.normalMs = this.#answers === 0 ? ms : this.normalMs + weight * (ms - this.normalMs)
+    this.#answers++
+  }
+}
+
+/** Who is told what became of a call. */
+export interface CallOwner {
+  answered (call: Call, status: number): void
+  failed (call: Call, error: GatewayError): void
+}
+
+/** One call between its entry and its response head. */
+export class Call implements AdmittedCall {
+  readonly exchange: Exchange
+  readonly history: MessageHistory
+  /** Trial of the upstream's breaker, of the message's. */
+  readonly trialOfUpstream: boolean
+  readonly trialOfMessage: boolean
+  /** It took too long and was counted for that: what becomes of it is not counted again. */
+  overdue = false
+  previous: Call | undefined = undefined
+  next: Call | undefined = undefined
+  readonly #owner: CallOwner
+
+  constructor (owner: CallOwner, exchange: Exchange, history: MessageHistory, trialOfUpstream: boolean, trialOfMessage: boolean) {
+    this.#owner = owner
+    this.exchange = exchange
+    this.history = history
+    this.trialOfUpstream = trialOfUpstream
+    this.trialOfMessage = trialOfMessage
+  }
+
+  answered (status: number): void {
+    this.#owner.answered(this, status)
+  }
+
+  failed (error: GatewayError): void {
+    this.#owner.failed(this, error)
+  }
+}
+
+/** A doubly linked list, so that an answer costs the same however many are under way. */
+export class CallList {
+  first: Call | undefined
+  #last: Call | undefined
+
+  add (call: Call): void {
+    call.previous = this.#last
+    if (this.#last === undefined) this.first = call
+    else this.#last.next = call
+    this.#last = call
+  }
+
+  /** One that is not in it is left alone. */
+  remove (call: Call): void {
+    if (call.previous === undefined && this.first !== call) return
+    if (call.previous === undefined) this.first = call.next
+    else call.previous.next = call.next
+    if (call.next === undefined) this.#last = call.previous
+    else call.next.previous = call.previous
+    call.previous = call.next = undefined
+  }
+}
+
+/** How long a call may take before it counts as slow, ms. */
+export function slowAfterMs ({ normalMs }: MessageHistory, { slowCallFactor, slowCallMs }: { readonly slowCallFactor: number, readonly slowCallMs: number }): number {
+  return Math.max(slowCallMs, slowCallFactor * normalMs)
+}

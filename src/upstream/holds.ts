@@ -1,0 +1,86 @@
+// What operators hold open or closed by hand: who, why and until when. No I/O.
+import type { Held } from './breaker.ts'
+
+/** Of an upstream; of one of its messages; or of one of its endpoints. */
+export interface HoldTarget {
+  readonly upstream: string
+  readonly message?: string | undefined
+  readonly endpoint?: string | undefined
+}
+
+export interface Hold extends HoldTarget {
+  readonly held: Held
+  readonly reason: string
+  readonly by: string
+  /** ms since epoch. */
+  readonly since: number
+  /** ms since epoch; undefined = until it is released. */
+  readonly until: number | undefined
+}
+
+/** More are a mistake of some script. */
+export const mostHolds = 1_000
+/** setTimeout takes no longer time at once. */
+const longestWaitMs = 2_147_483_647
+
+const keyOf = ({ upstream, message, endpoint }: HoldTarget): string => JSON.stringify([upstream, message?.toLowerCase(), endpoint])
+
+/** What an upstream's message, endpoint or, with neither, the upstream itself is held at. */
+export function holdOf (holds: readonly Hold[], what: { readonly message?: string, readonly endpoint?: string }): Held | undefined {
+  return holds.find(({ message, endpoint }) => message?.toLowerCase() === what.message?.toLowerCase() && endpoint === what.endpoint)?.held
+}
+
+/** All holds, by upstream; tells when one begins, ends or expires. */
+export class HoldBook {
+  readonly #holds = new Map<string, Hold>()
+  readonly #onChange: (upstream: string, ended: Hold | undefined) => void
+  #timer: NodeJS.Timeout | undefined
+
+  /** `ended`: the hold that has expired or was released, if that is what happened. */
+  constructor (onChange: (upstream: string, ended: Hold | undefined) => void) {
+    this.#onChange = onChange
+  }
+
+  get all (): readonly Hold[] { return [...this.#holds.values()] }
+  get isFull (): boolean { return this.#holds.size >= mostHolds }
+
+  of (upstream: string): readonly Hold[] {
+    return this.#holds.size === 0 ? [] : this.all.filter(hold => hold.upstream === upstream)
+  }
+
+  /** In place of one for the same target. */
+  set (hold: Hold): void {
+    this.#holds.set(keyOf(hold), hold)
+    this.#changed(hold.upstream, undefined)
+  }
+
+  /** The hold that ended; undefined when there was none. */
+  release (target: HoldTarget): Hold | undefined {
+    const key = keyOf(target)
+    const ended = this.#holds.get(key)
+    if (ended === undefined) return undefined
+    this.#holds.delete(key)
+    this.#changed(target.upstream, ended)
+    return ended
+  }
+
+  close (): void {
+    clearTimeout(this.#timer)
+  }
+
+  #changed (upstream: string, ended: Hold | undefined): void {
+    this.#onChange(upstream, ended)
+    clearTimeout(this.#timer)
+    const next = Math.min(...this.all.map(({ until }) => until ?? Infinity))
+    if (next === Infinity) return
+    this.#timer = setTimeout(() => this.#expire(), Math.min(longestWaitMs, Math.max(0, next - Date.now())))
+    this.#timer.unref()
+  }
+
+  #expire (): void {
+    const expired = this.all.filter(({ until }) => until !== undefined && until <= Date.now())
+    for (const hold of expired) this.release(hold)
+    // Longer than one timer can be, or a clock that was set back.
+    if (expired.length === 0) this.#changed(this.all[0]?.upstream ?? '', undefined)
+  }
+}

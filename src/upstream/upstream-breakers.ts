@@ -1,0 +1,215 @@
+// The breakers in front of an upstream's queue: its own, and one for each of its messages that fails. Fed with whole exchanges.
+import { GatewayError } from '../exchange/errors.ts'
+import type { BreakersHandle } from '../exchange/breakers.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { judgeError, judgeStatus, nobodys, type Verdict } from '../exchange/outcome.ts'
+import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
+import type { BreakerClock } from './breaker-clock.ts'
+import { Call, CallList, MessageHistory, slowAfterMs, type CallOwner } from './calls.ts'
+import { Suspicion } from './suspicion.ts'
+
+/** `message` undefined: the upstream's own. */
+export type OnBreaker = (message: string | undefined, state: BreakerState) => void
+
+/** More messages than this are not told apart: their failures still count for the upstream. */
+const mostBreakers = 1_000
+const tooSlow: Verdict = { endpoint: 'ignored', upstream: 'failure', message: 'failure' }
+
+export interface MessageBreaker {
+  readonly message: string
+  readonly breaker: Breaker
+}
+
+export interface UpstreamBreakersOptions {
+  readonly name: string
+  readonly settings: BreakerSettings
+  readonly clock: BreakerClock
+  readonly onChange: OnBreaker
+  /** How many endpoints it has. */
+  readonly endpoints: () => number
+  /** Called every 200 ms while calls are under way. */
+  readonly onTick: (nowMs: number) => void
+}
+
+/**
+ * A message's failures count for the message, once it has failed at a second endpoint as well where there are several: what only one of them
+ * does is left to that one's breaker. For the upstream they count once a second message has failed as well, so that one broken message
+ * does not close a service. Failed connections, which say nothing of a message, count at once.
+ */
+export class UpstreamBreakers implements BreakersHandle, CallOwner {
+  readonly own: Breaker
+  readonly #name: string
+  readonly #clock: BreakerClock
+  readonly #onChange: OnBreaker
+  readonly #endpoints: () => number
+  readonly #onTick: (nowMs: number) => void
+  readonly #histories = new Map<string, MessageHistory>()
+  readonly #breakers = new Map<string, Breaker>()
+  readonly #calls = new CallList()
+  #settings: BreakerSettings
+  #watched = false
+  readonly #messages = new Suspicion()
+  #lastAnswerAtMs = performance.now()
+  #rejectedSinceAnswer = 0
+
+  constructor ({ name, settings, clock, onChange, endpoints, onTick }: UpstreamBreakersOptions) {
+    this.#name = name
+    this.#settings = settings
+    this.#clock = clock
+    this.#onChange = onChange
+    this.#endpoints = endpoints
+    this.#onTick = onTick
+    this.own = new Breaker(settings, clock, state => onChange(undefined, state))
+  }
+
+  /** Those that exist: of messages that failed lately, or are held. */
+  get messages (): readonly MessageBreaker[] { return [...this.#breakers].map(([message, breaker]) => ({ message, breaker })) }
+
+  enter (exchange: Exchange): Call {
+    const { name } = exchange.route
+    const own = this.own
+    const breaker = this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
+    if (!own.passes) throw this.#refusal(own, 'upstream')
+    if (breaker?.passes === false) throw this.#refusal(breaker, 'message', name)
+    let history = this.#histories.get(name)
+    if (history === undefined) this.#histories.set(name, history = new MessageHistory(name))
+    history.used = true
+    const call = new Call(this, exchange, history, own.begin(), breaker?.begin() ?? false)
+    this.#watch(call)
+    return call
+  }
+
+  answered (call: Call, status: number): void {
+    const verdict = judgeStatus(status)
+    if (status < 500) {
+      this.#lastAnswerAtMs = performance.now()
+      this.#rejectedSinceAnswer = 0
+      const attempt = call.exchange.attempts.at(-1)
+      // A late answer counts too: what is slow for good, and works, is normal before long.
+      if (attempt !== undefined) call.history.answered(attempt.durationMs)
+    }
+    this.#left(call, verdict)
+  }
+
+  failed (call: Call, error: GatewayError): void {
+    if (error.code === 'BulkheadFull' || error.code === 'QueueTimeout') this.#rejected()
+    this.#left(call, judgeError(error))
+  }
+
+  /** Called by the clock: counts what takes too long now, not when its time-out comes. */
+  tick (nowMs: number): boolean {
+    this.#onTick(nowMs)
+    for (let call = this.#calls.first; call !== undefined;) {
+      const next = call.next
+      if (this.#isSlow(call, nowMs)) {
+        this.#calls.remove(call)
+        this.#count(call, tooSlow)
+        call.overdue = true
+        call.exchange.attempts.at(-1)!.overdue()
+      }
+      call = next
+    }
+    this.#watched = this.#calls.first !== undefined
+    return this.#watched
+  }
+
+  hold (message: string | undefined, held: Held | undefined): void {
+    if (message === undefined) this.own.hold(held)
+    else if (held !== undefined) this.#breakerOf(message, true)?.hold(held)
+    else this.#breakers.get(message)?.hold(undefined)
+  }
+
+  /** Closed by hand, once. */
+  reset (message: string | undefined): void {
+    (message === undefined ? this.own : this.#breakers.get(message))?.reset()
+  }
+
+  configure (settings: BreakerSettings): void {
+    this.#settings = settings
+    this.own.configure(settings)
+    for (const breaker of this.#breakers.values()) breaker.configure(settings)
+  }
+
+  /** Forgets messages that nobody calls. */
+  trim (): void {
+    for (const [message, breaker] of this.#breakers) if (breaker.idle) this.#breakers.delete(message)
+    for (const [name, history] of this.#histories) {
+      if (!history.used && !this.#breakers.has(name)) this.#histories.delete(name)
+      history.used = false
+    }
+  }
+
+  close (): void {
+    this.own.close()
+    for (const breaker of this.#breakers.values()) breaker.close()
+    this.#breakers.clear()
+  }
+
+  #watch (call: Call): void {
+    this.#calls.add(call)
+    if (this.#watched) return
+    this.#watched = true
+    this.#clock.watch(this)
+  }
+
+  #left (call: Call, verdict: Verdict): void {
+    if (call.overdue) return
+    this.#calls.remove(call)
+    // What never got to an endpoint says nothing of what stands behind the queue.
+    if (call.exchange.attempts.length > 0 || verdict.message !== 'failure') this.#count(call, verdict)
+    else this.#count(call, nobodys)
+  }
+
+  #count (call: Call, verdict: Verdict): void {
+    const { history: { name }, exchange: { route: { policy } } } = call
+    const isFailed = verdict.message === 'failure'
+    const isEverywhere = !isFailed || this.#failsEverywhere(call)
+    const isSuspect = !isFailed || call.trialOfUpstream || (isEverywhere && this.#messages.confirms(name, performance.now(), this.#settings.windowMs))
+    this.own.report(isSuspect ? verdict.upstream : 'ignored', call.trialOfUpstream)
+    if (!policy.messageBreaker.enabled) return
+    const breaker = isFailed && isEverywhere ? this.#breakerOf(name) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
+    breaker?.report(isEverywhere || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage)
+  }
+
+  /** What fails at one of several endpoints is that endpoint's trouble, and its breaker's. */
+  #failsEverywhere ({ exchange, history }: Call): boolean {
+    return this.#endpoints() === 1 || history.endpoints.confirms(exchange.attempts.at(-1)!.endpoint, performance.now(), this.#settings.windowMs)
+  }
+
+  /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs. */
+  #rejected (): void {
+    this.#rejectedSinceAnswer++
+    if (this.#rejectedSinceAnswer < this.#settings.consecutiveFailures || performance.now() - this.#lastAnswerAtMs < this.#settings.resetTimeoutMs) return
+    this.#rejectedSinceAnswer = 0
+    this.own.trip()
+  }
+
+  #isSlow ({ exchange, history, trialOfUpstream, trialOfMessage }: Call, nowMs: number): boolean {
+    const { messageBreaker } = exchange.route.policy
+    if (messageBreaker.slowCallFactor === 0) return false
+    const attempt = exchange.attempts.at(-1)
+    // In the queue, or between two attempts: not the service's time.
+    if (attempt === undefined || attempt.result !== '') return false
+    const isTrial = trialOfUpstream || trialOfMessage || attempt.trial
+    return (history.known || isTrial) && nowMs - attempt.startedAtMs > slowAfterMs(history, messageBreaker)
+  }
+
+  #breakerOf (message: string, always = false): Breaker | undefined {
+    let breaker = this.#breakers.get(message)
+    if (breaker === undefined && (always || this.#breakers.size < mostBreakers)) {
+      breaker = new Breaker(this.#settings, this.#clock, state => this.#onChange(message, state))
+      this.#breakers.set(message, breaker)
+    }
+    return breaker
+  }
+
+  #refusal (breaker: Breaker, scope: 'upstream' | 'message', message?: string): GatewayError {
+    return breakerOpen(breaker, { upstream: this.#name, scope, ...message === undefined ? {} : { message } })
+  }
+}
+
+/** The answer while a breaker admits nothing, with the time it really has left. */
+export function breakerOpen (breaker: Pick<Breaker, 'state' | 'held' | 'retryAfterMs'>, detail: Record<string, unknown>): GatewayError {
+  const retryAfterS = Math.max(1, Math.ceil(breaker.retryAfterMs / 1_000))
+  return new GatewayError('BreakerOpen', { detail: { ...detail, breaker: breaker.state, held: breaker.held !== undefined, retryAfterS }, headers: ['Retry-After', String(retryAfterS)] })
+}
