@@ -9,7 +9,7 @@ import { parse as parseYaml } from 'yaml'
 import { ConfigError, defaultConfig, loadConfig, parseConfig, readConfig, type Overrides } from '../../src/config/load.ts'
 import { makeCertificate } from '../support/certificates.ts'
 import { configInForce, restartNeeded } from '../../src/config/changes.ts'
-import { breakerFor, bulkheadFor, policyFor } from '../../src/config/resolve.ts'
+import { policyFor, upstreamFor } from '../../src/config/resolve.ts'
 
 const root = join(import.meta.dirname, '../..')
 const parse = (text: string, overrides: Overrides = {}) => parseConfig(text, { file: 'postern.yaml', directory: '/etc/postern', overrides, readSecret: (kind, name) => `${kind} ${name}` })
@@ -174,8 +174,8 @@ prefixes: {/x/*: {upstream: a, policy: {attempts: 3}}}`)
   assert.deepEqual(limits('a', 'other'), [8_000, 1])
   assert.deepEqual(limits('a', '/x/*'), [8_000, 3])
   assert.deepEqual(limits('b', undefined), [9_000, 2])
-  assert.deepEqual([bulkheadFor(config, 'a').maxQueue, bulkheadFor(config, 'b').maxQueue], [3, 128])
-  assert.equal(breakerFor(config, 'a').windowMs, 2_000)
+  assert.deepEqual([upstreamFor(config, 'a').bulkhead.maxQueue, upstreamFor(config, 'b').bulkhead.maxQueue], [3, 128])
+  assert.equal(upstreamFor(config, 'a').breaker.windowMs, 2_000)
 })
 
 test('what needs a restart is said once for each', () => {
