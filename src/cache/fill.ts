@@ -118,7 +118,9 @@ export class Fill {
     return new Promise(resolve => {
       const waiter: Waiter = { exchange, request, done: resolve }
       this.#waiters.push(waiter)
+      const fill = this.#exchange
       exchange.waiting({
+        get waitsFor () { return fill.waitsFor ?? 'shared answer' },
         cancel: error => {
           this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
           resolve({ kind: 'failed', error })

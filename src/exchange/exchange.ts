@@ -138,7 +138,7 @@ export interface Route {
 /** Whatever an exchange waits for: a queue, an attempt. */
 export interface Cancellable {
   /** In words, for whoever reads that a deadline ended it. */
-  readonly waitsFor?: string
+  readonly waitsFor?: string | undefined
   /** The exchange ends early, for this reason. */
   cancel (error: GatewayError): void
 }
