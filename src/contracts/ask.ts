@@ -10,6 +10,8 @@ export interface Question {
   readonly kind: 'plugin' | 'plain'
   /** Asked of plain services: any complete answer below 500 counts. */
   readonly livenessPath: string
+  /** Where its host name leads, as admitted. */
+  readonly ips?: readonly string[] | undefined
   /** Asked of plugin hosts that have a health check of their own which their registry has not run. */
   readonly healthCheck?: boolean
   readonly tls?: AskTls | undefined
@@ -82,7 +84,7 @@ export function toListed (result: GetResult, parse: ParseList = parseOperations)
 
 /** Asks one endpoint. Never rejects. At most four questions over one connection, each bounded by `limits`. */
 export async function ask (question: Question, limits: AskLimits, signal: AbortSignal, parse: ParseList = parseOperations): Promise<Answer> {
-  const agent = createAgent(question.url)
+  const agent = createAgent(question.url, question.ips)
   const put = (path: string) => get(question.url + path, { ...limits, tls: question.tls, agent, signal })
   try {
     return await (question.kind === 'plugin' ? askPlugin(put, parse, question.healthCheck === true) : askPlain(put, parse, question.livenessPath))

@@ -1,6 +1,7 @@
 // One bounded GET to an endpoint, or POST to an admin listener, never following redirects. I/O.
 import http from 'node:http'
 import https from 'node:https'
+import { lookupOf } from '../lib/lookup.ts'
 
 /** TLS of the upstream an endpoint belongs to; PEM texts, already read. */
 export interface AskTls {
@@ -31,9 +32,9 @@ export type GetResult =
 
 const codeOf = (error: Error): string => 'code' in error && typeof error.code === 'string' ? error.code : error.message
 
-/** Makes the agent that the questions of one ask share: they go over one connection, which is gone afterwards. */
-export function createAgent (url: string): http.Agent {
-  const options = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 }
+/** `ips`: where the host name leads. Makes the agent that the questions of one ask share: they go over one connection, which is gone afterwards. */
+export function createAgent (url: string, ips?: readonly string[]): http.Agent {
+  const options = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1, ...(ips === undefined ? {} : { lookup: lookupOf(() => ips) }) }
   return url.startsWith('https:') ? new https.Agent(options) : new http.Agent(options)
 }
 

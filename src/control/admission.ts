@@ -5,20 +5,27 @@ import type { Registration } from '../registry/registration.ts'
 import { createNameResolver, type NameResolver } from '../registry/resolve.ts'
 
 export interface Admission {
-  /** The same registration, or one with `refused` set. A host name not resolved yet is refused until it is. */
+  /** The same registration, or one with `refused` set, or with the addresses of its host name. A name not resolved yet is refused until it is. */
   admit (registration: Registration): Registration
   close (): void
 }
 
 /** Most different answers kept; beyond that all are decided anew. */
 const mostAnswers = 20_000
-const resolveEveryMs = 30_000
+/** The shortest time an answer holds; the resolver keeps those that hold longer. */
+const resolveEveryMs = 5_000
+
+/** Undefined `refused`: it may be used. `ips`: of a host name. */
+interface Judged { readonly refused: string | undefined, readonly ips?: readonly string[] }
+
+/** Fixed endpoints are the operator's own words: their names are resolved, not judged. */
+const isOurs = ({ registry }: Registration) => registry === 'config'
 
 /** `onChange`: a host name resolved to something else; what was admitted has to be asked for again. */
-export function createAdmission (cidrs: readonly string[], ownListeners: readonly OwnListener[], onChange: () => void): Admission {
+export function createAdmission (cidrs: readonly string[], ownListeners: readonly OwnListener[], onChange: () => void, given?: NameResolver): Admission {
   const rules = createNetworkRules(cidrs, ownListeners)
-  const resolver: NameResolver = createNameResolver({ timeoutMs: 2_000, maxNames: 4_096, minTtlMs: 5_000, maxTtlMs: 300_000 })
-  const answers = new Map<string, string | undefined>()
+  const resolver: NameResolver = given ?? createNameResolver({ timeoutMs: 2_000, maxNames: 4_096, minTtlMs: resolveEveryMs, maxTtlMs: 300_000 })
+  const answers = new Map<string, Judged>()
   /** Registrations by host name, so that one resolution decides them all; one example per distinct address. */
   const named = new Map<string, Registration>()
   let timer: NodeJS.Timeout | undefined
@@ -29,13 +36,15 @@ export function createAdmission (cidrs: readonly string[], ownListeners: readonl
     if (address === undefined) return
     const { host } = authorityOf(address)
     resolver.resolve(host).then(
-      ({ ips }) => rules.resolved(address, ips, registration),
-      (error: unknown) => `${host} cannot be resolved: ${(error as Error).message}`
-    ).then(reason => {
-      if (closed || !named.has(place) || (answers.has(place) && answers.get(place) === reason)) return
-      answers.set(place, reason)
+      // In one order, whatever order the name server gives them in: another one is no change.
+      ({ ips }): Judged => ({ refused: isOurs(registration) ? undefined : rules.resolved(address, ips, registration), ips: ips.toSorted() }),
+      (error: unknown): Judged => ({ refused: isOurs(registration) ? undefined : `${host} cannot be resolved: ${(error as Error).message}` })
+    ).then(judged => {
+      const before = answers.get(place)
+      if (closed || !named.has(place) || (before !== undefined && before.refused === judged.refused && before.ips?.join() === judged.ips?.join())) return
+      answers.set(place, judged)
       onChange()
-    }).catch((error: unknown) => { answers.set(place, (error as Error).message) })
+    }).catch((error: unknown) => { answers.set(place, { refused: (error as Error).message }) })
   }
 
   const watchName = (place: string, registration: Registration) => {
@@ -44,31 +53,32 @@ export function createAdmission (cidrs: readonly string[], ownListeners: readonl
     timer ??= setInterval(() => { for (const [key, example] of named) resolveNamed(key, example) }, resolveEveryMs)
   }
 
-  const judge = (registration: Registration): string | undefined => {
+  const judge = (registration: Registration): Judged => {
     const address = registration.address
-    // Fixed endpoints are the operator's own words.
-    if (address === undefined || registration.refused !== undefined || registration.registry === 'config') return registration.refused
+    if (address === undefined || registration.refused !== undefined) return registration
     const place = `${registration.registry} ${registration.ownNode ?? ''} ${address.url}`
-    if (answers.has(place)) return answers.get(place)
+    const known = answers.get(place)
+    if (known !== undefined) return known
     if (answers.size >= mostAnswers || named.size >= mostAnswers) {
       answers.clear()
       named.clear()
     }
-    const reason = rules.check(address, registration)
+    const reason = isOurs(registration) ? undefined : rules.check(address, registration)
     const { host } = authorityOf(address)
     const needsResolving = reason === undefined && isIP(host) === 0 && !/(^|\.)localhost\.?$/i.test(host)
     if (!needsResolving) {
-      answers.set(place, reason)
-      return reason
+      answers.set(place, { refused: reason })
+      return { refused: reason }
     }
     if (!named.has(place)) watchName(place, registration)
-    return `${host} is being resolved`
+    return { refused: isOurs(registration) ? undefined : `${host} is being resolved` }
   }
 
   return {
     admit (registration) {
-      const refused = judge(registration)
-      return refused === registration.refused ? registration : { ...registration, refused }
+      const { refused, ips } = judge(registration)
+      if (refused === registration.refused && ips === registration.ips) return registration
+      return { ...registration, refused, ...(ips === undefined ? {} : { ips }) }
     },
     close () {
       closed = true

@@ -133,6 +133,7 @@ export function toEndpointPlan ({ registration, tier }: Verdict, { splits, locat
     version,
     node: node === '' ? undefined : node,
     labels: splits.labelsOf(registration),
+    ips: registration.ips,
     ...locate(registration)
   }
 }

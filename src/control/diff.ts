@@ -10,7 +10,7 @@ const sameTexts = (a: readonly string[] | undefined, b: readonly string[] | unde
   a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((text, index) => text === b[index]))
 
 const sameEndpoint = (a: EndpointPlan, b: EndpointPlan | undefined): boolean =>
-  b !== undefined && a.url === b.url && a.origin === b.origin && a.basePath === b.basePath && a.weight === b.weight && a.version === b.version && a.node === b.node && a.datacenter === b.datacenter && a.zone === b.zone && a.level === b.level && a.rttMs === b.rttMs && sameTexts(a.labels, b.labels)
+  b !== undefined && a.url === b.url && a.origin === b.origin && a.basePath === b.basePath && a.weight === b.weight && a.version === b.version && a.node === b.node && a.datacenter === b.datacenter && a.zone === b.zone && a.level === b.level && a.rttMs === b.rttMs && sameTexts(a.labels, b.labels) && sameTexts(a.ips, b.ips)
 
 const sameLevels = (a: readonly LevelPlan[], b: readonly LevelPlan[]): boolean =>
   a.length === b.length && a.every(({ level, weight }, index) => level === b[index]?.level && weight === b[index].weight)

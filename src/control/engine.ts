@@ -139,9 +139,8 @@ export function createEngine (options: EngineOptions): Engine {
   }
 
   function * entries (): Generator<CatalogEntry> {
-    yield * fixed
-    for (const { entries: own } of registries.values()) {
-      for (const entry of own.values()) {
+    for (const own of [fixed, ...[...registries.values()].map(known => known.entries.values())]) {
+      for (const entry of own) {
         const admitted = admission.admit(entry.registration)
         yield admitted === entry.registration ? entry : { ...entry, registration: admitted }
       }

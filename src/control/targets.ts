@@ -31,7 +31,7 @@ export function toTargets (decision: Decision, upstreams: Config['upstreams'], t
     targets.push({
       key: endpoints[0]?.verdict.key ?? '',
       pace: isWatched ? 'watched' : isOurs ? 'steady' : isSlow ? 'slow' : 'fast',
-      question: { url, kind: isPlugin ? 'plugin' : 'plain', livenessPath: settingsOf({ upstreams }, upstream)?.livenessPath ?? '/', tls: tls.get(upstream), ...(healthCheck ? { healthCheck } : {}) }
+      question: { url, kind: isPlugin ? 'plugin' : 'plain', livenessPath: settingsOf({ upstreams }, upstream)?.livenessPath ?? '/', tls: tls.get(upstream), ips: registrations.find(({ ips }) => ips !== undefined)?.ips, ...(healthCheck ? { healthCheck } : {}) }
     })
   }
   return targets

@@ -11,6 +11,8 @@ export interface EndpointPlan {
   readonly node: string | undefined
   /** `tag:NAME`, `meta:KEY=VALUE`: those that a split of postern.yaml names. */
   readonly labels: readonly string[]
+  /** Where its host name leads, as resolved and admitted; undefined for an address, and where that is not known. */
+  readonly ips?: readonly string[] | undefined
   readonly datacenter: string | undefined
   readonly zone: string | undefined
   /** 0 is nearest: zone, then datacenter. Calls go to the next level as far as the nearer ones cannot carry them. */

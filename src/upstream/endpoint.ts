@@ -1,9 +1,11 @@
 // One instance of an upstream: its connections, its breaker, and whether it may be picked.
+import type { LookupFunction } from 'node:net'
 import type { Outcome } from '../exchange/outcome.ts'
 import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import type { EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
+import { lookupOf } from '../lib/lookup.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
 import { scoredAs, Standing } from './balancing/standing.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
@@ -56,6 +58,7 @@ export class Endpoint implements EndpointHandle {
   readonly #breaker: Breaker
   readonly #pool: EndpointPool
   readonly #events: EndpointEvents
+  readonly #lookup: LookupFunction
   #settings: EndpointSettings
   #probe: Probe | undefined
   #seats = 0
@@ -77,7 +80,8 @@ export class Endpoint implements EndpointHandle {
       if (state === 'half-open') this.standing.forget()
       events.breaker(state)
     })
-    this.#pool = new EndpointPool(plan, settings.tls)
+    this.#lookup = lookupOf(() => this.plan.ips)
+    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup)
   }
 
   get version (): string | undefined { return this.plan.version }
@@ -187,7 +191,7 @@ export class Endpoint implements EndpointHandle {
 
   async #open (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse> {
     try {
-      await dial(this.plan.origin, exchange.route.policy.connectTimeoutMs)
+      await dial(this.plan.origin, exchange.route.policy.connectTimeoutMs, this.#lookup)
     } catch (thrown) {
       const error = toGatewayError(thrown)
       attempt.failed(error)
@@ -217,7 +221,7 @@ export class Endpoint implements EndpointHandle {
   #unreachable (error: GatewayError): void {
     if (this.#probe !== undefined) return
     this.#events.reachable(false, String(error.detail?.['cause'] ?? error.code))
-    this.#probe = probeUntilReachable(this.plan.origin, this.#settings.connectTimeoutMs, () => { void this.#return(this.#probe) })
+    this.#probe = probeUntilReachable(this.plan.origin, { connectTimeoutMs: this.#settings.connectTimeoutMs, lookup: this.#lookup }, () => { void this.#return(this.#probe) })
   }
 
   /** Somebody listens there again. Whoever it is: the control plane asks before calls go there, for addresses are reused. */

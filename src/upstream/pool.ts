@@ -1,4 +1,5 @@
 // The keep-alive connections to one endpoint: a free list, one exchange at a time on each.
+import type { LookupFunction } from 'node:net'
 import { readFileSync } from 'node:fs'
 import type { EndpointAddress } from '../registry/registration.ts'
 import type { Attempt } from '../exchange/attempt.ts'
@@ -33,9 +34,9 @@ export class EndpointPool implements ConnectionOwner {
   #peak = 0
   #closed = false
 
-  constructor ({ origin, basePath }: EndpointAddress, tls: UpstreamTls | undefined) {
+  constructor ({ origin, basePath }: EndpointAddress, tls: UpstreamTls | undefined, lookup: LookupFunction) {
     this.#basePath = basePath
-    this.#connector = new Connector(origin, tls === undefined ? undefined : readTls(tls))
+    this.#connector = new Connector(origin, tls === undefined ? undefined : readTls(tls), lookup)
   }
 
   get inFlight (): number { return this.#inFlight }

@@ -1,4 +1,5 @@
 // Postern's own connect: an endpoint that refused a connection gets no traffic until this succeeds.
+import type { LookupFunction } from 'node:net'
 import { dial } from './dial.ts'
 
 export interface Probe {
@@ -11,7 +12,7 @@ const longestDelayMs = 1_000
 /**
  * Tries to connect to an origin until it can, then calls `onReachable` once. Backs off with full jitter, at most 1 s between two tries.
  */
-export function probeUntilReachable (origin: string, connectTimeoutMs: number, onReachable: () => void, random: () => number = Math.random): Probe {
+export function probeUntilReachable (origin: string, { connectTimeoutMs, lookup, random = Math.random }: { connectTimeoutMs: number, lookup?: LookupFunction, random?: () => number }, onReachable: () => void): Probe {
   let closed = false
   let timer: NodeJS.Timeout | undefined
   let delayMs = firstDelayMs
@@ -23,7 +24,7 @@ export function probeUntilReachable (origin: string, connectTimeoutMs: number, o
     delayMs = Math.min(delayMs * 2, longestDelayMs - firstDelayMs)
   }
   const attempt = () => {
-    dial(origin, connectTimeoutMs).then(() => {
+    dial(origin, connectTimeoutMs, lookup).then(() => {
       if (closed) return
       closed = true
       onReachable()

@@ -1,5 +1,5 @@
 // Opens sockets to one origin: TCP or TLS, with what is the same for all of them made once.
-import net, { type OnReadOpts, type Socket } from 'node:net'
+import net, { type LookupFunction, type OnReadOpts, type Socket } from 'node:net'
 import tls, { type SecureContext } from 'node:tls'
 
 /** PEM texts, already read. */
@@ -21,23 +21,25 @@ export class Connector {
   readonly #host: string
   readonly #port: number
   readonly #tls: ConnectorTls | undefined
+  readonly #lookup: LookupFunction | undefined
   #context: SecureContext | undefined
   /** The newest one: a handshake that resumes it costs a tenth of a full one. */
   #session: Buffer | undefined
 
-  /** `origin`: scheme://host:port. */
-  constructor (origin: string, settings: ConnectorTls | undefined) {
+  /** `origin`: scheme://host:port. `lookup`: where its host name leads; the system's resolver where it is left out. */
+  constructor (origin: string, settings: ConnectorTls | undefined, lookup?: LookupFunction) {
     const url = new URL(origin)
     this.authority = url.host
     this.secure = url.protocol === 'https:'
     this.#host = url.hostname.replace(/^\[|\]$/g, '')
     this.#port = url.port === '' ? (this.secure ? 443 : 80) : Number(url.port)
     this.#tls = settings
+    this.#lookup = lookup
   }
 
   /** What is read goes to `onread`. The socket says `connect`, or `secureConnect` where `secure`, when it may be used. */
   open (onread: OnReadOpts): Socket {
-    const socket = this.secure ? this.#openTls(onread) : net.connect({ host: this.#host, port: this.#port, onread })
+    const socket = this.secure ? this.#openTls(onread) : net.connect({ host: this.#host, port: this.#port, onread, ...this.#lookup !== undefined && { lookup: this.#lookup } })
     return socket.setNoDelay(true).setKeepAlive(true, tcpKeepAliveMs)
   }
 
@@ -55,6 +57,7 @@ export class Connector {
       // An HTTP/2 answer has no reason phrase, and that carries ServiceStack's error code.
       ALPNProtocols: ['http/1.1'],
       ...this.#session !== undefined && { session: this.#session },
+      ...this.#lookup !== undefined && { lookup: this.#lookup },
       onread
     } as tls.ConnectionOptions)
     socket.on('session', session => { this.#session = session })
