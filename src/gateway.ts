@@ -141,6 +141,8 @@ function readiness (hasTable: boolean, draining: boolean): { ready: boolean, rea
 function cacheEvents (log: Log): CacheEvents {
   return {
     alarm: (service, message, { kind, header, value }) => log.warn({ service, message, kind, header, value }, 'a lifetime that no purge could take back was cut'),
+    secondLevel: (up, reason) => log[up ? 'info' : 'warn']({ reason }, up ? 'the second level of the cache is used' : 'the second level of the cache is not used'),
+    missedPurges: reason => log.warn({ reason }, 'purges of other gateways may have been missed: everything stored is stale from now on'),
     purged: (selector, soft, count, by) => log[by === 'operator' ? 'info' : 'debug']({ ...selector, soft, count, by }, 'purged')
   }
 }

@@ -1,6 +1,7 @@
 // /api/cache: what is stored and how it does; purging by URL, tag, message, service, or all of it.
 import type { Cache } from '../cache/cache.ts'
 import type { Selector } from '../cache/purge-log.ts'
+import type { SecondLevel } from '../cache/second-level/second-level.ts'
 import type { Stored } from '../cache/stored.ts'
 import { ActionRefused, type AdminAction } from './actions.ts'
 
@@ -54,7 +55,7 @@ export function cacheActions (cache: Cache): AdminAction[] {
   ]
 }
 
-function overview ({ store, fills, background, purged, tallies }: Cache): object {
+function overview ({ store, fills, background, purged, secondLevel, tallies }: Cache): object {
   const { maxBytes, maxEntries } = store.limits
   const shelves = new Map([...store.shelves].map(shelf => [`${shelf.upstream}\n${shelf.message}`, shelf]))
   return {
@@ -64,12 +65,17 @@ function overview ({ store, fills, background, purged, tallies }: Cache): object
     maxEntries,
     evictions: store.evicted,
     purged,
+    ...secondLevel === undefined ? {} : { secondLevel: describeSecondLevel(secondLevel) },
     fills: { running: fills.size, background: background.running, waiting: background.waiting, dropped: background.dropped },
     messages: [...tallies].filter(({ results }) => Object.values(results).some(count => count > 0)).map(({ upstream, message, results, forwarded, notStored }) => {
       const shelf = shelves.get(`${upstream}\n${message}`)
       return { service: upstream, message, keys: shelf?.resources.size ?? 0, bytes: shelf?.bytes ?? 0, ...results, forwarded: Object.fromEntries(forwarded), notStored: Object.fromEntries(notStored) }
     })
   }
+}
+
+function describeSecondLevel ({ up, reads, bytesRead, writes, purges }: SecondLevel): object {
+  return { up, reads, bytesRead, writes: { ...writes.counts, waiting: writes.waiting }, bytesWritten: writes.bytesWritten, purges }
 }
 
 /** Keys may hold what identifies a caller, if only as a hash: they are not among it. */

@@ -5,6 +5,7 @@ import { Background } from './background.ts'
 import type { Alarm } from './entry.ts'
 import { Fills } from './fills.ts'
 import type { Selector } from './purge-log.ts'
+import { SecondLevel, type SecondLevelConfig } from './second-level/second-level.ts'
 import { CacheStore } from './store.ts'
 import type { Stored } from './stored.ts'
 import { Tally } from './tally.ts'
@@ -14,8 +15,15 @@ import { indexedProperties, type Indexed } from './writes.ts'
 export interface CacheEvents {
   /** What a service stamps on its answers: at most once a minute for a message and a kind. */
   alarm (upstream: string, message: string, alarm: Alarm): void
-  purged (selector: Selector, soft: boolean, count: number, by: 'operator' | 'write'): void
+  purged (selector: Selector, soft: boolean, count: number, by: PurgedBy): void
+  /** Whether the second level is asked. */
+  secondLevel (up: boolean, reason: string): void
+  /** What other gateways purged cannot be known: everything stored is stale from now on. */
+  missedPurges (reason: string): void
 }
+
+/** `gateway`: another one, which told of it through the second level. */
+export type PurgedBy = 'operator' | 'write' | 'gateway'
 
 const alarmEveryMs = 60_000
 
@@ -23,9 +31,10 @@ export class Cache {
   readonly store: CacheStore
   readonly fills = new Fills()
   readonly background: Background
-  readonly purged = { operator: 0, write: 0 }
+  readonly purged: Record<PurgedBy, number> = { operator: 0, write: 0, gateway: 0 }
   readonly #events: CacheEvents
   #indexed: Indexed
+  #secondLevel: SecondLevel | undefined
   readonly #tallies = new Map<string, Tally>()
   readonly #ofRoute = new WeakMap<Route, Tally>()
 
@@ -34,14 +43,18 @@ export class Cache {
     this.background = new Background(config.cache.background)
     this.#indexed = indexedProperties(config)
     this.#events = events
+    this.#secondLevel = this.#makeSecondLevel(config.cache.secondLevel)
   }
+
+  /** Shared with other gateways; undefined where there is none. */
+  get secondLevel (): SecondLevel | undefined { return this.#secondLevel }
 
   get tallies (): Iterable<Tally> { return this.#tallies.values() }
 
   /** For metrics. */
-  get gauges (): { bytes: number, entries: number, evictions: number, purged: Record<'operator' | 'write', number>, running: number, waiting: number, messages: Iterable<Tally> } {
-    const { store, fills, background, purged } = this
-    return { bytes: store.bytes, entries: store.size, evictions: store.evicted, purged, running: fills.size, waiting: background.waiting, messages: this.tallies }
+  get gauges (): { bytes: number, entries: number, evictions: number, purged: Record<PurgedBy, number>, secondLevel: SecondLevel | undefined, running: number, waiting: number, messages: Iterable<Tally> } {
+    const { store, fills, background, purged, secondLevel } = this
+    return { bytes: store.bytes, entries: store.size, evictions: store.evicted, purged, secondLevel, running: fills.size, waiting: background.waiting, messages: this.tallies }
   }
 
   /** By what stored answers must be found after a write. */
@@ -50,6 +63,10 @@ export class Cache {
   configure (config: Config): void {
     this.store.configure(config.cache)
     this.background.configure(config.cache.background)
+    if (JSON.stringify(config.cache.secondLevel) !== JSON.stringify(this.#secondLevel?.config)) {
+      this.#secondLevel?.close()
+      this.#secondLevel = this.#makeSecondLevel(config.cache.secondLevel)
+    }
     const before = this.#indexed
     this.#indexed = indexedProperties(config)
     // What was stored until now could not be found by a property that counts from now on.
@@ -94,7 +111,8 @@ export class Cache {
   }
 
   /** Removes what is meant, or makes it stale from now on; what is being asked for is not stored. How many entries it was. */
-  purge (selector: Selector, soft: boolean, by: 'operator' | 'write'): number {
+  purge (selector: Selector, soft: boolean, by: PurgedBy): number {
+    if (by !== 'gateway') this.#secondLevel?.purge(selector, soft)
     this.fills.purge(selector)
     const purged: Stored[] = []
     const count = this.store.purge(selector, soft, Date.now(), stored => { if (!soft && stored.again !== undefined) purged.push(stored) })
@@ -106,5 +124,19 @@ export class Cache {
 
   close (): void {
     this.background.close()
+    this.#secondLevel?.close()
+  }
+
+  #makeSecondLevel (config: SecondLevelConfig | undefined): SecondLevel | undefined {
+    if (config === undefined) return undefined
+    const second = new SecondLevel(config, {
+      purged: (selector, soft) => this.purge(selector, soft, 'gateway'),
+      missedPurges: reason => {
+        if (this.purge({ kind: 'all' }, true, 'gateway') > 0) this.#events.missedPurges(reason)
+      },
+      state: (up, reason) => this.#events.secondLevel(up, reason)
+    })
+    second.start()
+    return second
   }
 }

@@ -5,33 +5,17 @@ import type { Next } from '../exchange/compose.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { ArrivingBody } from './arriving-body.ts'
 import { validatorHeaders, withoutConditions } from './conditional.ts'
-import type { EntryHead, NotStored, Terms } from './entry.ts'
+import type { EntryHead, Terms } from './entry.ts'
+import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
 import { guarded, type GuardRules } from './guard.ts'
 import { mayStore } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
+import type { Share } from './second-level/share.ts'
 import type { CacheStore } from './store.ts'
 import { apart, keptBody, Stored, type Draft, type Place } from './stored.ts'
 import { variantOf } from './vary.ts'
-import type { ResponseBody } from '../exchange/response-body.ts'
-
-/** Why an answer is not kept, beside what its head says. */
-export type NotKept = NotStored | 'too-large'
-
-/** What somebody who waited is told. `status`: what the origin said. */
-export type FillResult =
-  /** The answer, whole. `kept`: it is in the store. */
-  | { readonly kind: 'whole', readonly stored: Stored, readonly status: number, readonly kept: boolean }
-  /** The answer as it arrives; it will be stored if it fits. */
-  | { readonly kind: 'arriving', readonly draft: Draft, readonly status: number, readonly body: ResponseBody }
-  /** Not to be stored: the first who waits gets it as it came. */
-  | { readonly kind: 'own', readonly response: UpstreamResponse }
-  /** Not to be stored: go on by yourself. */
-  | { readonly kind: 'alone', readonly status: number }
-  /** It answers another variant, or took too long: look again. */
-  | { readonly kind: 'again' }
-  | { readonly kind: 'failed', readonly error: GatewayError }
 
 export interface FillEvents {
   /** The answer is not stored. `forNext`: likely to hold for the next one too. */
@@ -53,6 +37,8 @@ export interface FillOptions {
   /** The request path below the cache, with a deadline of its own. */
   readonly path: Next
   readonly store: CacheStore
+  /** undefined: there is no second level, or the answer is none of its business. */
+  readonly share: Share | undefined
   readonly events: FillEvents
   readonly again: Draft['again']
   /** Limit on waiting for somebody else's answer. Milliseconds. */
@@ -131,6 +117,9 @@ export class Fill {
   }
 
   async #run (): Promise<void> {
+    const asked = this.#options.share?.find()
+    const found = asked === undefined ? undefined : await asked
+    if (found !== undefined && this.#options.store.put(found, this.#since)) return this.#settleAll({ kind: 'found' })
     this.#requestAtMs = Date.now()
     let response: UpstreamResponse
     try {
@@ -143,6 +132,12 @@ export class Fill {
     const head: EntryHead = { status, reason, headers, requestAtMs: this.#requestAtMs, responseAtMs: Date.now() }
     if (status === 304 && this.#previous !== undefined) this.#notModified(head, this.#previous, response)
     else this.#answered(head, response)
+  }
+
+  #keep (stored: Stored): boolean {
+    const kept = this.#options.store.put(stored, this.#since)
+    if (kept) this.#options.share?.tell(stored)
+    return kept
   }
 
   #answered (head: EntryHead, response: UpstreamResponse): void {
@@ -162,7 +157,7 @@ export class Fill {
       begun: () => this.#begun(head.status),
       whole: chunks => {
         if (chunks === undefined) events.notStored(this, 'too-large', true)
-        else store.put(new Stored(draft, keptBody(chunks)), this.#since)
+        else this.#keep(new Stored(draft, keptBody(chunks)))
         this.#over()
       },
       failed: error => this.#broken(error),
@@ -215,7 +210,7 @@ export class Fill {
   }
 
   #stored (stored: Stored, status: number): void {
-    const kept = this.#options.store.put(stored, this.#since)
+    const kept = this.#keep(stored)
     for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, stored) ? { kind: 'whole', stored, status, kept } : { kind: 'again' })
     this.#over()
   }

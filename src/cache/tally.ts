@@ -1,6 +1,6 @@
 // What the cache counts of one message: plain numbers, read when somebody asks.
 import type { Forwarded } from './entry.ts'
-import type { NotKept } from './fill.ts'
+import type { NotKept } from './fill-result.ts'
 
 /** What became of a request: from memory, past its end, with somebody else's answer, from the origin, or without the cache. */
 export type CacheResult = 'hit' | 'stale' | 'collapsed' | 'miss' | 'pass'

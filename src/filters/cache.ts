@@ -3,14 +3,16 @@ import { cacheName, fromArriving, fromOrigin, fromStored, passedOn, type Detail 
 import { cacheStatus, ttlS } from '../cache/cache-status.ts'
 import type { Cache } from '../cache/cache.ts'
 import type { Forwarded } from '../cache/entry.ts'
-import { Fill, type FillResult } from '../cache/fill.ts'
+import { Fill } from '../cache/fill.ts'
+import type { FillResult } from '../cache/fill-result.ts'
 import type { GuardRules } from '../cache/guard.ts'
 import { learnFromHead } from '../cache/learn-from-head.ts'
 import { KeyMaker, targetIndex } from '../cache/key.ts'
 import { countsAsError, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
 import type { CacheRequest } from '../cache/request.ts'
 import { cacheRules, type CacheConfig, type CacheRules } from '../cache/rules.ts'
-import type { Place, Stored } from '../cache/stored.ts'
+import { shareFor } from '../cache/second-level/share.ts'
+import type { Draft, Place, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
 import { variantOf } from '../cache/vary.ts'
 import { afterWrite, ownTags } from '../cache/writes.ts'
@@ -36,11 +38,16 @@ export function cache ({ cache, correlationHeader }: CacheOptions, policy: Polic
 const hopelessAfter = 32
 
 /** One request on its way. */
-interface Asked {
+interface Start {
   readonly exchange: Exchange
   readonly next: Next
   readonly request: CacheRequest
   readonly tally: Tally
+  /** The second level was asked, and had something. */
+  readonly found?: boolean
+}
+
+interface Asked extends Start {
   readonly key: string
   readonly target: string
   /** Stored but not to be given out as it is. */
@@ -72,11 +79,11 @@ class CacheFlow {
     const request = this.#rules.reader.read({ method, target: path, headers, safe: effect === 'safe', routeKind: route.kind, trusted })
     const by = this.#rules.config.mode === 'off' || body.kind === 'stream' ? 'bypass' : passesBy(request, this.#rules)
     if (by !== undefined) return this.#pass({ exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' || by.use === 'stored' ? 'bypass' : by.why })
-    return this.#look(exchange, next, request, tally, false)
+    return this.#look({ exchange, next, request, tally }, false)
   }
 
-  /** `again`: after waiting for an answer that was not for this request. */
-  #look (exchange: Exchange, next: Next, request: CacheRequest, tally: Tally, again: boolean): Promise<UpstreamResponse> {
+  /** `again`: after waiting for an answer that was not for this request. `found`: the second level had something, and it is in the store. */
+  #look ({ exchange, next, request, tally, found: fromSecond = false }: Start, again: boolean): Promise<UpstreamResponse> {
     const target = this.#keys.target(exchange)
     const key = this.#keys.primary(exchange, request, target)
     const found = this.#cache.store.find(key, request.headers)
@@ -85,10 +92,10 @@ class CacheFlow {
     const decided = reuse(request, entry, nowMs, this.#rules, typeof found === 'string' ? found : 'uri-miss')
     if (decided.use === 'stored') {
       if (decided.refresh || isDue(entry!, nowMs, this.#rules.config.refreshAhead)) this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
-      return Promise.resolve(this.#hit({ exchange, request, tally }, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : undefined))
+      return Promise.resolve(this.#hit({ exchange, request, tally }, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : fromSecond ? 'second-level' : undefined))
     }
     if (decided.use === 'nothing') throw this.#unanswered(exchange, tally, decided.why)
-    const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why }
+    const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why, found: fromSecond }
     if (this.#rules.config.hideOrigin !== 'no') return Promise.resolve(this.#hidden(asked, this.#rules.config.hideOrigin))
     return this.#mayFill(asked) ? this.#wait(asked, decided.validate, again) : this.#pass(asked)
   }
@@ -147,7 +154,8 @@ class CacheFlow {
         this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
         return fromArriving(exchange, request, { draft: result.draft, body: result.body, own: collapsed ? none : fill.own }, { hit: false, fwd: why, fwdStatus: result.status, stored: true, collapsed, ttlS: ttlS(result.draft.terms.freshUntilMs, nowMs) })
       }
-      case 'again': return again ? await this.#pass(asked) : await this.#look(exchange, asked.next, request, tally, true)
+      case 'found': return await this.#look({ exchange, next: asked.next, request, tally, found: true }, again)
+      case 'again': return again ? await this.#pass(asked) : await this.#look({ exchange, next: asked.next, request, tally }, true)
       default: return await this.#notStored(asked, result, collapsed)
     }
   }
@@ -225,6 +233,7 @@ class CacheFlow {
     const { fills, store } = this.#cache
     const { refillAfterPurge, refreshAhead } = this.#rules.config
     const place: Place = { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, this.#cache.indexed) }
+    const again: Draft['again'] = refillAfterPurge ? ({ hits }) => { if (hits >= refreshAhead.minHits) this.#refresh({ ...asked, entry: undefined }) } : undefined
     const fill = new Fill(exchange, {
       key: id,
       place,
@@ -234,8 +243,9 @@ class CacheFlow {
       guard: this.#guard,
       path: this.#path,
       store,
+      share: shareFor(this.#cache.secondLevel, { place, request, rules: this.#rules, guard: this.#guard, again }, previous, asked),
       waitMs: this.#rules.config.collapseWaitMs,
-      again: refillAfterPurge ? ({ hits }) => { if (hits >= refreshAhead.minHits) this.#refresh({ ...asked, entry: undefined }) } : undefined,
+      again,
       events: {
         notStored: (_fill, reason, forNext) => {
           tally.refuse(reason)

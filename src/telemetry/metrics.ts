@@ -4,6 +4,7 @@ import { metricTable, type MetricName } from './metric-table.ts'
 import { DurationHistogram, EndpointMeter, PartMeter, RouteMeter, UpstreamMeter } from './meters.ts'
 import type { FaultCounts, RegistryGauges, TableGauges, UpstreamGauges, EndpointGauges } from './gauges.ts'
 import { exposition, histogramSamples, type Sample, type Source } from './exposition.ts'
+import { byLabel, secondLevelSamples, type SecondLevelGauges } from './second-level-samples.ts'
 
 export { metricTable } from './metric-table.ts'
 export type { EndpointMeter, PartMeter, RouteMeter } from './meters.ts'
@@ -13,7 +14,8 @@ export interface CacheGauges {
   readonly bytes: number
   readonly entries: number
   readonly evictions: number
-  readonly purged: Readonly<Record<'operator' | 'write', number>>
+  readonly purged: Readonly<Record<'operator' | 'write' | 'gateway', number>>
+  readonly secondLevel: SecondLevelGauges | undefined
   readonly running: number
   readonly waiting: number
   readonly messages: Iterable<CacheMessageCounts>
@@ -199,7 +201,8 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     cacheBytes: () => one(readCache()?.bytes ?? 0),
     cacheEntries: () => one(readCache()?.entries ?? 0),
     cacheEvictions: () => one(readCache()?.evictions ?? 0),
-    cachePurged: () => Object.entries(readCache()?.purged ?? {}).map(([by, value]) => ({ labels: { by }, value })),
+    ...secondLevelSamples(() => readCache()?.secondLevel),
+    cachePurged: () => byLabel('by', readCache()?.purged ?? {}),
     cacheFills: () => [{ labels: { state: 'running' }, value: readCache()?.running ?? 0 }, { labels: { state: 'waiting' }, value: readCache()?.waiting ?? 0 }],
     cacheAlarms: () => ofCache('kind', ({ alarms }) => alarms),
     clientConnections: () => one(readClientConnections()),

@@ -159,7 +159,7 @@ export async function startConsul (options: ConsulOptions = {}): Promise<RealCon
   }
 }
 
-async function freePorts (count: number): Promise<number[]> {
+export async function freePorts (count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, () => new Promise<net.Server>((resolve, reject) => {
     const server = net.createServer()
     server.once('error', reject)

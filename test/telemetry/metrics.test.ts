@@ -54,9 +54,10 @@ test('every metric of the table is exported under its name and type, with no lab
     bytes: 1,
     entries: 1,
     evictions: 0,
-    purged: { operator: 0, write: 0 },
+    purged: { operator: 0, write: 0, gateway: 0 },
     running: 0,
     waiting: 0,
+    secondLevel: { up: true, reads: { hit: 1 }, bytesRead: 1, writes: { counts: { written: 1 }, bytesWritten: 1 }, purges: { told: 1, heard: 1 } },
     messages: [{ upstream: 'Orders', message: 'GetOrder', results: { hit: 1 }, forwarded: new Map([['stale', 1]]), notStored: new Map([['no-store', 1]]), alarms: new Map([['expires-no-date', 1]]) }]
   }))
   const { series, types } = await scrape(metrics)

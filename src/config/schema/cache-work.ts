@@ -20,11 +20,20 @@ export const cacheWorkFields = {
   hitForMissMs: ms('After an answer proved not to be storable, requests for the same key do not wait for each other for so long. 0 = they always do.', 10_000, 0)
 }
 
+const secondLevel = object({
+  url: Type.String({ pattern: '^rediss?://[^\\s/]+(?:/\\d+)?$', description: 'redis://HOST:PORT/DATABASE, or rediss:// for TLS (certificates as Node trusts them: NODE_EXTRA_CA_CERTS for an authority of your own). A user name may stand in it: redis://USER@HOST.' }),
+  password: Type.Optional(text('Its password, best kept outside this file (secrets).')),
+  prefix: Type.String({ maxLength: 64, default: 'postern:', description: 'What all keys begin with. Gateways that share answers and purges have the same.' }),
+  timeoutMs: ms('Longest wait for an answer of the server, and so the most that its slowness adds to any call. After three failures in a row it is not asked at all until it answers again.', 20),
+  maxEntryBytes: bytes('Largest body that is shared.', 1_048_576, 1_024)
+}, { description: 'A Valkey or Redis server in which gateways share stored answers, and by which a purge at one reaches all. Whoever can read it can read the answers. Left out: none; the memory of this process is all there is.' })
+
 export const CacheMemory = section({
   maxBytes: bytes('Memory for stored answers, heads and keys counted.', 134_217_728, 1_048_576),
   maxEntries: count('Most stored answers.', 100_000, 16),
   maxEntryBytes: bytes('Largest answer that is stored; larger ones are streamed only.', 8_388_608, 1_024),
   messageSharePercent: Type.Integer({ minimum: 1, maximum: 100, default: 50, description: 'What one message may take of maxBytes and maxEntries: a flood of different queries pushes out its own answers first, and no others.' }),
+  secondLevel: Type.Optional(secondLevel),
   background: section({
     concurrency: count('Requests at one time.', 4, 1),
     perSecond: count('Requests begun in a second.', 50, 1),

@@ -1,0 +1,118 @@
+// Which purges an answer of the second level came before: in the order of the server's ids, because the clocks of gateways differ. Pure but for its memory.
+import type { Selector } from '../purge-log.ts'
+import type { Place } from '../stored.ts'
+import { compareIds } from './frame.ts'
+
+/** One purge on its way to the others. */
+export interface Outgoing {
+  readonly selector: Selector
+  readonly soft: boolean
+}
+
+/** `stale`: only soft purges mean it. */
+export type Judged = 'usable' | 'stale' | 'gone'
+
+/** Different purges remembered; answers older than what was forgotten count as gone. */
+const mostKnown = 20_000
+/** Purges that wait for the server; beyond that, one of everything takes their place. */
+const mostWaiting = 1_000
+
+export const firstId = '0-0'
+
+export class SharedPurges {
+  /** Id of the latest of each, oldest first. */
+  readonly #known = new Map<string, string>()
+  /** Not confirmed by the server: newer than anything found there. */
+  readonly #waiting = new Map<string, Outgoing>()
+  #floor = firstId
+
+  get waiting (): number { return this.#waiting.size }
+
+  /** Carried out here, to be told to the others. */
+  add (outgoing: Outgoing): void {
+    const key = keyOf(outgoing.selector, outgoing.soft)
+    if (this.#waiting.size >= mostWaiting && !this.#waiting.has(key)) {
+      this.#waiting.clear()
+      const all: Outgoing = { selector: { kind: 'all' }, soft: false }
+      this.#waiting.set(keyOf(all.selector, false), all)
+      return
+    }
+    // An object of its own each time: what is under way does not confirm one that came after it.
+    this.#waiting.set(key, { ...outgoing })
+  }
+
+  /** What is to be told, in order. */
+  outgoing (): Outgoing[] {
+    return [...this.#waiting.values()]
+  }
+
+  /** The server has it. */
+  confirmed (outgoing: Outgoing, id: string): void {
+    const key = keyOf(outgoing.selector, outgoing.soft)
+    if (this.#waiting.get(key) === outgoing) this.#waiting.delete(key)
+    this.note(outgoing, id)
+  }
+
+  note ({ selector, soft }: Outgoing, id: string): void {
+    const key = keyOf(selector, soft)
+    const before = this.#known.get(key)
+    if (before !== undefined && compareIds(before, id) >= 0) return
+    this.#known.delete(key)
+    this.#known.set(key, id)
+    if (this.#known.size <= mostKnown) return
+    const [oldest, at] = this.#known.entries().next().value!
+    this.#known.delete(oldest)
+    this.trustFrom(at)
+  }
+
+  /** What was asked for before this id may have been purged without our knowing. */
+  trustFrom (id: string): void {
+    if (compareIds(id, this.#floor) > 0) this.#floor = id
+  }
+
+  /** `mark`: the last purge that was known when the answer was asked for. */
+  judge (mark: string, { target, message, upstream, ownTags }: Place, tags: readonly string[]): Judged {
+    if (compareIds(mark, this.#floor) < 0) return 'gone'
+    const selectors: Selector[] = [
+      { kind: 'all' }, { kind: 'target', target }, { kind: 'message', message }, { kind: 'service', service: upstream },
+      ...[...tags, ...ownTags].map(tag => ({ kind: 'tag', tag }) as const)
+    ]
+    if (selectors.some(selector => this.#isAfter(keyOf(selector, false), mark))) return 'gone'
+    return selectors.some(selector => this.#isAfter(keyOf(selector, true), mark)) ? 'stale' : 'usable'
+  }
+
+  #isAfter (key: string, mark: string): boolean {
+    if (this.#waiting.has(key)) return true
+    const id = this.#known.get(key)
+    return id !== undefined && compareIds(id, mark) > 0
+  }
+}
+
+/** Equal keys mean the same answers: names in any letter case. */
+function keyOf (selector: Selector, soft: boolean): string {
+  const strength = soft ? 'soft' : 'hard'
+  switch (selector.kind) {
+    case 'target': return `${strength} target ${selector.target}`
+    case 'tag': return `${strength} tag ${selector.tag}`
+    case 'message': return `${strength} message ${selector.message.toLowerCase()}`
+    case 'service': return `${strength} service ${selector.service.toLowerCase()}`
+    case 'all': return `${strength} all`
+  }
+}
+
+/** As it stands in the stream. */
+export const purgeToText = ({ selector, soft }: Outgoing): string => JSON.stringify({ ...selector, ...soft ? { soft } : {} })
+
+/** undefined: nothing that this version knows. */
+export function purgeFromText (text: string): Outgoing | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const { kind, soft, ...rest } = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
+  if (kind === 'all') return { selector: { kind }, soft: soft === true }
+  if (kind !== 'target' && kind !== 'tag' && kind !== 'message' && kind !== 'service') return undefined
+  return typeof rest[kind] === 'string' ? { selector: { kind, [kind]: rest[kind] } as Selector, soft: soft === true } : undefined
+}

@@ -1,0 +1,277 @@
+// Gateways that share a second level, on a real Valkey: what one stored the others have, what one purged all purge, and its end is felt by nobody.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { request, targetOf } from '../support/http-client.ts'
+import { head, write, type HeaderList } from '../support/raw-server.ts'
+import { startOrigin, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
+import { startValkey, valkeySkip, type RealValkey } from '../support/valkey.ts'
+
+const skip = await valkeySkip()
+
+/** Answers every GET with a new number, to be kept for a minute. */
+async function startNumbers (further: HeaderList = []): Promise<Origin> {
+  let number = 0
+  return await startOrigin(async request => {
+    await request.body()
+    const body = request.method === 'GET' ? String(++number) : '{}'
+    const headers: HeaderList = request.method === 'GET' ? [['Cache-Control', 'max-age=60, stale-if-error=60'], ['Cache-Tag', 'all'], ...further] : []
+    await write(request.socket, head(200, 'OK', [...headers, ['Content-Type', 'application/json'], ['Content-Length', String(body.length)]]) + body)
+  })
+}
+
+async function startWith (origin: Origin, valkey: RealValkey, own: object = {}): Promise<TestGateway> {
+  const gateway = await startGateway({
+    upstreams: { Shop: { endpoints: [origin.url] } },
+    messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { cache: { invalidates: [{ message: 'GetOrder', property: 'Id' }] } as never } } },
+    cache: { secondLevel: { url: valkey.url, timeoutMs: 200, ...own } } as never
+  })
+  await gateway.waitForEndpoint(origin.url)
+  await isUp(gateway)
+  return gateway
+}
+const isUp = async (gateway: TestGateway) => await until('the second level', async () => await gateway.metric('postern_cache_second_level_up') === 1, { timeoutMs: 15_000 })
+const isDown = async (gateway: TestGateway) => await until('the second level not to be asked', async () => await gateway.metric('postern_cache_second_level_up') === 0, { timeoutMs: 15_000 })
+const reads = async (gateway: TestGateway, result: string) => await gateway.metric('postern_cache_second_level_reads_total', { result })
+const written = async (gateway: TestGateway, least: number) => await until(`${least} written`, async () => await gateway.metric('postern_cache_second_level_writes_total', { result: 'written' }) >= least)
+const text = async (gateway: TestGateway, path: string) => (await gateway.get(path)).text()
+const purge = async (gateway: TestGateway, body: object) =>
+  (await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })).json().purged as number
+const order = (id: number | string) => `/json/reply/GetOrder?Id=${id}`
+/** The same host whatever the gateway's port: the host is part of the key. */
+const shared = { headers: [['Host', 'shop.test']] as HeaderList }
+
+describe('gateways that share a second level', { skip, timeout: 120_000 }, () => {
+  test('what one stored the other has, and says where it is from', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using one = await startWith(origin, valkey)
+    await using other = await startWith(origin, valkey)
+    assert.equal((await one.get(order(1), shared)).text(), '1')
+    await written(one, 1)
+    const answer = await other.get(order(1), shared)
+    assert.equal(answer.text(), '1')
+    assert.match(answer.header('cache-status')!, /^Postern; hit; ttl=\d+; detail=second-level$/)
+    assert.match((await other.get(order(1), shared)).header('cache-status')!, /^Postern; hit; ttl=\d+$/)
+    assert.equal(origin.received.length, 1)
+    assert.equal(answer.header('cache-tag'), undefined)
+  })
+
+  test('a gateway that starts anew finds what it had; a server that starts anew, too, where it keeps its data', async () => {
+    await using valkey = await startValkey({ keepData: true })
+    await using origin = await startNumbers()
+    {
+      await using before = await startWith(origin, valkey)
+      assert.equal((await before.get(order(1), shared)).text(), '1')
+      await written(before, 1)
+    }
+    await valkey.stop()
+    await valkey.start()
+    await using after = await startWith(origin, valkey)
+    assert.equal((await after.get(order(1), shared)).text(), '1')
+    assert.equal(origin.received.length, 1)
+  })
+
+  test('variants are kept apart, and found by what tells them apart', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startOrigin(async request => {
+      const body = request.header('accept-language') ?? 'none'
+      await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Vary', 'Accept-Language'], ['Content-Length', String(body.length)]]) + body)
+    })
+    await using one = await startWith(origin, valkey)
+    await using other = await startWith(origin, valkey)
+    const inLanguage = async (gateway: TestGateway, language: string) => (await gateway.get(order(1), { headers: [['Host', 'shop.test'], ['Accept-Language', language]] })).text()
+    assert.equal(await inLanguage(one, 'de'), 'de')
+    assert.equal(await inLanguage(one, 'fr'), 'fr')
+    await written(one, 2)
+    assert.equal(await inLanguage(other, 'fr'), 'fr')
+    assert.equal(await inLanguage(other, 'de'), 'de')
+    assert.equal(origin.received.length, 2)
+    assert.equal(await inLanguage(other, 'it'), 'it')
+    assert.equal(origin.received.length, 3)
+  })
+
+  test('a purge at one reaches all within a second, in memory and in what they share', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using one = await startWith(origin, valkey)
+    await using other = await startWith(origin, valkey)
+    await using third = await startWith(origin, valkey)
+    for (const [id, body] of [{ all: true }, { tag: 'all' }, { message: 'getorder' }, { service: 'shop' }, { url: order(4) }].entries()) {
+      const writes = await one.metric('postern_cache_second_level_writes_total', { result: 'written' })
+      const before = (await one.get(order(id), shared)).text()
+      await written(one, writes + 1)
+      assert.equal((await other.get(order(id), shared)).text(), before)
+      const purgedAt = performance.now()
+      assert.ok(await purge(one, body) >= 1)
+      await until('the other to have a new one', async () => (await other.get(order(id), shared)).text() !== before, { everyMs: 5 })
+      assert.ok(performance.now() - purgedAt < 1_000, `${JSON.stringify(body)}: ${performance.now() - purgedAt} ms`)
+      // What stood in the second level was from before the purge.
+      assert.notEqual((await third.get(order(id), shared)).text(), before)
+      assert.notEqual((await one.get(order(id), shared)).text(), before)
+    }
+  })
+
+  test('a write through one, and the read after it through the other', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using one = await startWith(origin, valkey)
+    await using other = await startWith(origin, valkey)
+    const before = (await other.get(order(7), shared)).text()
+    const untouched = (await other.get(order(8), shared)).text()
+    await written(other, 2)
+    assert.equal((await one.get(order(7), shared)).text(), before)
+    assert.equal((await one.post('/json/reply/PlaceOrder?Id=7', {})).status, 200)
+    const writtenAt = performance.now()
+    assert.notEqual((await one.get(order(7), shared)).text(), before, 'at once where it was written')
+    await until('the other to read what was written', async () => (await other.get(order(7), shared)).text() !== before, { everyMs: 5 })
+    assert.ok(performance.now() - writtenAt < 1_000)
+    assert.equal((await other.get(order(8), shared)).text(), untouched)
+  })
+
+  test('what belongs to one identity never leaves the process', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using gateway = await startGateway({
+      upstreams: { Shop: { endpoints: [origin.url], policy: { cache: { identity: { mode: 'perIdentity' } } } } },
+      messages: { GetOrder: { upstream: 'Shop' } },
+      cache: { secondLevel: { url: valkey.url } }
+    } as never)
+    await gateway.waitForEndpoint(origin.url)
+    await isUp(gateway)
+    const alice = { headers: [['Host', 'shop.test'], ['Authorization', 'Bearer alice']] as HeaderList }
+    assert.equal((await gateway.get(order(1), alice)).text(), '1')
+    assert.equal((await gateway.get(order(1), alice)).text(), '1')
+    assert.equal((await gateway.get(order(1), shared)).text(), '2')
+    await written(gateway, 1)
+    assert.match(await valkey.say('DBSIZE'), /:1\r\n/)
+  })
+
+  test('what is not ours, cut short or changed is not given out', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using one = await startWith(origin, valkey)
+    assert.equal((await one.get(order(1), shared)).text(), '1')
+    await written(one, 1)
+    const key = /postern:[\w-]{22}/.exec(await valkey.say('KEYS postern:*'))![0]
+    for (const spoil of [`SETRANGE ${key} 40 x`, `APPEND ${key} x`, `SET ${key} hello PX 60000`, `SETRANGE ${key} 0 \x02`]) {
+      await valkey.say(spoil)
+      await using other = await startWith(origin, valkey)
+      const before = origin.received.length
+      assert.equal((await other.get(order(1), shared)).text(), String(before + 1), spoil)
+      assert.equal(await reads(other, 'wrong'), 1, spoil)
+      await written(other, 1)
+    }
+  })
+})
+
+describe('the server of the second level', { skip, timeout: 180_000 }, () => {
+  /** Misses and hits without a pause; how long the slowest took. */
+  async function * calls (gateway: TestGateway): AsyncGenerator<number> {
+    for (let n = 0; ; n++) {
+      const startedAt = performance.now()
+      const answer = await gateway.get(n % 2 === 0 ? order(`new-${n}`) : order(1), shared)
+      assert.equal(answer.status, 200, answer.text())
+      yield performance.now() - startedAt
+    }
+  }
+  interface Load { readonly slowestMs: number, readonly calls: number, again (): void, stop (): Promise<void> }
+  function startCalls (gateway: TestGateway, callers = 4): Load {
+    const state = { stopped: false, slowestMs: 0, calls: 0 }
+    const running = Array.from({ length: callers }, async () => {
+      for await (const tookMs of calls(gateway)) {
+        state.calls++
+        state.slowestMs = Math.max(state.slowestMs, tookMs)
+        if (state.stopped) break
+      }
+    })
+    return {
+      get slowestMs () { return state.slowestMs },
+      get calls () { return state.calls },
+      again: () => { state.slowestMs = 0 },
+      stop: async () => {
+        state.stopped = true
+        await Promise.all(running)
+      }
+    }
+  }
+  const more = async (load: Load) => {
+    const before = load.calls
+    await until('more calls', () => load.calls > before + 200, { timeoutMs: 30_000 })
+  }
+  /** Three calls at most wait so long; the rest is for a loaded machine. */
+  const timeoutMs = 100
+  const boundMs = timeoutMs + 1_000
+
+  test('killed, hung and started again under load: no error, and no wait beyond the bound', async t => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using gateway = await startWith(origin, valkey, { timeoutMs })
+    const load = startCalls(gateway)
+    try {
+      await more(load)
+      t.diagnostic(`with it: slowest call ${load.slowestMs.toFixed(1)} ms`)
+      for (const [name, end, back] of [
+        ['killed', () => valkey.kill(), () => valkey.start()],
+        ['hung', () => { valkey.hang() }, () => { valkey.goOn() }]
+      ] as const) {
+        load.again()
+        await end()
+        await isDown(gateway)
+        await more(load)
+        t.diagnostic(`${name}: slowest call ${load.slowestMs.toFixed(1)} ms`)
+        assert.ok(load.slowestMs < boundMs, `${name}: ${load.slowestMs} ms`)
+        const asked = await reads(gateway, 'timeout')
+        load.again()
+        await more(load)
+        assert.ok(load.slowestMs < boundMs)
+        assert.equal(await reads(gateway, 'timeout'), asked, 'nobody waits for it any more')
+        load.again()
+        await back()
+        await isUp(gateway)
+        await more(load)
+        t.diagnostic(`${name}, and back: slowest call ${load.slowestMs.toFixed(1)} ms`)
+        assert.ok(load.slowestMs < boundMs, `${name} and back: ${load.slowestMs} ms`)
+      }
+    } finally {
+      await load.stop()
+    }
+    const lines = (await gateway.log()).map(({ msg }) => msg)
+    assert.ok(lines.includes('the second level of the cache is not used') && lines.includes('the second level of the cache is used'))
+  })
+
+  test('a purge while it is away is told when it is back, also to who was away', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using one = await startWith(origin, valkey)
+    await using other = await startWith(origin, valkey)
+    const before = (await one.get(order(1), shared)).text()
+    await written(one, 1)
+    assert.equal((await other.get(order(1), shared)).text(), before)
+    await valkey.kill()
+    await isDown(one)
+    await isDown(other)
+    assert.equal(await purge(one, { all: true }), 1)
+    assert.equal((await other.get(order(1), shared)).text(), before, 'it cannot know yet')
+    await valkey.start()
+    await until('the other to have heard', async () => (await other.get(order(1), shared)).text() !== before, { timeoutMs: 15_000 })
+  })
+
+  test('is not there when the gateway starts: it serves, and uses it once it is', async () => {
+    await using valkey = await startValkey({ password: 'secret' })
+    await using origin = await startNumbers()
+    await valkey.kill()
+    await using gateway = await startGateway({
+      upstreams: { Shop: { endpoints: [origin.url] } },
+      messages: { GetOrder: { upstream: 'Shop' } },
+      cache: { secondLevel: { url: valkey.url, password: 'secret' } }
+    } as never)
+    await gateway.waitForEndpoint(origin.url)
+    assert.equal(await text(gateway, order(1)), '1')
+    await valkey.start()
+    await isUp(gateway)
+    assert.equal(await text(gateway, order(2)), '2')
+    await written(gateway, 1)
+  })
+})
