@@ -46,6 +46,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     observe: observe(log),
     shedding: sampler.gauge,
     faults,
+    mirroring: { upstreamNamed: name => dataPlane.upstreamNamed(name), count: (upstream, result) => metrics.copied(upstream, result) },
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
   const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, cache, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: (policy, config) => buildPipeline(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => cache.storedUntil(upstream, message) })

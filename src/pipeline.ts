@@ -10,6 +10,7 @@ import { fault } from './filters/fault.ts'
 import { toFaultRule } from './filters/fault-rule.ts'
 import type { Faults } from './filters/faults.ts'
 import { hedge } from './filters/hedge.ts'
+import { mirror, type MirrorOptions } from './filters/mirror.ts'
 import { pickEndpoint } from './filters/pick-endpoint.ts'
 import { retry } from './filters/retry.ts'
 import { send } from './filters/send.ts'
@@ -23,6 +24,7 @@ import { settle } from './exchange/settle.ts'
 export interface PipelineParts {
   readonly observe: Filter
   readonly splitting: SplitOptions
+  readonly mirroring: MirrorOptions
   readonly caching: CacheOptions
   readonly shedding: ShedGauge
   readonly faults: Faults
@@ -58,6 +60,8 @@ function belowCache (parts: PipelineParts, policy: Policy, { faults: { allow }, 
     breaker,
     // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
     bulkhead,
+    // Below the slot, so that only what goes to the service is copied; above retry, so that it is copied once.
+    mirror(policy, parts.mirroring),
     // Everything below runs once per attempt.
     retry(policy),
     // Inside retry: what fails twice at once has failed once. A second endpoint is picked below, like any attempt's.

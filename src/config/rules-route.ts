@@ -77,14 +77,16 @@ function shadowedForm (pattern: string): string | undefined {
   return second === undefined && formats.has(first) ? `/${first}/reply/{Message}` : undefined
 }
 
-function * unknownUpstreams ({ exposure: { fallback }, upstreams, messages, prefixes, registry }: Config): Generator<Finding> {
+function * unknownUpstreams ({ defaults, exposure: { fallback }, upstreams, messages, prefixes, registry }: Config): Generator<Finding> {
   // With a registry, any name may turn up there.
   if (hasRegistry(registry)) return
   const known = Object.keys(upstreams)
   const used = [
     ...fallback === undefined ? [] : [{ segments: ['exposure', 'fallback'], upstream: fallback }],
     ...Object.entries(prefixes).map(([key, { upstream }]) => ({ segments: ['prefixes', key, 'upstream'], upstream })),
-    ...Object.entries(messages).flatMap(([key, { upstream }]) => upstream === undefined ? [] : [{ segments: ['messages', key, 'upstream'], upstream }])
+    ...Object.entries(messages).flatMap(([key, { upstream }]) => upstream === undefined ? [] : [{ segments: ['messages', key, 'upstream'], upstream }]),
+    ...[['defaults', defaults] as const, ...sectionsOf('upstreams', upstreams), ...sectionsOf('messages', messages), ...sectionsOf('prefixes', prefixes)].flatMap(([segment, { policy }]) =>
+      policy?.mirror?.to === undefined ? [] : [{ segments: [...[segment].flat(), 'policy', 'mirror', 'to'], upstream: policy.mirror.to }])
   ]
   for (const { segments, upstream } of used) {
     if (Object.hasOwn(upstreams, upstream) && upstreams[upstream]?.endpoints !== undefined) continue
@@ -94,6 +96,9 @@ function * unknownUpstreams ({ exposure: { fallback }, upstreams, messages, pref
     yield found(segments, message, hint, [['upstreams', upstream], ['registry']])
   }
 }
+
+interface WithPolicy { readonly policy?: { readonly mirror?: { readonly to?: string } } }
+const sectionsOf = (section: string, entries: Readonly<Record<string, WithPolicy>>) => Object.entries(entries).map(([key, value]) => [[section, key], value] as const)
 
 function * sameButForCase (keys: readonly string[], section: string): Generator<Finding> {
   const seen = new Map<string, string>()

@@ -49,6 +49,8 @@ export class UpstreamMeter {
   retries = 0
   hedges = 0
   readonly degraded = { fixed: 0, upstream: 0 }
+  /** Copies of other upstreams' traffic sent here, by what became of them. */
+  readonly copies = { success: 0, failure: 0, ignored: 0, dropped: 0 }
 
   constructor (name: string, bounds: readonly number[]) {
     this.name = name

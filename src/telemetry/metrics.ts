@@ -35,6 +35,8 @@ export interface Metrics {
   endpointMeter (upstream: string, url: string): EndpointMeter
   /** For the exchanges of a part of a split. Parts are named by postern.yaml. */
   partMeter (upstream: string, part: string): PartMeter
+  /** A copy for this upstream is over, or was not made. */
+  copied (upstream: string, result: 'success' | 'failure' | 'ignored' | 'dropped'): void
   parts (): Iterable<{ readonly upstream: string, readonly part: PartMeter }>
   /** For exchanges that found no route: names a client made up are never labels. */
   readonly unrouted: RouteMeter
@@ -170,6 +172,9 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       for (const part of parts.values()) yield * histogramSamples(metricTable.partDuration.name, { upstream: meter.name, part: part.name }, part.duration)
     }),
     hedges: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.hedges }]),
+    mirrored: () => each(function * ({ meter }) {
+      for (const [result, value] of Object.entries(meter.copies)) if (value > 0) yield { labels: { upstream: meter.name, result }, value }
+    }),
     retriesRefused: () => eachUpstream(({ retryBudget }) => retryBudget.refused),
     retryBudget: () => eachUpstream(({ retryBudget }) => retryBudget.left),
     rejections: () => each(function * ({ meter }) {
@@ -261,6 +266,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       if (meter === undefined) of.endpoints.set(url, meter = new EndpointMeter(of.meter, url))
       return meter
     },
+    copied (upstream, result) { entry(upstream).meter.copies[result]++ },
     partMeter (upstream, part) {
       const { parts } = entry(upstream)
       let meter = parts.get(part)

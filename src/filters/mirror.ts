@@ -1,0 +1,85 @@
+// Copies a share of the safe traffic to another upstream. Nobody waits for a copy, nobody sees its answer, nobody feels its failure.
+import { compose, type Filter } from '../exchange/compose.ts'
+import { GatewayError, toGatewayError } from '../exchange/errors.ts'
+import { Exchange, type Policy, type UpstreamHandle, type UpstreamResponse } from '../exchange/exchange.ts'
+import { headerValue, without } from '../exchange/headers.ts'
+import { classifyError, classifyStatus, type Outcome } from '../exchange/outcome.ts'
+import type { BodySink } from '../exchange/response-body.ts'
+import { pickEndpoint } from './pick-endpoint.ts'
+import { send } from './send.ts'
+
+export interface MirrorOptions {
+  /** The upstream of this name, if there is one now. */
+  readonly upstreamNamed: (name: string) => UpstreamHandle | undefined
+  /** What became of a copy; `dropped`: there was no room for it, or no upstream. */
+  readonly count: (upstream: string, result: Outcome | 'dropped') => void
+  /** 0 to 1. */
+  readonly random?: () => number
+}
+
+/** Tells a copy from the real thing. What carries it already is not copied again. */
+export const mirrorHeader = 'X-Postern-Mirror'
+
+/** Headers that say who asks; and keys that say it in a query. */
+const identityHeaders = ['authorization', 'cookie', 'x-api-key', 'x-ss-id', 'x-ss-pid', 'x-ss-opt', 'authsecret']
+const identityKeys = /[?&](?:apikey|authsecret|ss-id|ss-pid|ss-tok|access_token)=/i
+
+const nobody: BodySink = { write: () => true, end () {}, fail () {} }
+
+/**
+ * Undefined where nothing is mirrored. Below the bulkhead, so that only what goes to the service is copied, and once. A copy takes a slot of the
+ * other upstream only if one is free at once, meets its breakers, is tried once, and is over, body included, within the message's deadline.
+ */
+export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, deadlineMs }: Policy, { upstreamNamed, count, random = Math.random }: MirrorOptions): Filter | undefined {
+  if (to === undefined || percent === 0) return undefined
+  const path = compose([pickEndpoint], send)
+  let underWay = 0
+
+  const run = async (copy: Exchange, upstream: UpstreamHandle) => {
+    let response: UpstreamResponse | undefined
+    const timer = setTimeout(() => {
+      const late = new GatewayError('DeadlineExceeded')
+      copy.end(late)
+      response?.body.cancel(late)
+    }, deadlineMs)
+    const over = (error: GatewayError | undefined) => {
+      clearTimeout(timer)
+      underWay--
+      upstream.releaseExtra()
+      copy.over(response, error)
+      count(to, error === undefined ? classifyStatus(response!.status) : classifyError(error))
+    }
+    try {
+      response = await path(copy)
+    } catch (thrown) {
+      over(toGatewayError(thrown))
+      return
+    }
+    response.body.onFinished(over)
+    // Read to its end, so that the connection can be used again.
+    response.body.pipe(nobody)
+  }
+
+  const start = (exchange: Exchange) => {
+    const upstream = upstreamNamed(to)
+    if (upstream === exchange.upstream) return
+    if (upstream === undefined || underWay >= maxConcurrent || !upstream.tryAcquire()) return count(to, 'dropped')
+    underWay++
+    const { request, upstreamRequest, route } = exchange
+    const headers = identity === 'send' ? [...upstreamRequest.headers] : without(upstreamRequest.headers, identityHeaders)
+    headers.push(mirrorHeader, '1')
+    const copy = new Exchange(request, { ...upstreamRequest, headers, host: undefined }, route, performance.now())
+    copy.upstream = upstream
+    copy.endpoints = undefined
+    void run(copy, upstream)
+  }
+
+  return function mirror (exchange, next) {
+    const answer = next(exchange)
+    const { effect, body, headers, path: target } = exchange.upstreamRequest
+    const isDue = effect === 'safe' && body.kind !== 'stream' && !exchange.upgrade && random() * 100 < percent &&
+      headerValue(headers, 'x-postern-mirror') === undefined && (identity === 'send' || !identityKeys.test(target))
+    if (isDue) start(exchange)
+    return answer
+  }
+}

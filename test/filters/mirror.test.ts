@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ErrorCode } from '../../src/exchange/errors.ts'
+import { GatewayError } from '../../src/exchange/errors.ts'
+import type { Exchange, Policy, UpstreamHandle } from '../../src/exchange/exchange.ts'
+import { ResponseBody } from '../../src/exchange/response-body.ts'
+import { mirror } from '../../src/filters/mirror.ts'
+import { fakeEndpoint, makeExchange, policy, type ExchangeOptions } from '../support/exchange.ts'
+import { until } from '../support/until.ts'
+
+interface Options extends ExchangeOptions {
+  readonly mirror?: Partial<Policy['mirror']>
+  readonly deadlineMs?: number
+  /** What the shadow answers; `hang`: never. */
+  readonly shadow?: number | ErrorCode | 'hang' | 'endless'
+  readonly slot?: boolean
+  readonly known?: boolean
+  readonly random?: number
+}
+
+function start (options: Options = {}) {
+  const { shadow = 200, slot = true, known = true, random = 0, deadlineMs = 1_000, ...request } = options
+  const state = { slots: 0, copies: [] as Exchange[], results: [] as string[], cancelled: 0 }
+  const upstream: UpstreamHandle = {
+    ...makeExchange().upstream,
+    name: 'shadow',
+    tryAcquire: () => { if (slot) state.slots++; return slot },
+    releaseExtra: () => { state.slots-- },
+    pick: () => fakeEndpoint('http://shadow', (copy, attempt) => {
+      state.copies.push(copy)
+      if (shadow === 'hang') return new Promise((resolve, reject) => copy.waiting({ cancel: error => { attempt.failed(error); reject(error) } }))
+      if (typeof shadow === 'string' && shadow !== 'endless') {
+        const error = new GatewayError(shadow)
+        attempt.failed(error)
+        return Promise.reject(error)
+      }
+      attempt.answered(200)
+      const body = shadow === 'endless' ? new ResponseBody({ pause () {}, resume () {}, watch () {}, cancel: () => { state.cancelled++ } }) : ResponseBody.of(Buffer.from('dropped'))
+      return Promise.resolve({ status: shadow === 'endless' ? 200 : shadow, reason: '', headers: [], body })
+    })
+  }
+  const mine: Policy = { ...policy, deadlineMs, mirror: { to: 'shadow', percent: 50, maxConcurrent: 2, identity: 'remove', ...options.mirror } }
+  const filter = mirror(mine, { upstreamNamed: () => known ? upstream : undefined, count: (name, result) => state.results.push(`${name} ${result}`), random: () => random })!
+  const call = async (more: ExchangeOptions = {}) => {
+    const exchange = makeExchange({ ...request, ...more, policy: mine })
+    return (await filter(exchange, async () => ({ status: 200, reason: '', headers: [], body: ResponseBody.of(Buffer.from('real')) }))).status
+  }
+  return { state, call, filter, upstream }
+}
+
+test('off: no filter', () => {
+  const options = { upstreamNamed: () => undefined, count () {} }
+  assert.equal(mirror(policy, options), undefined)
+  assert.equal(mirror({ ...policy, mirror: { ...policy.mirror, to: 'shadow', percent: 0 } }, options), undefined)
+})
+
+test('a safe request is copied, told apart by a header, and its answer dropped', async () => {
+  const { state, call } = start({ headers: ['Accept', '*/*', 'Authorization', 'Bearer x', 'Cookie', 'ss-id=1', 'X-Api-Key', 'k', 'X-ss-id', '1'] })
+  assert.equal(await call(), 200)
+  await until('the copy is over', () => state.results.length === 1)
+  assert.deepEqual(state.results, ['shadow success'])
+  assert.deepEqual(state.copies[0]!.upstreamRequest.headers, ['Accept', '*/*', 'X-Postern-Mirror', '1'])
+  assert.equal(state.slots, 0)
+})
+
+test('with the identity of the caller only where the policy says so', async () => {
+  const { state, call } = start({ headers: ['Cookie', 'ss-id=1'], mirror: { identity: 'send' } })
+  await call()
+  assert.deepEqual(state.copies[0]!.upstreamRequest.headers, ['Cookie', 'ss-id=1', 'X-Postern-Mirror', '1'])
+})
+
+for (const [shadow, result] of [[503, 'failure'], [404, 'success'], ['ConnectFailed', 'failure'], ['hang', 'failure'], ['endless', 'failure']] as const) {
+  test(`what the shadow does touches nobody: ${shadow}`, async () => {
+    const { state, call } = start({ shadow, deadlineMs: 30 })
+    assert.equal(await call(), 200)
+    await until('the copy is over', () => state.results.length === 1)
+    assert.deepEqual(state.results, [`shadow ${result}`])
+    assert.equal(state.slots, 0)
+    assert.equal(state.cancelled, shadow === 'endless' ? 1 : 0)
+  })
+}
+
+const never: ReadonlyArray<readonly [string, Options]> = [
+  ['what is not safe', { method: 'POST' }],
+  ['a body that is read as it is sent', { body: { kind: 'stream', stream: {} as never, contentLength: 1 } }],
+  ['beyond the share', { random: 0.5 }],
+  ['a copy', { headers: ['x-postern-mirror', '1'] }],
+  ['who says who they are in the query', { path: '/json/reply/X?a=1&ApiKey=k' }]
+]
+for (const [what, options] of never) {
+  test(`never copied: ${what}`, async () => {
+    const { state, call } = start(options)
+    assert.equal(await call(), 200)
+    assert.deepEqual([state.copies.length, state.results.length], [0, 0])
+  })
+}
+
+test('without a slot, or without the upstream, the copy is dropped and counted', async () => {
+  for (const options of [{ slot: false }, { known: false }]) {
+    const { state, call } = start(options)
+    assert.equal(await call(), 200)
+    assert.deepEqual(state.results, ['shadow dropped'])
+    assert.equal(state.copies.length, 0)
+  }
+})
+
+test('so many at one time, no more', async () => {
+  const { state, call } = start({ shadow: 'hang', deadlineMs: 50 })
+  for (let i = 0; i < 5; i++) await call()
+  assert.equal(state.copies.length, 2)
+  await until('those under way end with their deadline', () => state.results.length === 5)
+  await call()
+  assert.equal(state.copies.length, 3)
+  await until('and the last', () => state.results.length === 6)
+})
+
+test('a request that goes to the other upstream anyway is not copied', async () => {
+  const { state, filter, upstream } = start()
+  const exchange = makeExchange()
+  exchange.upstream = upstream
+  await filter(exchange, async () => ({ status: 200, reason: '', headers: [], body: ResponseBody.of(Buffer.from('real')) }))
+  assert.equal(state.copies.length, 0)
+})

@@ -1,0 +1,28 @@
+// Mirroring on real sockets: the shadow gets copies, and nothing that it does is felt.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { startOrigins } from '../support/fleet.ts'
+import * as behave from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const path = '/json/reply/Echo?Id=1'
+
+describe('mirroring', { timeout: 30_000 }, () => {
+  for (const [what, behaviour] of [['answers', behave.ok('shadow')], ['hangs', behave.hang()], ['resets', behave.reset()]] as const) {
+    test(`a shadow that ${what} is felt by nobody`, async () => {
+      await using shadow = await behave.startOrigin(behaviour)
+      await using fleet = await startOrigins([behave.ok('real')], {
+        upstreams: { shadow: { endpoints: [shadow.url] }, origin: { policy: { deadlineMs: 1_000, mirror: { to: 'shadow' } } } }
+      })
+      const { gateway, origin } = fleet
+      for (let i = 0; i < 5; i++) assert.equal((await gateway.get(path, { headers: [['Authorization', 'Bearer x']] })).text(), 'real')
+      assert.equal((await gateway.post(path, {})).text(), 'real')
+      await until('all copies are over', async () => await gateway.metric('postern_mirrored_total', { upstream: 'shadow' }) === 5)
+      assert.ok(shadow.received.length >= 1 && shadow.received.length <= 5)
+      for (const copy of shadow.received) assert.deepEqual([copy.method, copy.target, copy.header('x-postern-mirror'), copy.header('authorization')], ['GET', path, '1', undefined])
+      assert.equal(origin.received.length, 6)
+      assert.ok(origin.received.every(request => request.header('x-postern-mirror') === undefined))
+      await until('nothing is left', async () => await gateway.metric('postern_pool_connections', { state: 'busy' }) === 0)
+    })
+  }
+})
