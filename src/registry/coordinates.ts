@@ -41,11 +41,11 @@ function distancesOfNodes (nodes: unknown, own: string | undefined): Map<string,
   return new Map([...found].map(([node, there]) => [node, node === own ? finestMs : distanceMs(here, there)]))
 }
 
-/** Coordinates of two datacenters can only be compared within the pool of all servers (AreaID WAN): the nearest pair counts. */
+/** Coordinates of two datacenters can only be compared within the pool of all servers (AreaID wan): the nearest pair counts. */
 function distancesOfDatacenters (datacenters: unknown, own: string | undefined): Map<string, number> {
   const found = new Map<string, Coordinate[]>()
   for (const entry of list(datacenters)) {
-    if (typeof entry['Datacenter'] !== 'string' || entry['AreaID'] !== 'WAN') continue
+    if (typeof entry['Datacenter'] !== 'string' || entry['AreaID'] !== 'wan') continue
     found.set(entry['Datacenter'], list(entry['Coordinates']).flatMap(server => readCoordinate(server['Coord']) ?? []))
   }
   const here = own === undefined ? [] : found.get(own) ?? []

@@ -145,6 +145,7 @@ export class Endpoint implements EndpointHandle {
     if (this.#ejectedUntilMs === 0) return
     this.#ejectedUntilMs = 0
     this.#breaker.ramp()
+    this.standing.forget()
     this.#events.ejected(undefined, 0)
   }
 
@@ -230,6 +231,7 @@ export class Endpoint implements EndpointHandle {
     // Closed meanwhile: it was somebody else.
     if (this.#probe !== probe) return
     this.#probe = undefined
+    this.standing.rejoin(performance.now())
     this.#events.reachable(true, undefined)
   }
 }

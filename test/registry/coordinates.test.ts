@@ -7,8 +7,8 @@ const coord = (x: number, height = 0, adjustment = 0) => ({ Vec: [x, 0, 0], Heig
 const own = { node: 'here', datacenter: 'dc1' }
 const nodes = [{ Node: 'here', Segment: '', Coord: coord(0) }, { Node: 'near', Segment: '', Coord: coord(0.001) }, { Node: 'far', Segment: '', Coord: coord(0.020) }]
 const datacenters = [
-  { Datacenter: 'dc1', AreaID: 'WAN', Coordinates: [{ Node: 'a.dc1', Coord: coord(0) }] },
-  { Datacenter: 'dc2', AreaID: 'WAN', Coordinates: [{ Node: 'b.dc2', Coord: coord(0.1) }, { Node: 'c.dc2', Coord: coord(0.05) }] }
+  { Datacenter: 'dc1', AreaID: 'wan', Coordinates: [{ Node: 'a.dc1', Coord: coord(0) }] },
+  { Datacenter: 'dc2', AreaID: 'wan', Coordinates: [{ Node: 'b.dc2', Coord: coord(0.1) }, { Node: 'c.dc2', Coord: coord(0.05) }] }
 ]
 
 test('the distance is that of Consul\'s documentation, in steps', () => {

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict'
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, test } from 'node:test'
+import { consulSkip, startConsul } from '../support/consul.ts'
 import { healthEntry, startFakeConsul, type FakeConsul } from '../support/fake-consul.ts'
 import { startOrigins } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { startOrigin, ok, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
+const skip = await consulSkip()
 const path = '/json/reply/Echo'
 const slow = (ms: number): Behaviour => async request => { await sleep(ms); await ok()(request) }
 
@@ -164,6 +166,33 @@ test('two datacenters: the own one first, the other when it fails, and back', { 
   // Dead although Consul does not know it yet: the call itself goes over.
   await origins[0]!.server.kill()
   for (let n = 0; n < 5; n++) assert.equal((await gateway.get(path)).status, 200)
+})
+
+test('two datacenters of a real Consul, asked through the agent of one', { timeout: 120_000, skip: outside === undefined ? 'no address beside loopback' : skip }, async () => {
+  const near = await startConsul({ datacenter: 'dc1', wan: {} })
+  const far = await startConsul({ datacenter: 'dc2', wan: { join: near.wanAddress } })
+  try {
+    await using one = await startOrigin(ok(), { host: outside! })
+    await using other = await startOrigin(ok(), { host: outside! })
+    const register = async (consul: typeof near, origin: Origin, status: string) => await consul.put('/v1/agent/service/register', {
+      ID: 'orders-1', Name: 'api', Address: origin.url, Port: origin.port, Meta: { messages: 'Echo' }, Check: { TTL: '10m', Status: status }
+    })
+    await register(near, one, 'passing')
+    await register(far, other, 'passing')
+    await using gateway = await startGateway({ registry: { allowedNetworks: [`${outside}/32`], consul: { agents: [near.url], datacenters: ['dc1', 'dc2'] } } } as PartialConfig)
+    // A real agent tells of a service and of its check one after the other.
+    const allTo = async (index: number) => await until(`all calls to go to ${index}`, async () => (await shares(gateway, [one, other], 20))[index] === 1, { timeoutMs: 20_000 })
+    await until('both to be known', async () => await balanceOf(gateway, one.url) !== undefined && await balanceOf(gateway, other.url) !== undefined, { timeoutMs: 40_000 })
+    await allTo(0)
+    await near.put('/v1/agent/service/deregister/orders-1')
+    await allTo(1)
+    await register(near, one, 'passing')
+    await allTo(0)
+    await far.kill()
+    for (let n = 0; n < 5; n++) assert.equal((await gateway.get(path)).status, 200)
+  } finally {
+    await Promise.all([near.stop(), far.stop()])
+  }
 })
 
 test('a datacenter that does not answer holds nobody up', { timeout: 60_000 }, async () => {

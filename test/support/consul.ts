@@ -63,6 +63,8 @@ export async function consulSkip (): Promise<string | false> {
 export interface RealConsul {
   readonly url: string
   readonly nodeName: string
+  /** Where agents of other datacenters join, with `wan`. */
+  readonly wanAddress: string
   /** PUT with a JSON body (or none). Throws on an answer other than 200. */
   put (path: string, body?: unknown): Promise<string>
   get (path: string): Promise<unknown>
@@ -79,6 +81,10 @@ export interface ConsulOptions {
   readonly keepData?: boolean
   /** ACL token of every call that this file makes. */
   readonly token?: string
+  /** Default: dc1. */
+  readonly datacenter?: string
+  /** Takes part in a pool of several datacenters; `join`: the wanAddress of an agent of another one. */
+  readonly wan?: { readonly join?: string }
   /** Further agent configuration as an object (HCL's JSON form), e.g. acl. */
   readonly config?: object
 }
@@ -88,13 +94,13 @@ export async function startConsul (options: ConsulOptions = {}): Promise<RealCon
   const program = await ensurePart('consul')
   if (program === undefined) throw new Error('consul cannot be had on this machine')
   const data = await mkdtemp(join(tmpdir(), 'postern-consul-'))
-  const [http, server, serf] = await freePorts(3)
+  const [http, server, serf, serfWan] = await freePorts(4)
   const nodeName = `node-${http}`
   const url = `http://127.0.0.1:${http}`
   const args = [
     'agent', ...(options.keepData === true ? ['-server', '-bootstrap-expect=1', `-data-dir=${data}`] : ['-dev']),
-    '-bind=127.0.0.1', '-client=127.0.0.1', `-node=${nodeName}`, '-datacenter=dc1', '-log-level=warn', '-disable-host-node-id=true',
-    `-http-port=${http}`, `-server-port=${server}`, `-serf-lan-port=${serf}`, '-serf-wan-port=-1', '-dns-port=-1', '-grpc-port=-1',
+    '-bind=127.0.0.1', '-client=127.0.0.1', `-node=${nodeName}`, `-datacenter=${options.datacenter ?? 'dc1'}`, '-log-level=warn', '-disable-host-node-id=true',
+    `-http-port=${http}`, `-server-port=${server}`, `-serf-lan-port=${serf}`, `-serf-wan-port=${options.wan === undefined ? -1 : serfWan}`, ...(options.wan?.join === undefined ? [] : [`-retry-join-wan=${options.wan.join}`]), '-dns-port=-1', '-grpc-port=-1',
     '-hcl', JSON.stringify({ performance: { raft_multiplier: 1 }, disable_update_check: true, ...options.config })
   ]
   const headers = options.token === undefined ? {} : { 'x-consul-token': options.token }
@@ -139,6 +145,7 @@ export async function startConsul (options: ConsulOptions = {}): Promise<RealCon
   return {
     url,
     nodeName,
+    wanAddress: `127.0.0.1:${serfWan}`,
     async put (path, body) {
       const answer = await fetch(`${url}${path}`, { method: 'PUT', headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
       const text = await answer.text()

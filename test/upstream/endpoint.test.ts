@@ -4,6 +4,7 @@ import net, { type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
+import { Scale } from '../../src/upstream/balancing/standing.ts'
 import { makeExchange } from '../support/exchange.ts'
 import { until } from '../support/until.ts'
 import { answer, code, endpointAt, listen, raw, read } from './endpoint-at.ts'
@@ -122,4 +123,17 @@ test('a streamed body reaches the endpoint, and one that breaks is the client\'s
   assert.equal(bodies[0], 'abcd')
   assert.notEqual(bodies[1], 'ab')
   assert.deepEqual(endpoint.events, ['success', 'ignored'])
+})
+
+test('an endpoint that is back after refused connections is unknown again and starts slowly', async t => {
+  const server = net.createServer(socket => socket.on('data', () => socket.write(answer('ok'))).on('error', () => {}))
+  const port = await listen(t, server)
+  await new Promise(resolve => server.close(resolve))
+  const endpoint = endpointAt(t, port)
+  endpoint.standing.join(new Scale({ decayMs: 10_000, failurePenaltyMs: 5_000, slowStartMs: 60_000, slowStartPercent: 10 }), 0)
+  await assert.rejects(endpoint.send(makeExchange()), code('ConnectFailed'))
+  assert.ok(endpoint.standing.estimateMs(performance.now()) > 4_000)
+  server.listen(port, '127.0.0.1')
+  await until('it is back', () => endpoint.available)
+  assert.deepEqual([endpoint.standing.measured, endpoint.standing.slowStart(performance.now())], [false, 0.1])
 })
