@@ -53,7 +53,8 @@ describe('under load', { timeout: long ? 240_000 : 120_000, skip }, () => {
 
   before(async () => {
     consul = await startConsul({ keepData: true })
-    gateway = await startGateway({ registry: { consul: { agents: [consul.url] } } } as never)
+    // Shares are counted here, so that they must not depend on who is quicker.
+    gateway = await startGateway({ registry: { consul: { agents: [consul.url] } }, defaults: { policy: { balancer: { strategy: 'round-robin' } } } } as never)
     for (const host of [await start({ service: 'Steady', messages: { Steady: answer } }), await start({ service: 'Steady', messages: { Steady: answer } })]) {
       await register(host)
       await gateway.waitForEndpoint(host.url, { timeoutMs: 15_000 })
