@@ -16,13 +16,22 @@ export function peakEwma<E extends Candidate> (level: Level<E>): Picker<E> {
   const costOf = (endpoint: E, nowMs: number) =>
     (endpoint.standing.estimateMs(nowMs, endpoint.plan.rttMs) + noiseMs) * (endpoint.inFlight / level.relativeShare(endpoint, nowMs) + 1)
 
+  /** What the endpoint picked last of a pair costs. */
+  let cost = 0
+
   const pickOfPair = (index: number, call: Call): E => {
     const first = endpoints[index]!
     const otherIndex = level.drawOther(index, call)
+    const own = cost = costOf(first, call.nowMs)
     if (otherIndex < 0) return first
     const other = endpoints[otherIndex]!
-    const own = costOf(first, call.nowMs)
     const others = costOf(other, call.nowMs)
+    const winner = choose(first, own, other, others)
+    if (winner === other) cost = others
+    return winner
+  }
+
+  const choose = (first: E, own: number, other: E, others: number): E => {
     if (others <= own * alike && own <= others * alike) {
       if (isClearlyNearer(other, first)) return other
       if (isClearlyNearer(first, other)) return first
@@ -41,7 +50,6 @@ export function peakEwma<E extends Candidate> (level: Level<E>): Picker<E> {
         const index = level.draw(call)
         if (index < 0) return undefined
         const picked = pickOfPair(index, call)
-        const cost = costOf(picked, call.nowMs)
         if (cost <= bad * picked.standing.typicalMs) return picked
         if (cost < lowest) {
           best = picked
