@@ -13,7 +13,7 @@ describe('hedging', { timeout: 60_000 }, () => {
   test('a safe request that an endpoint sits on is answered by another, and the first attempt is let go', async () => {
     let slow = false
     const sometimes: behave.Behaviour = async request => await (slow ? behave.hang() : behave.ok('fine'))(request)
-    await using fleet = await startOrigins([sometimes, behave.ok('fine')], { upstreams: { origin: { policy: hedged, breaker: { volumeThreshold: 1_000_000 } } } })
+    await using fleet = await startOrigins([sometimes, behave.ok('fine')], { upstreams: { origin: { policy: hedged, breaker: { enabled: false }, balancing: { strategy: 'round-robin' } } } })
     const { gateway, origin } = fleet
     for (let i = 0; i < 60; i++) assert.equal((await gateway.get(path)).status, 200)
     slow = true
@@ -44,7 +44,7 @@ describe('hedging', { timeout: 60_000 }, () => {
       upstreams: {
         origin: {
           bulkhead: { maxConcurrent: 40, maxQueue: 100 },
-          breaker: { volumeThreshold: 1_000_000 },
+          breaker: { enabled: false },
           retryBudget: { perSecond: 200 },
           policy: { hedge: { enabled: true, percentile: 80, minDelayMs: 5 }, attempts: 3, headersTimeoutMs: 2_000, retry: { backoffMs: 2, maxBackoffMs: 5 } }
         }
