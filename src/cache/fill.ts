@@ -231,7 +231,10 @@ export class Fill {
     for (const waiter of waiters) waiter.done(result)
   }
 
-  /** Whoever waits for somebody else's answer waits so long, then looks again: the first of them asks anew, the others wait for that. */
+  /**
+   * Whoever waits for somebody else's answer waits so long, then looks again: the first of them asks anew, the others wait for that. Sooner
+   * where a breaker counts the call as too slow: one call that hangs must neither hold up everybody nor be all that a breaker sees.
+   */
   #tooLong (): void {
     const [first, ...others] = this.#waiters
     this.#waiters = first === undefined ? [] : [first]
@@ -287,6 +290,7 @@ export class Fill {
     exchange.upstream = upstream
     exchange.endpoints = endpoints
     exchange.timeoutHeader = this.#client.timeoutHeader
+    exchange.onOverdue = () => this.#tooLong()
     return exchange
   }
 }

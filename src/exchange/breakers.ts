@@ -12,4 +12,6 @@ export interface AdmittedCall {
 export interface BreakersHandle {
   /** @throws GatewayError BreakerOpen */
   enter (exchange: Exchange): AdmittedCall
+  /** Whether `enter` would refuse it now: nobody should wait for another's call then. */
+  refuses (exchange: Exchange): boolean
 }

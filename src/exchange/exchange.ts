@@ -190,6 +190,8 @@ export class Exchange {
   retryRefused = false
   /** Why the exchange must end: the deadline, or the client that left. */
   ended: GatewayError | undefined = undefined
+  /** Called when a breaker counts its attempt as too slow, although it goes on. */
+  onOverdue: (() => void) | undefined = undefined
   /** Passes 1xx answers of the service on to the client. */
   onInformational: ((informational: Informational) => void) | undefined = undefined
   /** What a filter adds to whatever the client gets, a local reply too. Flat list. */

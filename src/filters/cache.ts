@@ -138,6 +138,8 @@ class CacheFlow {
     const { exchange, request, tally, key, entry, why } = asked
     const id = fillKey(key, request, this.#cache.store.varyOf(key))
     const running = this.#cache.fills.find(id)
+    // It may be the trial of a breaker that lets nobody else through: waiting for it would be waiting behind a call that may not succeed.
+    if (running !== undefined && exchange.upstream.breakers.refuses(exchange)) return await this.#pass(asked)
     const fill = running ?? this.#start(asked, id, validate ? entry : undefined)
     const result = await fill.wait(exchange, request)
     const collapsed = running !== undefined

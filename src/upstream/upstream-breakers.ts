@@ -79,6 +79,10 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return call
   }
 
+  refuses ({ route: { name } }: Exchange): boolean {
+    return !this.own.admits || this.#breakers.get(name)?.admits === false
+  }
+
   answered (call: Call, status: number): void {
     const verdict = judgeStatus(status)
     if (status < 500) {
@@ -106,6 +110,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
         this.#count(call, tooSlow)
         call.overdue = true
         call.exchange.attempts.at(-1)!.overdue()
+        call.exchange.onOverdue?.()
       }
       call = next
     }

@@ -29,7 +29,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     releaseExtra: () => {},
     reach: () => 'another',
     retryBudget: { exchange () {}, take: () => true },
-    breakers: { enter: () => ({ answered () {}, failed () {} }) },
+    breakers: { enter: () => ({ answered () {}, failed () {} }), refuses: () => false },
     pick: () => undefined,
     whyNone: () => new GatewayError('NoEndpoint'),
     select: () => new Set(),
