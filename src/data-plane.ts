@@ -19,8 +19,8 @@ import { Upstream, type UpstreamEvents, type UpstreamSettings } from './upstream
 /** What the data plane tells: for log and metrics. */
 export interface DataPlaneEvents {
   upstream (name: string): UpstreamEvents
-  /** The holds of operators have changed. `ended`: one that expired or was released. */
-  held (ended: Hold | undefined): void
+  /** An operator holds a breaker, or does not any more. */
+  held (hold: Hold, state: 'held' | 'ended'): void
   /** A new table is in force. */
   swapped (facts: { readonly messages: number, readonly upstreams: number, readonly buildMs: number }): void
   /** These will not be seen again: their series can go. */
@@ -76,9 +76,9 @@ export class DataPlane {
     this.#meter = options.meter
     this.#storedUntil = options.storedUntil
     this.#maker = this.#createMaker(options.config)
-    this.holds = new HoldBook((upstream, ended) => {
-      this.#upstreams.get(upstream)?.hold(this.holds.of(upstream))
-      this.#events.held(ended)
+    this.holds = new HoldBook((hold, state) => {
+      this.#upstreams.get(hold.upstream)?.hold(this.holds.of(hold.upstream))
+      this.#events.held(hold, state)
     })
     this.#trimTimer = setInterval(() => { for (const upstream of this.#upstreams.values()) upstream.trim() }, trimEveryMs)
     this.#trimTimer.unref()
@@ -94,6 +94,9 @@ export class DataPlane {
 
   /** Whether there is a message of this name, in any letter case, or a prefix of this pattern. */
   knows (name: string): boolean { return this.#messages.get(name.toLowerCase()) !== undefined || Object.hasOwn(this.config.prefixes, name) }
+
+  /** What the control plane said of a message, named in any letter case. */
+  planOf (name: string): MessagePlan | undefined { return this.#messages.get(name.toLowerCase())?.plan }
 
   /** @throws GatewayError MessageNotFound, RoutesNotReady, MethodNotAllowed */
   match (target: RequestTarget, method: string): Matched {

@@ -1,5 +1,7 @@
 // The composition root: builds every part and hands it to the next. No behaviour of its own.
 import { cacheActions } from './admin/cache.ts'
+import { createBreakerBoard } from './admin/breaker-board.ts'
+import { breakerActions } from './admin/breakers.ts'
 import { createAdmin, type Admin } from './admin/server.ts'
 import { settleAction } from './admin/settle.ts'
 import { splitsAction } from './admin/splits.ts'
@@ -18,6 +20,7 @@ import { buildPipeline, type PipelineParts } from './pipeline.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { eachRejection } from './upstream/bulkhead.ts'
+import { createHoldsFile } from './upstream/holds-file.ts'
 import { version } from './version.ts'
 
 export interface Gateway {
@@ -49,7 +52,8 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     mirroring: { upstreamNamed: name => dataPlane.upstreamNamed(name), count: (upstream, result) => metrics.copied(upstream, result) },
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents(log, metrics, cache, (url, always) => control?.recheck(url, always) ?? Promise.resolve()), buildPipeline: (policy, config) => buildPipeline(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => cache.storedUntil(upstream, message) })
+  const holdsFile = createHoldsFile(config.dataDirectory, (problem, err) => log.error({ err }, problem))
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, recheck: (url, always) => control?.recheck(url, always) ?? Promise.resolve(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => buildPipeline(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => cache.storedUntil(upstream, message) })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -69,6 +73,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
   const close = () => (closing ??= (async () => {
     await Promise.all([listener?.close(), admin?.close(), control?.close()])
     sampler.close()
+    await holdsFile.close()
     dataPlane.close()
     cache.close()
     await log.close()
@@ -76,6 +81,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
   return {
     async start () {
       try {
+        for (const hold of await holdsFile.load()) dataPlane.holds.set(hold)
         listener = await createListener({ config: config.listener, edge: config.edge, gateway: core })
         admin = await createAdmin({
           config: config.admin,
@@ -85,7 +91,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
             upstreamStates: () => upstreamStates(dataPlane),
-            actions: [...cacheActions(cache), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), settleAction(wish => control!.settle(wish))],
+            actions: [...cacheActions(cache), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), ...breakerActions(createBreakerBoard(dataPlane)), settleAction(wish => control!.settle(wish))],
             configView: () => state.current,
             version
           },
@@ -148,7 +154,15 @@ function cacheEvents (log: Log): CacheEvents {
   }
 }
 
-function dataPlaneEvents (log: Log, metrics: Metrics, cache: Cache, recheck: (url: string, always?: boolean) => Promise<void>): DataPlaneEvents {
+interface Told {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly cache: Cache
+  readonly recheck: (url: string, always?: boolean) => Promise<void>
+  readonly onHeld: () => void
+}
+
+function dataPlaneEvents ({ log, metrics, cache, recheck, onHeld }: Told): DataPlaneEvents {
   return {
     upstream: service => ({
       breaker: (message, breaker) => log.warn({ service, message, breaker }, 'breaker changed'),
@@ -172,7 +186,10 @@ function dataPlaneEvents (log: Log, metrics: Metrics, cache: Cache, recheck: (ur
         }
       }
     }),
-    held: ended => { if (ended !== undefined) log.warn({ ...ended, service: ended.upstream }, 'breaker is not held any more') },
+    held: ({ upstream: service, ...hold }, state) => {
+      log.warn({ service, ...hold }, state === 'held' ? 'breaker is held by hand' : 'breaker is not held any more')
+      onHeld()
+    },
     swapped: facts => {
       metrics.tableSwapped(facts.buildMs)
       log.debug(facts, 'route table swapped')

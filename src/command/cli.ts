@@ -3,6 +3,7 @@ import { ConfigError } from '../config/problem.ts'
 import { version } from '../version.ts'
 import { didYouMean, readArguments, type Arguments } from './arguments.ts'
 import { cache, cacheHelp } from './cache.ts'
+import { breaker, breakerHelp } from './breaker.ts'
 import { check, checkHelp } from './check.ts'
 import { demo, demoHelp } from './demo.ts'
 import { fault, faultHelp } from './fault.ts'
@@ -25,6 +26,7 @@ const commands: Readonly<Record<string, Command>> = {
   settle: { help: settleHelp, positionals: 2, run: settle },
   cache: { help: cacheHelp, positionals: 1, run: cache },
   fault: { help: faultHelp, positionals: 2, run: fault },
+  breaker: { help: breakerHelp, positionals: 2, run: breaker },
   demo: { help: demoHelp, positionals: 0, run: demo }
 }
 

@@ -1,8 +1,9 @@
 // The last good state on disk, so that a restart without Consul serves at once: written whole or not at all, never trusted blindly. I/O.
-import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Markers } from '../contracts/markers.ts'
 import { toOperationList, type Operation, type OperationList } from '../contracts/operations.ts'
+import { writeWhole } from '../lib/whole-file.ts'
 import type { Effect } from '../exchange/effect.ts'
 import type { Registration } from '../registry/registration.ts'
 import type { Config } from '../config/schema.ts'
@@ -129,25 +130,12 @@ export function createStateFile (directory: string, onProblem: (problem: string,
   let writing: Promise<void> = Promise.resolve()
 
   const write = async (state: () => KeptState) => {
-    const temporary = `${path}.tmp`
     try {
-      await mkdir(directory, { recursive: true })
       const text = serializeState(state(), new Date())
       if (text.length > mostBytes) throw new Error(`the state is longer than ${mostBytes} bytes`)
-      const file = await open(temporary, 'w', 0o600)
-      try {
-        await file.writeFile(text)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      await rename(temporary, path)
-      // The rename itself is only safe once the directory is.
-      const folder = await open(directory, 'r')
-      try { await folder.sync() } finally { await folder.close() }
+      await writeWhole(path, text)
     } catch (error) {
       onProblem('the state could not be kept', error as Error)
-      await unlink(temporary).catch(() => undefined /* it may never have been made */)
     }
   }
 

@@ -33,11 +33,11 @@ export function holdOf (holds: readonly Hold[], what: { readonly message?: strin
 /** All holds, by upstream; tells when one begins, ends or expires. */
 export class HoldBook {
   readonly #holds = new Map<string, Hold>()
-  readonly #onChange: (upstream: string, ended: Hold | undefined) => void
+  readonly #onChange: (hold: Hold, state: 'held' | 'ended') => void
   #timer: NodeJS.Timeout | undefined
 
-  /** `ended`: the hold that has expired or was released, if that is what happened. */
-  constructor (onChange: (upstream: string, ended: Hold | undefined) => void) {
+  /** `ended`: it has expired or was released. */
+  constructor (onChange: (hold: Hold, state: 'held' | 'ended') => void) {
     this.#onChange = onChange
   }
 
@@ -51,7 +51,8 @@ export class HoldBook {
   /** In place of one for the same target. */
   set (hold: Hold): void {
     this.#holds.set(keyOf(hold), hold)
-    this.#changed(hold.upstream, undefined)
+    this.#onChange(hold, 'held')
+    this.#schedule()
   }
 
   /** The hold that ended; undefined when there was none. */
@@ -60,7 +61,8 @@ export class HoldBook {
     const ended = this.#holds.get(key)
     if (ended === undefined) return undefined
     this.#holds.delete(key)
-    this.#changed(target.upstream, ended)
+    this.#onChange(ended, 'ended')
+    this.#schedule()
     return ended
   }
 
@@ -68,8 +70,7 @@ export class HoldBook {
     clearTimeout(this.#timer)
   }
 
-  #changed (upstream: string, ended: Hold | undefined): void {
-    this.#onChange(upstream, ended)
+  #schedule (): void {
     clearTimeout(this.#timer)
     const next = Math.min(...this.all.map(({ until }) => until ?? Infinity))
     if (next === Infinity) return
@@ -81,6 +82,6 @@ export class HoldBook {
     const expired = this.all.filter(({ until }) => until !== undefined && until <= Date.now())
     for (const hold of expired) this.release(hold)
     // Longer than one timer can be, or a clock that was set back.
-    if (expired.length === 0) this.#changed(this.all[0]?.upstream ?? '', undefined)
+    if (expired.length === 0) this.#schedule()
   }
 }

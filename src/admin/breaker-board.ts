@@ -1,0 +1,58 @@
+// What the breaker actions see and do: the data plane's breakers and holds.
+import type { DataPlane } from '../data-plane.ts'
+import type { BreakerBoard, BreakerTarget } from './breakers.ts'
+
+type Plane = Pick<DataPlane, 'holds' | 'upstreams' | 'upstreamNamed' | 'planOf' | 'config'>
+
+export function createBreakerBoard (plane: Plane): BreakerBoard {
+  const { holds } = plane
+  const findEndpoint = ({ upstream, endpoint }: BreakerTarget) => plane.upstreamNamed(upstream)?.endpoints.find(({ url }) => url === endpoint?.replace(/\/$/, ''))
+  const isHeld = ({ upstream, message, endpoint }: BreakerTarget) =>
+    holds.of(upstream).find(hold => hold.endpoint === endpoint && hold.message?.toLowerCase() === message?.toLowerCase())
+  return {
+    get holds () { return holds.all },
+    get isFull () { return holds.isFull },
+    states: () => [...plane.upstreams].flatMap(upstream => [
+      ...upstream.breakerStates().map(({ message, ...state }) => ({ upstream: upstream.name, ...message === undefined ? {} : { message }, ...state })),
+      ...upstream.endpoints
+        .filter(({ breakerState, breakerHeld, ejection, pausedMs }) => breakerState !== 'closed' || breakerHeld !== undefined || ejection !== undefined || pausedMs > 0)
+        .map(({ url, breakerState, breakerHeld, ejection, pausedMs, retryAfterMs }) => ({
+          upstream: upstream.name,
+          endpoint: url,
+          state: breakerState,
+          held: breakerHeld !== undefined,
+          retryAfterMs: breakerState === 'open' ? Math.round(retryAfterMs) : 0,
+          pausedMs: Math.round(pausedMs),
+          ejected: ejection?.reason ?? null
+        }))
+    ]),
+    find (target) {
+      // What is held can be released, also when it is not there any more.
+      const held = isHeld(target)
+      if (held !== undefined) return { upstream: held.upstream, message: held.message, endpoint: held.endpoint }
+      const { upstream, message } = target
+      if (plane.upstreamNamed(upstream) === undefined) return undefined
+      if (message !== undefined) {
+        const name = spelled(plane, upstream, message)
+        return name === undefined ? undefined : { upstream, message: name }
+      }
+      if (target.endpoint === undefined) return { upstream }
+      const endpoint = findEndpoint(target)
+      return endpoint === undefined ? undefined : { upstream, endpoint: endpoint.url }
+    },
+    hold: hold => holds.set(hold),
+    release (target) {
+      const wasHeld = holds.release(target) !== undefined
+      if (!wasHeld && target.endpoint === undefined) plane.upstreamNamed(target.upstream)?.breakers.reset(target.message)
+      findEndpoint(target)?.reset()
+      return wasHeld
+    }
+  }
+}
+
+/** A message or prefix of this upstream as its routes spell it; undefined where it has none of this name. */
+function spelled (plane: Plane, upstream: string, name: string): string | undefined {
+  if (plane.config.prefixes[name]?.upstream === upstream) return name
+  const plan = plane.planOf(name)
+  return plan?.upstream === upstream || plan?.alternatives?.some(other => other.upstream === upstream) === true ? plan.name : undefined
+}

@@ -1,0 +1,26 @@
+// Writes a file whole or not at all: what is read back is the old text or the new one, also after a crash or on a full disk.
+import { mkdir, open, rename, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** For the owner only. @throws what the file system says; the old file stays then, and nothing half-written */
+export async function writeWhole (path: string, text: string): Promise<void> {
+  const directory = dirname(path)
+  const temporary = `${path}.tmp`
+  try {
+    await mkdir(directory, { recursive: true })
+    const file = await open(temporary, 'w', 0o600)
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    // The rename itself is only safe once the directory is.
+    const folder = await open(directory, 'r')
+    try { await folder.sync() } finally { await folder.close() }
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined /* it may never have been made */)
+    throw error
+  }
+}

@@ -1,0 +1,158 @@
+// Breakers of messages and upstreams through the whole gateway: what opens them, what is answered meanwhile, and what operators do by hand.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { startOrigins } from '../support/fleet.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { request, targetOf } from '../support/http-client.ts'
+import * as behave from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const echo = '/json/reply/Echo'
+const other = '/json/reply/Other'
+const tell = async (gateway: TestGateway, path: string, body: object) =>
+  await request(targetOf(gateway.admin), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
+
+describe('a broken message', { timeout: 60_000 }, () => {
+  test('opens its own breaker and closes nothing else; it is back when it works again', async () => {
+    await using fleet = await startOrigins([behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'InvalidOperationException' }) }, behave.ok('other'))], { upstreams: { origin: { breaker: { resetTimeoutMs: 300, rampMs: 0 } } } })
+    const { gateway, origin } = fleet
+    await until('the breaker of the message is open', async () => {
+      await gateway.post(echo, {})
+      return await gateway.metric('postern_message_breaker_state', { message: 'Echo' }) === 2
+    })
+    const answer = await gateway.post(echo, {})
+    assert.deepEqual([answer.status, answer.reason], [503, 'BreakerOpen'])
+    assert.equal(answer.header('retry-after'), '1')
+    for (let n = 0; n < 5; n++) assert.equal((await gateway.post(other, {})).text(), 'other')
+    assert.equal(await gateway.metric('postern_breaker_state', { endpoint: origin.url }), 0)
+    origin.behave(behave.ok('mended'))
+    await until('it is answered again', async () => (await gateway.post(echo, {})).status === 200)
+  })
+
+  test('4xx opens nothing', async () => {
+    await using fleet = await startOrigins([behave.ok('{}', { status: 404, reason: 'NotFound' })])
+    for (let n = 0; n < 30; n++) assert.equal((await fleet.gateway.post(echo, {})).status, 404)
+    assert.equal(await fleet.gateway.metric('postern_message_breaker_state'), 0)
+  })
+})
+
+test('a service that becomes slow is not waited for: its breaker opens on calls under way, and it is served soon after it recovers', { timeout: 60_000 }, async () => {
+  await using fleet = await startOrigins([behave.ok('fast')], { defaults: { policy: { messageBreaker: { slowCallMs: 300 } } } })
+  const { gateway, origin } = fleet
+  for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).status, 200)
+  origin.behave(behave.hang())
+  const waiting = Array.from({ length: 25 }, async () => await gateway.post(echo, {}, { timeoutMs: 30_000 }))
+  await until('the breaker is open, long before any time-out', async () => await gateway.metric('postern_message_breaker_state', { message: 'Echo' }) === 2, { timeoutMs: 8_000 })
+  assert.equal((await gateway.post(echo, {})).reason, 'BreakerOpen')
+  origin.behave(behave.ok('fast'))
+  const recovered = performance.now()
+  await until('it is served again', async () => (await gateway.post(echo, {})).status === 200, { timeoutMs: 10_000 })
+  assert.ok(performance.now() - recovered < 9_000)
+  await Promise.allSettled(waiting)
+})
+
+test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeout: 60_000 }, async () => {
+  const busy = (status: number) => behave.ok('', { status, reason: 'Busy', headers: [['Retry-After', '600']] })
+  await using fleet = await startOrigins([busy(429)], { upstreams: { origin: { breaker: { maxPauseMs: 1_000 } } } })
+  const { gateway, origin } = fleet
+  assert.equal((await gateway.post(echo, {})).status, 429)
+  assert.equal((await gateway.post(echo, {})).status, 429)
+  origin.behave(busy(503))
+  assert.equal((await gateway.post(echo, {})).reason, 'Busy')
+  assert.equal((await gateway.post(other, {})).reason, 'BreakerOpen')
+  origin.behave(behave.ok('rested'))
+  await until('the pause is over', async () => (await gateway.post(other, {})).status === 200)
+})
+
+describe('degraded', { timeout: 60_000 }, () => {
+  const open = { upstream: 'origin', held: 'open', reason: 'test', by: 'me' }
+
+  test('a fixed body in place of the error, marked', async () => {
+    await using fleet = await startOrigins([behave.ok()], { messages: { Echo: { upstream: 'origin', policy: { degraded: { body: '{"results":[]}', status: 203, headers: { 'X-Mode': 'reduced' } } } } } })
+    assert.equal((await tell(fleet.gateway, '/api/breakers/hold', open)).status, 200)
+    const answer = await fleet.gateway.post(echo, {})
+    assert.deepEqual([answer.status, answer.text(), answer.header('x-mode'), answer.header('cache-control')], [203, '{"results":[]}', 'reduced', 'no-store'])
+    assert.match(answer.header('proxy-status') ?? '', /BreakerOpen/)
+    assert.equal(await fleet.gateway.metric('postern_degraded_total', { answer: 'fixed' }), 1)
+    assert.equal((await fleet.gateway.post(other, {})).reason, 'BreakerOpen')
+    await until('it is in the log', async () => (await fleet.gateway.log()).some(line => line['degradedBy'] === 'BreakerOpen'))
+  })
+
+  test('a fallback upstream, with a bulkhead of its own; slots come back', async () => {
+    await using second = await behave.startOrigin(behave.ok('second'))
+    await using fleet = await startOrigins([behave.ok('first')], {
+      upstreams: { spare: { endpoints: [second.url] } },
+      messages: { Echo: { upstream: 'origin', policy: { degraded: { upstream: 'spare', on: ['BreakerOpen', 'NoEndpoint'] } } } }
+    })
+    assert.equal((await fleet.gateway.post(echo, {})).text(), 'first')
+    await tell(fleet.gateway, '/api/breakers/hold', { ...open, upstream: 'origin', endpoint: fleet.origin.url })
+    assert.equal((await fleet.gateway.post(echo, {})).text(), 'second')
+    const { live } = await fleet.gateway.api('upstreams') as { live: Array<{ name: string, inFlight: number }> }
+    assert.deepEqual(live.map(({ inFlight }) => inFlight), live.map(() => 0))
+  })
+})
+
+describe('by hand', { timeout: 60_000 }, () => {
+  test('held open it gets nothing, held closed it never opens; released it is itself again', async () => {
+    await using fleet = await startOrigins([behave.ok('fine')])
+    const { gateway, origin } = fleet
+    const target = { upstream: 'origin', message: 'echo' }
+    assert.equal((await tell(gateway, '/api/breakers/hold', { ...target, held: 'open', reason: 'table locked', by: 'ann', forMs: 600_000 })).status, 200)
+    const received = origin.received.length
+    assert.equal((await gateway.post(echo, {})).reason, 'BreakerOpen')
+    assert.equal((await gateway.post(other, {})).status, 200)
+    assert.equal(origin.received.length, received + 1)
+    assert.equal(await gateway.metric('postern_breakers_held', { held: 'open' }), 1)
+    assert.deepEqual((await tell(gateway, '/api/breakers/release', target)).json(), { released: { upstream: 'origin', message: 'Echo' }, wasHeld: true })
+    assert.equal((await gateway.post(echo, {})).status, 200)
+    await tell(gateway, '/api/breakers/hold', { ...target, held: 'closed', reason: 'we know', by: 'ann' })
+    origin.behave(behave.ok('', { status: 500, reason: 'Broken' }))
+    for (let n = 0; n < 30; n++) assert.equal((await gateway.post(echo, {})).status, 500)
+  })
+
+  test('ends by itself', async () => {
+    await using fleet = await startOrigins([behave.ok('fine')])
+    await tell(fleet.gateway, '/api/breakers/hold', { upstream: 'origin', held: 'open', reason: 'short', by: 'ann', forMs: 300 })
+    assert.equal((await fleet.gateway.post(echo, {})).reason, 'BreakerOpen')
+    await until('the hold is over', async () => (await fleet.gateway.post(echo, {})).status === 200)
+  })
+
+  test('survives a restart, and a file that cannot be read stops nobody', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'postern-holds-'))
+    try {
+      await using origin = await behave.startOrigin(behave.ok('fine'))
+      const config = { dataDirectory: directory, upstreams: { origin: { endpoints: [origin.url] } }, messages: { Echo: { upstream: 'origin' } } }
+      {
+        await using gateway = await startGateway(config)
+        await gateway.waitForRoute('Echo')
+        assert.equal((await tell(gateway, '/api/breakers/hold', { upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann' })).status, 200)
+      }
+      {
+        await using gateway = await startGateway(config)
+        await gateway.waitForRoute('Echo')
+        assert.equal((await gateway.post(echo, {})).reason, 'BreakerOpen')
+        const listed = (await request(targetOf(gateway.admin), '/api/breakers')).json() as { holds: Array<Record<string, unknown>> }
+        assert.deepEqual(listed.holds.map(({ upstream, message, held, reason, by }) => ({ upstream, message, held, reason, by })), [{ upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann' }])
+      }
+      await writeFile(join(directory, 'breaker-holds.json'), '{"version":1,"holds":[{}]}')
+      await using gateway = await startGateway(config)
+      await gateway.waitForRoute('Echo')
+      assert.equal((await gateway.post(echo, {})).status, 200)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+
+  test('what cannot be held is said', async () => {
+    await using fleet = await startOrigins([behave.ok()])
+    const status = async (body: object) => (await tell(fleet.gateway, '/api/breakers/hold', body)).status
+    const whole = { upstream: 'origin', held: 'open', reason: 'r', by: 'b' }
+    assert.deepEqual(await Promise.all([
+      status({ ...whole, upstream: 'nobody' }), status({ ...whole, message: 'Nothing' }), status({ ...whole, endpoint: 'http://127.0.0.1:1' }),
+      status({ ...whole, reason: ' ' }), status({ ...whole, held: 'ajar' }), status({ ...whole, forMs: -1 })
+    ]), [404, 404, 404, 400, 400, 400])
+  })
+})
