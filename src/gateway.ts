@@ -2,6 +2,7 @@
 import { cacheActions } from './admin/cache.ts'
 import { createBreakerBoard } from './admin/breaker-board.ts'
 import { breakerActions } from './admin/breakers.ts'
+import { cachePutAction } from './admin/cache-put.ts'
 import { createAdmin, type Admin } from './admin/server.ts'
 import { settleAction } from './admin/settle.ts'
 import { splitsAction } from './admin/splits.ts'
@@ -19,6 +20,7 @@ import { createListener, type GatewayCore, type Listener } from './listener/serv
 import { buildPipeline, type PipelineParts } from './pipeline.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import type { OwnGetRules } from './routing/own-get.ts'
 import { eachRejection } from './upstream/bulkhead.ts'
 import { createHoldsFile } from './upstream/holds-file.ts'
 import { version } from './version.ts'
@@ -65,6 +67,8 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     refused: refusalRecorder(log, metrics),
     log
   }
+  const ownGets: OwnGetRules = { match: core.match, get correlationHeader () { return dataPlane.config.edge.correlationHeader } }
+  const listenerUrl = () => toUrl(listener!.addresses[0]!)
   metrics.observeFaults(() => faults.injected)
   metrics.observeShedding(() => sampler.gauge)
   observeLive(metrics, { log, dataPlane, cache, control: () => control, listener: () => listener, ready: () => dataPlane.ready && !state.draining })
@@ -91,7 +95,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
             upstreamStates: () => upstreamStates(dataPlane),
-            actions: [...cacheActions(cache), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), ...breakerActions(createBreakerBoard(dataPlane)), settleAction(wish => control!.settle(wish))],
+            actions: [...cacheActions(cache), cachePutAction({ cache, base: listenerUrl, gets: ownGets }), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), ...breakerActions(createBreakerBoard(dataPlane)), settleAction(wish => control!.settle(wish))],
             configView: () => state.current,
             version
           },
@@ -125,8 +129,7 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     },
     reloadRefused () { metrics.configReloaded('refused') },
     get addresses () {
-      const url = ({ scheme, host, port }: { scheme: string, host: string, port: number }) => `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
-      return { listener: url(listener!.addresses[0]!), admin: url({ scheme: 'http', ...admin!.addresses[0]! }), embedded: control?.status().embeddedUrl }
+      return { listener: listenerUrl(), admin: toUrl({ scheme: 'http', ...admin!.addresses[0]! }), embedded: control?.status().embeddedUrl }
     },
     get ready () { return dataPlane.ready && !state.draining },
     log,
@@ -139,6 +142,8 @@ export async function createGateway (config: Config, options: { log?: Log } = {}
     close
   }
 }
+
+const toUrl = ({ scheme, host, port }: { scheme: string, host: string, port: number }): string => `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
 
 function readiness (hasTable: boolean, draining: boolean): { ready: boolean, reason: string } {
   if (draining) return { ready: false, reason: 'draining' }

@@ -89,12 +89,13 @@ function entries ({ store }: Cache, { message, service, url }: Readonly<Record<s
     if (service !== undefined && place.upstream.toLowerCase() !== service.toLowerCase()) continue
     if (target !== undefined && place.target !== target) continue
     if (listed.length === mostListed) break
-    listed.push(describe(stored, nowMs))
+    listed.push(describeEntry(stored, nowMs))
   }
   return { entries: listed }
 }
 
-function describe ({ place, head, terms, bytes, hits }: Stored, nowMs: number): object {
+/** What operators are told of a stored answer. */
+export function describeEntry ({ place, head, terms, bytes, hits }: Stored, nowMs: number): object {
   return {
     service: place.upstream,
     message: place.message,

@@ -1,10 +1,13 @@
 // The cache of this process: what is stored, what is being asked, what runs behind the clients' backs, and what is counted.
 import type { Config } from '../config/schema.ts'
-import type { Route } from '../exchange/exchange.ts'
+import type { Next } from '../exchange/compose.ts'
+import type { Policy, Route } from '../exchange/exchange.ts'
 import { Background } from './background.ts'
 import type { Alarm } from './entry.ts'
 import { Fills } from './fills.ts'
+import { KeyMaker } from './key.ts'
 import type { Selector } from './purge-log.ts'
+import { cacheRules, type CacheRules } from './rules.ts'
 import { SecondLevel, type SecondLevelConfig } from './second-level/second-level.ts'
 import { CacheStore } from './store.ts'
 import type { Stored } from './stored.ts'
@@ -25,6 +28,14 @@ export interface CacheEvents {
 /** `gateway`: another one, which told of it through the second level. */
 export type PurgedBy = 'operator' | 'write' | 'gateway'
 
+/** How answers under one policy are stored. */
+export interface Caching {
+  readonly rules: CacheRules
+  readonly keys: KeyMaker
+  /** Everything below the cache, with a deadline of its own. */
+  readonly path: Next
+}
+
 const alarmEveryMs = 60_000
 
 export class Cache {
@@ -32,6 +43,7 @@ export class Cache {
   readonly fills = new Fills()
   readonly background: Background
   readonly purged: Record<PurgedBy, number> = { operator: 0, write: 0, gateway: 0 }
+  readonly #cachings = new WeakMap<Policy, Caching>()
   readonly #events: CacheEvents
   #indexed: Indexed
   #secondLevel: SecondLevel | undefined
@@ -74,6 +86,17 @@ export class Cache {
       if ([...properties].some(property => before.get(message)?.has(property) !== true)) this.purge({ kind: 'message', message }, false, 'operator')
     }
   }
+
+  /** How answers are stored under a policy whose pipeline is built. */
+  prepare (policy: Policy, correlationHeader: string, path: Next): Caching {
+    const rules = cacheRules(policy.cache, correlationHeader)
+    const caching = { rules, keys: new KeyMaker(rules.config), path }
+    this.#cachings.set(policy, caching)
+    return caching
+  }
+
+  /** The same, for what is stored without a client's asking. */
+  cachingOf (policy: Policy): Caching | undefined { return this.#cachings.get(policy) }
 
   /** Counts of a route's message: the same over swaps of the table. */
   tallyOf (route: Route): Tally {

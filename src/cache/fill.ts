@@ -5,16 +5,17 @@ import type { Next } from '../exchange/compose.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { ArrivingBody } from './arriving-body.ts'
 import { validatorHeaders, withoutConditions } from './conditional.ts'
+import { drafted } from './draft.ts'
 import type { EntryHead, Terms } from './entry.ts'
 import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
-import { guarded, type GuardRules } from './guard.ts'
+import type { GuardRules } from './guard.ts'
 import { mayStore } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
 import type { Share } from './second-level/share.ts'
 import type { CacheStore } from './store.ts'
-import { apart, keptBody, Stored, type Draft, type Place } from './stored.ts'
+import { keptBody, Stored, type Draft, type Place } from './stored.ts'
 import { variantOf } from './vary.ts'
 
 export interface FillEvents {
@@ -265,20 +266,9 @@ export class Fill {
 
   #drafted (head: EntryHead, terms: Terms): Draft {
     const { guard, request, place, store, again } = this.#options
-    const { kept, own } = apart(head, terms.omit)
+    const { draft, own } = drafted({ head, terms, request, place, guard, again, varyOf: store.varyOf(place.key), endpointUrl: this.#exchange.endpoint?.url ?? this.#previous?.endpointUrl })
     this.own = own
-    // RFC 9111 section 4.1: an answer that leaves Vary out, among others that have it, is selected as they are.
-    const vary = terms.vary.length > 0 ? terms.vary : store.varyOf(place.key)
-    return {
-      head: kept,
-      terms: vary === terms.vary ? terms : { ...terms, vary },
-      place,
-      variant: variantOf(vary, request.headers),
-      guard,
-      leaving: guarded(kept.headers, terms.bornAtMs, head.responseAtMs, guard),
-      endpointUrl: this.#exchange.endpoint?.url ?? this.#previous?.endpointUrl,
-      again
-    }
+    return draft
   }
 
   #makeExchange (): Exchange {

@@ -1,16 +1,16 @@
 // Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
 import { cacheName, fromArriving, fromOrigin, fromStored, passedOn, type Detail } from '../cache/answers.ts'
 import { cacheStatus, ttlS } from '../cache/cache-status.ts'
-import type { Cache } from '../cache/cache.ts'
+import type { Cache, Caching } from '../cache/cache.ts'
 import type { Forwarded } from '../cache/entry.ts'
 import { Fill } from '../cache/fill.ts'
 import type { FillResult } from '../cache/fill-result.ts'
 import type { GuardRules } from '../cache/guard.ts'
 import { learnFromHead } from '../cache/learn-from-head.ts'
-import { KeyMaker, targetIndex } from '../cache/key.ts'
+import { targetIndex, type KeyMaker } from '../cache/key.ts'
 import { countsAsError, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
 import type { CacheRequest } from '../cache/request.ts'
-import { cacheRules, type CacheConfig, type CacheRules } from '../cache/rules.ts'
+import type { CacheConfig, CacheRules } from '../cache/rules.ts'
 import { shareFor } from '../cache/second-level/share.ts'
 import type { Draft, Place, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
@@ -28,7 +28,7 @@ export interface CacheOptions {
 
 /** `path`: everything below, with a deadline of its own: what a fill runs, whichever clients leave meanwhile. */
 export function cache ({ cache, correlationHeader }: CacheOptions, policy: Policy, path: Next): Filter | undefined {
-  const flow = new CacheFlow(cache, cacheRules(policy.cache, correlationHeader), path)
+  const flow = new CacheFlow(cache, cache.prepare(policy, correlationHeader, path))
   return function cache (exchange, next) {
     return exchange.upgrade ? next(exchange) : flow.run(exchange, next)
   }
@@ -64,11 +64,11 @@ class CacheFlow {
   /** Only the origin's word makes anything storable. */
   readonly #byOriginOnly: boolean
 
-  constructor (cache: Cache, rules: CacheRules, path: Next) {
+  constructor (cache: Cache, { rules, keys, path }: Caching) {
     this.#cache = cache
     this.#rules = rules
     this.#guard = rules.guard
-    this.#keys = new KeyMaker(rules.config)
+    this.#keys = keys
     this.#path = path
     this.#byOriginOnly = rules.config.mode === 'honour' && rules.ownLifetimes.size === 0
   }
