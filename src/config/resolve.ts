@@ -57,6 +57,7 @@ export interface UpstreamPolicy {
   readonly retryBudget: RetryBudgetConfig
   readonly balancing: BalancingConfig
   readonly tls: UpstreamConfig['tls']
+  readonly livenessPath: string
   readonly preserveHost: boolean
   readonly connectTimeoutMs: number
 }
@@ -72,6 +73,7 @@ export function upstreamFor (config: Config, name: string): UpstreamPolicy {
     retryBudget: retryBudgetFor(config, name),
     balancing: balancingFor(config, name),
     tls: own?.tls,
+    livenessPath: own?.livenessPath ?? '/',
     preserveHost: own?.preserveHost ?? false,
     connectTimeoutMs: policyFor(config, name, undefined).connectTimeoutMs
   }

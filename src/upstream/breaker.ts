@@ -14,6 +14,8 @@ export interface BreakerSettings {
   /** Trial calls that must succeed before it closes. */
   readonly trials: number
   readonly rampMs: number
+  /** How long it waits half-open for a call, until it asks by itself. 0 = never. */
+  readonly askIdleMs: number
 }
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
@@ -26,7 +28,7 @@ const settle = (outcome: Outcome): Promise<void> => outcome === 'failure' ? Prom
 const alreadyReported = () => {}
 
 /** What counts as other settings: a new configuration asks this of every endpoint in one turn of the event loop. */
-const fields = ['enabled', 'errorThresholdPercent', 'volumeThreshold', 'consecutiveFailures', 'windowMs', 'resetTimeoutMs', 'trials', 'rampMs'] as const satisfies ReadonlyArray<keyof BreakerSettings>
+const fields = ['enabled', 'errorThresholdPercent', 'volumeThreshold', 'consecutiveFailures', 'windowMs', 'resetTimeoutMs', 'trials', 'rampMs', 'askIdleMs'] as const satisfies ReadonlyArray<keyof BreakerSettings>
 const leastShare = 0.1
 /** Told to callers while a trial is under way: it ends soon, one way or the other. */
 const trialRetryMs = 1_000
@@ -39,6 +41,7 @@ const trialRetryMs = 1_000
 export class Breaker {
   readonly #clock: BreakerClock
   readonly #onChange: (state: BreakerState) => void
+  readonly #ask: (() => Promise<boolean>) | undefined
   #settings: BreakerSettings
   #circuit: CircuitBreaker<[Outcome], void> | undefined
   #lastFailureAtMs = 0
@@ -46,16 +49,19 @@ export class Breaker {
   #openedAtMs = 0
   #trialsUnderWay = 0
   #trialsPassed = 0
+  #triedAtMs = 0
   #pausedUntilMs = 0
   /** When it closed after trials; 0 = no ramp. */
   #rampFromMs = 0
   #share = 0
   #held: Held | undefined
 
-  constructor (settings: BreakerSettings, clock: BreakerClock, onChange: (state: BreakerState) => void = () => {}) {
+  /** `ask`: whether what it guards is well, asked where calls are rare. Never rejects. */
+  constructor (settings: BreakerSettings, clock: BreakerClock, onChange: (state: BreakerState) => void = () => {}, ask?: () => Promise<boolean>) {
     this.#settings = settings
     this.#clock = clock
     this.#onChange = onChange
+    this.#ask = ask
   }
 
   get held (): Held | undefined { return this.#held }
@@ -115,6 +121,7 @@ export class Breaker {
   begin (): boolean {
     if (this.#held !== undefined || this.#circuit === undefined || !this.#circuit.halfOpen) return false
     this.#trialsUnderWay++
+    this.#triedAtMs = performance.now()
     return true
   }
 
@@ -184,8 +191,9 @@ export class Breaker {
     this.#forget()
   }
 
-  /** Called by the clock: without failures for two windows there is nothing left to count. One that is half-open waits for trials. */
+  /** Called by the clock: without failures for two windows there is nothing left to count; half-open without calls, it asks. */
   sweep (): void {
+    if (this.#circuit?.halfOpen === true) void this.#askIdle(this.#circuit)
     if (this.#circuit?.closed === true && performance.now() - this.#lastFailureAtMs > 2 * this.#settings.windowMs) this.#forget()
   }
 
@@ -198,6 +206,15 @@ export class Breaker {
     this.#trialsUnderWay = 0
     this.#trialsPassed = 0
     this.#clock.leave(this.#settings.windowMs, this)
+  }
+
+  /** Where calls are rare, an answer to our own question is a trial like theirs. */
+  async #askIdle (circuit: CircuitBreaker<[Outcome], void>): Promise<void> {
+    const { askIdleMs } = this.#settings
+    if (this.#ask === undefined || askIdleMs === 0 || performance.now() - this.#triedAtMs < askIdleMs || !this.#hasRoomForTrial()) return
+    this.#trialsUnderWay++
+    const isWell = await this.#ask()
+    if (this.#circuit === circuit && circuit.halfOpen) this.report(isWell ? 'success' : 'failure', true)
   }
 
   /** One trial first; each that succeeds makes room for one more beside it. */
@@ -230,7 +247,10 @@ export class Breaker {
       this.#trialsPassed = 0
       this.#onChange('open')
     })
-    circuit.on('halfOpen', () => this.#onChange('half-open'))
+    circuit.on('halfOpen', () => {
+      this.#triedAtMs = performance.now()
+      this.#onChange('half-open')
+    })
     circuit.on('close', () => {
       // opossum keeps the window that opened it: one more failure would open it again at once. Recovered means a clean start.
       this.#forget()

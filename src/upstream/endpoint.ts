@@ -12,10 +12,12 @@ import { Breaker, type BreakerSettings, type BreakerState, type Held } from './b
 import type { BreakerClock } from './breaker-clock.ts'
 import { Suspicion } from './suspicion.ts'
 import { dial } from './dial.ts'
+import { askHeartbeat } from './heartbeat.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
 import { probeUntilReachable, type Probe } from './probe.ts'
 
 const switchingProtocols = 101
+const heartbeatTimeoutMs = 2_000
 
 /** What an endpoint tells; for log and metrics. */
 export interface EndpointEvents {
@@ -53,6 +55,8 @@ export class Endpoint implements EndpointHandle {
   /** Attempts that ended since the outlier test last looked. */
   successes = 0
   failures = 0
+  /** Asked when no call tries its half-open breaker. */
+  heartbeatPath = '/'
   /** The only one of its upstream: one message that fails here says nothing of the others. */
   alone = false
   readonly #breaker: Breaker
@@ -79,7 +83,7 @@ export class Endpoint implements EndpointHandle {
       // Its trial has to be drawn.
       if (state === 'half-open') this.standing.forget()
       events.breaker(state)
-    })
+    }, () => this.#heartbeat())
     this.#lookup = lookupOf(() => this.plan.ips)
     this.#pool = new EndpointPool(plan, settings.tls, this.#lookup)
   }
@@ -210,6 +214,10 @@ export class Endpoint implements EndpointHandle {
     this.#breaker.pause(ms)
     this.#events.paused(ms)
     return true
+  }
+
+  #heartbeat (): Promise<boolean> {
+    return askHeartbeat(this.url + this.heartbeatPath, { timeoutMs: heartbeatTimeoutMs, lookup: this.#lookup, tls: this.#pool.tls })
   }
 
   /** Where there are others, a failing message fails there as well, and opens its own breaker before theirs. */

@@ -26,6 +26,7 @@ const keepAliveMarginMs = 2_000
 /** The number of connections is bounded by the upstream's bulkhead: there is one for each exchange in flight. */
 export class EndpointPool implements ConnectionOwner {
   readonly #basePath: string
+  readonly tls: ConnectorTls | undefined
   readonly #connector: Connector
   /** Used last, used first: those that are not needed grow old. */
   readonly #free: Connection[] = []
@@ -36,7 +37,8 @@ export class EndpointPool implements ConnectionOwner {
 
   constructor ({ origin, basePath }: EndpointAddress, tls: UpstreamTls | undefined, lookup: LookupFunction) {
     this.#basePath = basePath
-    this.#connector = new Connector(origin, tls === undefined ? undefined : readTls(tls), lookup)
+    this.tls = tls === undefined ? undefined : readTls(tls)
+    this.#connector = new Connector(origin, this.tls, lookup)
   }
 
   get inFlight (): number { return this.#inFlight }

@@ -22,6 +22,8 @@ export interface UpstreamSettings extends EndpointSettings {
   readonly retryBudget: RetryBudgetLimits
   readonly balancing: BalancingConfig
   readonly preserveHost: boolean
+  /** Asked of an endpoint that is no ServiceStack host. */
+  readonly livenessPath: string
 }
 
 /** What an upstream tells; for log and metrics. */
@@ -172,6 +174,7 @@ export class Upstream implements UpstreamHandle {
     this.#selections.clear()
     for (const gone of before.values()) gone.close()
     for (const endpoint of this.#endpoints) {
+      endpoint.heartbeatPath = plan.servicestack ? '/json/reply/Heartbeat' : this.#settings.livenessPath
       endpoint.alone = this.#endpoints.length === 1
       endpoint.hold(holdOf(this.#holds, { endpoint: endpoint.url }))
     }

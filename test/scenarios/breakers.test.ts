@@ -54,6 +54,22 @@ test('a service that becomes slow is not waited for: its breaker opens on calls 
   await Promise.allSettled(waiting)
 })
 
+test('an endpoint that nobody calls is asked itself, and its breaker closes', { timeout: 60_000 }, async () => {
+  const breaker = { windowMs: 1_000, resetTimeoutMs: 200, askIdleMs: 200, rampMs: 0 }
+  await using fleet = await startOrigins([behave.ok('', { status: 502, reason: 'Bad' })], { upstreams: { origin: { breaker, livenessPath: '/alive' } }, defaults: { policy: { messageBreaker: { enabled: false } } } })
+  const { gateway, origin } = fleet
+  const state = async () => await gateway.metric('postern_breaker_state', { endpoint: origin.url })
+  await until('both messages fail, so it is the endpoint', async () => {
+    await gateway.post(echo, {})
+    await gateway.post(other, {})
+    return await state() !== 0
+  })
+  const received = origin.received.length
+  await until('it is closed without a call', async () => await state() === 0)
+  // The double answers Postern's own questions apart from calls.
+  assert.equal(origin.received.length, received)
+})
+
 test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeout: 60_000 }, async () => {
   const busy = (status: number) => behave.ok('', { status, reason: 'Busy', headers: [['Retry-After', '600']] })
   await using fleet = await startOrigins([busy(429)], { upstreams: { origin: { breaker: { maxPauseMs: 1_000 } } } })

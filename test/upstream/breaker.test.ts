@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Breaker, type BreakerState } from '../../src/upstream/breaker.ts'
 import { BreakerClock } from '../../src/upstream/breaker-clock.ts'
 
-const settings = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000, enabled: true, consecutiveFailures: 20, trials: 1, rampMs: 0 }
+const settings = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000, enabled: true, consecutiveFailures: 20, trials: 1, rampMs: 0, askIdleMs: 0 }
 
 beforeEach(() => { mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] }) })
 afterEach(() => { mock.timers.reset() })
@@ -91,4 +91,68 @@ test('late answers of attempts from before it opened do not close it', async () 
   await turn()
   assert.equal(breaker.state, 'half-open')
   breaker.close()
+})
+
+test('several trials: one first, one more beside it with each that succeeds, and it closes when all have', async () => {
+  const { breaker, report } = make({ trials: 3 })
+  await report('failure', 12)
+  mock.timers.tick(5_000)
+  const first = breaker.begin()
+  assert.equal(breaker.admits, false)
+  breaker.report('success', first)
+  const two = [breaker.begin(), breaker.begin()]
+  assert.equal(breaker.admits, false)
+  breaker.report('success', two[0]!)
+  await turn()
+  assert.equal(breaker.state, 'half-open')
+  breaker.report('success', two[1]!)
+  await turn()
+  assert.equal(breaker.state, 'closed')
+  breaker.close()
+})
+
+test('so many failures in a row open it whatever succeeded before; a success begins the row anew', async () => {
+  const { breaker, report } = make({ volumeThreshold: 1_000, consecutiveFailures: 5 })
+  await report('failure', 4)
+  await report('success')
+  await report('failure', 4)
+  assert.equal(breaker.state, 'closed')
+  await report('failure')
+  assert.equal(breaker.state, 'open')
+  breaker.close()
+})
+
+test('held open it admits nothing and makes no trials, held closed it never opens; released it is closed', async () => {
+  const { breaker, states, report } = make()
+  breaker.hold('open')
+  mock.timers.tick(60_000)
+  assert.deepEqual([breaker.admits, breaker.state], [false, 'open'])
+  breaker.hold('closed')
+  await report('failure', 50)
+  assert.deepEqual([breaker.admits, breaker.state], [true, 'closed'])
+  breaker.hold(undefined)
+  assert.equal(breaker.idle, true)
+  assert.deepEqual(states, ['open', 'closed'])
+})
+
+test('while it recovers the share that passes grows, evenly', async () => {
+  const { breaker, report } = make({ rampMs: 3_600_000 })
+  await report('failure', 12)
+  mock.timers.tick(5_000)
+  await report('success')
+  assert.equal(breaker.state, 'closed')
+  assert.ok(breaker.rampFactor < 0.2)
+  const passed = Array.from({ length: 100 }, () => breaker.passes).filter(Boolean).length
+  assert.ok(passed >= 9 && passed <= 12, `${passed}`)
+  assert.equal(breaker.admits, true, 'the balancer is asked to give it less, not nothing')
+  breaker.close()
+})
+
+test('a pause admits nothing and counts for nothing', () => {
+  const { breaker } = make()
+  breaker.pause(60_000)
+  assert.deepEqual([breaker.admits, breaker.state], [false, 'closed'])
+  assert.ok(breaker.retryAfterMs > 50_000)
+  breaker.close()
+  assert.equal(breaker.admits, true)
 })

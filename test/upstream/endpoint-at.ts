@@ -10,7 +10,7 @@ import { Endpoint } from '../../src/upstream/endpoint.ts'
 import type { UpstreamTls } from '../../src/upstream/pool.ts'
 import { endpointPlan } from '../support/endpoint-plan.ts'
 
-const settings = { breaker: { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000, enabled: true, consecutiveFailures: 20, trials: 1, rampMs: 0, pauseStatuses: [503], maxPauseMs: 5_000 }, connectTimeoutMs: 1_000 }
+const settings = { breaker: { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000, enabled: true, consecutiveFailures: 20, trials: 1, rampMs: 0, askIdleMs: 0, pauseStatuses: [503], maxPauseMs: 5_000 }, connectTimeoutMs: 1_000 }
 
 /** Listens on a port of its own until the test ends. */
 export async function listen (t: TestContext, server: Server, host = '127.0.0.1'): Promise<number> {
