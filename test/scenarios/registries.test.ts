@@ -40,7 +40,7 @@ describe('ordinary services and old shapes in a real Consul', { timeout: 60_000,
   before(async () => {
     consul = await startConsul()
     origins = [await startOrigin(ok('one')), await startOrigin(ok('two')), await startOrigin(ok('three'))]
-    gateway = await startGateway({ registry: { consul: { agents: [consul.url], services: ['api', 'billing', 'stock', 'SS-Old'], messageTagPrefix: 'msg-', ignoreTags: ['msg-internal*'] } } } as never)
+    gateway = await startGateway({ defaults: { policy: { balancer: { strategy: 'weighted' } } }, registry: { consul: { agents: [consul.url], services: ['api', 'billing', 'stock', 'SS-Old'], messageTagPrefix: 'msg-', ignoreTags: ['msg-internal*'] } } } as never)
   })
   after(async () => {
     await gateway.close()
