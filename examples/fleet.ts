@@ -7,7 +7,6 @@ import { startFleet } from '../src/command/demo/fleet.ts'
 
 const registry = process.argv[2] ?? 'http://127.0.0.1:8500'
 const fleet = await startFleet(registry)
-console.log(`Catalog (two instances) and Orders are registered at ${registry}`)
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
@@ -17,3 +16,4 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     })
   })
 }
+console.log(`Catalog (two instances) and Orders are registered at ${registry}`)
