@@ -86,7 +86,8 @@ function * unknownUpstreams ({ defaults, exposure: { fallback }, upstreams, mess
     ...Object.entries(prefixes).map(([key, { upstream }]) => ({ segments: ['prefixes', key, 'upstream'], upstream })),
     ...Object.entries(messages).flatMap(([key, { upstream }]) => upstream === undefined ? [] : [{ segments: ['messages', key, 'upstream'], upstream }]),
     ...[['defaults', defaults] as const, ...sectionsOf('upstreams', upstreams), ...sectionsOf('messages', messages), ...sectionsOf('prefixes', prefixes)].flatMap(([segment, { policy }]) =>
-      policy?.mirror?.to === undefined ? [] : [{ segments: [...[segment].flat(), 'policy', 'mirror', 'to'], upstream: policy.mirror.to }])
+      [['mirror', 'to', policy?.mirror?.to], ['degraded', 'upstream', policy?.degraded?.upstream]].flatMap(([section, field, name]) =>
+        name === undefined ? [] : [{ segments: [...[segment].flat(), 'policy', section!, field!], upstream: name }]))
   ]
   for (const { segments, upstream } of used) {
     if (Object.hasOwn(upstreams, upstream) && upstreams[upstream]?.endpoints !== undefined) continue
@@ -97,7 +98,7 @@ function * unknownUpstreams ({ defaults, exposure: { fallback }, upstreams, mess
   }
 }
 
-interface WithPolicy { readonly policy?: { readonly mirror?: { readonly to?: string } } }
+interface WithPolicy { readonly policy?: { readonly mirror?: { readonly to?: string }, readonly degraded?: { readonly upstream?: string } } }
 const sectionsOf = (section: string, entries: Readonly<Record<string, WithPolicy>>) => Object.entries(entries).map(([key, value]) => [[section, key], value] as const)
 
 function * sameButForCase (keys: readonly string[], section: string): Generator<Finding> {

@@ -34,7 +34,7 @@ test('every error code named exists', () => {
 const fieldsAfter = (text: string, start: string) => [...text.slice(text.indexOf(start)).matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!))
 
 test('the table of an exchange line names its fields, all of them', () => {
-  const line = exchangeLine(head, { service: '', endpoint: '', message: '', method: '', path: '', status: 503, errorCode: 'NoEndpoint', detail: { endpoints: 0 }, part: 'rest', durationMs: 1, bytes: 1, traceId: '', correlationId: '', clientAddress: '', attempts: [], retryRefused: true, fault: 'reset' })
+  const line = exchangeLine(head, { service: '', endpoint: '', message: '', method: '', path: '', status: 503, errorCode: 'NoEndpoint', detail: { endpoints: 0 }, part: 'rest', degradedBy: 'BreakerOpen', durationMs: 1, bytes: 1, traceId: '', correlationId: '', clientAddress: '', attempts: [], retryRefused: true, fault: 'reset' })
   assert.deepEqual(fieldsAfter(operations, 'One line an exchange').sort(), Object.keys(JSON.parse(line) as object).filter(name => name !== 'msg').sort())
 })
 

@@ -44,7 +44,7 @@ function start (count: number, overrides: Partial<typeof settings> = {}) {
     }
     outliers.tick(endpoints, nowMs += settings.intervalMs + 1)
   }
-  return { endpoints, interval, ejected: () => endpoints.flatMap(({ ejection }, index) => ejection === undefined ? [] : [index]), tick: (ms: number) => outliers.tick(endpoints, nowMs += ms), now: () => nowMs }
+  return { endpoints, interval, ejected: () => endpoints.flatMap(({ ejection }, index) => ejection === undefined ? [] : [index]), tick: (ms: number) => { outliers.tick(endpoints, nowMs += ms) }, now: () => nowMs }
 }
 
 test('ejected for longer each time, and taken back when it is over', () => {

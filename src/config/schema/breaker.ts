@@ -25,7 +25,7 @@ export const MessageBreaker = section({
 }, 'The breaker of a message, and which calls are too slow. Thresholds and times are those of its upstream\'s breaker.')
 
 export const Degraded = section({
-  on: Type.Array(oneOf(['BreakerOpen', 'BulkheadFull', 'QueueTimeout', 'NoEndpoint'], 'BreakerOpen', 'An error.'), { default: ['BreakerOpen'], description: 'Errors in place of which the degraded answer is given. A stale entry of the cache goes before it.' }),
+  on: Type.Array(oneOf(['BreakerOpen', 'BulkheadFull', 'QueueTimeout', 'NoEndpoint', 'Overloaded'], 'BreakerOpen', 'An error.'), { default: ['BreakerOpen'], description: 'Errors in place of which the degraded answer is given. A stale entry of the cache goes before it.' }),
   upstream: Type.Optional(text('Fallback upstream that is asked instead, behind its own bulkhead and breakers.')),
   body: Type.Optional(Type.String({ maxLength: 65_536, description: 'Fixed answer.' })),
   status: Type.Integer({ minimum: 200, maximum: 599, default: 200, description: 'Its status.' }),
