@@ -121,7 +121,7 @@ describe('timeouts and deadline', { timeout: 30_000 }, () => {
 describe('retry', { timeout: 30_000 }, () => {
   for (const [what, behaviour] of [['reset before any byte', behave.reset()], ['closed in the middle of the head', behave.cutHead()], ['an answer that is not HTTP', behave.raw('SSH-2.0-OpenSSH\r\n\r\n', { close: true })]] as const) {
     test(`a GET is repeated once elsewhere: ${what}`, async () => {
-      await using fleet = await startOrigins([behaviour, behave.ok('second')])
+      await using fleet = await startOrigins([behaviour, behave.ok('second')], origin({ policy: { balancer: { strategy: 'round-robin' } } }))
       for (let n = 0; n < 4; n++) {
         const response = await fleet.gateway.get(path)
         assert.equal(response.status, 200, response.text())
