@@ -7,7 +7,7 @@ import { cacheStatus, ttlS, type CacheResult } from './cache-status.ts'
 import { answerFor, notModifiedHeaders } from './conditional.ts'
 import type { EntryHead } from './entry.ts'
 import { bornAt } from './freshness.ts'
-import { guarded, headersAt, type GuardRules, type Leaving, type Source } from './guard.ts'
+import { guarded, saysNothing, headersAt, type GuardRules, type Leaving, type Source } from './guard.ts'
 import { contentRange, unsatisfiedRange, type ByteRange } from './range.ts'
 import type { CacheRequest } from './request.ts'
 import type { Draft, Ready, Stored } from './stored.ts'
@@ -45,13 +45,14 @@ export function fromArriving (exchange: Exchange, request: CacheRequest, { draft
 
 /** An answer that is not stored: as it came, but for what must not leave. `alarm`: what an operator should hear. */
 export function passedOn (exchange: Exchange, response: UpstreamResponse, guard: GuardRules, result: CacheResult, alarm: (leaving: Leaving) => void): UpstreamResponse {
-  const nowMs = Date.now()
   const { status, reason, headers } = response
+  exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
+  if (saysNothing(headers, guard)) return response
+  const nowMs = Date.now()
   const head: EntryHead = { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }
   const bornAtMs = bornAt(head)
   const leaving = guarded(headers, bornAtMs, nowMs, guard)
   if (leaving.alarms.length > 0) alarm(leaving)
-  exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
   if (!leaving.cut && leaving.headers === headers) return response
   return { status, reason, headers: headersAt(leaving, bornAtMs, nowMs, guard, 'passing'), body: response.body }
 }

@@ -49,6 +49,20 @@ export function guarded (headers: readonly string[], bornAtMs: number, nowMs: nu
   return { headers: kept ?? headers, aged, cut, alarms: alarms ?? noAlarms }
 }
 
+/** Whether nothing among the headers concerns the guard, nor any cache: neither Age, nor a tag, nor a lifetime. Most answers are like that. */
+export function saysNothing (headers: readonly string[], rules: GuardRules): boolean {
+  if (rules.clientMs !== undefined) return false
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!
+    const { length } = name
+    if (length === 3 ? name.toLowerCase() === 'age' : lengthsOfLifetimes.has(length) && isLifetimeHeader(name.toLowerCase())) return false
+    if (isTag(name, rules)) return false
+  }
+  return true
+}
+
+const isLifetimeHeader = (lower: string): boolean => lower === 'expires' || isControl(lower)
+
 const isTag = (name: string, { tagHeaders }: GuardRules): boolean => tagHeaders.some(tag => tag.length === name.length && tag === name.toLowerCase())
 
 /** cache-control, expires, cdn-cache-control and surrogate-control. */

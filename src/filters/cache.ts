@@ -5,7 +5,7 @@ import type { Cache, Caching } from '../cache/cache.ts'
 import type { Forwarded } from '../cache/entry.ts'
 import { Fill } from '../cache/fill.ts'
 import type { FillResult } from '../cache/fill-result.ts'
-import type { GuardRules } from '../cache/guard.ts'
+import { saysNothing, type GuardRules } from '../cache/guard.ts'
 import { learnFromHead } from '../cache/learn-from-head.ts'
 import { targetIndex, type KeyMaker } from '../cache/key.ts'
 import { countsAsError, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
@@ -216,7 +216,7 @@ class CacheFlow {
 
   /** A message whose answers could never be stored may begin to send some that can. */
   #learn (request: CacheRequest, { status, reason, headers }: UpstreamResponse, tally: Tally): void {
-    if (tally.notStoredInARow < hopelessAfter || request.method !== 'GET') return
+    if (tally.notStoredInARow < hopelessAfter || request.method !== 'GET' || saysNothing(headers, this.#guard)) return
     const nowMs = Date.now()
     if (mayStore(request, { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }, this.#rules).store) tally.notStoredInARow = 0
   }
