@@ -47,9 +47,9 @@ export async function demo (args: Arguments, terminal: Terminal): Promise<number
   })
 }
 
-/** All defaults but the addresses, an embedded registry, and a log that leaves the screen to the greeting. */
+/** All defaults but the addresses, an embedded registry, a log that leaves the screen to the greeting, and two instances that visibly take turns. */
 function demoConfig (listen: string, admin: string, embedded: string): Config {
-  const text = JSON.stringify({ registry: { embedded: { address: embedded } }, exposure: { suggest: true }, log: { level: 'error' } })
+  const text = JSON.stringify({ registry: { embedded: { address: embedded } }, exposure: { suggest: true }, defaults: { policy: { balancer: { strategy: 'round-robin' } } }, log: { level: 'error' } })
   return parseConfig(text, { file: 'demo', directory: process.cwd(), overrides: { listen, admin }, readSecret: () => '' }).config
 }
 
