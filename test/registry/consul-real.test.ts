@@ -146,7 +146,8 @@ describe('a real Consul agent', { skip }, () => {
     }
     // What names the node, counts indexes or lists the real agent's own is taken out; every other member is the same.
     const plain = (value: unknown): unknown => {
-      if (Array.isArray(value)) return value.map(plain)
+      // Consul gives the tags of a service in no order of its own.
+      if (Array.isArray(value)) return value.every(item => typeof item === 'string') ? value.toSorted() : value.map(plain)
       if (typeof value !== 'object' || value === null) return value
       return Object.fromEntries(Object.entries(value).filter(([key]) => !['CreateIndex', 'ModifyIndex', 'TaggedAddresses', 'NodeMeta'].includes(key))
         .filter(([key]) => !('Datacenter' in value && ['Meta', 'ID'].includes(key)))
