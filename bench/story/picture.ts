@@ -2,6 +2,7 @@
 import type { Story } from '../story.ts'
 
 const row = { width: 720, height: 92, left: 60, top: 56, gap: 34 }
+const ceiling = 1_000
 const colours = { failed: '#d1242f', pending: '#0969da', slow: '#bf8700', text: '#57606a' }
 
 const escape = (text: string) => text.replace(/[&<>"]/g, char => `&#${char.charCodeAt(0)};`)
@@ -13,12 +14,13 @@ export function storyPicture ({ rounds, titles, plan }: Story): string {
     return found === undefined ? [] : [{ title, ...found }]
   })
   const seconds = plan.quietS + plan.slowS + plan.recoveryS
-  const most = Math.max(100, ...first.flatMap(({ result }) => result.pending.map(([, all]) => all)))
+  // What goes through the ceiling would flatten everything else.
+  const most = Math.min(ceiling, Math.max(100, ...first.flatMap(({ result }) => result.pending.map(([, all]) => all))))
   const x = (s: number) => row.left + s / seconds * row.width
   const height = row.top + first.length * (row.height + row.gap) + 12
   const rows = first.map(({ title, result }, index) => {
     const base = row.top + index * (row.height + row.gap) + row.height
-    const y = (value: number) => base - value / most * (row.height - 16)
+    const y = (value: number) => base - Math.min(1, value / most) * (row.height - 16)
     const line = result.pending.filter(([at]) => at >= 0 && at <= seconds * 1_000).map(([at, all]) => `${x(at / 1_000).toFixed(1)},${y(all).toFixed(1)}`).join(' ')
     const bars: string[] = []
     for (let second = 0; second < seconds; second++) {
@@ -29,7 +31,7 @@ export function storyPicture ({ rounds, titles, plan }: Story): string {
     return [
       `<text x="${row.left}" y="${base - row.height + 8}" font-weight="600">${escape(title)}</text>`,
       `<line x1="${row.left}" y1="${base}" x2="${row.left + row.width}" y2="${base}" stroke="${colours.text}" stroke-width=".7"/>`,
-      `<text x="${row.left - 6}" y="${y(most) + 4}" text-anchor="end">${most}</text><text x="${row.left - 6}" y="${base + 4}" text-anchor="end">0</text>`,
+      `<text x="${row.left - 6}" y="${y(most) + 4}" text-anchor="end">${most}${most === ceiling ? '+' : ''}</text><text x="${row.left - 6}" y="${base + 4}" text-anchor="end">0</text>`,
       ...bars,
       `<polyline points="${line}" fill="none" stroke="${colours.pending}" stroke-width="1.6"/>`
     ].join('\n')
