@@ -62,19 +62,21 @@ const withFile = (stage: Stage, name: string, text: string): string => {
   return file
 }
 
+const nginx = (name: string, title: string, config: typeof nginxCacheConfig): Contender => ({
+  name,
+  title,
+  program: 'nginx',
+  versionArguments: ['-v'],
+  accessLog: `${name}.log`,
+  start: (program, { stage, port, originPort }) => {
+    const file = withFile(stage, `${name}.conf`, config({ port, originPort, directory: stage.directory }))
+    return stage.start(name, program, ['-c', file, '-e', join(stage.directory, `${name}-error.log`)])
+  }
+})
+
 /** Those with a cache, as each comes: for the scenario cache-hit. */
 export const cachingContenders: readonly Contender[] = [
-  {
-    name: 'nginx-cache',
-    title: 'nginx proxy_cache, one worker',
-    program: 'nginx',
-    versionArguments: ['-v'],
-    accessLog: 'nginx-cache.log',
-    start: (program, { stage, port, originPort }) => {
-      const config = withFile(stage, 'nginx-cache.conf', nginxCacheConfig({ port, originPort, directory: stage.directory }))
-      return stage.start('nginx-cache', program, ['-c', config, '-e', join(stage.directory, 'nginx-cache-error.log')])
-    }
-  },
+  nginx('nginx-cache', 'nginx proxy_cache, one worker', nginxCacheConfig),
   {
     name: 'varnish',
     title: 'Varnish, access log by varnishncsa',
@@ -94,17 +96,7 @@ export const cachingContenders: readonly Contender[] = [
 
 export const contenders: readonly Contender[] = [
   postern(),
-  {
-    name: 'nginx',
-    title: 'nginx, one worker',
-    program: 'nginx',
-    versionArguments: ['-v'],
-    accessLog: 'nginx.log',
-    start: (program, { stage, port, originPort }) => {
-      const config = withFile(stage, 'nginx.conf', nginxConfig({ port, originPort, directory: stage.directory }))
-      return stage.start('nginx', program, ['-c', config, '-e', join(stage.directory, 'nginx-error.log')])
-    }
-  },
+  nginx('nginx', 'nginx, one worker', nginxConfig),
   {
     name: 'haproxy',
     title: 'haproxy, one thread',

@@ -2,6 +2,7 @@
 import { GatewayError } from '../exchange/errors.ts'
 import type { Filter } from '../exchange/compose.ts'
 import type { Attempt, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import { pause } from '../exchange/pause.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import { applies, describeFault, type FaultRule } from './fault-rule.ts'
 import type { Faults } from './faults.ts'
@@ -24,7 +25,7 @@ export function fault (faults: Faults, own: FaultRule | undefined, random: () =>
 
 async function inject (exchange: Exchange, attempt: Attempt, rule: FaultRule): Promise<UpstreamResponse> {
   const { headersTimeoutMs } = exchange.route.policy
-  if (rule.delayMs > 0) await delay(exchange, attempt, Math.min(rule.delayMs, headersTimeoutMs))
+  if (rule.delayMs > 0) await pause(exchange, Math.min(rule.delayMs, headersTimeoutMs), 'injected delay', error => attempt.failed(error))
   if (rule.delayMs >= headersTimeoutMs) {
     throw failed(attempt, new GatewayError('HeadersTimeout', { detail: { endpoint: attempt.endpoint, limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'injected delay' } }))
   }
@@ -44,21 +45,4 @@ const abortBody = Buffer.from('{"responseStatus":{"errorCode":"FaultInjected","m
 function failed (attempt: Attempt, error: GatewayError): GatewayError {
   attempt.failed(error)
   return error
-}
-
-/** @throws GatewayError by the promise: why the exchange ended meanwhile */
-function delay (exchange: Exchange, attempt: Attempt, ms: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => {
-    exchange.waiting(undefined)
-    resolve()
-  }, ms)
-  exchange.waiting({
-    waitsFor: 'injected delay',
-    cancel (error) {
-      clearTimeout(timer)
-      reject(failed(attempt, error))
-    }
-  })
-  return promise
 }

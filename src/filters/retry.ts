@@ -2,6 +2,7 @@
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Filter } from '../exchange/compose.ts'
 import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
+import { pause } from '../exchange/pause.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { parseRetryAfter } from '../exchange/retry-after.ts'
 
@@ -33,7 +34,7 @@ export function retry (policy: Policy, random: () => number = Math.random): Filt
         return failed
       }
       if (!(failed instanceof GatewayError)) discard(exchange, failed)
-      if (pauseMs > 0) await pause(exchange, pauseMs)
+      if (pauseMs > 0) await pause(exchange, pauseMs, 'pause before the next attempt')
     }
   }
 }
@@ -93,21 +94,4 @@ function isPaidFor (exchange: Exchange): boolean {
 function discard ({ attempts }: Exchange, { body }: UpstreamResponse): void {
   body.cancel(new GatewayError('Superseded'))
   for (const attempt of attempts) attempt.leave()
-}
-
-/** @throws GatewayError by the promise: why the exchange ended meanwhile */
-function pause (exchange: Exchange, ms: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => {
-    exchange.waiting(undefined)
-    resolve()
-  }, ms)
-  exchange.waiting({
-    waitsFor: 'pause before the next attempt',
-    cancel (error) {
-      clearTimeout(timer)
-      reject(error)
-    }
-  })
-  return promise
 }
