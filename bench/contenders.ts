@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { RunningProcess, Stage } from './support/stage.ts'
 import { environmentFor, findProgram, versionOf } from './support/binaries.ts'
 import { freePorts } from './support/network.ts'
-import { caddyConfig, haproxyConfig, nginxCacheConfig, nginxConfig, posternConfig, varnishConfig } from './contenders/configurations.ts'
+import { caddyConfig, haproxyConfig, nginxCacheConfig, nginxConfig, posternConfig, protectionsOff, varnishConfig } from './contenders/configurations.ts'
 
 export interface Place {
   readonly stage: Stage
@@ -39,10 +39,10 @@ const node = (name: string, title: string): Contender => ({
     stage.start(name, program, [...nodeArguments, local(`contenders/${name}.ts`), String(port), String(originPort)])
 })
 
-/** Postern as a user runs it: `postern start` with defaults, log and metrics on. `main` is the script of the command. */
-export const postern = (name = 'postern', main = local('../src/main.ts')): Contender => ({
+/** Postern, started by this script with `start --config FILE`. `more`: settings beside addresses and what is routed. */
+const posternBy = (name: string, title: string, main: string, more = ''): Contender => ({
   name,
-  title: name === 'postern' ? 'Postern' : `Postern (${name})`,
+  title,
   program: undefined,
   accessLog: `${name}.log`,
   start: async (program, { stage, port, originPort, nodeArguments = [] }) => {
@@ -51,10 +51,16 @@ export const postern = (name = 'postern', main = local('../src/main.ts')): Conte
     const directory = join(stage.directory, `${name}-config`)
     mkdirSync(directory)
     const file = join(directory, 'postern.yaml')
-    writeFileSync(file, posternConfig({ port, adminPort, originPort, logFile: join(stage.directory, `${name}.log`) }))
+    writeFileSync(file, posternConfig({ port, adminPort, originPort, logFile: join(stage.directory, `${name}.log`) }) + more)
     return stage.start(name, program, [...nodeArguments, main, 'start', '--config', file])
   }
 })
+
+/** As a user runs it: `postern start` with defaults, log and metrics on. `main` is the script of the command. */
+export const postern = (name = 'postern', main = local('../src/main.ts')): Contender => posternBy(name, name === 'postern' ? 'Postern' : `Postern (${name})`, main)
+
+/** The same code with every protection off: what YAML can switch off by YAML, the other filters left out of the request path. */
+export const unprotected: Contender = posternBy('postern-unprotected', 'Postern, protections off', local('contenders/postern-unprotected.ts'), protectionsOff)
 
 const withFile = (stage: Stage, name: string, text: string): string => {
   const file = join(stage.directory, name)
@@ -96,6 +102,7 @@ export const cachingContenders: readonly Contender[] = [
 
 export const contenders: readonly Contender[] = [
   postern(),
+  unprotected,
   nginx('nginx', 'nginx, one worker', nginxConfig),
   {
     name: 'haproxy',

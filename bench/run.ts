@@ -6,7 +6,7 @@ import { simulateNewcomer, simulateStrategies, simulateZone } from './balancer/f
 import { balancerMarkdown } from './balancer/report.ts'
 import { describeCatalog, isMet, measureCatalog } from './catalog.ts'
 import { compare } from './compare.ts'
-import { cachingContenders, contenders, postern } from './contenders.ts'
+import { cachingContenders, contenders, postern, unprotected } from './contenders.ts'
 import { describe, measureMemory } from './memory.ts'
 import { profile } from './profile.ts'
 import { intoPage, lines, markdown, targetLines } from './report.ts'
@@ -25,6 +25,7 @@ Measurements:
   compare (default)  CPU time per request of Postern and others, as ratios
   profile            where Postern's CPU time goes: functions and modules by self time
   hit                CPU time per request of an answer from the cache, beside nginx proxy_cache and Varnish (options as compare)
+  protections        CPU time per request with all protections on, over the same code without them (options as compare)
   memory             whether a million requests leave anything behind
   swap               what swapping a table of 20,000 messages adds to requests in flight
   balancer           the strategies of balancing, simulated: the same figures at every run
@@ -152,6 +153,11 @@ const runHit = async (options: Options): Promise<number> => await runCompare({
   ...options, scenario: 'cache-hit', only: options.only ?? ['postern', ...cachingContenders.map(({ name }) => name)].join(',')
 }, 'hits')
 
+/** The same comparison, of Postern with and without its protections. */
+const runProtections = async (options: Options): Promise<number> => await runCompare({
+  ...options, scenario: options.scenario ?? 'get-small,post-small', only: options.only ?? ['postern', unprotected.name].join(',')
+}, 'protections')
+
 const runProfile = async (options: Options): Promise<number> => {
   const only = contenders.filter(({ program }) => program === undefined)
   const [contender] = choose('contender in Node', only, options.contender)
@@ -237,7 +243,7 @@ const runBalancer = (options: Options): Promise<number> => {
 }
 
 const measurements: Readonly<Record<string, (options: Options) => Promise<number>>> = {
-  compare: options => runCompare(options), hit: runHit, profile: runProfile, memory: runMemory, swap: runSwap, catalog: runCatalog, story: runStory, balancer: runBalancer
+  compare: options => runCompare(options), hit: runHit, protections: runProtections, profile: runProfile, memory: runMemory, swap: runSwap, catalog: runCatalog, story: runStory, balancer: runBalancer
 }
 
 const run = async (): Promise<number> => {

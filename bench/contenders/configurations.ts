@@ -96,3 +96,13 @@ messages:
   PostBench: { upstream: bench }
   PostBenchLarge: { upstream: bench }
 `
+
+/** Every protection that has a switch, off; endpoints in turn in place of the fastest. */
+export const protectionsOff = `
+shedding: { eventLoopDelayMs: 0, heapPercent: 0 }
+defaults:
+  policy: { attempts: 1, tellTimeout: false, messageBreaker: { enabled: false, slowCallFactor: 0 }, balancer: { strategy: round-robin } }
+  breaker: { enabled: false }
+  outliers: { enabled: false }
+  bulkhead: { maxConcurrent: 1000000 }
+`

@@ -77,6 +77,13 @@ test('a target is met by the median, and left out when the other side was not me
   assert.deepEqual(reached.map(({ over, met, ratio }) => [over, met, ratio.median]), [['caddy', false, 1]])
 })
 
+test('protections are measured against the same code without them, which has no targets of its own', () => {
+  const pair = [slice(1, 'postern', 33), slice(1, 'postern-unprotected', 30), slice(2, 'postern-unprotected', 20), slice(2, 'postern', 23)]
+  const measured: Comparison = { ...comparison, contenders: ['postern', 'postern-unprotected'].map(name => ({ name, title: name, version: '1' })), slices: pair }
+  assert.deepEqual(targetLines(measured).map(({ contender, over, met }) => [contender, over, met]), [['postern', 'postern-unprotected', false]])
+  assert.match(markdown(measured), /× postern-unprotected[^]*\| postern \(1\) \| 1\.13 /)
+})
+
 test('the page says what was measured, what was skipped and what did not count', () => {
   const page = markdown(comparison)
   assert.match(page, /\| postern \(1\) \| 3\.00 \(2\.50–6\.00\) \| 40\.0 \(35\.0–65\.0\) \|/)
