@@ -91,7 +91,11 @@ function addSection (sections: string[], path: string, node: Node): void {
 }
 
 /** What it means to leave out a key without a default: within a policy and its like the level above counts. */
-const missing = (path: string) => /\.(policy|bulkhead|breaker)$/.test(path) || path === 'upstreams.<name>' ? 'inherited or off' : 'off'
+const missing = (path: string) => {
+  // The one section of the defaults that is itself laid over another: the upstream's breaker.
+  if (path === 'defaults.policy.messageBreaker') return 'inherited'
+  return path === 'upstreams.<name>' || /^\w+\.<name>\.(?:policy|bulkhead|breaker|outliers|retryBudget|balancing)(?:\.|$)/.test(path) ? 'inherited or off' : 'off'
+}
 
 function typeOf (node: Node): string {
   if (node.enum !== undefined) return node.enum.map(value => `\`${value}\``).join(', ')

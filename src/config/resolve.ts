@@ -1,10 +1,17 @@
 // Which limits hold for a route: message over upstream over defaults. Pure; asked when the table is built, never per request.
 import type { BalancingConfig, BreakerConfig, BulkheadConfig, Config, OutliersConfig, PolicyConfig, RetryBudgetConfig, UpstreamConfig } from './schema.ts'
 
+/** A policy in which nothing is left to look up elsewhere: what a message's breaker leaves out is that of its upstream's. */
+export interface ResolvedPolicy extends PolicyConfig {
+  readonly messageBreaker: PolicyConfig['messageBreaker'] & Omit<BreakerConfig, 'pauseStatuses' | 'maxPauseMs'>
+}
+
 /** `key` is a message's lower-cased name or a prefix pattern; undefined = the upstream's own. */
-export function policyFor (config: Config, upstream: string, key: string | undefined): PolicyConfig {
+export function policyFor (config: Config, upstream: string, key: string | undefined): ResolvedPolicy {
   const own = key === undefined ? undefined : ownPolicy(config, key)
-  return overlay(overlay(config.defaults.policy, config.upstreams[upstream]?.policy), own)
+  const policy = overlay(overlay(config.defaults.policy, config.upstreams[upstream]?.policy), own)
+  const { pauseStatuses: _, maxPauseMs: __, ...breaker } = breakerFor(config, upstream)
+  return { ...policy, messageBreaker: { ...breaker, ...policy.messageBreaker, enabled: breaker.enabled && policy.messageBreaker.enabled } }
 }
 
 /** Whether a message or prefix has settings that its upstream has not. */

@@ -1,6 +1,6 @@
 // The words of the request path: one request and its response on the way through. No I/O.
 import type { Readable } from 'node:stream'
-import type { PolicyConfig } from '../config/schema.ts'
+import type { ResolvedPolicy } from '../config/resolve.ts'
 import type { Attempt } from './attempt.ts'
 import type { BreakersHandle } from './breakers.ts'
 import type { Effect } from './effect.ts'
@@ -66,7 +66,7 @@ export interface UpstreamResponse {
 }
 
 /** What holds for one route, every default filled in: `config/schema/policy.ts` says what each field is. */
-export type Policy = PolicyConfig
+export type Policy = ResolvedPolicy
 
 /** An endpoint as the request path sees it. `upstream/endpoint.ts` satisfies it. */
 export interface EndpointHandle {

@@ -178,9 +178,9 @@ export class Breaker {
     if (this.state !== before) this.#onChange(this.state)
   }
 
+  /** Settings of other values close it; the same values in another object change nothing. */
   configure (settings: BreakerSettings): void {
-    if (fields.every(field => settings[field] === this.#settings[field])) return
-    this.reset()
+    if (fields.some(field => settings[field] !== this.#settings[field])) this.reset()
     this.#settings = settings
   }
 

@@ -109,9 +109,10 @@ export class Bulkhead {
     if (this.#queue.length > 0) this.admitWaiting()
   }
 
-  /** Empties the queue, because nobody in it can succeed any more. `why` makes the error of each. */
-  rejectWaiting (why: () => GatewayError): void {
-    for (let waiter = this.#queue.next(anybody); waiter !== undefined; waiter = this.#queue.next(anybody)) waiter.leave(why())
+  /** Turns away who cannot succeed any more: all who wait, or those of one message. `why` makes the error of each. */
+  rejectWaiting (why: () => GatewayError, message?: string): void {
+    const isMeant = ({ route: { name } }: Exchange): boolean => message === undefined || name === message
+    for (let waiter = this.#queue.next(isMeant); waiter !== undefined; waiter = this.#queue.next(isMeant)) waiter.leave(why())
   }
 
   /** There may be room: a slot, or a seat at an endpoint. */
@@ -190,8 +191,6 @@ export class Bulkhead {
     adaptive.sample(last.durationMs, this.#inFlight + 1, performance.now())
   }
 }
-
-const anybody = (): boolean => true
 
 /** Every pair of limit and class, for the exposition. */
 export function * eachRejection (rejections: Rejections): Generator<{ readonly limit: RejectionLimit, readonly priority: Priority, readonly count: number }> {

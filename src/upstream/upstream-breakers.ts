@@ -66,11 +66,13 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   get messages (): readonly MessageBreaker[] { return [...this.#breakers].map(([message, breaker]) => ({ message, breaker })) }
 
   enter (exchange: Exchange): Call {
-    const { name } = exchange.route
+    const { name, policy } = exchange.route
     const own = this.own
     const breaker = this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
-    if (!own.passes) throw this.#refusal(own, 'upstream')
-    if (breaker?.passes === false) throw this.#refusal(breaker, 'message', name)
+    // Only after the configuration has changed, or where it was held before anybody called.
+    if (breaker !== undefined && breaker.settings !== policy.messageBreaker) breaker.configure(policy.messageBreaker)
+    if (!own.passes) throw this.refusal(undefined)
+    if (breaker?.passes === false) throw this.refusal(name)
     let history = this.#histories.get(name)
     if (history === undefined) this.#histories.set(name, history = new MessageHistory(name))
     history.used = true
@@ -81,6 +83,12 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   refuses ({ route: { name } }: Exchange): boolean {
     return !this.own.admits || this.#breakers.get(name)?.admits === false
+  }
+
+  /** What is answered while the breaker of a message, or the upstream's own (undefined), admits nothing. */
+  refusal (message: string | undefined): GatewayError {
+    const breaker = message === undefined ? this.own : this.#breakers.get(message)!
+    return breakerOpen(breaker, { upstream: this.#name, scope: message === undefined ? 'upstream' : 'message', ...message === undefined ? {} : { message } })
   }
 
   answered (call: Call, status: number): void {
@@ -120,7 +128,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   hold (message: string | undefined, held: Held | undefined): void {
     if (message === undefined) this.own.hold(held)
-    else if (held !== undefined) this.#breakerOf(message, true)?.hold(held)
+    else if (held !== undefined) this.#breakerOf(message, this.#settings, true)?.hold(held)
     else this.#breakers.get(message)?.hold(undefined)
   }
 
@@ -129,10 +137,10 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     (message === undefined ? this.own : this.#breakers.get(message))?.reset()
   }
 
+  /** Those of messages follow their policies, with the next call. */
   configure (settings: BreakerSettings): void {
     this.#settings = settings
     this.own.configure(settings)
-    for (const breaker of this.#breakers.values()) breaker.configure(settings)
   }
 
   /** Forgets messages that nobody calls. */
@@ -166,19 +174,19 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   }
 
   #count (call: Call, verdict: Verdict): void {
-    const { history: { name }, exchange: { route: { policy } } } = call
+    const { history: { name }, exchange: { route: { policy: { messageBreaker } } } } = call
     const isFailed = verdict.message === 'failure'
     const isEverywhere = !isFailed || this.#failsEverywhere(call)
     const isSuspect = !isFailed || call.trialOfUpstream || (isEverywhere && this.#messages.confirms(name, performance.now(), this.#settings.windowMs))
     this.own.report(isSuspect ? verdict.upstream : 'ignored', call.trialOfUpstream)
-    if (!policy.messageBreaker.enabled) return
-    const breaker = isFailed && isEverywhere ? this.#breakerOf(name) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
+    if (!messageBreaker.enabled) return
+    const breaker = isFailed && isEverywhere ? this.#breakerOf(name, messageBreaker) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
     breaker?.report(isEverywhere || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage)
   }
 
   /** What fails at one of several endpoints is that endpoint's trouble, and its breaker's. */
   #failsEverywhere ({ exchange, history }: Call): boolean {
-    return this.#endpoints() === 1 || history.endpoints.confirms(exchange.attempts.at(-1)!.endpoint, performance.now(), this.#settings.windowMs)
+    return this.#endpoints() === 1 || history.endpoints.confirms(exchange.attempts.at(-1)!.endpoint, performance.now(), exchange.route.policy.messageBreaker.windowMs)
   }
 
   /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs. */
@@ -199,17 +207,13 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return (history.known || isTrial) && nowMs - attempt.startedAtMs > slowAfterMs(history, messageBreaker)
   }
 
-  #breakerOf (message: string, always = false): Breaker | undefined {
+  #breakerOf (message: string, settings: BreakerSettings, always = false): Breaker | undefined {
     let breaker = this.#breakers.get(message)
     if (breaker === undefined && (always || this.#breakers.size < mostBreakers)) {
-      breaker = new Breaker(this.#settings, this.#clock, state => this.#onChange(message, state))
+      breaker = new Breaker(settings, this.#clock, state => this.#onChange(message, state))
       this.#breakers.set(message, breaker)
     }
     return breaker
-  }
-
-  #refusal (breaker: Breaker, scope: 'upstream' | 'message', message?: string): GatewayError {
-    return breakerOpen(breaker, { upstream: this.#name, scope, ...message === undefined ? {} : { message } })
   }
 }
 

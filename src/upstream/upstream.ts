@@ -149,9 +149,9 @@ export class Upstream implements UpstreamHandle {
     return isAnyUsable ? seats : Infinity
   }
 
-  /** An upstream breaker that opens empties the queue: nobody waits behind calls that cannot succeed. */
+  /** A breaker that opens, by itself or by hand, turns away those who wait for what cannot succeed: all, or those of its message. */
   #breakerChanged (message: string | undefined, state: BreakerState): void {
-    if (message === undefined && state === 'open') this.bulkhead.rejectWaiting(() => breakerOpen(this.breakers.own, { upstream: this.name, scope: 'upstream' }))
+    if (state === 'open') this.bulkhead.rejectWaiting(() => this.breakers.refusal(message), message)
     this.#events.breaker(message, state)
   }
 

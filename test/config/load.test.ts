@@ -178,6 +178,22 @@ prefixes: {/x/*: {upstream: a, policy: {attempts: 3}}}`)
   assert.equal(upstreamFor(config, 'a').breaker.windowMs, 2_000)
 })
 
+test('thresholds of a message\'s breaker: its own, else its upstream\'s policy, else its upstream\'s breaker', () => {
+  const config = configOf(`
+registry: {consul: {}}
+defaults: {breaker: {trials: 4}}
+upstreams: {a: {breaker: {windowMs: 2000, consecutiveFailures: 7}, policy: {messageBreaker: {rampMs: 9}}}, off: {breaker: {enabled: false}}}
+messages: {Export: {policy: {messageBreaker: {consecutiveFailures: 3, resetTimeoutMs: 60000}}}}`)
+  const of = (upstream: string, key: string | undefined) => {
+    const { enabled, consecutiveFailures, windowMs, resetTimeoutMs, trials, rampMs } = policyFor(config, upstream, key).messageBreaker
+    return [enabled, consecutiveFailures, windowMs, resetTimeoutMs, trials, rampMs]
+  }
+  assert.deepEqual(of('a', 'export'), [true, 3, 2_000, 60_000, 4, 9])
+  assert.deepEqual(of('a', 'other'), [true, 7, 2_000, 2_000, 4, 9])
+  assert.deepEqual(of('b', 'export'), [true, 3, 10_000, 60_000, 4, 1_500])
+  assert.deepEqual(of('off', 'export'), [false, 3, 10_000, 60_000, 4, 1_500])
+})
+
 test('what needs a restart is said once for each', () => {
   const before = configOf('')
   assert.deepEqual(restartNeeded(before, configOf('drainMs: 1\nupstreams: {a: {}}\nedge: {debugKeys: refuse}')), [])

@@ -39,6 +39,66 @@ describe('a broken message', { timeout: 60_000 }, () => {
   })
 })
 
+test('thresholds are a message\'s own where it has some, and follow a reload', { timeout: 60_000 }, async () => {
+  const brittle = (consecutiveFailures: number) => ({ upstreams: {}, messages: { Echo: { upstream: 'origin', policy: { cache: { mode: 'off' as const }, messageBreaker: { consecutiveFailures, resetTimeoutMs: 600_000 } } } } })
+  await using fleet = await startOrigins([behave.ok('', { status: 500, reason: 'Broken' })], brittle(3))
+  const { gateway, origin } = fleet
+  const reasons = async (path: string, calls: number) => {
+    const found: string[] = []
+    for (let n = 0; n < calls; n++) found.push((await gateway.post(path, {})).reason)
+    return found
+  }
+  assert.deepEqual(await reasons(echo, 5), ['Broken', 'Broken', 'Broken', 'BreakerOpen', 'BreakerOpen'])
+  assert.ok(Number((await gateway.post(echo, {})).header('retry-after')) > 300)
+  assert.deepEqual(await reasons(other, 5), Array.from({ length: 5 }, () => 'Broken'))
+  const { upstreams, messages } = brittle(5)
+  await gateway.reload({ upstreams: { ...upstreams, origin: { endpoints: [origin.url] } }, messages: { ...messages, Other: { upstream: 'origin' } } })
+  assert.deepEqual(await reasons(echo, 6), [...Array.from({ length: 5 }, () => 'Broken'), 'BreakerOpen'])
+})
+
+describe('who waits in the queue when a breaker opens', { timeout: 60_000 }, () => {
+  const patient = { queueTimeoutMs: 30_000, deadlineMs: 40_000, headersTimeoutMs: 40_000, cache: { mode: 'off' as const } }
+  const queue = { bulkhead: { maxConcurrent: 2, maxQueue: 10 }, policy: patient }
+
+  test('by hand: those of its message are answered at once, fixed body or 503; the others keep their place', async () => {
+    await using fleet = await startOrigins([behave.hang()], { upstreams: { origin: queue }, messages: { Degraded: { upstream: 'origin', policy: { degraded: { body: 'reduced', status: 203 } } } } })
+    const { gateway, origin } = fleet
+    const holders = [gateway.post(other, {}), gateway.post(other, {})]
+    await until('the slots are taken', () => origin.received.length === 2)
+    const waiting = [gateway.post(echo, {}), gateway.post(echo, {}), gateway.post('/json/reply/Degraded', {})]
+    const patients = gateway.post(other, {})
+    const queued = async (calls: number) => await until(`${calls} wait`, async () => await gateway.metric('postern_queue', { upstream: 'origin' }) === calls)
+    await queued(4)
+    for (const message of ['Echo', 'Degraded']) await tell(gateway, '/api/breakers/hold', { upstream: 'origin', message, held: 'open', reason: 'table locked', by: 'ann' })
+    const [first, second, degraded] = await Promise.all(waiting)
+    for (const answer of [first!, second!]) {
+      assert.deepEqual([answer.status, answer.reason], [503, 'BreakerOpen'])
+      assert.ok(Number(answer.header('retry-after')) >= 1)
+    }
+    assert.deepEqual([degraded!.status, degraded!.text()], [203, 'reduced'])
+    await queued(1)
+    await tell(gateway, '/api/breakers/hold', { upstream: 'origin', held: 'open', reason: 'all of it', by: 'ann' })
+    assert.equal((await patients).reason, 'BreakerOpen')
+    assert.equal(origin.received.length, 2, 'nothing of it was sent')
+    await origin.server.kill()
+    await Promise.all(holders)
+  })
+
+  test('by itself: a message that hangs, counted while its calls are under way', async () => {
+    await using fleet = await startOrigins([behave.ok()], { upstreams: { origin: queue }, messages: { Echo: { upstream: 'origin', policy: { messageBreaker: { consecutiveFailures: 2, slowCallMs: 400, resetTimeoutMs: 600_000 } } } } })
+    const { gateway, origin } = fleet
+    for (let n = 0; n < 5; n++) assert.equal((await gateway.post(echo, {})).status, 200)
+    origin.behave(behave.hang())
+    const holders = [gateway.post(echo, {}), gateway.post(echo, {})]
+    await until('the slots are taken', () => origin.received.length === 7)
+    const waiting = await Promise.all(Array.from({ length: 4 }, async () => await gateway.post(echo, {})))
+    assert.deepEqual(waiting.map(({ reason }) => reason), Array.from({ length: 4 }, () => 'BreakerOpen'))
+    assert.equal(origin.received.length, 7)
+    await origin.server.kill()
+    await Promise.all(holders)
+  })
+})
+
 test('a service that becomes slow is not waited for: its breaker opens on calls under way, and it is served soon after it recovers', { timeout: 60_000 }, async () => {
   await using fleet = await startOrigins([behave.ok('fast')], { defaults: { policy: { messageBreaker: { slowCallMs: 300 } } } })
   const { gateway, origin } = fleet

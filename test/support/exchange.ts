@@ -1,14 +1,17 @@
 // An Exchange for tests of filters and upstreams: everything has a default, nothing touches a socket.
+import { policyFor } from '../../src/config/resolve.ts'
 import { validate } from '../../src/config/validator.ts'
 import type { Effect } from '../../src/exchange/effect.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import { Exchange, type EndpointHandle, type Policy, type RequestBody, type ResponseTimes, type Route, type UpstreamHandle } from '../../src/exchange/exchange.ts'
 
 /** Every default. */
-export const policy: Policy = validate({}).config.defaults.policy
+export const policy: Policy = policyFor(validate({}).config, 'orders', undefined)
 
 export interface ExchangeOptions {
   readonly method?: string
+  /** Name of the route. Default: GetOrder. */
+  readonly message?: string
   readonly path?: string
   readonly headers?: string[]
   readonly body?: RequestBody
@@ -36,7 +39,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     selectRest: () => new Set(),
     ...options.upstream
   }
-  const route: Route = { kind: 'message', name: 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, times: options.times, meter: { start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }, handle: () => Promise.reject(new Error('not used')) }
+  const route: Route = { kind: 'message', name: options.message ?? 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, times: options.times, meter: { start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }, handle: () => Promise.reject(new Error('not used')) }
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },

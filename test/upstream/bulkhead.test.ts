@@ -80,6 +80,21 @@ test('a queue that cannot move is emptied, everybody told why', async () => {
   assert.deepEqual([bulkhead.inFlight, bulkhead.queued], [1, 0])
 })
 
+test('of a message that cannot succeed those who wait go at once; the others keep their order', async () => {
+  const bulkhead = new Bulkhead('orders', { maxConcurrent: 1, maxQueue: 5 })
+  const [first, broken, second] = ['GetOrder', 'Report', 'GetOrder'].map(message => makeExchange({ message }))
+  void bulkhead.acquire(makeExchange())
+  const order: string[] = []
+  const waits = [bulkhead.acquire(first!)!.then(() => order.push('first')), assert.rejects(bulkhead.acquire(broken!)!, code('BreakerOpen')), bulkhead.acquire(second!)!.then(() => order.push('second'))]
+  bulkhead.rejectWaiting(() => new GatewayError('BreakerOpen'), 'Report')
+  await waits[1]
+  assert.equal(bulkhead.queued, 2)
+  bulkhead.release(makeExchange())
+  bulkhead.release(first!)
+  await Promise.all(waits)
+  assert.deepEqual(order, ['first', 'second'])
+})
+
 const of = (priority: 'critical' | 'normal' | 'sheddable') => makeExchange({ policy: { priority } })
 
 test('a full queue turns away the lowest class for a higher one, the last that came first', async () => {

@@ -1,18 +1,22 @@
 // When calls are kept away from what fails, and what is answered meanwhile: breakers, ejection of outliers, degraded answers.
 import { Type } from 'typebox'
-import { count, flag, ms, oneOf, section, text } from './kit.ts'
+import { count, flag, ms, oneOf, optional, section, text } from './kit.ts'
 
 const percent = (description: string, byDefault: number) => Type.Integer({ minimum: 1, maximum: 100, default: byDefault, description })
 
-export const Breaker = section({
-  enabled: flag('Whether the breakers of this upstream, its messages and its endpoints open by themselves. Held by hand they are in any case.', true),
+const thresholds = {
   errorThresholdPercent: percent('Share of failures within the window that opens a breaker.', 50),
   volumeThreshold: count('Calls within the window below which that share opens nothing.', 10, 10),
   consecutiveFailures: count('Failures in a row that open a breaker at once, whatever succeeded before within the window.', 20, 1),
   windowMs: ms('Length of the rolling window.', 10_000, 1_000),
   resetTimeoutMs: ms('How long a breaker stays open before a trial call is let through.', 2_000),
   trials: count('Trial calls that must succeed before it closes: one first, and with each that succeeds one more at a time.', 3, 1),
-  rampMs: ms('After that, how long the share of the calls that is let through grows until it is all of them.', 1_500, 0),
+  rampMs: ms('After that, how long the share of the calls that is let through grows until it is all of them.', 1_500, 0)
+}
+
+export const Breaker = section({
+  enabled: flag('Whether the breakers of this upstream, its messages and its endpoints open by themselves. Held by hand they are in any case.', true),
+  ...thresholds,
   askIdleMs: ms('How long a breaker of an endpoint waits half-open for a call to try; then Postern asks the endpoint\'s own heartbeat (livenessPath for what is no ServiceStack host). 0 = never.', 5_000, 0),
   pauseStatuses: Type.Array(Type.Integer({ minimum: 400, maximum: 599 }), { default: [503], description: 'Of 429 and 503, those whose Retry-After pauses the endpoint that sent it. A 429 concerns its caller and pauses nobody else, unless it stands here.' }),
   maxPauseMs: ms('Longest such pause, whatever Retry-After says. 0 = no pause: the answer counts as a failure.', 5_000, 0)
@@ -21,8 +25,9 @@ export const Breaker = section({
 export const MessageBreaker = section({
   enabled: flag('Whether this message has a breaker of its own on its upstream. Without one its failures count for the upstream only.', true),
   slowCallFactor: count('A call counts as failed as soon as it takes so many times as long as the message\'s answers normally do, and is not waited for. 0 = slow calls count when their time-out comes.', 10),
-  slowCallMs: ms('Never before it has taken so long; also the measure for trial calls of a message whose normal time is not known.', 1_000, 10)
-}, 'The breaker of a message, and which calls are too slow. Thresholds and times are those of its upstream\'s breaker.')
+  slowCallMs: ms('Never before it has taken so long; also the measure for trial calls of a message whose normal time is not known.', 1_000, 10),
+  ...optional(thresholds)
+}, 'The breaker of a message, and which calls are too slow. What is left out of its thresholds and times is that of its upstream\'s breaker.')
 
 export const Degraded = section({
   on: Type.Array(oneOf(['BreakerOpen', 'BulkheadFull', 'QueueTimeout', 'NoEndpoint', 'Overloaded'], 'BreakerOpen', 'An error.'), { default: ['BreakerOpen'], description: 'Errors in place of which the degraded answer is given. A stale entry of the cache goes before it.' }),
