@@ -51,7 +51,7 @@ export function passedOn (exchange: Exchange, response: UpstreamResponse, guard:
   const nowMs = Date.now()
   const head: EntryHead = { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }
   const bornAtMs = bornAt(head)
-  const leaving = guarded(headers, bornAtMs, nowMs, guard)
+  const leaving = guarded(headers, nowMs, guard)
   if (leaving.alarms.length > 0) alarm(leaving)
   if (!leaving.cut && leaving.headers === headers) return response
   return { status, reason, headers: headersAt(leaving, bornAtMs, nowMs, guard, 'passing'), body: response.body }

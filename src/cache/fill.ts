@@ -9,8 +9,9 @@ import { drafted } from './draft.ts'
 import type { EntryHead, Terms } from './entry.ts'
 import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
+import { dated } from './freshness.ts'
 import type { GuardRules } from './guard.ts'
-import { mayStore } from './policy.ts'
+import { countsAsError, mayStandIn, mayStore } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
 import type { Share } from './second-level/share.ts'
@@ -130,7 +131,7 @@ export class Fill {
       return
     }
     const { status, reason, headers } = response
-    const head: EntryHead = { status, reason, headers, requestAtMs: this.#requestAtMs, responseAtMs: Date.now() }
+    const head = dated({ status, reason, headers, requestAtMs: this.#requestAtMs, responseAtMs: Date.now() })
     if (status === 304 && this.#previous !== undefined) this.#notModified(head, this.#previous, response)
     else this.#answered(head, response)
   }
@@ -142,9 +143,11 @@ export class Fill {
   }
 
   #answered (head: EntryHead, response: UpstreamResponse): void {
-    const { rules, events, store } = this.#options
+    const { rules, events, store, previous } = this.#options
     const decision = mayStore(this.request, head, rules)
     if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss)
+    // An error that may be kept is no reason to lose the answer that may stand in for it (RFC 5861 section 4).
+    if (countsAsError(head.status) && previous !== undefined && mayStandIn(this.request, previous, head.responseAtMs, rules)) return this.#notStored(response, 'status', false)
     if (Number(headerValue(head.headers, 'content-length') ?? 0) > store.limits.maxEntryBytes) return this.#notStored(response, 'too-large', true)
     const draft = this.#drafted(head, decision.terms)
     this.#draft = draft

@@ -2,12 +2,17 @@
 import type { ResponseDirectives } from './directives.ts'
 import type { EntryHead } from './entry.ts'
 import { deltaSeconds, fieldValues, listMembers } from './field-syntax.ts'
-import { parseHttpDate } from './http-date.ts'
+import { httpDate, parseHttpDate } from './http-date.ts'
 
 /** Date, or when it was received where that is missing or none (RFC 9110 section 6.6.1). Since the epoch. */
 export function dateOf ({ headers, responseAtMs }: EntryHead): number {
   const value = fieldValues(headers, 'date')[0]
   return (value === undefined ? undefined : parseHttpDate(value, responseAtMs)) ?? responseAtMs
+}
+
+/** With the Date of when it was received, where it came without one (RFC 9110 section 6.6.1): given out later, it must not look new. */
+export function dated (head: EntryHead): EntryHead {
+  return fieldValues(head.headers, 'date').length > 0 ? head : { ...head, headers: [...head.headers, 'Date', httpDate(head.responseAtMs)] }
 }
 
 /** RFC 9111 section 5.1: the first member of the first line; what is no number is passed over. Seconds. */

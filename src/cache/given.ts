@@ -3,6 +3,7 @@ import type { Exchange } from '../exchange/exchange.ts'
 import type { Cache } from './cache.ts'
 import { drafted } from './draft.ts'
 import type { NotKept } from './fill-result.ts'
+import { dated } from './freshness.ts'
 import { targetIndex } from './key.ts'
 import { mayStore } from './policy.ts'
 import { keptBody, Stored } from './stored.ts'
@@ -30,7 +31,7 @@ export function give (cache: Cache, exchange: Exchange, answer: GivenAnswer): Gi
   const { rules, keys } = caching
   const request = rules.reader.read({ method, target: path, headers, safe: effect === 'safe', routeKind: route.kind, trusted: true })
   const nowMs = Date.now()
-  const head = { status: answer.status, reason: answer.reason, headers: answer.headers, requestAtMs: nowMs, responseAtMs: nowMs }
+  const head = dated({ status: answer.status, reason: answer.reason, headers: answer.headers, requestAtMs: nowMs, responseAtMs: nowMs })
   const decision = mayStore(request, head, rules)
   if (!decision.store) return { refused: decision.reason }
   const target = keys.target(exchange)

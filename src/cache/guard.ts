@@ -1,5 +1,5 @@
 // What leaves the gateway says nothing that no purge could take back: lifetimes are cut before a browser or a CDN sees them. Pure.
-import { parseDirectives, responseDirectives } from './directives.ts'
+import { parseDirectives, responseDirectives, type Directive } from './directives.ts'
 import type { Alarm } from './entry.ts'
 import { combined, deltaSeconds, endsQuoted, listMembers } from './field-syntax.ts'
 import { parseHttpDate, httpDate } from './http-date.ts'
@@ -27,7 +27,7 @@ export interface Leaving {
 const noAlarms: readonly Alarm[] = []
 
 /** What an operator must hear of, and whether anything has to be cut. `nowMs`: when it was received. */
-export function guarded (headers: readonly string[], bornAtMs: number, nowMs: number, rules: GuardRules): Leaving {
+export function guarded (headers: readonly string[], nowMs: number, rules: GuardRules): Leaving {
   let alarms: Alarm[] | undefined
   let kept: string[] | undefined
   let aged = false
@@ -40,7 +40,7 @@ export function guarded (headers: readonly string[], bornAtMs: number, nowMs: nu
     if (drops && kept === undefined) kept = headers.slice(0, i)
     else if (!drops && kept !== undefined) kept.push(name, headers[i + 1]!)
     if (drops) continue
-    const found = lengthsOfLifetimes.has(name.length) ? judge(name, headers[i + 1]!, bornAtMs, nowMs, rules) : undefined
+    const found = mayBeLifetime(name) ? judge(name, headers[i + 1]!, nowMs, rules) : undefined
     if (found === undefined) continue
     cut = true
     alarms ??= []
@@ -55,7 +55,7 @@ export function saysNothing (headers: readonly string[], rules: GuardRules): boo
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
     const { length } = name
-    if (length === 3 ? name.toLowerCase() === 'age' : lengthsOfLifetimes.has(length) && isLifetimeHeader(name.toLowerCase())) return false
+    if (length === 3 ? name.toLowerCase() === 'age' : mayBeLifetime(name) && isLifetimeHeader(name.toLowerCase())) return false
     if (isTag(name, rules)) return false
   }
   return true
@@ -65,24 +65,32 @@ const isLifetimeHeader = (lower: string): boolean => lower === 'expires' || isCo
 
 const isTag = (name: string, { tagHeaders }: GuardRules): boolean => tagHeaders.some(tag => tag.length === name.length && tag === name.toLowerCase())
 
-/** cache-control, expires, cdn-cache-control and surrogate-control. */
-const lengthsOfLifetimes: ReadonlySet<number> = new Set([7, 13, 17])
-const isControl = (lower: string): boolean => lower === 'cache-control' || lower === 'cdn-cache-control' || lower === 'surrogate-control'
+/** Expires, or something that ends with -Control: most other names are passed over by their length and last letter. */
+const mayBeLifetime = (name: string): boolean => name.length === 7 || (name.length >= 13 && (name.charCodeAt(name.length - 1) | 0x20) === 0x6c)
+/** Cache-Control, and that of whoever stands further out: each has a field of its own name (RFC 9213 section 2). */
+const isControl = (lower: string): boolean => lower.endsWith('cache-control') || lower === 'surrogate-control'
 
 /** undefined = it may leave as it is. */
-function judge (name: string, value: string, bornAtMs: number, nowMs: number, rules: GuardRules): Alarm['kind'] | undefined {
+function judge (name: string, value: string, nowMs: number, rules: GuardRules): Alarm['kind'] | undefined {
   const lower = name.toLowerCase()
   if (lower === 'expires') return judgeExpires(value, nowMs, rules)
   if (!isControl(lower)) return undefined
   if (endsQuoted(value)) return 'lifetime-unreadable'
   let worst: Alarm['kind'] | undefined
-  for (const { name: directive, argument } of parseDirectives(value)) {
-    if (!isLifetime(directive)) continue
-    const seconds = deltaSeconds(argument ?? '')
-    if (seconds === undefined) worst = isNegative(argument) ? worst : 'lifetime-unreadable'
-    else if (remainingMs(seconds, directive, bornAtMs, nowMs) > rules.maxClientMs) worst = 'lifetime-too-long'
+  for (const member of listMembers(value)) {
+    const directive = lifetimeIn(member)
+    if (directive === undefined) continue
+    const seconds = deltaSeconds(directive.argument ?? '')
+    if (seconds === undefined) worst = isNegative(directive.argument) ? worst : 'lifetime-unreadable'
+    else if (seconds * 1_000 > rules.maxClientMs) worst = 'lifetime-too-long'
   }
   return worst
+}
+
+/** `max-age = 5` says nothing by the grammar, but there are browsers that read it, so it counts here. */
+function lifetimeIn (member: string): Directive | undefined {
+  const directive = parseDirectives(member.replace(/^([^\s="]+)\s*=\s*/, '$1='))[0]
+  return directive !== undefined && isLifetime(directive.name) ? directive : undefined
 }
 
 function judgeExpires (value: string, nowMs: number, { maxClientMs }: GuardRules): Alarm['kind'] | undefined {
@@ -98,32 +106,32 @@ const isNegative = (argument: string | undefined | null): boolean => typeof argu
 const isLifetime = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage' || directive === 'stale-while-revalidate' || directive === 'stale-if-error'
 /** max-age counts from when the answer was made; the stale periods come on top. */
 const counts = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage'
-const remainingMs = (seconds: number, directive: string, bornAtMs: number, nowMs: number): number =>
-  seconds * 1_000 - (counts(directive) ? Math.max(0, nowMs - bornAtMs) : 0)
 
 /** Where an answer comes from: the store; the origin, on its way into the store; the origin, past it. */
 export type Source = 'stored' | 'storing' | 'passing'
 
 /**
- * Headers for a client at this moment, Age among them for what was stored (RFC 9111 section 4). What had to be cut says: as long as the
- * limit from now on. Because clients subtract Age, that is Age more in max-age, and Expires is a date from now.
+ * Headers for a client at this moment, Age among them for what was stored (RFC 9111 section 4). What had to be cut says no more than the
+ * limit, also to clients that do not subtract Age. A lifetime of the operator's own counts from now: because clients subtract Age where
+ * they are told one, that is Age more in max-age.
  */
 export function headersAt (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules, source: Source): string[] {
-  const headers = leaving.cut ? cutHeaders(leaving, bornAtMs, nowMs, rules) : leaving.headers.slice()
+  const ageS = source === 'stored' || leaving.aged ? currentAgeS(bornAtMs, nowMs) : undefined
+  const headers = leaving.cut ? cutHeaders(leaving, ageS ?? 0, nowMs, rules) : leaving.headers.slice()
   // Of other answers nobody said that they may be kept at all.
-  if (source !== 'passing' && rules.clientMs !== undefined) tellLifetime(headers, currentAgeS(bornAtMs, nowMs) + toSeconds(rules.clientMs))
-  if (source === 'stored' || leaving.aged) headers.push('Age', String(currentAgeS(bornAtMs, nowMs)))
+  if (source !== 'passing' && rules.clientMs !== undefined) tellLifetime(headers, (ageS ?? 0) + toSeconds(rules.clientMs))
+  if (ageS !== undefined) headers.push('Age', String(ageS))
   return headers
 }
 
-function cutHeaders (leaving: Leaving, bornAtMs: number, nowMs: number, rules: GuardRules): string[] {
+function cutHeaders (leaving: Leaving, ageS: number, nowMs: number, rules: GuardRules): string[] {
   const headers: string[] = []
   for (let i = 0; i < leaving.headers.length; i += 2) {
     const name = leaving.headers[i]!
     const value = leaving.headers[i + 1]!
-    const lower = lengthsOfLifetimes.has(name.length) ? name.toLowerCase() : ''
+    const lower = mayBeLifetime(name) ? name.toLowerCase() : ''
     if (lower === 'expires') headers.push(name, expiresFor(value, nowMs, rules))
-    else if (isControl(lower)) headers.push(name, controlFor(value, bornAtMs, nowMs, rules))
+    else if (isControl(lower)) headers.push(name, controlFor(value, ageS, rules))
     else headers.push(name, value)
   }
   return headers
@@ -142,19 +150,17 @@ function expiresFor (value: string, nowMs: number, rules: GuardRules): string {
   return at - nowMs > rules.maxClientMs ? httpDate(nowMs + rules.maxClientMs) : value
 }
 
-function controlFor (value: string, bornAtMs: number, nowMs: number, rules: GuardRules): string {
+function controlFor (value: string, ageS: number, { clientMs, maxClientMs }: GuardRules): string {
   const members = listMembers(value)
   // A quoted string that does not end: another reader may find a lifetime in it.
   if (endsQuoted(value)) members.splice(-1, 1, 'no-store')
   return members.map(member => {
-    const directive = parseDirectives(member)[0]
-    if (directive === undefined || !isLifetime(directive.name)) return member
-    const name = member.slice(0, member.indexOf('='))
-    const seconds = deltaSeconds(directive.argument ?? '') ?? 0
-    const ageS = counts(directive.name) ? currentAgeS(bornAtMs, nowMs) : 0
-    if (rules.clientMs !== undefined && counts(directive.name)) return `${directive.name}=${ageS + toSeconds(rules.clientMs)}`
-    if (remainingMs(seconds, directive.name, bornAtMs, nowMs) > rules.maxClientMs) return `${name}=${ageS + toSeconds(rules.maxClientMs)}`
-    return deltaSeconds(directive.argument ?? '') === undefined && !isNegative(directive.argument) ? `${directive.name}=0` : member
+    const directive = lifetimeIn(member)
+    if (directive === undefined) return member
+    if (clientMs !== undefined && counts(directive.name)) return `${directive.name}=${ageS + toSeconds(clientMs)}`
+    const seconds = deltaSeconds(directive.argument ?? '')
+    if (seconds === undefined) return isNegative(directive.argument) ? member : `${directive.name}=0`
+    return seconds * 1_000 > maxClientMs ? `${member.slice(0, directive.name.length)}=${toSeconds(maxClientMs)}` : member
   }).join(', ')
 }
 

@@ -1,6 +1,6 @@
 // What tells one stored answer from another: the primary key of a request, and the target by which its URL is purged. Pure.
 import { createHash } from 'node:crypto'
-import type { Exchange } from '../exchange/exchange.ts'
+import type { Exchange, UpstreamRequest } from '../exchange/exchange.ts'
 import { toMatch, type Match } from '../lib/match-names.ts'
 import { fieldValues } from './field-syntax.ts'
 import type { CacheRequest } from './request.ts'
@@ -36,16 +36,19 @@ export class KeyMaker {
     return key
   }
 
-  /** `?` and the pairs that count, in their order and spelling. */
+  /** `?` and the pairs that count, in their order and spelling. A pair with a semicolon may be several to its host, so it counts. */
   #query (query: string): string {
     if (this.#isIgnored === undefined) return query
     const kept = query.slice(1).split('&').filter(pair => {
       const equals = pair.indexOf('=')
-      return !this.#isIgnored!((equals === -1 ? pair : pair.slice(0, equals)).toLowerCase())
+      return pair.includes(';') || !this.#isIgnored!((equals === -1 ? pair : pair.slice(0, equals)).toLowerCase())
     })
     return kept.length === 0 ? '' : `?${kept.join('&')}`
   }
 }
+
+/** Whether a key has all that may shape the answer: not a body with a GET, by which some hosts answer, nor one that is still coming. */
+export const isKeyed = ({ method, body }: UpstreamRequest): boolean => body.kind === 'none' || (body.kind === 'held' && method !== 'GET' && method !== 'HEAD')
 
 /** By which everything that may be stored for a URL is found, whatever its host, letter case or further parts of the key. */
 export const targetIndex = (target: string): string => target.toLowerCase()

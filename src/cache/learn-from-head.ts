@@ -2,6 +2,7 @@
 import type { UpstreamResponse } from '../exchange/exchange.ts'
 import { without } from '../exchange/headers.ts'
 import { afterHead } from './freshen.ts'
+import { dated } from './freshness.ts'
 import { guarded } from './guard.ts'
 import { mayStore } from './policy.ts'
 import type { CacheRequest } from './request.ts'
@@ -13,7 +14,7 @@ import { Stored } from './stored.ts'
 export function learnFromHead (store: CacheStore, entry: Stored, request: CacheRequest, { status, reason, headers }: UpstreamResponse, rules: CacheRules): void {
   const nowMs = Date.now()
   const since = store.purges.count
-  const fresh = afterHead(entry.head, { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs })
+  const fresh = afterHead(entry.head, dated({ status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }))
   if (fresh === 'nothing') return
   if (fresh === 'changed') {
     store.replace(entry, entry.on({ ...entry.terms, freshUntilMs: Math.min(entry.terms.freshUntilMs, nowMs), staleWhileRevalidateMs: 0 }), since)
@@ -27,5 +28,5 @@ export function learnFromHead (store: CacheStore, entry: Stored, request: CacheR
   const { terms } = decision
   const head = { ...fresh, headers: without(fresh.headers, terms.omit) }
   const { place, variant, guard, endpointUrl, again, body } = entry
-  store.replace(entry, new Stored({ head, terms: { ...terms, vary: entry.terms.vary }, place, variant, guard, endpointUrl, again, leaving: guarded(head.headers, terms.bornAtMs, nowMs, guard) }, body), since)
+  store.replace(entry, new Stored({ head, terms: { ...terms, vary: entry.terms.vary }, place, variant, guard, endpointUrl, again, leaving: guarded(head.headers, nowMs, guard) }, body), since)
 }

@@ -51,16 +51,15 @@ export function ownTags (exchange: Exchange, indexed: Indexed): readonly string[
 }
 const none: readonly string[] = []
 
-/** `purge`: carries a purge out. The answer reaches its client when nothing wrong is stored any more. */
-export function afterWrite (exchange: Exchange, response: UpstreamResponse, { invalidates: rules, purgeTagHeaders }: PolicyConfig['cache'], purge: (selector: Selector) => void): UpstreamResponse {
-  const { upstreamRequest: { method, effect, path, canonicalPath }, request: { authority }, endpoint } = exchange
+/** `target`: of the call, as keys have it; `purge`: carries a purge out. The answer reaches its client when nothing wrong is stored any more. */
+export function afterWrite (exchange: Exchange, response: UpstreamResponse, target: string, { invalidates: rules, purgeTagHeaders }: PolicyConfig['cache'], purge: (selector: Selector) => void): UpstreamResponse {
+  const { upstreamRequest: { method, effect, path }, request: { authority }, endpoint } = exchange
   const { status, headers } = response
   const authorities = endpoint === undefined ? [authority] : [authority, new URL(endpoint.url).host]
   const targets = invalidates({ method, safe: effect === 'safe', target: path, authorities }, status, headers)
   if (targets.length === 0) return response
-  const query = path.indexOf('?')
-  purge({ kind: 'target', target: targetIndex(query === -1 ? canonicalPath : canonicalPath + path.slice(query)) })
-  for (const target of targets) if (target !== path) purge({ kind: 'target', target: targetIndex(target) })
+  purge({ kind: 'target', target: targetIndex(target) })
+  for (const named of targets) if (named !== path) purge({ kind: 'target', target: targetIndex(named) })
   for (const tag of tagsIn(headers, purgeTagHeaders)) purge({ kind: 'tag', tag })
   const ofRequest = rules.filter(rule => !asksResponse(rule))
   if (ofRequest.length > 0) {

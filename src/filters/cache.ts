@@ -7,7 +7,7 @@ import { Fill } from '../cache/fill.ts'
 import type { FillResult } from '../cache/fill-result.ts'
 import { saysNothing, type GuardRules } from '../cache/guard.ts'
 import { learnFromHead } from '../cache/learn-from-head.ts'
-import { targetIndex, type KeyMaker } from '../cache/key.ts'
+import { isKeyed, targetIndex, type KeyMaker } from '../cache/key.ts'
 import { countsAsError, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
 import type { CacheRequest } from '../cache/request.ts'
 import type { CacheConfig, CacheRules } from '../cache/rules.ts'
@@ -74,10 +74,10 @@ class CacheFlow {
   }
 
   run (exchange: Exchange, next: Next): Promise<UpstreamResponse> {
-    const { upstreamRequest: { method, path, headers, effect, body }, route, request: { trusted } } = exchange
+    const { upstreamRequest: { method, path, headers, effect }, route, request: { trusted } } = exchange
     const tally = this.#cache.tallyOf(route)
     const request = this.#rules.reader.read({ method, target: path, headers, safe: effect === 'safe', routeKind: route.kind, trusted })
-    const by = this.#rules.config.mode === 'off' || body.kind === 'stream' ? 'bypass' : passesBy(request, this.#rules)
+    const by = this.#rules.config.mode === 'off' || !isKeyed(exchange.upstreamRequest) ? 'bypass' : passesBy(request, this.#rules)
     if (by !== undefined) return this.#pass({ exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' || by.use === 'stored' ? 'bypass' : by.why })
     return this.#look({ exchange, next, request, tally }, false)
   }
@@ -210,7 +210,7 @@ class CacheFlow {
     this.#count(exchange, tally, 'pass', why)
     if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache.store, entry, request, response, this.#rules)
     this.#learn(request, response, tally)
-    if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, selector => this.#cache.purge(selector, false, 'write'))
+    if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#keys.target(exchange), this.#rules.config, selector => this.#cache.purge(selector, false, 'write'))
     return passedOn(exchange, response, this.#guard, { hit: false, fwd: why, fwdStatus: response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 

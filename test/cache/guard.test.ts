@@ -14,7 +14,7 @@ const inS = (seconds: number) => httpDate(now + seconds * 1_000)
 function leave (headers: string[], options: { ageS?: number, own?: Partial<GuardRules>, stored?: boolean } = {}): { alarms: string[], value: (name: string) => string | undefined } {
   const own = { ...rules, ...options.own }
   const bornAtMs = now - (options.ageS ?? 0) * 1_000
-  const leaving = guarded(flat(...headers), bornAtMs, now, own)
+  const leaving = guarded(flat(...headers), now, own)
   const out = headersAt(leaving, bornAtMs, now, own, options.stored === true ? 'stored' : 'passing')
   return { alarms: leaving.alarms.map(({ kind }) => kind), value: name => headerValue(out, name) }
 }
@@ -56,6 +56,8 @@ describe('Cache-Control', () => {
     ['negative: everybody takes it for 0', 'max-age=-1', 'max-age=-1', []],
     ['in a quoted string it is nobody\'s lifetime', 'foo="max-age=31536000"', 'foo="max-age=31536000"', []],
     ['a quoted string that does not end', 'max-age=60, foo="bar, max-age=31536000', 'max-age=60, no-store', ['lifetime-unreadable']],
+    ['space around the equals sign, which some readers put up with', 'max-age = 31536000, s-maxage= "31536000"', `max-age=${day}, s-maxage=${day}`, ['lifetime-too-long']],
+    ['the same within the limit', 'max-age = 60', 'max-age = 60', []],
     ['no-store stays', 'no-store, max-age=31536000', `no-store, max-age=${day}`, ['lifetime-too-long']]
   ]
   for (const [name, sent, left, alarms] of rows) {
@@ -68,17 +70,19 @@ describe('Cache-Control', () => {
   test('for caches further out', () => {
     assert.equal(leave(['CDN-Cache-Control: max-age=31536000']).value('cdn-cache-control'), `max-age=${day}`)
     assert.equal(leave(['Surrogate-Control: max-age=31536000']).value('surrogate-control'), `max-age=${day}`)
+    assert.equal(leave(['cloudflare-cdn-cache-CONTROL: max-age=31536000']).value('cloudflare-cdn-cache-control'), `max-age=${day}`)
+    assert.equal(leave(['Access-Control: max-age=31536000']).value('access-control'), 'max-age=31536000')
   })
 })
 
 describe('with age', () => {
-  test('the limit counts from when the client gets it: it subtracts Age', () => {
+  test('no number beyond the limit leaves, whatever Age says: not everybody subtracts it', () => {
     const { value } = leave(['Cache-Control: max-age=31536000', 'Expires: Fri, 31 Dec 9999 23:59:59 GMT'], { ageS: 100, stored: true })
     assert.equal(value('age'), '100')
-    assert.equal(value('cache-control'), `max-age=${day + 100}`)
+    assert.equal(value('cache-control'), `max-age=${day}`)
     assert.equal(value('expires'), inS(day))
+    assert.equal(leave([`Cache-Control: max-age=${day + 50}`, 'Age: 100'], { ageS: 100 }).value('cache-control'), `max-age=${day}`)
   })
-  test('what is left of a lifetime is what counts', () => assert.deepEqual(leave([`Cache-Control: max-age=${day + 50}`], { ageS: 100 }).alarms, []))
   test('Age: of what is stored always, of what passes only when it came with one', () => {
     assert.equal(leave(['Age: 7'], { ageS: 9, stored: true }).value('age'), '9')
     assert.equal(leave([], { ageS: 9, stored: true }).value('age'), '9')
@@ -90,9 +94,13 @@ describe('with age', () => {
 describe('a lifetime for clients of the operator\'s own', () => {
   const own = { clientMs: 10_000 }
   test('in place of the origin\'s', () => {
-    const { value } = leave(['Cache-Control: public, max-age=3600', `Expires: ${inS(3_600)}`], { ageS: 5, own })
-    assert.equal(value('cache-control'), 'public, max-age=15')
+    const { value } = leave(['Cache-Control: public, max-age=3600', `Expires: ${inS(3_600)}`], { own })
+    assert.equal(value('cache-control'), 'public, max-age=10')
     assert.equal(value('expires'), inS(10))
+  })
+  test('counted from when they get it: they subtract Age where they are told one', () => {
+    assert.equal(leave(['Cache-Control: max-age=3600'], { ageS: 5, own, stored: true }).value('cache-control'), 'max-age=15')
+    assert.equal(leave(['Cache-Control: max-age=3600'], { ageS: 5, own }).value('cache-control'), 'max-age=10')
   })
   test('of what is stored also where the origin says none', () => {
     assert.equal(leave(['ETag: "a"'], { own, stored: true }).value('cache-control'), 'max-age=10')
@@ -106,7 +114,7 @@ test('tags end here; the list is not copied where nothing changes; alarms are cu
   const { value } = leave(['Cache-Tag: a', 'surrogate-key: b', 'X-Other: c'])
   assert.deepEqual([value('cache-tag'), value('surrogate-key'), value('x-other')], [undefined, undefined, 'c'])
   const headers = flat('Cache-Control: max-age=60', 'ETag: "a"')
-  assert.equal(guarded(headers, now, now, rules).headers, headers)
-  const [alarm] = guarded(flat(`Expires: ${'x'.repeat(500)}`), now, now, rules).alarms
+  assert.equal(guarded(headers, now, rules).headers, headers)
+  const [alarm] = guarded(flat(`Expires: ${'x'.repeat(500)}`), now, rules).alarms
   assert.deepEqual({ ...alarm, value: alarm!.value.length }, { kind: 'expires-no-date', header: 'Expires', value: 80 })
 })

@@ -40,6 +40,8 @@ export interface Answer {
   readonly status?: number
   readonly headers?: readonly string[]
   readonly body?: string
+  /** Without the Date that every other answer has. */
+  readonly dateless?: true
   /** Interim answers before it. */
   readonly interim?: ReadonlyArray<{ readonly status: number, readonly headers: readonly string[] }>
 }
@@ -111,7 +113,7 @@ async function play (request: RawRequest, script: Script): Promise<void> {
   const headers = lines(answer.headers ?? [], script.base)
   const isConditional = (request.header('if-none-match') ?? request.header('if-modified-since')) !== undefined
   const status = answer.status === 304 && !isConditional ? 200 : answer.status ?? 200
-  if (!headers.some(([name]) => name.toLowerCase() === 'date')) headers.unshift(['Date', new Date().toUTCString()])
+  if (answer.dateless !== true && !headers.some(([name]) => name.toLowerCase() === 'date')) headers.unshift(['Date', new Date().toUTCString()])
   const bodiless = status === 204 || status === 304
   if (!bodiless && !headers.some(([name]) => /^(?:content-length|transfer-encoding)$/i.test(name))) headers.push(['Content-Length', String(body.length)])
   await write(request.socket, head(status, 'Said So', headers))

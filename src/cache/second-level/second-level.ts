@@ -173,7 +173,7 @@ export class SecondLevel {
       place,
       variant: answer.variant,
       guard,
-      leaving: guarded(head.headers, terms.bornAtMs, head.responseAtMs, guard),
+      leaving: guarded(head.headers, head.responseAtMs, guard),
       endpointUrl: answer.endpointUrl,
       again
     }, keptBody([answer.body]))

@@ -60,6 +60,14 @@ export const cases: Case[] = [
   { name: '4: Age is generated, and counts on', steps: [{ answer: { headers: [fresh] }, from: 'origin', misses: ['Age'] }, { after: 7, from: 'stored', sees: ['Age: 7'] }, { after: 5, from: 'stored', sees: ['Age: 12'] }] },
   { name: '4: Age replaces the one that came, and counts on from it', steps: [{ answer: { headers: [fresh, 'Age: 30'] }, from: 'origin' }, { after: 7, from: 'stored', sees: ['Age: 37'] }] },
   reused('RFC 9110 6.6.1: Date stays as it came', [fresh, 'Date: Fri, 27 Nov 2026 11:59:00 GMT'], { then: { sees: ['Date: Fri, 27 Nov 2026 11:59:00 GMT'] } }),
+  {
+    name: 'RFC 9110 6.6.1: what came without a Date has that of its arrival',
+    steps: [{ answer: { headers: [fresh], dateless: true }, from: 'origin', sees: ['Date: {+0}'] }, { after: 7, from: 'stored', sees: ['Date: {-7}', 'Age: 7'] }]
+  },
+  {
+    name: 'RFC 9110 6.6.1: so does a 304: it makes nothing older',
+    steps: [{ answer: { headers: ['Cache-Control: max-age=5', 'ETag: "a"'] }, from: 'origin' }, { after: 7, from: 'validated', answer: { status: 304, dateless: true } }, { after: 3, from: 'stored', sees: ['Date: {-3}', 'Age: 3'] }]
+  },
   ...explicit.map(status => reused(`3: ${status} with a lifetime: reused while fresh`, [fresh], { status })),
   ...explicit.map(status => notReused(`4.2: ${status} with a lifetime: not when stale`, ['Cache-Control: max-age=2'], { status })),
   ...guessable.map(status => reused(`4.2.2: ${status} without one: guessed from Last-Modified`, ['Last-Modified: {-100000}'], { status })),

@@ -39,6 +39,8 @@ export const cases: Case[] = [
   { name: '4: GET not from HEAD', steps: [{ method: 'HEAD', answer: { headers: [fresh] }, from: 'origin' }, { from: 'origin' }] },
   { name: '3: POST is not stored', steps: [{ method: 'POST', body: 'x', ...answered([fresh]) }, { method: 'POST', body: 'x', from: 'origin' }] },
   ...['POST', 'PUT', 'DELETE', 'PATCH'].map((method): Case => ({ name: `4: ${method} is written through`, steps: [answered([fresh]), { method, body: 'x', answer: { status: 500 }, from: 'origin', status: 500 }] })),
+  { name: 'RFC 9110 9.3.1: the answer to a GET with a body is for nobody else', steps: [{ body: 'x', ...answered([fresh]) }, { body: 'y', from: 'origin' }, { from: 'origin' }] },
+  { name: 'RFC 9110 9.3.1: nor is another\'s for a GET with a body', steps: [answered([fresh]), { body: 'x', from: 'origin' }, { from: 'stored', bodyIs: '{first}' }] },
   // Interim answers.
   { name: 'RFC 9110 15.2: the answer after an interim one is stored, without its fields', steps: [{ answer: { headers: [fresh], interim: [{ status: 103, headers: ['X-Mine: 1'] }] }, from: 'origin', misses: ['X-Mine'] }, { from: 'stored', misses: ['X-Mine'] }] },
   // Tags.
