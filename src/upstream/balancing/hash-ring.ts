@@ -11,7 +11,8 @@ const mostSteps = 32
 
 /**
  * Each endpoint stands on the ring by its own name, once for each unit of weight; of all probes of a key the one wins that is nearest to
- * its next endpoint. So an endpoint that goes, or may not get calls, moves its own keys and no others.
+ * its next endpoint. So an endpoint that goes, or may not get calls, moves its own keys and no others. One that is new or recovers takes its keys
+ * over one after the other as its part grows, always the same ones first: a key moves once, and until then stays where it would be without it.
  */
 export function hashRing<E extends Candidate> (level: Level<E>): Picker<E> {
   const { endpoints } = level
@@ -22,6 +23,12 @@ export function hashRing<E extends Candidate> (level: Level<E>): Picker<E> {
   const points = endpoints.flatMap((endpoint, index) => Array.from({ length: pointsOf(endpoint) }, (_, nth) => ({ at: hashOf(`${endpoint.url} ${nth}`), index }))).sort((a, b) => a.at - b.at)
   const places = Uint32Array.from(points, ({ at }) => at)
   const owners = Int32Array.from(points, ({ index }) => index)
+  const names = Uint32Array.from(endpoints, ({ url }) => hashOf(url))
+
+  const takes = (index: number, key: number, nowMs: number): boolean => {
+    const part = level.partOf(endpoints[index]!, nowMs)
+    return part >= 1 || mix(key ^ names[index]!) < part * 2 ** 32
+  }
 
   /** Nearest endpoint of all probes; -1 when none of those looked at may get the call. */
   const search = (key: number, call: Call, isBounded: boolean): number => {
@@ -35,7 +42,7 @@ export function hashRing<E extends Candidate> (level: Level<E>): Picker<E> {
         const distance = (places[at]! - place) >>> 0
         if (distance >= nearest) break
         const endpoint = endpoints[owners[at]!]!
-        if (!mayGet(endpoint, call) || (isBounded && endpoint.inFlight >= boundOf(endpoint, call))) continue
+        if (!mayGet(endpoint, call) || !takes(owners[at]!, key, call.nowMs) || (isBounded && endpoint.inFlight >= boundOf(endpoint, call))) continue
         nearest = distance
         found = owners[at]!
         break

@@ -32,9 +32,9 @@ export interface Balanced {
 }
 
 /** A balancer with these endpoints, repeatable. */
-export function balanced (candidates: readonly FakeCandidate[], policyOf: Partial<BalancerConfig> = {}, { settings = {}, registered = [] as Array<{ level: number, weight: number }> } = {}): Balanced {
+export function balanced (candidates: readonly FakeCandidate[], policyOf: Partial<BalancerConfig> = {}, { settings = {}, registered = [] as Array<{ level: number, weight: number }>, seed = 7 } = {}): Balanced {
   const clock = { nowMs: 1_000 }
-  const balancer = new Balancer<FakeCandidate>({ ...balancing, ...settings }, { now: () => clock.nowMs, random: seeded(7) })
+  const balancer = new Balancer<FakeCandidate>({ ...balancing, ...settings }, { now: () => clock.nowMs, random: seeded(seed) })
   balancer.apply(candidates, registered)
   const pick: Balanced['pick'] = ({ tried = [], ...options } = {}) => {
     const exchange = makeExchange({ ...options, policy: { balancer: { ...policy.balancer, ...policyOf } } })

@@ -39,6 +39,57 @@ test('one that leaves, or may not get calls, moves its own keys only; one that c
   assert.ok(taken.length > 0 && taken.length < keys.length / 6, `${taken.length} of ${keys.length}`)
 })
 
+test('one that is new takes its keys over one after the other: each moves once, none goes anywhere else', () => {
+  const old = fleet(4)
+  const fresh = candidate('http://new')
+  const { balancer, clock, pick } = balanced(old, hash)
+  const ownersNow = () => keys.map(key => pick({ headers: ['x-tenant', key] })!)
+  clock.nowMs += 60_000
+  const before = ownersNow()
+  balancer.apply([...old, fresh], [])
+  const parts: number[] = []
+  let last = before
+  for (let age = 0; age <= 30_000; age += 3_000, clock.nowMs += 3_000) {
+    const now = ownersNow()
+    for (const [n, owner] of now.entries()) if (owner !== last[n]) assert.deepEqual([last[n], owner], [before[n], fresh.url])
+    parts.push(now.filter(owner => owner === fresh.url).length / keys.length)
+    last = now
+  }
+  const whole = parts.at(-1)!
+  assert.deepEqual(last, owners([...old, candidate('http://new')]))
+  assert.ok(parts[0]! < whole * 0.2 && parts[0]! > 0, `${parts}`)
+  assert.ok(Math.abs(parts[5]! - whole / 2) < whole * 0.15, `${parts}`)
+})
+
+test('one that recovers gets its keys back one after the other, and what it does not take yet is spread', () => {
+  const endpoints = fleet(5)
+  const { pick } = balanced(endpoints, hash)
+  const ownersNow = () => keys.map(key => pick({ headers: ['x-tenant', key] })!)
+  const before = ownersNow()
+  const back = endpoints[2]!
+  back.available = false
+  const without = ownersNow()
+  back.available = true
+  for (const rampFactor of [0.1, 0.5, 0.9]) {
+    back.rampFactor = rampFactor
+    const now = ownersNow()
+    for (const [n, owner] of now.entries()) if (owner !== before[n]) assert.equal(owner, without[n])
+    const own = before.filter(owner => owner === back.url).length
+    assert.ok(Math.abs(now.filter(owner => owner === back.url).length / own - rampFactor) < 0.1, String(rampFactor))
+  }
+  back.rampFactor = 1
+  assert.deepEqual(ownersNow(), before)
+})
+
+test('when only newcomers may get a call, they get it', () => {
+  const [old, fresh] = [candidate('http://old'), candidate('http://new')]
+  const { balancer, clock, pick } = balanced([old], hash)
+  clock.nowMs += 60_000
+  balancer.apply([old, fresh], [])
+  old.available = false
+  for (const key of keys.slice(0, 200)) assert.equal(pick({ headers: ['x-tenant', key] }), fresh.url)
+})
+
 test('an endpoint with more than its bound of calls hands further ones to the next, which are still the same for a key', () => {
   const endpoints = fleet(4)
   const { pick } = balanced(endpoints, hash)

@@ -1,8 +1,8 @@
 // The score: peaks count at once, old samples fade into what is typical, failing fast is not being fast; and slow start.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Scale, scoredAs, Standing } from '../../../src/upstream/balancing/standing.ts'
-import { balanced, candidate } from './candidates.ts'
+import { balanced, candidate, type Balanced, type FakeCandidate } from './candidates.ts'
 
 const settings = { decayMs: 10_000, failurePenaltyMs: 5_000, slowStartMs: 30_000, slowStartPercent: 10 }
 const standing = (scale = new Scale(settings)) => {
@@ -19,35 +19,94 @@ test('without samples it is what is typical of the upstream, plus the way there'
   assert.equal(Math.round(standing(scale).estimateMs(200, 5)), 15)
 })
 
+/** Whose typical time is 10 ms. */
+const known = () => {
+  const scale = new Scale(settings)
+  const others = standing(scale)
+  for (let n = 0; n < 200; n++) others.report('success', 10, n)
+  return scale
+}
+
 test('a slower sample counts at once, but never more than threefold; a faster one by the time that has passed', () => {
-  const one = standing()
+  const one = standing(known())
   one.report('success', 10, 1_000)
   one.report('success', 100, 1_010)
-  assert.equal(Math.round(one.estimateMs(1_010)), 30)
+  assert.equal(Math.round(one.estimateMs(1_010) / 5), 6)
   one.report('success', 100, 1_020)
   one.report('success', 100, 1_030)
-  assert.equal(Math.round(one.estimateMs(1_030)), 100)
+  one.report('success', 100, 1_035)
+  assert.equal(Math.round(one.estimateMs(1_035)), 100)
   one.report('success', 10, 1_040)
   assert.ok(one.estimateMs(1_040) > 99)
   one.report('success', 10, 11_040)
   assert.ok(one.estimateMs(11_040) < 50)
 })
 
+test('a slow answer is forgotten the sooner the fewer of them there were', () => {
+  const estimateAfter = (slowAnswers: number, seconds: number) => {
+    const one = standing(known())
+    for (let n = 0; n < slowAnswers; n++) one.report('success', 100, 1_000 + n)
+    return one.estimateMs(1_000 + slowAnswers + seconds * 1_000)
+  }
+  const after2s = [1, 2, 4].map(answers => estimateAfter(answers, 2))
+  assert.ok(after2s[0]! < 16 && after2s[1]! > 25 && after2s[2]! > 80, JSON.stringify(after2s))
+  assert.ok(estimateAfter(4, 30) < 20)
+})
+
 test('the first answer of a process, however slow, is not held against it for long', () => {
-  const scale = new Scale(settings)
-  const others = standing(scale)
-  for (let n = 0; n < 200; n++) others.report('success', 10, n)
-  const fresh = standing(scale)
+  const fresh = standing(known())
   fresh.report('success', 2_000, 200)
   assert.ok(fresh.estimateMs(200) < 35)
 })
 
+describe('calls one after the other', () => {
+  /** Each endpoint answers as long as it is told, ms, `pauseMs` after the call before. Calls that each got. */
+  const run = ({ balancer, clock, pick }: Balanced, endpoints: readonly FakeCandidate[], calls: number, answerMs: (url: string, nth: number) => number, pauseMs = 2) => {
+    const counts: Record<string, number> = Object.fromEntries(endpoints.map(({ url }) => [url, 0]))
+    for (let n = 0; n < calls; n++) {
+      const url = pick()!
+      const took = answerMs(url, counts[url]!++)
+      clock.nowMs += took + pauseMs
+      endpoints.find(endpoint => endpoint.url === url)!.standing.report('success', took, clock.nowMs)
+    }
+    assert.equal(balancer.overflowed, 0)
+    return counts
+  }
+  const three = () => ['a', 'b', 'c'].map(url => candidate(url))
+
+  test('the slow first answers of processes that have just started starve nobody', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const endpoints = three()
+      const counts = run(balanced(endpoints, {}, { seed }), endpoints, 60, (url, nth) => nth === 0 ? { a: 60, b: 25, c: 15 }[url]! : 1)
+      for (const { url } of endpoints) assert.ok(counts[url]! >= 5, `${url} of ${JSON.stringify(counts)}, seed ${seed}`)
+    }
+  })
+
+  test('one slow answer keeps calls away for a few seconds, not for longer', () => {
+    const endpoints = three()
+    const world = balanced(endpoints)
+    run(world, endpoints, 200, () => 2)
+    endpoints[0]!.standing.report('success', 500, world.clock.nowMs)
+    const share = (calls: number) => run(world, endpoints, calls, () => 2, 8)['a']! / calls
+    assert.ok(share(50) < 0.25)
+    world.clock.nowMs += 4_000
+    const later = share(600)
+    assert.ok(later > 0.27 && later < 0.4, String(later))
+  })
+
+  test('an endpoint that is slow is tried less and less often, and never again all the time', () => {
+    const endpoints = three()
+    const world = balanced(endpoints)
+    const slow = (url: string) => url === 'a' ? 50 : 5
+    const perMinute = Array.from({ length: 3 }, () => run(world, endpoints, 6_000, slow, 5)['a']!)
+    for (const calls of perMinute) assert.ok(calls > 0 && calls < 6_000 * 0.03, JSON.stringify(perMinute))
+  })
+})
+
 test('what is not measured for long is as good as unknown', () => {
-  const scale = new Scale(settings)
-  const typical = standing(scale)
+  const scale = known()
   const slow = standing(scale)
-  for (let n = 0; n < 5; n++) slow.report('success', 500, 1_000 + n)
-  for (let n = 0; n < 500; n++) typical.report('success', 10, 1_000 + n)
+  for (let n = 0; n < 6; n++) slow.report('success', 500, 1_000 + n)
   assert.ok(slow.estimateMs(2_000) > 400)
   assert.ok(Math.abs(slow.estimateMs(101_000) - scale.typicalMs) < 1)
 })
