@@ -7,7 +7,8 @@ import { inspect } from './support/inspector.ts'
 import { ask, freePorts, waitUntil } from './support/network.ts'
 import { openStage } from './support/stage.ts'
 import { quantile } from './support/statistics.ts'
-import { startFleet, type Fleet } from './swap/fleet.ts'
+import type { Fleet } from './swap/fleet.ts'
+import { forkFleet } from './swap/fleet-process.ts'
 
 export interface CatalogOptions {
   readonly messages: number
@@ -22,6 +23,11 @@ export interface CatalogSample {
   readonly p99: number
   readonly p999: number
   readonly longest: number
+  /** CPU time that the data plane's thread used between two looks a millisecond apart, at p99.9 and at most. What is in the delay and not in here was waiting for a core. */
+  readonly work999: number
+  readonly workLongest: number
+  /** Share of a core that the data plane's thread used. */
+  readonly busy: number
   /** Resident set of the whole process, control thread included. */
   readonly rss: number
 }
@@ -30,6 +36,8 @@ export interface CatalogResult {
   readonly samples: readonly CatalogSample[]
   /** Over the whole time, ms. */
   readonly p999: number
+  /** CPU time of the data plane's thread between two looks a millisecond apart, over the whole time at p99.9, ms. */
+  readonly work999: number
   readonly swaps: number
   /** From the change in the catalogue until the new name is in the table, ms. */
   readonly propagationsMs: readonly number[]
@@ -51,14 +59,14 @@ export const isMet = (result: CatalogResult): boolean => result.p999 <= mostDela
 
 /** The result as text. */
 export function describeCatalog (result: CatalogResult): string {
-  const row = ({ p50, p99, p999, longest, rss }: CatalogSample, index: number) =>
-    `| ${(index + 1) * sampleEveryMs / 1_000} | ${[p50, p99, p999, longest].map(ms => ms.toFixed(1)).join(' | ')} | ${(rss / 1_048_576).toFixed(0)} |`
+  const row = ({ p50, p99, p999, longest, work999, workLongest, busy, rss }: CatalogSample, index: number) =>
+    `| ${(index + 1) * sampleEveryMs / 1_000} | ${[p50, p99, p999, longest, work999, workLongest].map(ms => ms.toFixed(1)).join(' | ')} | ${(busy * 100).toFixed(0)} | ${(rss / 1_048_576).toFixed(0)} |`
   return [
-    '| s | delay p50 ms | p99 ms | p99.9 ms | longest ms | resident MB |',
-    '| --: | --: | --: | --: | --: | --: |',
+    '| s | delay p50 ms | p99 ms | p99.9 ms | longest ms | work p99.9 ms | longest ms | busy % | resident MB |',
+    '| --: | --: | --: | --: | --: | --: | --: | --: | --: |',
     ...result.samples.map(row),
     '',
-    `Event-loop delay of the data plane at p99.9 over the whole time: ${result.p999.toFixed(1)} ms (at most ${mostDelayMs}).`,
+    `Event-loop delay of the data plane at p99.9 over the whole time: ${result.p999.toFixed(1)} ms (at most ${mostDelayMs}); its thread was at work for ${result.work999.toFixed(1)} ms of that, the rest it waited for a core.`,
     `The resident set of the last quarter is ${(growthOf(result.samples) / 1_048_576).toFixed(0)} MB above that of the first (at most ${mostGrowth / 1_048_576}).`,
     `${result.swaps} tables swapped; a change was in the table after ${quantile(result.propagationsMs, 0.5).toFixed(0)} ms (median), ${quantile(result.propagationsMs, 0.99).toFixed(0)} ms (p99).`,
     isMet(result) ? 'Met.' : '**Not met.**',
@@ -105,7 +113,7 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
       `log: { destination: ${JSON.stringify(join(stage.directory, 'postern.log'))} }`,
       ''
     ].join('\n'))
-    const started = fleet = await startFleet({ messages, endpoints, origin: `http://127.0.0.1:${fleetPort}`, port: fleetPort })
+    const started = fleet = await forkFleet({ messages, endpoints, origin: `http://127.0.0.1:${fleetPort}`, port: fleetPort })
     const server = stage.start('postern', process.execPath, [`--inspect=127.0.0.1:${inspectorPort}`, fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'start', '--config', file])
     const startedAtMs = performance.now()
     for (let service = 0; service < started.services; service += 10) {
@@ -121,6 +129,19 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
         globalThis.benchAll = monitorEventLoopDelay({ resolution: 1 })
         globalThis.benchPart = monitorEventLoopDelay({ resolution: 1 })
         benchAll.enable(); benchPart.enable()
+        const { createHistogram } = process.getBuiltinModule('perf_hooks')
+        const cpuUs = () => { const { user, system } = process.threadCpuUsage(); return user + system }
+        globalThis.benchWork = createHistogram()
+        globalThis.benchWorkAll = createHistogram()
+        globalThis.benchCpuUs = cpuUs
+        globalThis.benchSince = { cpuUs: cpuUs(), ms: performance.now() }
+        let last = cpuUs()
+        setInterval(() => {
+          const now = cpuUs()
+          const us = Math.max(1, now - last)
+          last = now
+          benchWork.record(us); benchWorkAll.record(us)
+        }, 1)
       })()`)
       const swapsBefore = await readSwaps(adminPort)
       const untilMs = performance.now() + minutes * 60_000
@@ -130,14 +151,18 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
         await sleep(sampleEveryMs)
         samples.push(await inspector.evaluate<CatalogSample>(`(() => {
           const at = share => benchPart.percentile(share) / 1e6
-          const sample = { p50: at(50), p99: at(99), p999: at(99.9), longest: benchPart.max / 1e6, rss: process.memoryUsage.rss() }
-          benchPart.reset()
+          const now = { cpuUs: benchCpuUs(), ms: performance.now() }
+          const busy = (now.cpuUs - benchSince.cpuUs) / 1e3 / (now.ms - benchSince.ms)
+          const sample = { p50: at(50), p99: at(99), p999: at(99.9), longest: benchPart.max / 1e6, work999: benchWork.percentile(99.9) / 1e3, workLongest: benchWork.max / 1e3, busy, rss: process.memoryUsage.rss() }
+          benchPart.reset(); benchWork.reset(); benchSince = now
           return sample
         })()`))
-        progress(`p99.9 ${samples.at(-1)!.p999.toFixed(1)} ms, ${(samples.at(-1)!.rss / 1_048_576).toFixed(0)} MB`)
+        const { p999, work999, rss } = samples.at(-1)!
+        progress(`p99.9 ${p999.toFixed(1)} ms, of which at work ${work999.toFixed(1)} ms, ${(rss / 1_048_576).toFixed(0)} MB`)
       }
       const p999 = await inspector.evaluate<number>('benchAll.percentile(99.9) / 1e6')
-      return { samples, p999, propagationsMs: await changing, swaps: await readSwaps(adminPort) - swapsBefore }
+      const work999 = await inspector.evaluate<number>('benchWorkAll.percentile(99.9) / 1e3')
+      return { samples, p999, work999, propagationsMs: await changing, swaps: await readSwaps(adminPort) - swapsBefore }
     } finally {
       inspector.close()
     }

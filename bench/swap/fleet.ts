@@ -23,18 +23,26 @@ export interface Fleet {
 
 const endpointsPerService = 5
 
+/** How many services so many endpoints are, and how many messages each of them has. */
+export const shapeOf = ({ messages, endpoints }: Pick<FleetOptions, 'messages' | 'endpoints'>): { readonly services: number, readonly perService: number } => {
+  const services = Math.max(1, Math.floor(endpoints / endpointsPerService))
+  return { services, perService: Math.floor(messages / services) }
+}
+
+/** Messages of a service that was replaced `generation` times: every other one got a new name each time. */
+export const namesOf = (service: number, perService: number, generation: number): string[] =>
+  Array.from({ length: perService }, (_, message) => `Call${service}Number${message}${message % 2 === 0 ? '' : `V${generation}`}`)
+
 /** Starts the fleet. Services have five endpoints each, and equal shares of the messages. */
 export const startFleet = async ({ messages, endpoints, origin, port }: FleetOptions): Promise<Fleet> => {
-  const services = Math.max(1, Math.floor(endpoints / endpointsPerService))
-  const perService = Math.floor(messages / services)
+  const { services, perService } = shapeOf({ messages, endpoints })
   const generations = new Array<number>(services).fill(0)
   const ids = Array.from({ length: services * endpointsPerService }, (_, endpoint) => newId(Math.floor(endpoint / endpointsPerService)))
   const entries = new Array<string>(ids.length)
   const waiting = new Set<() => void>()
   let index = 100
 
-  const messagesOf = (service: number): string[] => Array.from({ length: perService }, (_, message) =>
-    `Call${service}Number${message}${message % 2 === 0 ? '' : `V${generations[service]!}`}`)
+  const messagesOf = (service: number): string[] => namesOf(service, perService, generations[service]!)
   const write = (service: number): void => {
     const names = messagesOf(service)
     for (let n = 0; n < endpointsPerService; n++) {

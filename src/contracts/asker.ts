@@ -134,21 +134,29 @@ export function createAsker (options: AskerOptions): Asker {
       (error: unknown) => finish(entry, key, startedAt, { kind: 'silent', reached: false, reason: String(error) }))
   }
 
-  const isUrgent = (entry: Entry) => entry.target.pace !== 'slow' && !entry.settled && now() - entry.since < fastPhaseMs
+  const isUrgent = (entry: Entry, time: number) => entry.target.pace !== 'slow' && !entry.settled && time - entry.since < fastPhaseMs
+
+  /** The one that has waited longest, urgent ones first. Looked for anew for each free slot, mostly a single one: sorting thousands for it takes longer. */
+  const nextDue = (time: number): { readonly entry: Entry, readonly urgent: boolean } | undefined => {
+    // Half of the slots at most for those that have not answered for long: black-holed addresses must not hold up a fresh service.
+    const hasShare = runningBackedOff < Math.max(1, settings.concurrency >> 1)
+    let next: { entry: Entry, urgent: boolean } | undefined
+    for (const entry of active) {
+      if (entry.dueAt > time) continue
+      const urgent = isUrgent(entry, time)
+      if (!urgent && (!hasShare || next?.urgent === true)) continue
+      if (next === undefined || (urgent && !next.urgent) || entry.dueAt < next.entry.dueAt) next = { entry, urgent }
+    }
+    return next
+  }
 
   const pump = () => {
     if (closed) return
     const time = now()
-    if (running < settings.concurrency) {
-      const due = [...active].filter(entry => entry.dueAt <= time).sort((a, b) => a.dueAt - b.dueAt)
-      const urgent = due.filter(isUrgent)
-      for (const entry of urgent) if (running < settings.concurrency) start(entry, true)
-      // Half of the slots at most for those that have not answered for long: black-holed addresses must not hold up a fresh service.
-      const share = Math.max(1, settings.concurrency >> 1)
-      for (const entry of due) {
-        if (running >= settings.concurrency || runningBackedOff >= share) break
-        if (entry.running === undefined && !isUrgent(entry)) start(entry, false)
-      }
+    while (running < settings.concurrency) {
+      const next = nextDue(time)
+      if (next === undefined) break
+      start(next.entry, next.urgent)
     }
     arm(time)
   }

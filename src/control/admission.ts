@@ -26,6 +26,9 @@ export function createAdmission (cidrs: readonly string[], ownListeners: readonl
   const rules = createNetworkRules(cidrs, ownListeners)
   const resolver: NameResolver = given ?? createNameResolver({ timeoutMs: 2_000, maxNames: 4_096, minTtlMs: resolveEveryMs, maxTtlMs: 300_000 })
   const answers = new Map<string, Judged>()
+  /** Registrations stay the same objects as long as they say the same: what was made of them is not made anew at every decision. */
+  const places = new WeakMap<Registration, string>()
+  const admitted = new WeakMap<Registration, { readonly judged: Judged, readonly registration: Registration }>()
   /** Registrations by host name, so that one resolution decides them all; one example per distinct address. */
   const named = new Map<string, Registration>()
   let timer: NodeJS.Timeout | undefined
@@ -56,7 +59,11 @@ export function createAdmission (cidrs: readonly string[], ownListeners: readonl
   const judge = (registration: Registration): Judged => {
     const address = registration.address
     if (address === undefined || registration.refused !== undefined) return registration
-    const place = `${registration.registry} ${registration.ownNode ?? ''} ${address.url}`
+    let place = places.get(registration)
+    if (place === undefined) {
+      place = `${registration.registry} ${registration.ownNode ?? ''} ${address.url}`
+      places.set(registration, place)
+    }
     const known = answers.get(place)
     if (known !== undefined) return known
     if (answers.size >= mostAnswers || named.size >= mostAnswers) {
@@ -76,9 +83,14 @@ export function createAdmission (cidrs: readonly string[], ownListeners: readonl
 
   return {
     admit (registration) {
-      const { refused, ips } = judge(registration)
+      const judged = judge(registration)
+      const { refused, ips } = judged
       if (refused === registration.refused && ips === registration.ips) return registration
-      return { ...registration, refused, ...(ips === undefined ? {} : { ips }) }
+      const before = admitted.get(registration)
+      if (before?.judged === judged) return before.registration
+      const result = { ...registration, refused, ...(ips === undefined ? {} : { ips }) }
+      admitted.set(registration, { judged, registration: result })
+      return result
     },
     close () {
       closed = true

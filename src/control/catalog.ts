@@ -1,4 +1,5 @@
 // What the registries say, remembered against their forgetting (decisions 1.5): snapshot after snapshot, entry by entry. Pure.
+import { sameData } from '../lib/same-data.ts'
 import type { Registration, Snapshot } from '../registry/registration.ts'
 
 export interface CatalogEntry {
@@ -53,12 +54,16 @@ export function looksForgetful (memory: RegistryMemory, snapshot: Snapshot): boo
   return false
 }
 
-/** The memory after a snapshot. `now`: ms since epoch. */
+/** The memory after a snapshot. What says the same as before stays the same object: nothing that was made of it has to be made anew. `now`: ms since epoch. */
 export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot, now: number): RegistryMemory {
   const entries = new Map<string, CatalogEntry>()
   for (const registration of snapshot.registrations) {
-    const before = memory?.entries.get(keyOf(registration))
-    entries.set(keyOf(registration), { registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false })
+    const key = keyOf(registration)
+    const before = memory?.entries.get(key)
+    const isSame = before !== undefined && sameData(before.registration, registration)
+    entries.set(key, isSame && before.unconfirmedSince === undefined && !before.stale
+      ? before
+      : { registration: isSame ? before.registration : registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false })
   }
   if (memory === undefined || memory.replaced === true) return { index: snapshot.index, entries }
   const forgetful = looksForgetful(memory, snapshot)

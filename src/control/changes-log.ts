@@ -44,17 +44,24 @@ export function describeDropped (registry: string, before: Snapshot['dropped'], 
 
 function describeNames (before: Decision | undefined, after: Decision): LogLine[] {
   const lines: LogLine[] = []
-  const idOf = ({ key, upstream }: NameDecision) => `${key} ${upstream}`
-  const names = new Map(before?.names.map(decision => [idOf(decision), decision]))
-  const owners = new Map(before?.names.filter(({ state }) => state === 'routed').map(decision => [decision.key, decision.upstream]))
+  // By upstream, then by key: 20,000 names would be 20,000 texts to join.
+  const names = new Map<string, Map<string, NameDecision>>()
+  const owners = new Map<string, string>()
+  for (const decision of before?.names ?? []) {
+    const own = names.get(decision.upstream)
+    if (own === undefined) names.set(decision.upstream, new Map([[decision.key, decision]]))
+    else own.set(decision.key, decision)
+    if (decision.state === 'routed') owners.set(decision.key, decision.upstream)
+  }
   for (const decision of after.names) {
-    const old = names.get(idOf(decision))
-    names.delete(idOf(decision))
+    const own = names.get(decision.upstream)
+    const old = own?.get(decision.key)
+    own?.delete(decision.key)
     const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0)
     const isExpected = before === undefined && worst[decision.state] === undefined
     if (!isSame && !isExpected && decision.state !== 'absent') lines.push(toNameLine(decision, owners.get(decision.key)))
   }
-  for (const decision of names.values()) {
+  for (const decision of names.values().flatMap(own => own.values())) {
     if (decision.state === 'absent' || decision.state === 'hidden') continue
     // A name that moved has its own line.
     if (after.plan.messages.get(decision.key)?.state === 'routed') continue
@@ -74,14 +81,16 @@ function toNameLine (decision: NameDecision, owner: string | undefined): LogLine
   }
 }
 
+const idOf = ({ verdict: { registration } }: EndpointDecision): string => `${registration.registry}/${keyOf(registration)}`
+
 function describeEndpoints (before: Decision | undefined, after: Decision): LogLine[] {
   const lines: LogLine[] = []
-  const idOf = ({ verdict: { registration } }: EndpointDecision) => `${registration.registry}/${keyOf(registration)}`
   const endpoints = new Map(before?.endpoints.map(decision => [idOf(decision), decision]))
   for (const decision of after.endpoints) {
     const { state, upstream, verdict } = decision
-    const old = endpoints.get(idOf(decision))
-    endpoints.delete(idOf(decision))
+    const id = idOf(decision)
+    const old = endpoints.get(id)
+    endpoints.delete(id)
     const isSame = old?.state === state && old.verdict.cause === verdict.cause
     if (isSame || (before === undefined && worst[state] === undefined)) continue
     lines.push({

@@ -72,6 +72,8 @@ export function createEngine (options: EngineOptions): Engine {
   let memory: Memory = { ...emptyMemory, owners: options.owners }
   let sent: Plan = options.applied
   let decision: Decision | undefined
+  /** Of the decision: registries tell their state far more often than anything is decided. */
+  let counts = noCounts
   let hasTable = false
   let mustSend = true
   /** Names that changed hands since the start. */
@@ -149,7 +151,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   const postStatus = () => {
     if (closed) return
-    options.onStatus({ registries: states.all, embeddedUrl, hasTable, counts: decision === undefined ? noCounts : countDecision(decision), moves: { ...moves }, dropped: states.dropped })
+    options.onStatus({ registries: states.all, embeddedUrl, hasTable, counts, moves: { ...moves }, dropped: states.dropped })
   }
 
   // ---- Deciding: one at a time, coalesced, the next one only when the data plane has the last ----
@@ -174,14 +176,16 @@ export function createEngine (options: EngineOptions): Engine {
     const time = now()
     for (const [registry, known] of registries) registries.set(registry, expire(known, time, config.registry.unconfirmedMs))
     const before = decision
-    if (claimed.read(entries(), knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
+    const all = [...entries()]
+    if (claimed.read(all, knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
-    const next = decide({ entries: entries(), knowledge, distances, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
+    const next = decide({ entries: all, knowledge, distances, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
     questions.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
     for (const { because } of next.moves) moves[because]++
     memory = next.memory
     decision = next
+    counts = countDecision(next)
     loop.wakeAfter(next.nextAt === undefined ? undefined : next.nextAt - time)
     if (!canCommit(next)) {
       // Every answer triggers; the last word is the clock's.

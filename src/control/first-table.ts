@@ -21,6 +21,8 @@ export class FirstTable {
   readonly #takesOver: boolean
   readonly #takesOverUntil: number
   readonly #waitsForAllUntil: number
+  /** When `mayGo` was asked last: what was too early then must be woken for, however little was missing. */
+  #askedAt = -Infinity
 
   /** `applied`: what the data plane has of an earlier thread, which is better than a table without one registry. `now`: ms, monotonic. */
   constructor (applied: Plan, waitMs = defaultWaitMs, now: () => number = () => performance.now()) {
@@ -32,14 +34,16 @@ export class FirstTable {
   }
 
   mayGo (next: Decision, { missing, hasAny, knows }: Standing): boolean {
-    const isEnough = missing === 0 || (this.#now() >= this.#waitsForAllUntil && hasAny)
-    return isEnough && (this.#now() >= this.#takesOverUntil || next.endpoints.every(({ verdict }) => verdict.key === '' || verdict.registration.health === 'maintenance' || knows(verdict.url)))
+    const now = this.#now()
+    this.#askedAt = now
+    const isEnough = missing === 0 || (now >= this.#waitsForAllUntil && hasAny)
+    return isEnough && (now >= this.#takesOverUntil || next.endpoints.every(({ verdict }) => verdict.key === '' || verdict.registration.health === 'maintenance' || knows(verdict.url)))
   }
 
-  /** When time alone may let it go, from now, ms; undefined: only answers can. */
+  /** When time alone may let it go, from the last `mayGo` on, ms; undefined: only answers can. */
   get wakeMs (): number | undefined {
     if (this.#takesOver) return takeoverMs
-    const left = this.#waitsForAllUntil - this.#now()
+    const left = this.#waitsForAllUntil - this.#askedAt
     return left > 0 && left < Infinity ? left : undefined
   }
 }

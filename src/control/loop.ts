@@ -10,7 +10,13 @@ export interface Loop {
   close (): Promise<void>
 }
 
-/** `everyMs`: shortest time between the end of a run and the next. `retryMs`: after a run that failed. */
+/** Longest pause because of how much work the last run was, ms. */
+const longestPauseMs = 1_000
+
+/**
+ * `everyMs`: shortest time between the end of a run and the next; after one that was more work as long as that took (CPU), so that whatever
+ * else the thread has to do gets half of it. `retryMs`: after a run that failed.
+ */
 export function createLoop (run: () => Promise<void>, options: { everyMs: number, retryMs: number, onError: (error: Error) => void }): Loop {
   let wanted = false
   let closed = false
@@ -18,10 +24,12 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
   let pause: NodeJS.Timeout | undefined
   let alarm: NodeJS.Timeout | undefined
   let lastAt = -Infinity
+  let pauseMs = options.everyMs
 
   const start = () => {
     pause = undefined
     wanted = false
+    const before = process.threadCpuUsage()
     running = run().catch((error: unknown) => {
       if (closed) return
       options.onError(error as Error)
@@ -29,6 +37,8 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
     }).finally(() => {
       running = undefined
       lastAt = performance.now()
+      const { user, system } = process.threadCpuUsage(before)
+      pauseMs = Math.max(options.everyMs, Math.min(longestPauseMs, (user + system) / 1_000))
       if (wanted) trigger()
     })
   }
@@ -38,7 +48,7 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
     wanted = true
     if (running !== undefined || pause !== undefined) return
     // setTimeout 0 still joins what comes in the same turn.
-    pause = setTimeout(start, Math.max(0, lastAt + options.everyMs - performance.now()))
+    pause = setTimeout(start, Math.max(0, lastAt + pauseMs - performance.now()))
   }
 
   const wakeAfter = (ms: number | undefined) => {

@@ -122,16 +122,24 @@ export interface StateFile {
   close (): Promise<void>
 }
 
-/** `delayMs`: how long changes are gathered before they are written. */
+/** A large state is written more rarely: writing takes at most this part of the control thread's time. */
+const writingShare = 1 / 20
+
+/** `delayMs`: how long changes are gathered before they are written, at least. */
 export function createStateFile (directory: string, onProblem: (problem: string, error: Error) => void, delayMs = 1_000): StateFile {
   const path = join(directory, fileName)
   let waiting: (() => KeptState) | undefined
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> = Promise.resolve()
 
+  /** How long the last one took to put together, ms. */
+  let tookMs = 0
+
   const write = async (state: () => KeptState) => {
+    const startedAtMs = performance.now()
     try {
       const text = serializeState(state(), new Date())
+      tookMs = performance.now() - startedAtMs
       if (text.length > mostBytes) throw new Error(`the state is longer than ${mostBytes} bytes`)
       await writeWhole(path, text)
     } catch (error) {
@@ -161,7 +169,7 @@ export function createStateFile (directory: string, onProblem: (problem: string,
     },
     save (state) {
       waiting = state
-      timer ??= setTimeout(flush, delayMs)
+      timer ??= setTimeout(flush, Math.max(delayMs, tookMs / writingShare))
     },
     close: flush
   }

@@ -1,0 +1,44 @@
+// The fleet in a process of its own that gives way to the gateway: what its catalogue costs must neither be counted as the gateway's nor take its turn.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { setPriority } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { namesOf, shapeOf, startFleet, type Fleet, type FleetOptions } from './fleet.ts'
+
+/** Nice value: behind everything that is measured. */
+const behind = 15
+
+interface Replace { readonly services: readonly number[] }
+
+/** Starts the process. Resolves when it listens; rejects when it ends before that. */
+export const forkFleet = async (options: FleetOptions): Promise<Fleet> => {
+  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(options)])
+  const exit = once(child, 'exit')
+  const [said] = await Promise.race([once(child, 'message') as Promise<[string]>, exit.then(([code]) => { throw new Error(`the fleet ended with exit code ${code}`) })])
+  if (said !== 'listening') throw new Error(`the fleet said ${said}`)
+  const { services, perService } = shapeOf(options)
+  const generations = new Array<number>(services).fill(0)
+  const end = () => { child.kill('SIGKILL') }
+  process.on('exit', end)
+  return {
+    services,
+    messagesOf: service => namesOf(service, perService, generations[service]!),
+    replace (changed) {
+      for (const service of changed) generations[service]!++
+      child.send({ services: changed } satisfies Replace)
+    },
+    async close () {
+      process.off('exit', end)
+      end()
+      await exit
+    }
+  }
+}
+
+if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
+  setPriority(behind)
+  const fleet = await startFleet(JSON.parse(process.argv[2]!) as FleetOptions)
+  process.on('message', ({ services }: Replace) => fleet.replace(services))
+  process.on('disconnect', () => process.exit())
+  process.send('listening')
+}
