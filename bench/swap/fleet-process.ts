@@ -1,6 +1,7 @@
 // The fleet in a process of its own that gives way to the gateway: what its catalogue costs must neither be counted as the gateway's nor take its turn.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { namesOf, shapeOf, startFleet, type Fleet, type FleetOptions } from './fleet.ts'
@@ -8,11 +9,22 @@ import { namesOf, shapeOf, startFleet, type Fleet, type FleetOptions } from './f
 /** Nice value: behind everything that is measured. */
 const behind = 15
 
+/** Lowers this process, and its session as a whole where Linux shares the cores out among sessions first (sched_autogroup). */
+const standBehind = (): void => {
+  setPriority(behind)
+  try {
+    writeFileSync('/proc/self/autogroup', String(behind))
+  } catch (error) {
+    // A kernel without autogroups: the process's own value counts.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
 interface Replace { readonly services: readonly number[] }
 
 /** Starts the process. Resolves when it listens; rejects when it ends before that. */
 export const forkFleet = async (options: FleetOptions): Promise<Fleet> => {
-  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(options)])
+  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(options)], { detached: true })
   const exit = once(child, 'exit')
   const [said] = await Promise.race([once(child, 'message') as Promise<[string]>, exit.then(([code]) => { throw new Error(`the fleet ended with exit code ${code}`) })])
   if (said !== 'listening') throw new Error(`the fleet said ${said}`)
@@ -36,7 +48,7 @@ export const forkFleet = async (options: FleetOptions): Promise<Fleet> => {
 }
 
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
-  setPriority(behind)
+  standBehind()
   const fleet = await startFleet(JSON.parse(process.argv[2]!) as FleetOptions)
   process.on('message', ({ services }: Replace) => fleet.replace(services))
   process.on('disconnect', () => process.exit())

@@ -5,10 +5,11 @@ import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import { keyOf, type CatalogEntry } from './catalog.ts'
 import { Choices } from './choices.ts'
-import { viewUpstream, type UpstreamView } from './claims.ts'
+import type { UpstreamView } from './claims.ts'
 import { planCustomRoutes, type RouteSource } from './custom-routes.ts'
-import { judgeAddress, judgeRefused, type Verdict } from './endpoints.ts'
+import { judgeRefused, type Verdict } from './endpoints.ts'
 import { createExposure, type Exposure } from './exposure.ts'
+import { JudgeBook } from './judged.ts'
 import type { Knowledge } from './knowledge.ts'
 import { createLocate } from './locality.ts'
 import { MarkBook } from './marks.ts'
@@ -47,7 +48,7 @@ function addTo<T> (map: Map<string, T[]>, key: string, item: T): void {
   else same.push(item)
 }
 
-function judgeAll ({ entries, knowledge, memory }: DecideInput): Verdict[] {
+function judgeAll ({ entries, knowledge, memory }: DecideInput, judges: JudgeBook): Verdict[] {
   const byUrl = new Map<string, CatalogEntry[]>()
   const verdicts: Verdict[] = []
   for (const entry of entries) {
@@ -55,19 +56,19 @@ function judgeAll ({ entries, knowledge, memory }: DecideInput): Verdict[] {
     if (address === undefined || refused !== undefined) verdicts.push(judgeRefused(entry))
     else addTo(byUrl, address.url, entry)
   }
-  for (const [url, own] of byUrl) verdicts.push(...judgeAddress(url, own, knowledge.get(url), memory.served.has(url)))
+  for (const [url, own] of byUrl) verdicts.push(...judges.address(url, own, knowledge.get(url), memory.served.has(url)))
   return verdicts
 }
 
 /** All upstreams: those of the registries, and those that postern.yaml speaks of although nobody has registered for them. */
-function viewAll ({ config }: DecideInput, verdicts: readonly Verdict[]): Map<string, UpstreamView> {
+function viewAll ({ config }: DecideInput, verdicts: readonly Verdict[], judges: JudgeBook): Map<string, UpstreamView> {
   const byUpstream = new Map<string, Verdict[]>()
   for (const verdict of verdicts) addTo(byUpstream, verdict.registration.service, verdict)
   const spokenOf = [...Object.values(config.prefixes), ...Object.values(config.messages)].map(({ upstream }) => upstream)
   for (const name of [...spokenOf, ...Object.keys(config.upstreams)]) if (name !== undefined && !byUpstream.has(name)) byUpstream.set(name, [])
   // messages.X.expose: true says of one message what trustTags says of all.
   const believed = new Set(Object.entries(config.messages).filter(([, { expose }]) => expose === true).map(([name]) => name.toLowerCase()))
-  return new Map([...byUpstream].map(([name, own]) => [name, viewUpstream(name, own, settingsOf(config, name)?.trustTags ?? false, believed)]))
+  return new Map([...byUpstream].map(([name, own]) => [name, judges.view(name, own, settingsOf(config, name)?.trustTags ?? false, believed)]))
 }
 
 const warningOf = (config: DecideConfig, name: string) => settingsOf(config, name)?.balancing?.warning ?? config.defaults.balancing.warning
@@ -123,8 +124,9 @@ function withClaimed (messages: ReadonlyMap<string, MessagePlan>, claimed: Reado
 export function decide (input: DecideInput): Decision {
   const { config, memory, now, complete } = input
   const exposure = createExposure(config)
-  const verdicts = judgeAll(input)
-  const views = viewAll(input, verdicts)
+  const judges = new JudgeBook(memory.judged, config)
+  const verdicts = judgeAll(input, judges)
+  const views = viewAll(input, verdicts, judges)
   const splits = new Splits(config)
   const locate = createLocate(config, input.distances)
   const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, { panic: config.registry.panic, warning: warningOf(config, name), splits, locate })]))
@@ -146,7 +148,7 @@ export function decide (input: DecideInput): Decision {
   const endpoints = verdicts.map(verdict => toEndpointDecision(verdict, choices, book))
   return {
     plan: { upstreams, messages, customRoutes: routes },
-    memory: { served, owners: names.owners, marks: book.all },
+    memory: { served, owners: names.owners, marks: book.all, judged: judges.all },
     names: names.names,
     endpoints,
     pathConflicts: conflicts,

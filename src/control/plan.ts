@@ -1,8 +1,9 @@
-// What the control plane decided, whole: the table to be and the reasons for everything in it. Types only.
+// What the control plane decided, whole: the table to be and the reasons for everything in it. Types, and what they are before the first decision.
 import type { Effect } from '../exchange/effect.ts'
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { Verdict } from './endpoints.ts'
 import type { ExposureCause } from './exposure.ts'
+import { nothingJudged, type Judged } from './judged.ts'
 import type { Marks } from './marks.ts'
 import type { Move, Owner, Resolution } from './ownership.ts'
 
@@ -23,9 +24,10 @@ export interface Memory {
   readonly served: ReadonlySet<string>
   readonly owners: ReadonlyMap<string, Owner>
   readonly marks: Marks
+  readonly judged: Judged
 }
 
-export const emptyMemory: Memory = { served: new Set(), owners: new Map(), marks: new Map() }
+export const emptyMemory: Memory = { served: new Set(), owners: new Map(), marks: new Map(), judged: nothingJudged }
 
 /** `absent`: a tag that no endpoint lists, so no message. `conflict`: its owner has left and several others claim it. */
 export type NameState = 'routed' | 'hidden' | 'unread' | 'quarantined' | 'conflict' | 'absent'

@@ -123,7 +123,7 @@ export interface StateFile {
 }
 
 /** A large state is written more rarely: writing takes at most this part of the control thread's time. */
-const writingShare = 1 / 20
+const writingShare = 1 / 50
 
 /** `delayMs`: how long changes are gathered before they are written, at least. */
 export function createStateFile (directory: string, onProblem: (problem: string, error: Error) => void, delayMs = 1_000): StateFile {

@@ -1,4 +1,5 @@
 // The control thread: glue between the main thread's messages and the engine. Started by control-plane.ts.
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { ask, askMarkers } from '../contracts/ask.ts'
 import { createListCache } from '../contracts/list-cache.ts'
@@ -19,6 +20,11 @@ import type { WatchStarters } from './watches.ts'
 if (parentPort === null) throw new Error('control/thread.ts runs as a worker thread only')
 const port = parentPort
 const start = workerData as ControlStart
+
+/** Nice value: where cores are few, requests come first. On Linux it is this thread's own; elsewhere it would be the whole process's. */
+const behindRequests = 5
+if (process.platform === 'linux') setPriority(behindRequests)
+
 const post = (message: FromThread) => port.postMessage(message)
 const log = ({ level, fields, message }: LogLine) => post({ kind: 'log', level, fields, message })
 

@@ -29,6 +29,8 @@ export interface FakeConsul {
   list (entries: object[], index?: number): void
   /** Answers queries in place of the list, until called with undefined. Returning false falls back to the list. */
   answer (handler: ((query: FakeQuery) => void | false) | undefined): void
+  /** Queries that wait for a newer list. */
+  readonly blocked: number
   /** Node name told by /v1/agent/self; undefined answers 403. */
   nodeName: string | undefined
   /** What /v1/coordinate/nodes and /datacenters answer; 403 where nothing is set. */
@@ -96,6 +98,7 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
   const fake: FakeConsul = {
     url: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     queries,
+    get blocked () { return waiting.size },
     nodeName: 'vm',
     coordinates: {},
     list (listed, at) {
