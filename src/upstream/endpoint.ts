@@ -168,9 +168,11 @@ export class Endpoint implements EndpointHandle {
   }
 
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
-    this.#breaker.report(this.#pausedBy(attempt, status) || !this.#isSuspect(attempt, error) ? 'ignored' : attempt.outcome, trial)
+    // Of an upgrade only the connection is known, which one that hangs has, too: enough for a trial, which may have nothing better.
+    const isConnected = status === switchingProtocols
+    this.#breaker.report(this.#pausedBy(attempt, status) || !this.#isSuspect(attempt, error) || (isConnected && !trial) ? 'ignored' : attempt.outcome, trial)
     if (status === undefined ? attempt.outcome === 'failure' : status >= 500) this.failures++
-    else if (attempt.outcome === 'success') this.successes++
+    else if (attempt.outcome === 'success' && !isConnected) this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)
     this.standing.report(scoredAs(attempt.outcome, status), attempt.durationMs, performance.now(), this.plan.rttMs)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
