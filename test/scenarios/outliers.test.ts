@@ -1,0 +1,80 @@
+// Endpoints that do worse than their equals get no calls for a while: found out, shown, taken back by hand, never the last one. Through the whole gateway.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { runHere } from '../command/run-command.ts'
+import { startOrigins, type OriginFleet } from '../support/fleet.ts'
+import * as behave from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const path = '/json/reply/Echo'
+/** In turn, so that each gets the same; 500 is a message's own failure and opens no endpoint's breaker. */
+const config = (outliers: object = {}) => ({ upstreams: { origin: { outliers: { intervalMs: 1_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000, ...outliers }, policy: { balancer: { strategy: 'round-robin' as const } } } } })
+
+/** Every second call fails. */
+function failingHalf (): behave.Behaviour {
+  let calls = 0
+  return async request => await (calls++ % 2 === 0 ? behave.ok('', { status: 500, reason: 'Broken' }) : behave.ok())(request)
+}
+
+const ejected = async ({ gateway }: OriginFleet): Promise<Array<{ readonly url: string, readonly reason: string }>> => {
+  const { live } = await gateway.api('upstreams') as { live: Array<{ endpoints: Array<{ url: string, ejected: { reason: string } | null }> }> }
+  return live.flatMap(({ endpoints }) => endpoints.flatMap(({ url, ejected }) => ejected === null ? [] : [{ url, reason: ejected.reason }]))
+}
+const call = async ({ gateway }: OriginFleet) => await gateway.post(path, {})
+const isEjected = async (fleet: OriginFleet) => await until('one is ejected', async () => {
+  for (let n = 0; n < 10; n++) await call(fleet)
+  return (await ejected(fleet)).length > 0
+}, { timeoutMs: 30_000 })
+
+describe('ejection', { timeout: 90_000 }, () => {
+  test('five endpoints, one fails half: it gets no calls, is shown with the reason, and is taken back by hand', async () => {
+    await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config())
+    const [bad] = fleet.origins
+    await isEjected(fleet)
+    const found = await ejected(fleet)
+    assert.deepEqual(found.map(({ url }) => url), [bad!.url])
+    assert.match(found[0]!.reason, /^success rate \d+(?:\.\d)? %, mean of 5 endpoints \d+(?:\.\d)? %$/)
+    assert.equal(await fleet.gateway.metric('postern_endpoint_ejected', { endpoint: bad!.url }), 1)
+    const received = bad!.received.length
+    for (let n = 0; n < 20; n++) assert.equal((await call(fleet)).status, 200)
+    assert.equal(bad!.received.length, received)
+    await until('it is in the log', async () => (await fleet.gateway.log()).some(line => line['ejected'] === true && line['endpoint'] === bad!.url))
+    const admin = ['--admin', fleet.gateway.admin]
+    assert.match((await runHere(['breaker', 'list', ...admin])).out, new RegExp(`${bad!.url}.*success rate`))
+    bad!.behave(behave.ok('mended'))
+    const released = await runHere(['breaker', 'release', 'origin', '--endpoint', bad!.url, ...admin])
+    assert.deepEqual([released.code, released.err], [0, ''])
+    assert.deepEqual(await ejected(fleet), [])
+    await until('it gets calls again', async () => (await call(fleet)).text() === 'mended')
+    assert.equal(await fleet.gateway.metric('postern_endpoint_ejected', { endpoint: bad!.url }), 0)
+  })
+
+  test('two endpoints: one that falls behind its own past goes; the last one never does', async () => {
+    await using fleet = await startOrigins([behave.ok(), behave.ok()], config())
+    const [first, second] = fleet.origins
+    const startedAt = performance.now()
+    await until('both have a past', async () => {
+      await call(fleet)
+      return performance.now() - startedAt > 3_000
+    }, { everyMs: 1, timeoutMs: 30_000 })
+    first!.behave(failingHalf())
+    await isEjected(fleet)
+    const found = await ejected(fleet)
+    assert.deepEqual(found.map(({ url }) => url), [first!.url])
+    assert.match(found[0]!.reason, /its own past/)
+    second!.behave(failingHalf())
+    const later = performance.now()
+    await until('two more intervals', async () => {
+      await call(fleet)
+      return performance.now() - later > 2_500
+    }, { everyMs: 1, timeoutMs: 30_000 })
+    assert.deepEqual((await ejected(fleet)).map(({ url }) => url), [first!.url])
+  })
+
+  test('ends by itself', async () => {
+    await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config({ baseMs: 300, maxMs: 300 }))
+    await isEjected(fleet)
+    fleet.origin.behave(behave.ok('back'))
+    await until('it gets calls again', async () => (await call(fleet)).text() === 'back', { timeoutMs: 10_000 })
+  })
+})
