@@ -20,9 +20,11 @@ export type Detail = 'stale-while-revalidate' | 'stale-if-error' | 'revalidated'
 
 /** A hit. `detail`: what made it a stale one. */
 export function fromStored (exchange: Exchange, request: CacheRequest, stored: Stored, nowMs: number, detail?: Detail): UpstreamResponse {
-  const ready = readyAt(stored, nowMs)
-  exchange.addedHeaders = detail === undefined ? ready.status : ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(stored.terms.freshUntilMs, nowMs), detail })]
-  return answered(request, stored, ready.headers, stored.body)
+  const { headers, shared } = readyAt(stored, nowMs)
+  exchange.addedHeaders = detail === undefined ? shared.added : ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(stored.terms.freshUntilMs, nowMs), detail })]
+  if (request.method !== 'GET' || request.conditions !== undefined || request.range !== undefined) return answered(request, stored, headers, stored.body)
+  const { body, head: { status, reason }, endpointUrl } = stored
+  return { status, reason, headers, body: asBody(body), endpointUrl, shared }
 }
 
 /** An answer that was asked for, and is whole. `own`: fields that are for the one who asked and nobody else. */
@@ -84,8 +86,8 @@ function partHeaders (headers: readonly string[], range: ByteRange): string[] {
 function readyAt (stored: Stored, nowMs: number): Ready {
   const atS = Math.floor(nowMs / 1_000)
   if (stored.ready?.atS === atS) return stored.ready
-  const status = ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(stored.terms.freshUntilMs, nowMs) })]
-  stored.ready = { atS, headers: wholeHeaders(stored, nowMs, 'stored'), status }
+  const added = ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(stored.terms.freshUntilMs, nowMs) })]
+  stored.ready = { atS, headers: wholeHeaders(stored, nowMs, 'stored'), shared: { added, uses: 0, text: undefined } }
   return stored.ready
 }
 

@@ -1,4 +1,5 @@
 // A stored answer: head and body as received, where it belongs, and what a hit needs made ready.
+import type { SharedHead } from '../exchange/exchange.ts'
 import { latin1 } from '../lib/latin1.ts'
 import type { Entry, EntryHead, Terms } from './entry.ts'
 import type { GuardRules, Leaving } from './guard.ts'
@@ -37,8 +38,8 @@ const smallBodyBytes = 16_384
 export interface Ready {
   readonly atS: number
   readonly headers: readonly string[]
-  /** Cache-Status. */
-  readonly status: readonly string[]
+  /** With Cache-Status. */
+  readonly shared: SharedHead
 }
 
 /** Its head never changes: freshening makes another one with the same body. */

@@ -63,6 +63,17 @@ export interface UpstreamResponse {
   readonly body: ResponseBody
   /** Of the endpoint that a stored answer once came from; left out for what an attempt of this exchange got. */
   readonly endpointUrl?: string | undefined
+  /** Of an answer whose head many exchanges get within a moment. */
+  readonly shared?: SharedHead | undefined
+}
+
+/** Where the listener keeps what it makes of a head that it is given time and again: status, `headers` and `added` are the same then. */
+export interface SharedHead {
+  /** What `addedHeaders` is in each of these exchanges. */
+  readonly added: readonly string[]
+  uses: number
+  /** Status line and fields, but for what is each client's own. */
+  text: string | undefined
 }
 
 /** What holds for one route, every default filled in: `config/schema/policy.ts` says what each field is. */

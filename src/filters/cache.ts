@@ -83,7 +83,8 @@ class CacheFlow {
   }
 
   /** `again`: after waiting for an answer that was not for this request. `found`: the second level had something, and it is in the store. */
-  #look ({ exchange, next, request, tally, found: fromSecond = false }: Start, again: boolean): Promise<UpstreamResponse> {
+  #look (start: Start, again: boolean): Promise<UpstreamResponse> {
+    const { exchange, next, request, tally, found: fromSecond = false } = start
     const target = this.#keys.target(exchange)
     const key = this.#keys.primary(exchange, request, target)
     const found = this.#cache.store.find(key, request.headers)
@@ -92,7 +93,7 @@ class CacheFlow {
     const decided = reuse(request, entry, nowMs, this.#rules, typeof found === 'string' ? found : 'uri-miss')
     if (decided.use === 'stored') {
       if (decided.refresh || isDue(entry!, nowMs, this.#rules.config.refreshAhead)) this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
-      return Promise.resolve(this.#hit({ exchange, request, tally }, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : fromSecond ? 'second-level' : undefined))
+      return Promise.resolve(this.#hit(start, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : fromSecond ? 'second-level' : undefined))
     }
     if (decided.use === 'nothing') throw this.#unanswered(exchange, tally, decided.why)
     const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why, found: fromSecond }
@@ -100,7 +101,7 @@ class CacheFlow {
     return this.#mayFill(asked) ? this.#wait(asked, decided.validate, again) : this.#pass(asked)
   }
 
-  #hit ({ exchange, request, tally }: Pick<Asked, 'exchange' | 'request' | 'tally'>, stored: Stored, nowMs: number, detail?: Detail): UpstreamResponse {
+  #hit ({ exchange, request, tally }: Start, stored: Stored, nowMs: number, detail?: Detail): UpstreamResponse {
     stored.hits++
     this.#count(exchange, tally, nowMs < stored.terms.freshUntilMs ? 'hit' : 'stale')
     return fromStored(exchange, request, stored, nowMs, detail)

@@ -10,10 +10,11 @@ import type { RequestTarget } from '../routing/request-target.ts'
 import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
 import type { GatewayCore } from './gateway-core.ts'
 import type { EndBatch } from './end-batch.ts'
+import { headText } from './head-text.ts'
 import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
 import { boundaryOf, MultipartScan } from './multipart-scan.ts'
 import { proxyStatus } from './proxy-status.ts'
-import { replyHeaders } from './reply-headers.ts'
+import { replyHeaders, type ReplyHeaders } from './reply-headers.ts'
 import { BodyAccount, gatherBody, planBody, StreamedBody, type BodyMemory, type Inspect } from './request-body.ts'
 import { expectsBody, Http1Reply, type Reply } from './send-response.ts'
 import { Http2Reply } from './send-response-http2.ts'
@@ -60,19 +61,8 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     if (req.httpVersion !== '1.0') exchange.onInformational = informational => reply.inform(informational)
     handled = true
     const response = await route.handle(exchange)
-    const headers = replyHeaders(response.headers, {
-      endpointUrl: response.endpointUrl ?? exchange.endpoint?.url,
-      endpointAt: gateway.endpointAt,
-      scheme: client.scheme,
-      authority: client.authority,
-      correlationHeader: admission.rules.correlationHeader,
-      correlationId: client.correlationId,
-      pseudonym: admission.rules.pseudonym,
-      // An answer in place of an error says which one.
-      added: exchange.degradedBy === undefined ? exchange.addedHeaders : [...exchange.addedHeaders, 'Proxy-Status', proxyStatus(admission.rules.pseudonym, exchange.degradedBy)]
-    })
     try {
-      reply.send(response, headers)
+      reply.send(response, headersFor(response, exchange, reply, admission, gateway))
     } catch (unwritable) {
       throw badAnswer(gateway, exchange, response, unwritable as Error)
     }
@@ -84,6 +74,27 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     if (!handled && error.code === 'InternalError') gateway.log.error({ err: error.cause, correlationId: identity.correlationId }, 'request failed by a bug')
     if (error.code !== 'ClientClosed') reply.sendLocal(localReply(error, target, identity, admission, exchange?.addedHeaders))
   }
+}
+
+function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Reply, { rules }: Admission, gateway: GatewayCore): ReplyHeaders {
+  const { correlationHeader, pseudonym } = rules
+  const { request: { scheme, authority, correlationId }, degradedBy } = exchange
+  const shared = reply.takesText && exchange.addedHeaders === response.shared?.added && degradedBy === undefined ? response.shared : undefined
+  if (shared?.text !== undefined) return { text: shared.text, headers: [correlationHeader, correlationId], trailerAt: -1, hasLength: false }
+  const headers = replyHeaders(response.headers, {
+    endpointUrl: response.endpointUrl ?? exchange.endpoint?.url,
+    endpointAt: gateway.endpointAt,
+    scheme,
+    authority,
+    correlationHeader,
+    correlationId,
+    pseudonym,
+    // An answer in place of an error says which one.
+    added: degradedBy === undefined ? exchange.addedHeaders : [...exchange.addedHeaders, 'Proxy-Status', proxyStatus(pseudonym, degradedBy)]
+  })
+  // Not for the first one: most answers are asked for once in a while only.
+  if (shared !== undefined && ++shared.uses === 2) shared.text = headText(response.status, response.reason, headers.headers, correlationHeader)
+  return headers
 }
 
 /** Node refuses to write what endpoints may send: a header twice that HTTP/2 knows once only. */

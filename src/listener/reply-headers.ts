@@ -21,6 +21,8 @@ export interface ReplyHeaders {
   /** Index of Trailer's name in `headers`, or -1: it may only stay where trailers can follow. */
   readonly trailerAt: number
   readonly hasLength: boolean
+  /** Status line and fields before `headers`, as they are written (`head-text.ts`). */
+  readonly text?: string | undefined
 }
 
 /** `headers` are end-to-end already; the list is not changed. Order and letter case are kept, ours come last. */

@@ -33,6 +33,7 @@ export class Http2Reply implements Reply, BodySink {
   }
 
   get headSent (): boolean { return this.#stream.headersSent }
+  get takesText (): boolean { return false }
 
   attach (exchange: Exchange): void {
     this.#exchange = exchange

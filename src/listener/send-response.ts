@@ -5,6 +5,7 @@ import type { Exchange, Informational, UpstreamResponse } from '../exchange/exch
 import type { BodySink, ResponseBody } from '../exchange/response-body.ts'
 import { latin1 } from '../lib/latin1.ts'
 import type { EndBatch, Endable } from './end-batch.ts'
+import { takesText, writeHeadText } from './head-text.ts'
 import type { LocalReply } from './local-reply.ts'
 import type { ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
@@ -12,6 +13,8 @@ import type { BodyAccount } from './request-body.ts'
 /** One answer to one request, of either protocol. */
 export interface Reply {
   readonly headSent: boolean
+  /** Whether it can write a head that is text already. */
+  readonly takesText: boolean
   /** From now on the client leaving ends this exchange. */
   attach (exchange: Exchange): void
   /** What the exchange holds of the memory for bodies is given back when it is over. */
@@ -66,6 +69,7 @@ export class Http1Reply implements Reply, BodySink, Endable {
   }
 
   get headSent (): boolean { return this.#res.headersSent }
+  get takesText (): boolean { return takesText }
 
   attach (exchange: Exchange): void {
     this.#exchange = exchange
@@ -82,7 +86,7 @@ export class Http1Reply implements Reply, BodySink, Endable {
     this.#res.writeInformation(status, headers)
   }
 
-  send (response: UpstreamResponse, { headers, trailerAt, hasLength }: ReplyHeaders): void {
+  send (response: UpstreamResponse, { headers, trailerAt, hasLength, text }: ReplyHeaders): void {
     const res = this.#res
     const { status, reason, body } = response
     if (res.closed || res.destroyed) {
@@ -101,7 +105,8 @@ export class Http1Reply implements Reply, BodySink, Endable {
     } else if (whole !== undefined) {
       if (!hasLength) headers.push('Content-Length', String(whole.length))
       // Throws now what cannot be written; only the write itself waits for the end of the turn.
-      res.writeHead(status, reason, headers)
+      if (text === undefined) res.writeHead(status, reason, headers)
+      else writeHeadText(res, status, reason, text, headers)
       this.#whole = whole
       this.#server.ends.add(this)
     } else {

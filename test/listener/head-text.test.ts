@@ -1,0 +1,65 @@
+// A head that is written as text is the head that Node would have written, field by field; and each client's own fields are its own.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { headText } from '../../src/listener/head-text.ts'
+import { startGateway } from '../support/gateway.ts'
+import { ok, startOrigin } from '../support/origin.ts'
+import type { HeaderList } from '../support/raw-server.ts'
+import { requestBytes, type RawResponse } from '../support/http-client.ts'
+
+const correlation = 'x-mac-requestId'
+const date = ['Date', 'Fri, 27 Nov 2026 12:00:00 GMT'] as const
+
+describe('the head as text', () => {
+  test('without what is each client\'s own', () => {
+    assert.equal(headText(200, 'Fine', [...date, 'X-Two', '1', 'X-Two', '2', 'content-length', '5', correlation, 'id'], correlation), `HTTP/1.1 200 Fine\r\n${date.join(': ')}\r\nX-Two: 1\r\nX-Two: 2\r\n`)
+  })
+  const unfit: Array<[name: string, reason: string, headers: readonly string[]]> = [
+    ['no Date: Node would have to add one', 'OK', ['A', '1']],
+    ['Location may differ from client to client', 'OK', [...date, 'Location', '/a']],
+    ['what frames an answer is Node\'s to write', 'OK', [...date, 'Transfer-Encoding', 'chunked']],
+    ['a line break in a value', 'OK', [...date, 'A', '1\r\nB: 2']],
+    ['a name that is none', 'OK', [...date, 'A B', '1']],
+    ['a line break in the reason', 'OK\r\nA: 1', [...date]]
+  ]
+  for (const [name, reason, headers] of unfit) test(`not: ${name}`, () => assert.equal(headText(200, reason, headers, correlation), undefined))
+})
+
+/** Fields by name; the ids of each exchange apart, and what changes with the second. */
+const fields = ({ headers }: RawResponse): HeaderList => headers.filter(([name]) => !/^(?:x-mac-requestid|age|cache-status)$/i.test(name)).sort(([a], [b]) => a < b ? -1 : 1)
+
+test('hits in a row: the same status, reason, fields and body, however their heads are written', { timeout: 30_000 }, async () => {
+  await using origin = await startOrigin(ok('hello', { reason: 'All Well', headers: [['Cache-Control', 'max-age=600'], ['X-Two', '1'], ['X-Two', '2'], ['X-Latin', 'gr\xfcn'], ['Via', '1.1 inner'], ['X-Mac-RequestId', 'of the service']] }))
+  await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' } } })
+  await gateway.waitForEndpoint(origin.url)
+  const path = '/json/reply/GetOrder?Id=1'
+  const first = await gateway.get(path)
+  const ids = new Set([first.header(correlation)])
+  using connection = await gateway.connect()
+  for (let n = 0; n < 20; n++) {
+    connection.send(requestBytes(gateway.url.slice(7), path))
+    const hit = await connection.response()
+    assert.deepEqual([hit.statusLine, hit.text(), hit.whole], [first.statusLine, 'hello', true])
+    assert.deepEqual(fields(hit), fields(first))
+    assert.match(hit.header('cache-status')!, /^Postern; hit; ttl=\d+$/)
+    assert.match(hit.header('age')!, /^\d+$/)
+    assert.equal(hit.all(correlation).length, 1)
+    ids.add(hit.header(correlation))
+  }
+  assert.equal(ids.size, 21, 'each has an id of its own')
+  assert.equal(origin.received.length, 1)
+
+  // An old client, and one that wants no more: Node says how the connection goes on.
+  for (const line of [`GET ${path} HTTP/1.0\r\nHost: ${gateway.url.slice(7)}\r\n\r\n`, `GET ${path} HTTP/1.1\r\nHost: ${gateway.url.slice(7)}\r\nConnection: close\r\n\r\n`]) {
+    using closing = await gateway.connect()
+    closing.send(line)
+    const hit = await closing.response()
+    assert.equal(hit.header('connection'), 'close')
+    assert.equal(hit.text(), 'hello')
+    assert.equal(await closing.reader.some(1), undefined)
+  }
+  // And the others of the same moment.
+  assert.equal((await gateway.request(path, { method: 'HEAD' })).header('content-length'), '5')
+  assert.equal((await gateway.get(path, { headers: [['If-None-Match', '*']] })).status, 304)
+  assert.equal((await gateway.get(path, { headers: [['Range', 'bytes=1-2']] })).text(), 'el')
+})
