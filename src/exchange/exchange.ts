@@ -211,6 +211,8 @@ export class Exchange {
   cached: string | undefined = undefined
   /** Stopped at the response head. */
   deadlineTimer: NodeJS.Timeout | undefined = undefined
+  /** Called when it has to wait for the first time: what is answered at once, from the cache, needs no timer. */
+  onFirstWait: ((exchange: Exchange) => void) | undefined = undefined
   #waiting: Cancellable | undefined = undefined
   #endListeners: EndListener[] = []
 
@@ -230,6 +232,10 @@ export class Exchange {
    */
   waiting (what: Cancellable | undefined): void {
     this.#waiting = what
+    if (what === undefined || this.onFirstWait === undefined) return
+    const { onFirstWait } = this
+    this.onFirstWait = undefined
+    onFirstWait(this)
   }
 
   /** What it waits for right now. */
@@ -251,6 +257,8 @@ export class Exchange {
     const branch = Object.assign(new Exchange(this.request, this.upstreamRequest, this.route, this.startedAtMs), this)
     branch.#endListeners = this.#endListeners
     branch.isHedge = isHedge
+    // The exchange itself waits for its branches, and watches the deadline for them.
+    branch.onFirstWait = undefined
     // The client has been told by the first what is on its way.
     if (isHedge) branch.onInformational = undefined
     return branch

@@ -7,6 +7,10 @@ function endLate (exchange: Exchange): void {
   exchange.end(deadlineExceeded(exchange, exchange.waitsFor ?? 'gateway'))
 }
 
+function startTimer (exchange: Exchange): void {
+  exchange.deadlineTimer = setTimeout(endLate, exchange.deadlineAtMs - performance.now(), exchange)
+}
+
 /**
  * After the head only the body's idle timeout counts, so a download may last as long as it moves: `settle` stops the timer there. The time
  * in which the client sent its body does not count, but a caller's own timeout runs from the head on: that is when it began to wait.
@@ -17,12 +21,11 @@ export const deadline: Filter = function deadline (exchange, next) {
     exchange.deadlineAtMs = Infinity
     return next(exchange)
   }
-  const now = performance.now()
-  exchange.deadlineAtMs = now + exchange.route.policy.deadlineMs
+  exchange.deadlineAtMs = performance.now() + exchange.route.policy.deadlineMs
   if (exchange.callerTimeoutMs !== undefined) {
     exchange.deadlineAtMs = Math.min(exchange.deadlineAtMs, exchange.startedAtMs + exchange.callerTimeoutMs)
     if (isLate(exchange)) throw deadlineExceeded(exchange, 'request')
   }
-  exchange.deadlineTimer = setTimeout(endLate, exchange.deadlineAtMs - now, exchange)
+  exchange.onFirstWait = startTimer
   return next(exchange)
 }
