@@ -58,6 +58,8 @@ export interface AgentConnection {
   healthOf (query: HealthQuery, signal: AbortSignal): Promise<AgentAnswer>
   /** Name and datacenter of the agent's node; undefined where the agent does not say (no agent:read). Throws only the signal's reason. */
   self (signal: AbortSignal): Promise<AgentSelf>
+  /** Whether the agent has access rules (ACLs); `unknown` where it does not know the question. Throws AgentError where it refuses our token, or the signal's reason. */
+  acl (signal: AbortSignal): Promise<'on' | 'off' | 'unknown'>
   /** `GET /v1/coordinate/nodes` or `/datacenters` as it came. Throws AgentError, or the signal's reason. */
   coordinates (of: 'nodes' | 'datacenters', signal: AbortSignal): Promise<unknown>
   close (): void
@@ -114,6 +116,14 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
     next()
   })
 
+  /** The package has no word for some questions, only what its own words are made of. */
+  const get = async (signal: AbortSignal, name: string, path: string): Promise<unknown> => {
+    const [, body] = await call(signal, (ctx) => extensible._get(
+      { name, path, headers: config.token === undefined ? {} : { 'x-consul-token': config.token }, timeout: answerTimeoutMs, ctx },
+      ({ err, res }, next) => next(false, err, [res, res?.body])))
+    return body
+  }
+
   return {
     url,
     get onOurMachine () { return onOurMachine },
@@ -144,13 +154,18 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
         throw error
       }
     },
-    async coordinates (of, signal) {
-      // The package has no word for it, only what its own words are made of.
-      const [, body] = await call(signal, (ctx) => extensible._get(
-        { name: `coordinate.${of}`, path: `/coordinate/${of}`, headers: config.token === undefined ? {} : { 'x-consul-token': config.token }, timeout: answerTimeoutMs, ctx },
-        ({ err, res }, next) => next(false, err, [res, res?.body])))
-      return body
+    async acl (signal) {
+      try {
+        await get(signal, 'acl.token.self', '/acl/token/self')
+        return 'on'
+      } catch (error) {
+        const { status = 0 } = error instanceof AgentError ? error : {}
+        if (status === 401) return 'off'
+        if (status >= 400 && status < 500 && status !== 403) return 'unknown'
+        throw error
+      }
     },
+    coordinates: (of, signal) => get(signal, `coordinate.${of}`, `/coordinate/${of}`),
     close () { httpAgent.destroy() }
   }
 }

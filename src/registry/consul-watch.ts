@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulConfig } from '../config/schema.ts'
+import { explainAbsence } from './consul-absence.ts'
 import { connectAgent } from './consul-agent.ts'
 import type { AgentAnswer, AgentConnection, AgentSelf } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
@@ -21,6 +22,8 @@ interface ServiceView {
   readonly registrations: readonly Registration[]
   readonly dropped: readonly string[]
   readonly index: number | undefined
+  /** Something was withheld from our token. */
+  readonly filtered: boolean
 }
 
 /** How the loop of one service in one datacenter is doing. */
@@ -109,6 +112,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
         self = agentSelf
         const answeredAt = performance.now()
         accept(answer, loop)
+        const isDoubtful = await doubt(answer, loop, connection, signal)
         const step = stepIndex(lastSeen, answer.index)
         early = answeredEarly(asked, answer.index, answeredAt - startedAt, config) ? early + 1 : 0
         if (mustPublish || step.reset || answer.index === undefined || answer.index !== loop.view?.index) {
@@ -116,7 +120,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
           const isAgentsOwn = datacenter === undefined || datacenter === self.datacenter || (self.datacenter === undefined && !loop.far)
           const ownNode = connection.onOurMachine === true && isAgentsOwn ? self.node ?? nodeOfOurs(answer.entries) : undefined
           loop.view = readAll(answer, { ...config, registry, ownNode })
-          publish(step.reset)
+          publish(step.reset || isDoubtful)
           mustPublish = false
         }
         lastSeen = answer.index === undefined ? lastSeen : answer.index
@@ -167,6 +171,13 @@ function accept (answer: AgentAnswer, loop: LoopState): void {
   if (answer.filteredByAcl && answer.entries.length === 0) throw new Error('the token may not read this service')
 }
 
+/** Whether what is missing from an answer may be missing only because our token lost a right. Throws where that is certain. */
+async function doubt (answer: AgentAnswer, { view, service }: LoopState, connection: AgentConnection, signal: AbortSignal): Promise<boolean> {
+  if (answer.filteredByAcl && view?.filtered === false) return true
+  if (answer.entries.length > 0 || view?.registrations.length === 0) return false
+  return await explainAbsence(connection, service, signal) === 'doubtful'
+}
+
 function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1]): ServiceView {
   const registrations: Registration[] = []
   const dropped: string[] = []
@@ -175,7 +186,7 @@ function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1]): 
     if ('registration' in read) registrations.push(read.registration)
     else if ('dropped' in read) dropped.push(read.dropped)
   }
-  return { registrations, dropped, index: answer.index }
+  return { registrations, dropped, index: answer.index, filtered: answer.filteredByAcl }
 }
 
 /** Where the agent does not tell its node's name: the node that is listed under an address of this machine. */

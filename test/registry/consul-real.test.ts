@@ -169,7 +169,7 @@ describe('a real Consul agent', { skip }, () => {
 })
 
 describe('a real Consul agent with ACLs', { skip }, () => {
-  test('a token without rights gives 200 and an empty list, an unknown one 403: neither crashes, and the right one works', async (t) => {
+  test('a token without rights gives 200 and an empty list that is not believed, an unknown one 403: neither crashes, and the right one works', async (t) => {
     const consul = await startConsul({ token: 'root-token', config: { acl: { enabled: true, default_policy: 'deny', tokens: { master: 'root-token', agent: 'root-token' } } } })
     t.after(() => consul.stop())
     await consul.put('/v1/agent/service/register', pluginService('Orders', 1))
@@ -180,7 +180,9 @@ describe('a real Consul agent with ACLs', { skip }, () => {
     assert.equal(unknown.snapshots.length, 0)
     const right = watching(t, consul.url, { token: 'root-token' })
     await right.listed('Orders unchecked')
-    assert.deepEqual(anonymous.snapshots.map(({ registrations }) => registrations.length), [0])
+    // Refused by what the index tells, or at least doubted.
+    assert.ok(anonymous.states.some(({ error }) => /may not read it/.test(error ?? '')) || anonymous.snapshots.every(({ reset }) => reset))
+    assert.ok(anonymous.snapshots.every(({ registrations }) => registrations.length === 0))
   })
 })
 
@@ -195,5 +197,7 @@ test('a real agent that keeps its data comes back with it', { skip }, async (t) 
   // It may have answered before `restart` returned; the next answer then takes a whole blocking query (15 s and a sixteenth).
   await until('an answer of the restarted agent', () => states.at(-1)!.ok && states.at(-1)!.lastGoodAt! >= restartedAt, { timeoutMs: 30_000 })
   await listed('Orders unchecked')
-  assert.ok(snapshots.every(({ registrations }, position) => position === 0 || registrations.length === 1))
+  // A young agent's index moves by itself, so that there may have been several empty lists at first.
+  const first = snapshots.findIndex(({ registrations }) => registrations.length > 0)
+  assert.deepEqual(snapshots.slice(first).filter(({ registrations }) => registrations.length !== 1), [])
 })

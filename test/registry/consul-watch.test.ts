@@ -306,6 +306,50 @@ test('an agent that is not there is asked with back-off, and found when it comes
   await watch.listed('a')
 })
 
+describe('an empty answer of an agent with access rules', () => {
+  const lists = async (t: TestContext, indexOfNobody: number) => {
+    const consul = await fake(t)
+    consul.acl = true
+    consul.list([healthEntry('a')], 20)
+    const watch = watching(t, config([consul.url]))
+    await watch.listed('a')
+    consul.answer(({ service, index, response }) => {
+      if (index === 30) return // Waits for what does not come.
+      answerList(response, [], service === 'api' ? 30 : indexOfNobody)
+    })
+    consul.breakConnections()
+    return watch
+  }
+
+  test('it is not believed where the index says that the service exists', async (t) => {
+    const watch = await lists(t, 31)
+    await watch.failed(/the token may not read it/)
+    assert.deepEqual(watch.ids(), ['a'])
+  })
+
+  test('it is doubted where nothing tells', async (t) => {
+    const watch = await lists(t, 30)
+    const snapshot = await watch.snapshot('an empty one', ({ registrations }) => registrations.length === 0)
+    assert.equal(snapshot.reset, true)
+  })
+
+  test('something withheld that was not before makes what is missing doubtful, and is nothing new afterwards', async (t) => {
+    const consul = await fake(t)
+    consul.list([healthEntry('a'), healthEntry('b')], 20)
+    const watch = watching(t, config([consul.url]))
+    await watch.listed('a', 'b')
+    const filter = (ids: string[], at: number) => {
+      consul.answer(({ index, response }) => { if (index < at) answerList(response, ids.map(id => healthEntry(id)), at, { 'x-consul-results-filtered-by-acls': 'true' }) })
+      consul.breakConnections()
+    }
+    filter(['a'], 21)
+    await watch.listed('a')
+    filter(['a', 'c'], 22)
+    await watch.listed('a', 'c')
+    assert.deepEqual(watch.snapshots.map(({ reset }) => reset), [false, true, false])
+  })
+})
+
 test('one broken entry does not spoil the others, and is counted with a reason', async (t) => {
   const consul = await fake(t)
   consul.list([healthEntry('a'), null as unknown as object, { Service: {} }, healthEntry('b', { service: { Address: 'ftp://x' } })])

@@ -33,6 +33,8 @@ export interface FakeConsul {
   readonly blocked: number
   /** Node name told by /v1/agent/self; undefined answers 403. */
   nodeName: string | undefined
+  /** Whether it has access rules. */
+  acl: boolean
   /** What /v1/coordinate/nodes and /datacenters answer; 403 where nothing is set. */
   coordinates: Record<string, object[]>
   /** Breaks every connection, as a crash does. */
@@ -55,6 +57,11 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
     if (url.pathname === '/v1/agent/self') {
       if (fake.nodeName === undefined) response.writeHead(403).end('Permission denied')
       else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ Config: { NodeName: fake.nodeName, Datacenter: 'dc1' } }))
+      return
+    }
+    if (url.pathname === '/v1/acl/token/self') {
+      if (fake.acl) response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+      else response.writeHead(401).end('ACL support disabled')
       return
     }
     if (url.pathname.startsWith('/v1/coordinate/')) {
@@ -100,6 +107,7 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
     queries,
     get blocked () { return waiting.size },
     nodeName: 'vm',
+    acl: false,
     coordinates: {},
     list (listed, at) {
       entries = listed

@@ -37,7 +37,7 @@ export async function startLyingProxy (agent: string): Promise<LyingProxy> {
     if (mood === 'older') { body = '[]'; index = 2 }
     if (mood === 'malformed') { body = JSON.stringify([...broken, ...JSON.parse(body) as unknown[]]); index += 1_000_000 + counts.get(mood)! }
     const bytes = Buffer.from(body)
-    response.writeHead(answer.status, { 'content-type': 'application/json', 'x-consul-index': String(index), 'x-consul-knownleader': 'true', 'content-length': bytes.length })
+    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'application/json', 'x-consul-index': String(index), 'x-consul-knownleader': 'true', 'content-length': bytes.length })
     if (mood === 'half') response.write(bytes.subarray(0, bytes.length >> 1), () => response.destroy())
     else response.end(bytes)
   })

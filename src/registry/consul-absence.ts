@@ -1,0 +1,35 @@
+// Whether an empty answer of Consul says that nothing is registered, or only that our token may not see it: both come as a calm `200 []`.
+import { AgentError, type AgentAnswer, type AgentConnection } from './consul-agent.ts'
+
+/**
+ * `gone`: Consul positively says so. `doubtful`: it has access rules and nothing tells the two apart (a rule of the same policy was edited);
+ * `withheld`: the service exists, and the token may not read it.
+ */
+export type Absence = 'gone' | 'doubtful' | 'withheld'
+
+/** Nobody registers under this name. */
+const nobody = 'postern-asks-for-nobody'
+
+/**
+ * Pure. `index`, `indexOfNobody`: of the empty answer, and of one about a name that nobody has. Consul takes the former from the service as
+ * long as it exists, seen or not, and the latter from the last service that vanished or, before the first, from the whole catalogue: where
+ * they differ the service exists [M, Consul 1.8.7].
+ */
+export function judgeAbsence (acl: 'on' | 'off' | 'unknown', index: number | undefined, indexOfNobody: number | undefined): Absence {
+  if (acl !== 'on' || index === undefined || indexOfNobody === undefined) return 'gone'
+  return index === indexOfNobody ? 'doubtful' : 'withheld'
+}
+
+/** Asks on. Throws AgentError where the token is refused or the service is withheld, and the signal's reason. */
+export async function explainAbsence (connection: AgentConnection, service: string, signal: AbortSignal): Promise<'gone' | 'doubtful'> {
+  const acl = await connection.acl(signal)
+  if (acl !== 'on') return 'gone'
+  const ask = (name: string): Promise<AgentAnswer> => connection.healthOf({ service: name, index: 0, waitMs: 0 }, signal)
+  // Anew, so that as little as possible changes between the two.
+  const again = await ask(service)
+  if (again.entries.length > 0) throw new AgentError('the answer was empty, and a moment later it was not')
+  const other = await ask(nobody)
+  const absence = judgeAbsence(acl, again.index, other.index)
+  if (absence === 'withheld') throw new AgentError('the answer is empty although the service exists: the token may not read it')
+  return absence
+}
