@@ -31,7 +31,13 @@ export type Listed =
 
 export type Answer =
   /** No traffic on this word: `reached` tells a sick process (it spoke HTTP) from nobody. */
-  | { readonly kind: 'silent', readonly reached: boolean, readonly reason: string }
+  | {
+    readonly kind: 'silent'
+    readonly reached: boolean
+    readonly reason: string
+    /** Neither a list nor a heartbeat is there, for good (4xx): it publishes none, whoever it is. */
+    readonly listed?: Extract<Listed, { state: 'none' }>
+  }
   | {
     readonly kind: 'answered'
     /** The registration id of the running process, from its own memory. */
@@ -151,7 +157,8 @@ async function askPlugin (put: Put, parse: ParseList, healthCheck: boolean): Pro
   // Without a list, only its heartbeat says that it is a host and up.
   if (heartbeat.kind !== 'answer' || heartbeat.status !== 200) {
     const told = refusal(heartbeat, 'its heartbeat')
-    return told.kind === 'silent' ? { ...told, reached: true } : told
+    const isForGood = listed.state === 'none' && heartbeat.kind === 'answer' && heartbeat.status < 500 && !busy.has(heartbeat.status)
+    return told.kind === 'silent' ? { ...told, reached: true, ...(isForGood ? { listed } : {}) } : told
   }
   return answered(toOwnId(own), listed, versionOf(own, answer, heartbeat), await askHealth(put, heartbeat, healthCheck))
 }

@@ -31,7 +31,8 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
     const known = before ?? { ownId: undefined, listed: undefined, servicestackVersion: undefined, apiForm: false, answeredAt: undefined }
     // "Nobody there" counts from the first such answer in a row; a process that spoke in between starts it anew.
     const since = before?.silent !== undefined && before.silent.reached === answer.reached ? before.silent.since : now
-    return { ...known, key, silent: { since, reached: answer.reached, reason: answer.reason } }
+    const listed = known.listed?.state === 'read' ? known.listed : answer.listed ?? known.listed
+    return { ...known, listed, key, silent: { since, reached: answer.reached, reason: answer.reason } }
   }
   // One process never changes its list; whoever reports no id may be somebody else, whose "none" counts.
   const sameProcess = before !== undefined && before.ownId === answer.ownId

@@ -103,6 +103,11 @@ test('without a list and with a failing heartbeat it does not count as answered,
   assert.deepEqual(await put(url), { kind: 'silent', reached: true, reason: 'its heartbeat answered 503' })
 })
 
+test('with neither a list nor a heartbeat it does not count as answered, and publishes none', async t => {
+  const { url } = await host(t, {})
+  assert.deepEqual(await put(url), { kind: 'silent', reached: true, reason: 'its heartbeat answered 404', listed: { state: 'none', reason: 'its list answered 404' } })
+})
+
 test('a host that cannot say who it is just now is not believed its list', async t => {
   const { url } = await host(t, { [own]: { status: 503 }, [operations]: { body: list }, [heartbeat]: {} })
   const answer = await put(url)

@@ -244,3 +244,33 @@ describe('names change hands', { timeout: 90_000 }, () => {
     assert.deepEqual([overruled.code, /postern\.yaml gives PlaceOrder to Orders/.test(overruled.err)], [1, true], overruled.err)
   })
 })
+
+test('what an operator has settled holds over a restart of the gateway, with its reason, and the newcomer stays quarantined', { timeout: 60_000 }, async t => {
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-data-'))
+  t.after(() => rm(dataDirectory, { recursive: true, force: true }))
+  // A registry that outlives the gateway.
+  await using registry = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
+  const config = { registry: { consul: { agents: [registry.embedded!], services: ['api'] } }, dataDirectory } as PartialConfig
+  const rowOf = async (gateway: TestGateway, upstream: string) => (await gateway.api('routes')).routes.find((route: { message: string, upstream: string }) => route.message === 'PlaceOrder' && route.upstream === upstream) as { state: string, why: string, since: string } | undefined
+  await using orders = await startServiceStackHost({ service: 'Orders', messages: { PlaceOrder: answer } })
+  await using billing = await startServiceStackHost({ service: 'Billing', messages: { PlaceOrder: answer } })
+  let why: string
+  {
+    await using gateway = await startGateway(config)
+    await registerAsPlugin(registry.embedded!, orders, { heartbeatIntervalS: 1 })
+    await gateway.waitForRoute('PlaceOrder')
+    await registerAsPlugin(registry.embedded!, billing, { heartbeatIntervalS: 1 })
+    await until('the newcomer is quarantined', async () => (await rowOf(gateway, 'Billing'))?.state === 'quarantined')
+    const settled = await runHere(['settle', 'PlaceOrder', 'Billing', '--note', 'agreed with Ann', '--admin', gateway.admin.replace('http://', '')])
+    assert.deepEqual([settled.code, settled.err], [0, ''])
+    why = (await until('it is settled', async () => { const row = await rowOf(gateway, 'Billing'); return row?.state === 'routed' ? row : undefined })).why
+    assert.match(why, /by an operator's word \(agreed with Ann\)/)
+    // At once, however soon it is stopped.
+  }
+  await using gateway = await startGateway(config)
+  await until('it is decided again', async () => (await gateway.get(get('PlaceOrder'))).status === 200, { timeoutMs: 10_000 })
+  const [executed, others] = [billing.executed.length, orders.executed.length]
+  for (let n = 0; n < 10; n++) assert.equal((await gateway.get(get('PlaceOrder'))).status, 200)
+  assert.deepEqual([billing.executed.length - executed, orders.executed.length - others], [10, 0])
+  assert.deepEqual([(await rowOf(gateway, 'Billing'))?.why, (await rowOf(gateway, 'Orders'))?.state], [why, 'quarantined'])
+})

@@ -10,6 +10,7 @@ import { consulSkip, startConsul } from '../support/consul.ts'
 import { startFleet, startOrigins } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { seen } from '../support/echoed.ts'
+import { request, targetOf } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
 import { registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost } from '../support/servicestack-host.ts'
@@ -31,6 +32,23 @@ describe('exposure', { timeout: 60_000 }, () => {
     assert.equal(line, 'upstreams.Shy.trustTags: true', route.hint)
     await gateway.reload({ registry: embedded, upstreams: { Shy: { trustTags: true } } } as never)
     await until('the call works', async () => await statusOf(gateway, 'ShyPing') === 200)
+  })
+
+  test('so is one that has not even a heartbeat; with that line it is called where its registry calls it passing', async () => {
+    await using gateway = await startGateway({ registry: embedded } as never)
+    await using bare = await behave.startOrigin(behave.byPath({ '/json/reply/BarePing': behave.ok('fine') }, behave.ok('', { status: 404, reason: 'Not Found' })))
+    const id = 'ss-Bare-00000000-0000-4000-8000-000000000001'
+    await registerAsPlugin(gateway.embedded!, { id, address: `${bare.url}/`, tags: ['ss-version-1.0', 'BarePing'] }, { heartbeat: false })
+    const route = await until('the decision', async () => (await gateway.api('routes')).routes.find(({ message, state }: { message: string, state: string }) => message === 'BarePing' && state !== 'unread') as { state: string, hint: string } | undefined)
+    assert.deepEqual([route.state, await statusOf(gateway, 'BarePing')], ['hidden', 404])
+    assert.match(route.hint, /upstreams\.Bare\.trustTags: true$/)
+    await gateway.reload({ registry: embedded, upstreams: { Bare: { trustTags: true } } } as never)
+    await until('it says what it waits for', async () => JSON.stringify(await gateway.api('upstreams')).includes('it does not answer us (its heartbeat answered 404)'))
+    assert.equal(await statusOf(gateway, 'BarePing'), 503)
+    const check = { ID: 'bare', Name: 'bare', ServiceID: id, HTTP: `${bare.url}/json/reply/BarePing`, Interval: '1s' }
+    const answer = await request(targetOf(gateway.embedded!), '/v1/agent/check/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body: JSON.stringify(check) })
+    assert.equal(answer.status, 200)
+    await until('the call works', async () => await statusOf(gateway, 'BarePing') === 200, { timeoutMs: 10_000 })
   })
 
   test('by list, by pattern, per service and per message', async () => {

@@ -1,0 +1,46 @@
+// A process that does not have what its registration says: its first "does not exist for this service" makes Postern ask again, and no further call goes astray.
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startGateway } from '../support/gateway.ts'
+import { request, targetOf } from '../support/http-client.ts'
+import { serviceBody } from '../support/plugin-registration.ts'
+import { startServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
+
+const answer = () => ({ body: {} })
+const id = 'ss-Moving-00000000-0000-4000-8000-000000000001'
+
+for (const [sentence, tenantOf, shown] of [
+  ['another process has taken over the address unseen', { service: 'Tenant', messages: { Pong: answer } }, { state: 'ghost', why: /says that it runs as ss-Tenant-.*which no registry lists/ }],
+  ['the process has lost a message without a word', { service: 'Moving', id, messages: { Keep: answer } }, { state: 'routed', why: /its checks pass/ }]
+] as const) {
+  test(`${sentence}: a 405 makes Postern ask again, and the message goes to who has it`, { timeout: 60_000 }, async () => {
+    await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } } } } as never)
+    await using stayer = await startServiceStackHost({ service: 'Moving', messages: { Ping: answer, Keep: answer } })
+    await using leaver = await startServiceStackHost({ service: 'Moving', id, messages: { Ping: answer, Keep: answer } })
+    for (const host of [stayer, leaver]) {
+      // A check that says nothing of the process: from its first answer on nobody asks it without a reason.
+      const Check = { TTL: '1h', Status: 'passing' }
+      const { status } = await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body: JSON.stringify({ ...serviceBody(host), Check }) })
+      assert.equal(status, 200)
+      await gateway.waitForEndpoint(host.url)
+    }
+    await until('both have told their lists', () => [stayer, leaver].every(({ received }) => received.some(({ target }) => target === '/types/metadata.json')))
+    const ping = async () => (await gateway.get('/json/reply/Ping')).status
+    assert.equal(await ping(), 200)
+    await leaver.kill()
+    // No call in between: no refused connection tells of the change.
+    await using tenant = await startServiceStackHost({ ...tenantOf, port: leaver.port })
+    assert.equal(await until('a call that went astray', async () => { const status = await ping(); return status === 200 ? undefined : status }), 405)
+    await until('the message goes to who has it', async () => {
+      for (let n = 0; n < 4; n++) if (await ping() !== 200) return false
+      return true
+    })
+    const [row] = (await gateway.api('routes')).registrations.filter(({ url }: { url: string }) => url === tenant.url) as Array<{ state: string, why: string }>
+    assert.equal(row?.state, shown.state)
+    assert.match(row.why, shown.why)
+    const calls = tenant.calls.length
+    for (let n = 0; n < 20; n++) assert.equal(await ping(), 200)
+    assert.equal(tenant.calls.length, calls)
+  })
+}
