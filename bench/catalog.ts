@@ -113,7 +113,7 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
       `log: { destination: ${JSON.stringify(join(stage.directory, 'postern.log'))} }`,
       ''
     ].join('\n'))
-    const started = fleet = await forkFleet({ messages, endpoints, origin: `http://127.0.0.1:${fleetPort}`, port: fleetPort })
+    const started = fleet = await forkFleet({ messages, endpoints, origin: `http://127.0.0.1:${fleetPort}`, port: fleetPort }, { givesWay: true })
     const server = stage.start('postern', process.execPath, [`--inspect=127.0.0.1:${inspectorPort}`, fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'start', '--config', file])
     const startedAtMs = performance.now()
     for (let service = 0; service < started.services; service += 10) {

@@ -1,4 +1,4 @@
-// The fleet in a process of its own that gives way to the gateway: what its catalogue costs must neither be counted as the gateway's nor take its turn.
+// The fleet in a process of its own, which may give way to the gateway: what its catalogue costs must neither be counted as the gateway's nor take its turn.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -22,17 +22,22 @@ const standBehind = (): void => {
 
 interface Replace { readonly services: readonly number[] }
 
+export interface ProcessOptions {
+  /** Whether it stands behind everything else. */
+  readonly givesWay: boolean
+}
+
 /** Starts the process. Resolves when it listens; rejects when it ends before that. */
-export const forkFleet = async (options: FleetOptions): Promise<Fleet> => {
-  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(options)], { detached: true })
+export const forkFleet = async (options: FleetOptions, { givesWay }: ProcessOptions): Promise<Fleet> => {
+  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(options), String(givesWay)], { detached: givesWay })
   const exit = once(child, 'exit')
-  const [said] = await Promise.race([once(child, 'message') as Promise<[string]>, exit.then(([code]) => { throw new Error(`the fleet ended with exit code ${code}`) })])
-  if (said !== 'listening') throw new Error(`the fleet said ${said}`)
+  const [said] = await Promise.race([once(child, 'message') as Promise<[{ port: number }]>, exit.then(([code]) => { throw new Error(`the fleet ended with exit code ${code}`) })])
   const { services, perService } = shapeOf(options)
   const generations = new Array<number>(services).fill(0)
   const end = () => { child.kill('SIGKILL') }
   process.on('exit', end)
   return {
+    port: said.port,
     services,
     messagesOf: service => namesOf(service, perService, generations[service]!),
     replace (changed) {
@@ -48,9 +53,9 @@ export const forkFleet = async (options: FleetOptions): Promise<Fleet> => {
 }
 
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
-  standBehind()
+  if (process.argv[3] === 'true') standBehind()
   const fleet = await startFleet(JSON.parse(process.argv[2]!) as FleetOptions)
   process.on('message', ({ services }: Replace) => fleet.replace(services))
   process.on('disconnect', () => process.exit())
-  process.send('listening')
+  process.send({ port: fleet.port })
 }

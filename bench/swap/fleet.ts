@@ -2,17 +2,19 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 
 export interface FleetOptions {
   readonly messages: number
   readonly endpoints: number
-  /** Origin that all endpoints share; each has a base path of its own below it. */
-  readonly origin: string
-  /** Port of the catalogue and of the hosts' answers about themselves. */
+  /** Origin that all endpoints share; each has a base path of its own below it. Undefined: the fleet's own server. */
+  readonly origin?: string
+  /** Port of the catalogue and of the hosts' answers about themselves; 0 = any. */
   readonly port: number
 }
 
 export interface Fleet {
+  readonly port: number
   readonly services: number
   /** Names of the messages of a service now. */
   messagesOf (service: number): string[]
@@ -34,24 +36,24 @@ export const namesOf = (service: number, perService: number, generation: number)
   Array.from({ length: perService }, (_, message) => `Call${service}Number${message}${message % 2 === 0 ? '' : `V${generation}`}`)
 
 /** Starts the fleet. Services have five endpoints each, and equal shares of the messages. */
-export const startFleet = async ({ messages, endpoints, origin, port }: FleetOptions): Promise<Fleet> => {
+export const startFleet = async ({ messages, endpoints, origin, port: wantedPort }: FleetOptions): Promise<Fleet> => {
   const { services, perService } = shapeOf({ messages, endpoints })
   const generations = new Array<number>(services).fill(0)
   const ids = Array.from({ length: services * endpointsPerService }, (_, endpoint) => newId(Math.floor(endpoint / endpointsPerService)))
   const entries = new Array<string>(ids.length)
   const waiting = new Set<() => void>()
   let index = 100
+  /** Where the endpoints are; known once the server listens. */
+  let at = ''
 
   const messagesOf = (service: number): string[] => namesOf(service, perService, generations[service]!)
   const write = (service: number): void => {
     const names = messagesOf(service)
     for (let n = 0; n < endpointsPerService; n++) {
       const endpoint = service * endpointsPerService + n
-      entries[endpoint] = JSON.stringify(healthEntry(ids[endpoint]!, `${origin}/e${endpoint}/`, names, index))
+      entries[endpoint] = JSON.stringify(healthEntry(ids[endpoint]!, `${at}/e${endpoint}/`, names, index))
     }
   }
-  for (let service = 0; service < services; service++) write(service)
-
   const catalogue = (request: IncomingMessage, response: ServerResponse, url: URL): void => {
     const answer = (): void => {
       waiting.delete(answer)
@@ -78,10 +80,14 @@ export const startFleet = async ({ messages, endpoints, origin, port }: FleetOpt
     else send(response, 404, {})
   })
   server.keepAliveTimeout = 60_000
-  server.listen({ port, host: '127.0.0.1', backlog: 4_096 })
+  server.listen({ port: wantedPort, host: '127.0.0.1', backlog: 4_096 })
   await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  at = origin ?? `http://127.0.0.1:${port}`
+  for (let service = 0; service < services; service++) write(service)
 
   return {
+    port,
     services,
     messagesOf,
     replace (changed) {

@@ -13,6 +13,7 @@ import { loadAskTls } from './ask-tls.ts'
 import { createEngine, type Engine } from './engine.ts'
 import type { LogLine } from './changes-log.ts'
 import { unknownPlan } from './diff.ts'
+import { createPacedLog } from './paced-log.ts'
 import type { ControlStart, FromThread, ToThread } from './protocol.ts'
 import { createStateFile } from './state-file.ts'
 import type { WatchStarters } from './watches.ts'
@@ -26,7 +27,7 @@ const behindRequests = 5
 if (process.platform === 'linux') setPriority(behindRequests)
 
 const post = (message: FromThread) => port.postMessage(message)
-const log = ({ level, fields, message }: LogLine) => post({ kind: 'log', level, fields, message })
+const { log, flush } = createPacedLog(({ level, fields, message }: LogLine) => post({ kind: 'log', level, fields, message }))
 
 /** Different lists kept in parsed form: one a service and version. */
 const mostLists = 5_000
@@ -108,6 +109,7 @@ port.on('message', (message: ToThread) => {
         acknowledge?.('the control plane is closing')
         await closed
         await stateFile?.close()
+        flush()
         post({ kind: 'closed' })
         port.close()
       }
