@@ -2,7 +2,7 @@
 import type { GatewayError } from '../exchange/errors.ts'
 
 /** What of an error's detail strangers may read, in this order: limits and occupancy. Addresses, causes and names of services stay in the log. */
-const published = ['limit', 'value', 'waitedFor', 'full', 'fullAt', 'inFlight', 'queued', 'priority', 'displacedBy'] as const
+const published = ['limit', 'value', 'measured', 'waitedFor', 'full', 'fullAt', 'inFlight', 'queued', 'priority', 'displacedBy'] as const
 
 /**
  * `error` is the nearest type of RFC 9209 section 2.3, `details` begins with our own code, which says more. `next-hop` is left out: it would

@@ -7,7 +7,8 @@ import { consulSkip, startConsul } from '../support/consul.ts'
 import { healthEntry, startFakeConsul, type FakeConsul } from '../support/fake-consul.ts'
 import { startOrigins } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
-import { startOrigin, ok, type Behaviour, type Origin } from '../support/origin.ts'
+import { requestBytes } from '../support/http-client.ts'
+import { hang, ok, reset, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
 const skip = await consulSkip()
@@ -148,7 +149,58 @@ test('the own zone first; half of it gone, 30 % go to the next; all of it gone, 
   assert.ok(await gateway.metric('postern_overflow_total') > 0)
 })
 
+test('a zone whose endpoints are at their limits overflows to the next, and back', { timeout: 60_000 }, async () => {
+  const zones = ['a', 'a', 'b', 'b']
+  const policy = { deadlineMs: 40_000, headersTimeoutMs: 40_000, cache: { mode: 'off' } }
+  await using world = await startWorld(zones.map(zone => ({ zone })), { locality: { zone: 'a' }, defaults: { bulkhead: { maxPerEndpoint: 1 }, policy } } as PartialConfig)
+  const { gateway, origins } = world
+  const own = origins.slice(0, 2)
+  await shareIs(gateway, origins[0]!, 0.5)
+  for (const origin of own) origin.behave(hang())
+  using one = await gateway.connect()
+  one.send(requestBytes('x', path))
+  await until('one of the zone is full', () => own.some(({ received }) => received.length === 1))
+  // Half of the zone is left, which carries 70 %: the next one is in use before the own one is full.
+  await shareIs(gateway, origins[2]!, 0.15)
+  const connections: Array<Awaited<ReturnType<TestGateway['connect']>>> = []
+  const received = () => origins.reduce((sum, origin) => sum + origin.received.length, 0)
+  try {
+    while (own.some(({ received }) => received.length === 0)) {
+      const before = received()
+      const connection = await gateway.connect()
+      connections.push(connection)
+      connection.send(requestBytes('x', path))
+      await until('it is somewhere', () => received() > before)
+    }
+    await shareIs(gateway, origins[2]!, 0.5)
+    assert.equal((await gateway.get(path)).status, 200)
+  } finally {
+    for (const connection of connections) connection.close()
+  }
+  one.close()
+  for (const origin of own) origin.behave(ok())
+  await shareIs(gateway, origins[0]!, 0.5)
+})
+
 const outside = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? []).find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+
+test('a second attempt, repeated or hedged, goes to another node', { timeout: 60_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
+  const nodes = ['rack-1', 'rack-1', 'rack-1', 'rack-2']
+  const run = async (bad: Behaviour, policy: object) => {
+    await using world = await startWorld(nodes.map(node => ({ node })), { defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' }, ...policy }, retryBudget: { perSecond: 1_000 } } } as PartialConfig, { host: outside! })
+    const { gateway, origins } = world
+    await shareIs(gateway, origins[3]!, 0.25)
+    // Hedging waits for what the message normally takes.
+    for (let n = 0; n < 60; n++) assert.equal((await gateway.get(path)).status, 200)
+    for (const origin of origins.slice(0, 3)) origin.behave(bad)
+    const before = origins[3]!.received.length
+    // With two attempts, none of which comes to its end on the bad node, a second one there would be no answer.
+    for (let n = 0; n < 8; n++) assert.equal((await gateway.get(path)).status, 200)
+    assert.equal(origins[3]!.received.length - before, 8)
+  }
+  await run(reset(), { attempts: 2 })
+  await run(hang(), { attempts: 2, hedge: { enabled: true, minDelayMs: 10 } })
+})
 
 test('two datacenters: the own one first, the other when it fails, and back', { timeout: 60_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
   const datacenters = ['dc1', 'dc2']

@@ -1,6 +1,7 @@
 // What gives way when there is more to do than can be done, and what operators break on purpose: through a whole gateway.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { runHere } from '../command/run-command.ts'
 import { startOrigins } from '../support/fleet.ts'
 import { request, requestBytes, targetOf } from '../support/http-client.ts'
@@ -47,6 +48,74 @@ describe('priorities', { timeout: 60_000 }, () => {
       for (const connection of connections) connection.close()
     }
     await until('all places are free', async () => (await fleet.gateway.api('upstreams')).live.every((upstream: { endpoints: Array<{ seats: number }> }) => upstream.endpoints.every(({ seats }) => seats === 0)))
+  })
+})
+
+describe('shedding', { timeout: 90_000 }, () => {
+  const messages = {
+    Report: { upstream: 'origin', policy: { priority: 'sheddable' as const } },
+    Pay: { upstream: 'origin', policy: { priority: 'critical' as const } }
+  }
+
+  test('an event loop that is late refuses by class, says why, and is over when it is not late any more', async () => {
+    await using fleet = await startOrigins([behave.ok()], { messages, shedding: { eventLoopDelayMs: 40, heapPercent: 0 } })
+    const { gateway, origin } = fleet
+    assert.equal((await gateway.post('/json/reply/Report', {})).status, 200)
+    const busy = setInterval(() => { for (const endAtMs = performance.now() + 90; performance.now() < endAtMs;); }, 1)
+    const received = origin.received.length
+    try {
+      // As late as this only the first classes go; on a machine that is busy itself, perhaps all.
+      const refused = await until('a sheddable message is refused', async () => {
+        const answer = await gateway.post('/json/reply/Report', {})
+        return answer.status === 503 && answer
+      }, { timeoutMs: 30_000 })
+      assert.equal(code(refused), 'Overloaded')
+      assert.ok(Number(refused.header('retry-after')) >= 1)
+      assert.match(refused.header('proxy-status')!, /error=proxy_internal_response; details="Overloaded limit=eventLoopDelayMs value=40 measured=\d+ priority=sheddable"$/)
+      assert.ok(await gateway.metric('postern_shed_level') >= 1)
+      assert.ok(await gateway.metric('postern_shed_event_loop_delay_seconds') >= 0.04 * 0.7)
+    } finally {
+      clearInterval(busy)
+    }
+    await until('it is over', async () => (await gateway.post('/json/reply/Report', {})).status === 200, { timeoutMs: 30_000, everyMs: 50 })
+    assert.ok(origin.received.length > received)
+    await until('it is in the log', async () => (await gateway.log()).some(line => String(line['msg']).startsWith('overloaded')))
+  })
+
+  test('a heap that is full refuses by class; another configuration lifts it', async () => {
+    // 1 % of the heap is 40 MB; normal messages are refused from a third of it on.
+    const ballast = Array.from({ length: 3_000_000 }, (_, n) => ({ n }))
+    await using fleet = await startOrigins([behave.ok()], { messages, shedding: { eventLoopDelayMs: 0, heapPercent: 1 } })
+    const { gateway, origin } = fleet
+    await until('the level', async () => await gateway.metric('postern_shed_level') === 1)
+    const answers = await Promise.all(['Report', 'Echo', 'Pay'].map(async message => (await gateway.post(`/json/reply/${message}`, {})).reason))
+    assert.deepEqual(answers, ['Overloaded', 'OK', 'OK'])
+    assert.equal(origin.received.length, 2)
+    await gateway.reload({ upstreams: { origin: { endpoints: [origin.url] } }, messages: { ...messages, Echo: { upstream: 'origin' } }, shedding: { eventLoopDelayMs: 0, heapPercent: 0 } })
+    await until('it is over', async () => (await gateway.post('/json/reply/Report', {})).status === 200)
+    assert.equal(ballast.length, 3_000_000)
+  })
+})
+
+describe('the adaptive limit', { timeout: 60_000 }, () => {
+  test('falls when answers take longer, and rises again when they do not; nobody is held back to measure', async () => {
+    const answerAfter = (ms: number): behave.Behaviour => async request => { await sleep(ms); await behave.ok()(request) }
+    await using fleet = await startOrigins([answerAfter(10)], { upstreams: { origin: { bulkhead: { maxConcurrent: 40, maxQueue: 200, adaptive: { enabled: true, minConcurrent: 4 } }, policy: { queueTimeoutMs: 20_000, deadlineMs: 40_000, messageBreaker: { enabled: false } } } } })
+    const { gateway, origin } = fleet
+    const limit = async () => await gateway.metric('postern_bulkhead_limit', { upstream: 'origin' })
+    const calls = async (count: number) => { assert.deepEqual([...new Set((await Promise.all(Array.from({ length: count }, async () => await gateway.post(path, {})))).map(({ status }) => status))], [200]) }
+    for (let n = 0; n < 20; n++) await calls(2)
+    assert.equal(await limit(), 40)
+    origin.behave(answerAfter(400))
+    await until('the limit has fallen', async () => {
+      await calls(40)
+      return await limit() < 30
+    }, { timeoutMs: 30_000 })
+    origin.behave(answerAfter(10))
+    await until('it is back', async () => {
+      await calls(40)
+      return await limit() === 40
+    }, { timeoutMs: 30_000 })
   })
 })
 
