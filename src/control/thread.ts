@@ -22,12 +22,16 @@ if (parentPort === null) throw new Error('control/thread.ts runs as a worker thr
 const port = parentPort
 const start = workerData as ControlStart
 
-/** Nice value: where cores are few, requests come first. On Linux it is this thread's own; elsewhere it would be the whole process's. */
-const behindRequests = 5
-if (process.platform === 'linux') setPriority(behindRequests)
-
 const post = (message: FromThread) => port.postMessage(message)
 const { log, flush } = createPacedLog(({ level, fields, message }: LogLine) => post({ kind: 'log', level, fields, message }))
+
+/** Nice value: where cores are few, requests come first. On Linux it is this thread's own; elsewhere it would be the whole process's. */
+const behindRequests = 5
+try {
+  if (process.platform === 'linux') setPriority(behindRequests)
+} catch (error) {
+  log({ level: 'warn', fields: { error: (error as Error).message }, message: 'the control thread cannot be put behind requests' })
+}
 
 /** Different lists kept in parsed form: one a service and version. */
 const mostLists = 5_000

@@ -11,13 +11,13 @@ export type Absence = 'gone' | 'doubtful' | 'withheld'
 const nobody = 'postern-asks-for-nobody'
 
 /**
- * Pure. `index`, `indexOfNobody`: of the empty answer, and of one about a name that nobody has. Consul takes the former from the service as
- * long as it exists, seen or not, and the latter from the last service that vanished or, before the first, from the whole catalogue: where
- * they differ the service exists [M, Consul 1.8.7].
+ * Pure. `index`: of the empty answer; `before` and `after`: of answers about a name that nobody has, just before and after it. Consul takes the
+ * former from the service as long as it exists, seen or not, and the latter from the last service that vanished or, before the first,
+ * from the whole catalogue, which may move meanwhile: where the former is not among them the service exists [M, Consul 1.8.7].
  */
-export function judgeAbsence (acl: 'on' | 'off' | 'unknown', index: number | undefined, indexOfNobody: number | undefined): Absence {
-  if (acl !== 'on' || index === undefined || indexOfNobody === undefined) return 'gone'
-  return index === indexOfNobody ? 'doubtful' : 'withheld'
+export function judgeAbsence (acl: 'on' | 'off' | 'unknown', index: number | undefined, before: number | undefined, after: number | undefined): Absence {
+  if (acl !== 'on' || index === undefined || before === undefined || after === undefined) return 'gone'
+  return index >= before && index <= after ? 'doubtful' : 'withheld'
 }
 
 /** Asks on. Throws AgentError where the token is refused or the service is withheld, and the signal's reason. */
@@ -25,11 +25,11 @@ export async function explainAbsence (connection: AgentConnection, service: stri
   const acl = await connection.acl(signal)
   if (acl !== 'on') return 'gone'
   const ask = (name: string): Promise<AgentAnswer> => connection.healthOf({ service: name, index: 0, waitMs: 0 }, signal)
-  // Anew, so that as little as possible changes between the two.
+  const before = await ask(nobody)
   const again = await ask(service)
   if (again.entries.length > 0) throw new AgentError('the answer was empty, and a moment later it was not')
-  const other = await ask(nobody)
-  const absence = judgeAbsence(acl, again.index, other.index)
+  const after = await ask(nobody)
+  const absence = judgeAbsence(acl, again.index, before.index, after.index)
   if (absence === 'withheld') throw new AgentError('the answer is empty although the service exists: the token may not read it')
   return absence
 }

@@ -161,6 +161,8 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
       } catch (error) {
         const { status = 0 } = error instanceof AgentError ? error : {}
         if (status === 401) return 'off'
+        // Nobody's token is not found [M], and is no refusal of what we are.
+        if (status === 403 && config.token === undefined) return 'on'
         if (status >= 400 && status < 500 && status !== 403) return 'unknown'
         throw error
       }

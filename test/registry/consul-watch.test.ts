@@ -307,11 +307,11 @@ test('an agent that is not there is asked with back-off, and found when it comes
 })
 
 describe('an empty answer of an agent with access rules', () => {
-  const lists = async (t: TestContext, indexOfNobody: number) => {
+  const lists = async (t: TestContext, indexOfNobody: number, over: Partial<ConsulConfig> = {}) => {
     const consul = await fake(t)
     consul.acl = true
     consul.list([healthEntry('a')], 20)
-    const watch = watching(t, config([consul.url]))
+    const watch = watching(t, config([consul.url], over))
     await watch.listed('a')
     consul.answer(({ service, index, response }) => {
       if (index === 30) return // Waits for what does not come.
@@ -325,6 +325,11 @@ describe('an empty answer of an agent with access rules', () => {
     const watch = await lists(t, 31)
     await watch.failed(/the token may not read it/)
     assert.deepEqual(watch.ids(), ['a'])
+  })
+
+  test('it is not believed with a token either', async (t) => {
+    const watch = await lists(t, 31, { token: 'ours' })
+    await watch.failed(/the token may not read it/)
   })
 
   test('it is doubted where nothing tells', async (t) => {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { startLoad } from '../support/load.ts'
+import { misdirected, startLoad } from '../support/load.ts'
 import { startLyingProxy, type Mood } from '../support/lying-proxy.ts'
 import { checkBodies, serviceBody } from '../support/plugin-registration.ts'
 import { startServiceStackHost, type ServiceStackHost } from '../support/servicestack-host.ts'
@@ -68,6 +68,7 @@ test('half-broken, slow and lying answers of a proxy before the agent', { timeou
   await endure('malformed', async () => await gateway.metric('postern_registry_dropped') > 0 && await registrations(gateway, 'refused') === 1)
   await load.stop()
   assert.deepEqual(load.failures, [])
+  assert.deepEqual(misdirected(world.hosts), [])
   const log = await gateway.log()
   for (const message of ['registry does not answer; its last good list stays in force', 'registry answers', 'endpoint unconfirmed', 'entries of the registry cannot be read; the others are not affected']) {
     assert.ok(log.some(line => line['msg'] === message), message)
@@ -86,6 +87,7 @@ test('an agent that restarts without its data, whose services register again one
   await until('both are confirmed', async () => await registrations(gateway, 'routed') === 2 && await registrations(gateway, 'unconfirmed') === 0, { timeoutMs: 15_000, everyMs: 50 })
   await load.stop()
   assert.deepEqual(load.failures, [])
+  assert.deepEqual(misdirected(world.hosts), [])
 })
 
 test('a token that loses its rights, and gets them back', { timeout: 90_000, skip }, async () => {
@@ -108,6 +110,7 @@ test('a token that loses its rights, and gets them back', { timeout: 90_000, ski
   await until('both are confirmed', async () => await registrations(gateway, 'unconfirmed') === 0 && await isUp(gateway) && await registrations(gateway, 'routed') === 2, { timeoutMs: 30_000, everyMs: 50 })
   await load.stop()
   assert.deepEqual(load.failures, [])
+  assert.deepEqual(misdirected(world.hosts), [])
 })
 
 describe('a token that may read only one service loses that right', { timeout: 90_000, skip }, () => {
@@ -142,6 +145,7 @@ describe('a token that may read only one service loses that right', { timeout: 9
       await until('it is confirmed', async () => await isUp(gateway) && await registrations(gateway, 'unconfirmed') === 0 && await registrations(gateway, 'routed') === 1, { timeoutMs: 30_000, everyMs: 50 })
       await load.stop()
       assert.deepEqual(load.failures, [])
+      assert.deepEqual(misdirected(world.hosts), [])
     })
   }
 })

@@ -60,7 +60,8 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
       return
     }
     if (url.pathname === '/v1/acl/token/self') {
-      if (fake.acl) response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+      if (fake.acl && request.headers['x-consul-token'] === undefined) response.writeHead(403).end('ACL not found')
+      else if (fake.acl) response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
       else response.writeHead(401).end('ACL support disabled')
       return
     }
