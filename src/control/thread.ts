@@ -1,5 +1,4 @@
 // The control thread: glue between the main thread's messages and the engine. Started by control-plane.ts.
-import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { ask, askMarkers } from '../contracts/ask.ts'
 import { createListCache } from '../contracts/list-cache.ts'
@@ -10,6 +9,7 @@ import { startEmbeddedRegistry } from '../registry/embedded.ts'
 import { watchFile } from '../registry/file-watch.ts'
 import { createAdmission } from './admission.ts'
 import { loadAskTls } from './ask-tls.ts'
+import { standBehindRequests } from './behind-requests.ts'
 import { createEngine, type Engine } from './engine.ts'
 import type { LogLine } from './changes-log.ts'
 import { unknownPlan } from './diff.ts'
@@ -25,10 +25,8 @@ const start = workerData as ControlStart
 const post = (message: FromThread) => port.postMessage(message)
 const { log, flush } = createPacedLog(({ level, fields, message }: LogLine) => post({ kind: 'log', level, fields, message }))
 
-/** Nice value: where cores are few, requests come first. On Linux it is this thread's own; elsewhere it would be the whole process's. */
-const behindRequests = 5
 try {
-  if (process.platform === 'linux') setPriority(behindRequests)
+  standBehindRequests()
 } catch (error) {
   log({ level: 'warn', fields: { error: (error as Error).message }, message: 'the control thread cannot be put behind requests' })
 }

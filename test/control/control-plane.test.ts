@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -206,4 +207,16 @@ test('a registry that answers from the first has not failed: it was only awaited
   await plane.control.start()
   await plane.until('the state', () => plane.control.status().registries[0]?.ok === true)
   assert.deepEqual(failed, [])
+})
+
+test('the control thread stands behind the one that serves requests', { skip: process.platform !== 'linux' }, async t => {
+  const told = (thread: string | number, file: string) => existsSync(`/proc/self/task/${thread}`) ? readFileSync(`/proc/self/task/${thread}/${file}`, 'latin1') : ''
+  const niceOf = (thread: string | number) => Number(told(thread, 'stat').split(') ').at(-1)!.split(' ')[16])
+  const before = niceOf(process.pid)
+  const { control } = await setUp(t, toConfig({ upstreams: { Legacy: { endpoints: ['http://127.0.0.1:9/'] } } }))
+  await control.start()
+  const threads = readdirSync('/proc/self/task').filter(thread => /postern-control|V8Worker/.test(told(thread, 'comm')))
+  assert.ok(threads.length > 1)
+  assert.deepEqual(threads.map(niceOf).filter(nice => nice < 10), [])
+  assert.equal(niceOf(process.pid), before)
 })
