@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { RunningProcess, Stage } from './support/stage.ts'
 import { environmentFor, findProgram, versionOf } from './support/binaries.ts'
 import { freePorts } from './support/network.ts'
-import { caddyConfig, haproxyConfig, nginxCacheConfig, nginxConfig, posternConfig, protectionsOff, varnishConfig } from './contenders/configurations.ts'
+import { type Beside, caddyConfig, haproxyConfig, nginxCacheConfig, nginxConfig, posternConfig, protectionsOff, varnishConfig } from './contenders/configurations.ts'
 
 export interface Place {
   readonly stage: Stage
@@ -14,6 +14,8 @@ export interface Place {
   readonly originPort: number
   /** Arguments for Node in front of the script, e.g. --inspect; only contenders that run in Node heed them. */
   readonly nodeArguments?: readonly string[]
+  /** What Postern has beside the origin. */
+  readonly beside?: Beside
 }
 
 export interface Contender {
@@ -45,13 +47,13 @@ const posternBy = (name: string, title: string, main: string, more = ''): Conten
   title,
   program: undefined,
   accessLog: `${name}.log`,
-  start: async (program, { stage, port, originPort, nodeArguments = [] }) => {
+  start: async (program, { stage, port, originPort, nodeArguments = [], beside }) => {
     const [adminPort = 0] = await freePorts(1)
     // In a directory of its own: Postern watches it, and logs are written into the stage's all the time.
     const directory = join(stage.directory, `${name}-config`)
     mkdirSync(directory)
     const file = join(directory, 'postern.yaml')
-    writeFileSync(file, posternConfig({ port, adminPort, originPort, logFile: join(stage.directory, `${name}.log`) }) + more)
+    writeFileSync(file, posternConfig({ port, adminPort, originPort, logFile: join(stage.directory, `${name}.log`), beside }) + more)
     return stage.start(name, program, [...nodeArguments, main, 'start', '--config', file])
   }
 })

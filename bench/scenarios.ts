@@ -53,6 +53,7 @@ http {
     listen 127.0.0.1:${port} backlog=4096;
     location = /json/reply/GetBenchLarge { alias ${directory}/large.json; }
     location = /json/reply/GetBenchCached { add_header Cache-Control "max-age=86400"; return 200 '${json(smallBytes)}'; }
+    location = /json/reply/BenchFailing { return 500; }
     location /json/reply/ { return 200 '${json(smallBytes)}'; }
   }
 }

@@ -82,14 +82,27 @@ export const caddyConfig = ({ port, originPort, logFile }: Ports & { logFile: st
   }
 })
 
+/** Further upstreams of Postern and their messages, as lines of its configuration. */
+export interface Beside { readonly upstreams: readonly string[], readonly messages: readonly string[] }
+
+/** By name: the port of the one endpoint, the one message, and further settings. */
+export const posternBeside = (upstreams: Readonly<Record<string, readonly [port: number, message: string, settings?: string]>>): Beside => ({
+  upstreams: Object.entries(upstreams).map(([name, [port, , settings]]) => `  ${name}: { endpoints: ["http://127.0.0.1:${port}"]${settings === undefined ? '' : `, ${settings}`} }`),
+  messages: Object.entries(upstreams).map(([name, [, message]]) => `  ${message}: { upstream: ${name} }`)
+})
+
+const nothingBeside: Beside = { upstreams: [], messages: [] }
+
 /** Nothing but addresses, the log's file and what is routed: every protection stands as it comes. */
-export const posternConfig = ({ port, adminPort, originPort, logFile }: Ports & { adminPort: number, logFile: string }): string => `
+export const posternConfig = ({ port, adminPort, originPort, logFile, beside = nothingBeside }: Ports & { adminPort: number, logFile: string, beside?: Beside | undefined }): string => `
 listener: { address: "127.0.0.1:${port}" }
 admin: { address: "127.0.0.1:${adminPort}" }
 log: { destination: ${JSON.stringify(logFile)} }
 upstreams:
   bench: { endpoints: ["http://127.0.0.1:${originPort}"] }
+${beside.upstreams.join('\n')}
 messages:
+${beside.messages.join('\n')}
   GetBench: { upstream: bench }
   GetBenchLarge: { upstream: bench }
   GetBenchCached: { upstream: bench }

@@ -5,7 +5,7 @@ import { startFleet } from '../../bench/swap/fleet.ts'
 import { ask, freePorts } from '../../bench/support/network.ts'
 import { between, parseBuilds } from '../../bench/swap/builds.ts'
 import { judgeSwap, type Phase } from '../../bench/swap/verdict.ts'
-import { judge, type Sample } from '../../bench/memory.ts'
+import { judge, type Sample } from '../../bench/memory/verdict.ts'
 
 interface Entry { Service: { ID: string, Tags: string[], Address: string } }
 
@@ -67,15 +67,21 @@ test('swaps are judged by the slowest request, the slowest build, failures, and 
   assert.equal(judged(phase('quiet', 4), phase('deploying', 4, { builds: { count: 0, meanMs: 0, atMostMs: 1 } })).met, false)
 })
 
-test('a series is flat when neither live memory nor the resident set grows with the requests', () => {
-  const series = (perRequest: number, residentPerRequest: number): Sample[] => Array.from({ length: 21 }, (_, n) => ({
+test('a series is flat when neither live memory nor the resident set nor what was set up for requests grows with them', () => {
+  const series = (perRequest: number, residentPerRequest: number, setUpPerThousand = 0): Sample[] => Array.from({ length: 21 }, (_, n) => ({
     requests: n * 50_000,
+    timers: 70 + (n % 3) * 20 + n * 50 * setUpPerThousand,
+    listeners: 900,
+    handles: 70,
     heapUsed: 20e6 + n * 50_000 * perRequest + (n % 2) * 100_000,
     external: 5e6,
     rss: 100e6 + n * 50_000 * residentPerRequest
   }))
   assert.equal(judge(series(0, 0)).flat, true)
   assert.equal(judge(series(8, 0)).flat, false, 'one slot of a list for each request')
-  assert.equal(judge(series(0, 64)).flat, false, 'memory outside the heap')
+  assert.equal(judge(series(0, 80)).flat, false, 'memory outside the heap')
+  assert.equal(judge(series(0, 0, 1)).flat, false, 'a timer for each of the rarest requests')
+  const warmingUp = series(0, 0).map((sample, n) => ({ ...sample, rss: 100e6 + Math.min(n, 5) * 10e6 }))
+  assert.equal(judge(warmingUp).flat, true, 'the resident set of the first quarter is warm-up')
   assert.ok(Math.abs(judge(series(8, 0)).bytesPerRequest - 8) < 0.1)
 })
