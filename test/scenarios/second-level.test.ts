@@ -9,6 +9,8 @@ import { until } from '../support/until.ts'
 import { startValkey, valkeySkip, type RealValkey } from '../support/valkey.ts'
 
 const skip = await valkeySkip()
+// Without the package a gateway goes on without its second level; here that would be waited for in vain.
+await import('@redis/client')
 
 /** Answers every GET with a new number, to be kept for a minute. */
 async function startNumbers (further: HeaderList = []): Promise<Origin> {
@@ -27,9 +29,14 @@ async function startWith (origin: Origin, valkey: RealValkey, own: object = {}):
     messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { cache: { invalidates: [{ message: 'GetOrder', property: 'Id' }] } as never } } },
     cache: { secondLevel: { url: valkey.url, timeoutMs: 200, ...own } } as never
   })
-  await gateway.waitForEndpoint(origin.url)
-  await isUp(gateway)
-  return gateway
+  try {
+    await gateway.waitForEndpoint(origin.url)
+    await isUp(gateway)
+    return gateway
+  } catch (error) {
+    await gateway.close()
+    throw error
+  }
 }
 const isUp = async (gateway: TestGateway) => await until('the second level', async () => await gateway.metric('postern_cache_second_level_up') === 1, { timeoutMs: 15_000 })
 const isDown = async (gateway: TestGateway) => await until('the second level not to be asked', async () => await gateway.metric('postern_cache_second_level_up') === 0, { timeoutMs: 15_000 })
@@ -205,7 +212,7 @@ describe('the server of the second level', { skip, timeout: 180_000 }, () => {
   const boundMs = timeoutMs + 1_000
 
   test('killed, hung and started again under load: no error, and no wait beyond the bound', async t => {
-    await using valkey = await startValkey()
+    await using valkey = await startValkey({ keepData: true })
     await using origin = await startNumbers()
     await using gateway = await startWith(origin, valkey, { timeoutMs })
     const load = startCalls(gateway)
@@ -214,7 +221,8 @@ describe('the server of the second level', { skip, timeout: 180_000 }, () => {
       t.diagnostic(`with it: slowest call ${load.slowestMs.toFixed(1)} ms`)
       for (const [name, end, back] of [
         ['killed', () => valkey.kill(), () => valkey.start()],
-        ['hung', () => { valkey.hang() }, () => { valkey.goOn() }]
+        ['hung', () => { valkey.hang() }, () => { valkey.goOn() }],
+        ['stopped, and back with its data', () => valkey.stop(), () => valkey.start()]
       ] as const) {
         load.again()
         await end()

@@ -72,19 +72,15 @@ export class Link {
   }
 
   async #connect (): Promise<void> {
-    const { createClient, RESP_TYPES } = await import('@redis/client')
+    let client: Client
+    try {
+      client = await this.#makeClient()
+    } catch (error) {
+      // The package is not there, or refuses the URL.
+      this.#failed(error instanceof Error ? error.message : String(error))
+      return
+    }
     if (this.#closed) return
-    this.#bufferMapping = { [RESP_TYPES.BLOB_STRING]: Buffer }
-    const { url, password } = this.#options
-    const client: Client = createClient({
-      url,
-      ...password === undefined ? {} : { password },
-      RESP: 2,
-      disableOfflineQueue: true,
-      disableClientInfo: true,
-      // Connecting again is done here, where it is known what to catch up with.
-      socket: { connectTimeout: connectTimeoutMs, reconnectStrategy: false }
-    })
     this.#connecting = client
     client.on('error', (error: Error) => this.#lost(client, error.message))
     const tooLong = setTimeout(() => this.#lost(client, 'does not answer'), connectTimeoutMs)
@@ -106,11 +102,31 @@ export class Link {
     this.#events.up()
   }
 
+  /** Loaded only where there is a second level. */
+  async #makeClient (): Promise<Client> {
+    const { createClient, RESP_TYPES } = await import('@redis/client')
+    this.#bufferMapping = { [RESP_TYPES.BLOB_STRING]: Buffer }
+    const { url, password } = this.#options
+    return createClient({
+      url,
+      ...password === undefined ? {} : { password },
+      RESP: 2,
+      disableOfflineQueue: true,
+      disableClientInfo: true,
+      // Connecting again is done here, where it is known what to catch up with.
+      socket: { connectTimeout: connectTimeoutMs, reconnectStrategy: false }
+    })
+  }
+
   #lost (client: Client, reason: string): void {
     if (client !== this.#client && client !== this.#connecting) return
     this.#client = undefined
     this.#connecting = undefined
     client.destroy()
+    this.#failed(reason)
+  }
+
+  #failed (reason: string): void {
     if (this.#closed) return
     if (!this.#toldDown) {
       this.#toldDown = true
