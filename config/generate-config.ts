@@ -99,7 +99,7 @@ const missing = (path: string) => {
 
 function typeOf (node: Node): string {
   if (node.enum !== undefined) return node.enum.map(value => `\`${value}\``).join(', ')
-  if (node.type === 'array') return `list of ${node.items?.format === 'base-url' ? 'URLs' : 'texts'}`
+  if (node.type === 'array') return `list of ${node.items?.format === 'base-url' ? 'URLs' : node.items?.type === undefined && node.items?.enum === undefined ? 'texts or sections' : 'texts'}`
   if (node.type === 'integer') {
     const { minimum, maximum } = node
     if (minimum !== undefined && maximum !== undefined) return `number, ${minimum} to ${maximum}`

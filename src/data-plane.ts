@@ -1,16 +1,17 @@
 // The data plane's live state: upstreams and the route table, changed by plan and by configuration, swapped whole.
 import type { Config } from './config/schema.ts'
 import { upstreamFor } from './config/resolve.ts'
+import { createExposure, type Exposure } from './control/exposure.ts'
 import type { Next } from './exchange/compose.ts'
 import { GatewayError } from './exchange/errors.ts'
 import type { Meter, Policy } from './exchange/exchange.ts'
 import { EstimateBook } from './lib/quantile.ts'
 import { ShardedMap } from './lib/sharded-map.ts'
 import { inSlices } from './lib/slices.ts'
-import { DepartedMessage, LazyCustomRoute, LazyMessage, RouteMaker } from './route-maker.ts'
+import { DepartedMessage, LazyCustomRoute, LazyMessage, RouteMaker, type RememberedMessage } from './route-maker.ts'
 import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from './routing/plan.ts'
 import type { RequestTarget } from './routing/request-target.ts'
-import { RouteTable, type CustomEntry, type FallbackEntry, type Matched, type PrefixEntry } from './routing/table.ts'
+import { RouteTable, type CustomEntry, type Matched, type PrefixEntry } from './routing/table.ts'
 import { CustomRoutes } from './routing/custom-routes.ts'
 import { BreakerClock } from './upstream/breaker-clock.ts'
 import { HoldBook, type Hold } from './upstream/holds.ts'
@@ -41,6 +42,8 @@ export interface DataPlaneOptions {
   readonly meter: (upstream: string, route: string) => Meter
   /** Until when stored answers of a message may be given if nobody can be asked any more. Since the epoch; 0 = there are none. */
   readonly storedUntil: (upstream: string, message: string) => number
+  /** Messages of which answers were kept from before the start; asked once, for the first table. */
+  readonly remembered: () => Iterable<RememberedMessage>
 }
 
 const trimEveryMs = 30_000
@@ -50,6 +53,7 @@ export class DataPlane {
   readonly #buildPipeline: (policy: Policy, config: Config) => Next
   readonly #meter: (upstream: string, route: string) => Meter
   readonly #storedUntil: DataPlaneOptions['storedUntil']
+  readonly #remembered: DataPlaneOptions['remembered']
   /** Keys of messages that are only answered from what is stored. */
   readonly #departed = new Set<string>()
   readonly #clock = new BreakerClock()
@@ -75,6 +79,7 @@ export class DataPlane {
     this.#buildPipeline = options.buildPipeline
     this.#meter = options.meter
     this.#storedUntil = options.storedUntil
+    this.#remembered = options.remembered
     this.#maker = this.#createMaker(options.config)
     this.holds = new HoldBook((hold, state) => {
       this.#upstreams.get(hold.upstream)?.hold(this.holds.of(hold.upstream))
@@ -164,15 +169,15 @@ export class DataPlane {
       const before = this.#messages.get(key)?.plan
       if (before !== undefined && (before.upstream !== plan?.upstream || before.name !== plan.name)) gone.messages.push(before)
     }
-    const depart = (key: string): boolean => {
-      const entry = this.#messages.get(key)
-      if (entry?.plan.state !== 'routed') return false
-      const untilMs = entry instanceof DepartedMessage ? entry.untilMs : this.#storedUntil(entry.plan.upstream, entry.plan.name)
-      if (untilMs <= Date.now()) return false
-      messages.set(key, new DepartedMessage(entry.plan, this.#inForce, untilMs))
-      this.#departed.add(key)
+    let exposure: Exposure | undefined
+    // The operator may have hidden it since; nobody can be asked any more whether its service restricts it.
+    const stay = (entry: DepartedMessage | undefined): boolean => {
+      if (entry === undefined || (exposure ??= createExposure(config))(entry.plan.upstream, entry.plan.key, false) !== 'exposed') return false
+      messages.set(entry.plan.key, entry)
+      this.#departed.add(entry.plan.key)
       return true
     }
+    const depart = (key: string) => stay(DepartedMessage.of(this.#messages.get(key), this.#inForce, this.#storedUntil))
     for (const key of this.#departed) {
       if (depart(key)) continue
       this.#departed.delete(key)
@@ -201,14 +206,18 @@ export class DataPlane {
           customChanged = true
       }
     })
+    if (this.#table === undefined) {
+      const named = new Set(changes.map(change => change.kind === 'message' ? change.plan.key : ''))
+      for (const message of this.#remembered()) if (!named.has(message.key)) stay(DepartedMessage.remembered(message, this.#inForce))
+    }
     const customRoutes = customChanged ? await this.#buildCustomRoutes(custom) : this.#customRoutes
     const settings = reconfigured ? await this.#changedSettings(config) : []
-    const prefixes = this.#prefixes(maker)
+    const prefixes = maker.prefixes()
     for (const { route: { name, upstream } } of this.#prefixesInForce) {
       if (!prefixes.some(({ route }) => route.name === name && route.upstream.name === upstream.name)) gone.messages.push({ upstream: upstream.name, name })
     }
     const entries = messages.done()
-    const table = new RouteTable({ messages: entries, custom: customRoutes, prefixes, suggest: config.exposure.suggest, incomplete, fallback: fallback ? this.#fallback(maker) : undefined })
+    const table = new RouteTable({ messages: entries, custom: customRoutes, prefixes, suggest: config.exposure.suggest, incomplete, fallback: fallback ? maker.fallback() : undefined })
 
     // From here on nothing waits: the new table, its endpoints and its policies come into force in one turn of the event loop.
     for (const plan of plans) {
@@ -250,22 +259,6 @@ export class DataPlane {
       if (JSON.stringify(next) !== JSON.stringify(upstream.settings)) changed.push([upstream, next])
     })
     return changed
-  }
-
-  #prefixes (maker: RouteMaker): PrefixEntry[] {
-    return Object.entries(maker.config.prefixes).map(([pattern, { upstream: name, rewrite, websocket }]) => {
-      const upstream = this.#upstream(name, maker.config)
-      const prefix = pattern.slice(0, -2).toLowerCase()
-      return { prefix, rewrite, websocket, upstream, route: maker.make({ kind: 'prefix', name: pattern, upstream, key: pattern }) }
-    })
-  }
-
-  /** Where names go that nobody ever claimed. One route for all of them: names that clients make up are never labels. */
-  #fallback (maker: RouteMaker): FallbackEntry | undefined {
-    const { fallback: name } = maker.config.exposure
-    if (name === undefined) return undefined
-    const upstream = this.#upstream(name, maker.config)
-    return { upstream, route: maker.make({ kind: 'message', name: '(fallback)', upstream, key: '(fallback)' }) }
   }
 
   #create (plan: UpstreamPlan, config: Config): void {

@@ -8,7 +8,9 @@ import { settleAction } from './admin/settle.ts'
 import { splitsAction } from './admin/splits.ts'
 import { faultActions } from './admin/faults.ts'
 import { configInForce } from './config/changes.ts'
-import { Cache, type CacheEvents } from './cache/cache.ts'
+import type { Cache } from './cache/cache.ts'
+import { createCacheParts } from './cache-parts.ts'
+import type { Outage } from './cache/outage/outage.ts'
 import type { Config } from './config/schema.ts'
 import { createControlPlane, type ControlPlane } from './control/control-plane.ts'
 import { noCounts, noMoves } from './control/protocol.ts'
@@ -50,11 +52,14 @@ export async function createGateway (config: Config, options: GatewayOptions = {
   const { buildPipeline: build = buildPipeline } = options
   const log = options.log ?? createLog(config.log)
   const metrics = createMetrics({ version })
-  const cache = new Cache(config, cacheEvents(log))
+  const ownGets: OwnGetRules = { match: (target, method) => dataPlane.match(target, method), get correlationHeader () { return dataPlane.config.edge.correlationHeader } }
+  const listenerUrl = () => toUrl(listener!.addresses[0]!)
+  const { cache, outage } = createCacheParts({ config, log, dataPlane: () => dataPlane, gets: ownGets, base: listenerUrl })
   const faults = new Faults()
   const sampler = new ShedSampler(config.shedding, { changed: (level, facts) => log.warn({ level, ...facts }, level === 0 ? 'overload is over' : 'overloaded: work is refused by priority') })
   const parts: PipelineParts = {
     caching: { cache, get correlationHeader () { return dataPlane.config.edge.correlationHeader } },
+    copies: { outage, get correlationHeader () { return dataPlane.config.edge.correlationHeader } },
     observe: observe(log),
     shedding: sampler.gauge,
     faults,
@@ -62,7 +67,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
   const holdsFile = createHoldsFile(config.dataDirectory, (problem, err) => log.error({ err }, problem))
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, recheck: (url, always) => control?.recheck(url, always) ?? Promise.resolve(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => cache.storedUntil(upstream, message) })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, always) => control?.recheck(url, always) ?? Promise.resolve(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => Math.max(cache.storedUntil(upstream, message), outage.storedUntil(upstream, message)), remembered: () => outage.messages() })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -74,17 +79,16 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     refused: refusalRecorder(log, metrics),
     log
   }
-  const ownGets: OwnGetRules = { match: core.match, get correlationHeader () { return dataPlane.config.edge.correlationHeader } }
-  const listenerUrl = () => toUrl(listener!.addresses[0]!)
   metrics.observeFaults(() => faults.injected)
   metrics.observeShedding(() => sampler.gauge)
-  observeLive(metrics, { log, dataPlane, cache, control: () => control, listener: () => listener, ready: () => dataPlane.ready && !state.draining })
+  observeLive(metrics, { log, dataPlane, cache, outage, control: () => control, listener: () => listener, ready: () => dataPlane.ready && !state.draining })
 
   let closing: Promise<void> | undefined
   const close = () => (closing ??= (async () => {
     await Promise.all([listener?.close(), admin?.close(), control?.close()])
     sampler.close()
     await holdsFile.close()
+    await outage.close()
     dataPlane.close()
     cache.close()
     await log.close()
@@ -93,6 +97,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     async start () {
       try {
         for (const hold of await holdsFile.load()) dataPlane.holds.set(hold)
+        await outage.load()
         listener = await createListener({ config: config.listener, edge: config.edge, gateway: core })
         admin = await createAdmin({
           config: config.admin,
@@ -102,7 +107,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
             upstreamStates: () => upstreamStates(dataPlane),
-            actions: [...cacheActions(cache), cachePutAction({ cache, base: listenerUrl, gets: ownGets }), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), ...breakerActions(createBreakerBoard(dataPlane)), settleAction(wish => control!.settle(wish))],
+            actions: [...cacheActions(cache, outage), cachePutAction({ cache, base: listenerUrl, gets: ownGets }), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), ...breakerActions(createBreakerBoard(dataPlane)), settleAction(wish => control!.settle(wish))],
             configView: () => state.current,
             version
           },
@@ -116,6 +121,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
           onRegistryFailed: registry => metrics.registryFailed(registry)
         })
         await control.start()
+        outage.start()
       } catch (error) {
         await close()
         throw error
@@ -130,6 +136,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
       sampler.gauge.limits = next.shedding
       if (!next.faults.allow) faults.clearAll()
       cache.configure(next)
+      outage.configure(next)
       state.current = configInForce(config, next)
       metrics.configReloaded('accepted')
       log.info({ generation }, 'configuration in force')
@@ -157,24 +164,16 @@ function readiness (hasTable: boolean, draining: boolean): { ready: boolean, rea
   return hasTable ? { ready: true, reason: 'ready' } : { ready: false, reason: 'no route table yet' }
 }
 
-function cacheEvents (log: Log): CacheEvents {
-  return {
-    alarm: (service, message, { kind, header, value }) => log.warn({ service, message, kind, header, value }, 'a lifetime that no purge could take back was cut'),
-    secondLevel: (up, reason) => log[up ? 'info' : 'warn']({ reason }, up ? 'the second level of the cache is used' : 'the second level of the cache is not used'),
-    missedPurges: reason => log.warn({ reason }, 'purges of other gateways may have been missed: everything stored is stale from now on'),
-    purged: (selector, soft, count, by) => log[by === 'operator' ? 'info' : 'debug']({ ...selector, soft, count, by }, 'purged')
-  }
-}
-
 interface Told {
   readonly log: Log
   readonly metrics: Metrics
   readonly cache: Cache
+  readonly outage: Outage
   readonly recheck: (url: string, always?: boolean) => Promise<void>
   readonly onHeld: () => void
 }
 
-function dataPlaneEvents ({ log, metrics, cache, recheck, onHeld }: Told): DataPlaneEvents {
+function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onHeld }: Told): DataPlaneEvents {
   return {
     upstream: service => ({
       breaker: (message, breaker) => log.warn({ service, message, breaker }, 'breaker changed'),
@@ -205,6 +204,7 @@ function dataPlaneEvents ({ log, metrics, cache, recheck, onHeld }: Told): DataP
     swapped: facts => {
       metrics.tableSwapped(facts.buildMs)
       log.debug(facts, 'route table swapped')
+      outage.swapped()
     },
     gone: ({ messages, upstreams, endpoints }) => {
       for (const { upstream, name } of messages) {
@@ -258,12 +258,13 @@ interface Observed {
   readonly log: Log
   readonly dataPlane: DataPlane
   readonly cache: Cache
+  readonly outage: Outage
   readonly control: () => ControlPlane | undefined
   readonly listener: () => Listener | undefined
   readonly ready: () => boolean
 }
 
-function observeLive (metrics: Metrics, { log, dataPlane, cache, control, listener, ready }: Observed): void {
+function observeLive (metrics: Metrics, { log, dataPlane, cache, outage, control, listener, ready }: Observed): void {
   metrics.observeUpstreams(function * () {
     for (const upstream of dataPlane.upstreams) {
       yield {
@@ -284,7 +285,7 @@ function observeLive (metrics: Metrics, { log, dataPlane, cache, control, listen
     const { counts, moves, dropped } = control()?.status() ?? { counts: noCounts, moves: noMoves, dropped: {} }
     return { ...counts, moves, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
   })
-  metrics.observeCache(() => cache.gauges)
+  metrics.observeCache(() => ({ ...cache.gauges, outage }))
   metrics.observeClientConnections(() => listener()?.connections ?? 0)
   metrics.observeReady(ready)
   metrics.observeLogDropped(() => log.dropped)

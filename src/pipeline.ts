@@ -11,6 +11,7 @@ import { toFaultRule } from './filters/fault-rule.ts'
 import type { Faults } from './filters/faults.ts'
 import { hedge } from './filters/hedge.ts'
 import { mirror, type MirrorOptions } from './filters/mirror.ts'
+import { outage, type OutageFilterOptions } from './filters/outage.ts'
 import { pickEndpoint } from './filters/pick-endpoint.ts'
 import { retry } from './filters/retry.ts'
 import { send } from './filters/send.ts'
@@ -26,6 +27,7 @@ export interface PipelineParts {
   readonly splitting: SplitOptions
   readonly mirroring: MirrorOptions
   readonly caching: CacheOptions
+  readonly copies: OutageFilterOptions
   readonly shedding: ShedGauge
   readonly faults: Faults
 }
@@ -44,6 +46,8 @@ export function buildPipeline (parts: PipelineParts, policy: Policy, config: Pic
     split(policy.split, parts.splitting),
     // One budget for queueing, back-off and all attempts. Also where a client that leaves ends whatever is waiting.
     deadline,
+    // Last of all, in place of an error: a copy fetched beforehand. Outside whatever else stands in.
+    outage(parts.copies, policy),
     // What is answered in place of an error while the service cannot be called. Outside the cache, whose stale entry goes before it.
     degraded(policy.degraded, { upstreamNamed: parts.splitting.upstreamNamed, below }),
     // A hit takes no slot, and of many who want the same only one does. That one request is a task of its own, with its own deadline.

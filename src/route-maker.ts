@@ -5,7 +5,7 @@ import type { Next } from './exchange/compose.ts'
 import type { Effect } from './exchange/effect.ts'
 import type { Meter, Policy, ResponseTimes, Route } from './exchange/exchange.ts'
 import type { CustomRoutePlan, MessagePlan } from './routing/plan.ts'
-import type { CustomEntry, MessageEntry } from './routing/table.ts'
+import type { CustomEntry, FallbackEntry, MessageEntry, PrefixEntry } from './routing/table.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 export interface RouteMakerParts {
@@ -59,6 +59,21 @@ export class RouteMaker {
     const upstream = this.#parts.upstream(plan.upstream)
     const alternatives = plan.alternatives === undefined ? undefined : new Map(plan.alternatives.map(other => [other.upstream, this.#shared(other.endpoints)]))
     return { upstream, route: this.make({ kind: 'message', name: plan.name, upstream, key: plan.key, endpoints: this.#shared(plan.endpoints), alternatives, marker: plan.effect }) }
+  }
+
+  prefixes (): PrefixEntry[] {
+    return Object.entries(this.config.prefixes).map(([pattern, { upstream: name, rewrite, websocket }]) => {
+      const upstream = this.#parts.upstream(name)
+      return { prefix: pattern.slice(0, -2).toLowerCase(), rewrite, websocket, upstream, route: this.make({ kind: 'prefix', name: pattern, upstream, key: pattern }) }
+    })
+  }
+
+  /** Where names go that nobody ever claimed. One route for all of them: names that clients make up are never labels. */
+  fallback (): FallbackEntry | undefined {
+    const { fallback: name } = this.config.exposure
+    if (name === undefined) return undefined
+    const upstream = this.#parts.upstream(name)
+    return { upstream, route: this.make({ kind: 'message', name: '(fallback)', upstream, key: '(fallback)' }) }
   }
 
   /** An upstream has gone: nothing of it is kept. */
@@ -144,6 +159,24 @@ export class DepartedMessage extends LazyMessage {
   }
 
   override get route (): Route | undefined { return Date.now() < this.untilMs ? super.route : undefined }
+
+  /** What is left of a message; undefined = nothing of it is stored. `storedUntil`: since the epoch. */
+  static of (entry: LazyMessage | undefined, maker: () => RouteMaker, storedUntil: (upstream: string, message: string) => number): DepartedMessage | undefined {
+    if (entry?.plan.state !== 'routed') return undefined
+    const untilMs = entry instanceof DepartedMessage ? entry.untilMs : storedUntil(entry.plan.upstream, entry.plan.name)
+    return untilMs <= Date.now() ? undefined : new DepartedMessage(entry.plan, maker, untilMs)
+  }
+
+  /** One that was never in a table of this process. */
+  static remembered ({ key, name, upstream, untilMs }: RememberedMessage, maker: () => RouteMaker): DepartedMessage {
+    return new DepartedMessage({ key, name, state: 'routed', upstream, endpoints: [], suggest: false, effect: undefined }, maker, untilMs)
+  }
+}
+
+/** A message of which answers were kept from before the start. */
+export interface RememberedMessage extends Pick<MessagePlan, 'key' | 'name' | 'upstream'> {
+  /** Until when they may be given out. Since the epoch. */
+  readonly untilMs: number
 }
 
 /** As LazyMessage, for a path of a service's own list. `effectOf`: what the marker of a message says now. */

@@ -30,6 +30,7 @@ function start (t: TestContext, config = configOf(), onMeter: (name: string) => 
   const plane = new DataPlane({
     config,
     storedUntil: () => 0,
+    remembered: () => [],
     buildPipeline: () => { pipelines++; return () => Promise.reject(new Error('not called')) },
     meter: (_, name) => {
       onMeter(name)

@@ -1,5 +1,7 @@
-// /api/cache: what is stored and how it does; purging by URL, tag, message, service, or all of it.
+// /api/cache: what is stored and how it does; the copies for an outage; purging by URL, tag, message, service, or all of it.
 import type { Cache } from '../cache/cache.ts'
+import { currentAgeS } from '../cache/freshness.ts'
+import type { Outage } from '../cache/outage/outage.ts'
 import type { Selector } from '../cache/purge-log.ts'
 import type { SecondLevel } from '../cache/second-level/second-level.ts'
 import type { Stored } from '../cache/stored.ts'
@@ -29,7 +31,7 @@ function targetOf (url: string): string {
   return `${parsed.pathname}${parsed.search}`.toLowerCase()
 }
 
-export function cacheActions (cache: Cache): AdminAction[] {
+export function cacheActions (cache: Cache, outage: Outage): AdminAction[] {
   return [
     {
       method: 'GET',
@@ -44,12 +46,19 @@ export function cacheActions (cache: Cache): AdminAction[] {
       run: ({ parameters }) => entries(cache, parameters)
     },
     {
+      method: 'GET',
+      path: '/api/cache/copies',
+      says: 'Outage copies: each request of cache.outage, the age of its copy, and why the last fetch failed: ?message=NAME, ?service=NAME.',
+      run: ({ parameters }) => copies(outage, parameters)
+    },
+    {
       method: 'POST',
       path: '/api/cache/purge',
-      says: 'Removes stored answers: {"url"}, {"tag"}, {"message"}, {"service"} or {"all": true}; "soft": true only makes them stale. Says how many.',
+      says: 'Removes stored answers: {"url"}, {"tag"}, {"message"}, {"service"} or {"all": true}; "soft": true only makes them stale. Says how many, and how many outage copies went with them.',
       run: ({ body }) => {
         const soft = (body as { soft?: unknown } | undefined)?.soft === true
-        return { purged: cache.purge(toSelector(body), soft, 'operator'), soft }
+        const before = outage.held
+        return { purged: cache.purge(toSelector(body), soft, 'operator'), soft, copies: before - outage.held }
       }
     }
   ]
@@ -76,6 +85,28 @@ function overview ({ store, fills, background, purged, secondLevel, tallies }: C
 
 function describeSecondLevel ({ up, reads, bytesRead, writes, purges }: SecondLevel): object {
   return { up, reads, bytesRead, writes: { ...writes.counts, waiting: writes.waiting }, bytesWritten: writes.bytesWritten, purges }
+}
+
+const isoTime = (ms: number): string => new Date(ms).toISOString()
+
+function copies (outage: Outage, { message, service }: Readonly<Record<string, string>>): object {
+  const nowMs = Date.now()
+  const listed: object[] = []
+  for (const { wanted: { key, target, host }, copy, failure } of outage.described()) {
+    const place = copy?.stored.place
+    if (message !== undefined && (place?.message ?? key).toLowerCase() !== message.toLowerCase()) continue
+    if (service !== undefined && place?.upstream.toLowerCase() !== service.toLowerCase()) continue
+    listed.push({
+      message: place?.message ?? key,
+      url: `${host}${target}`,
+      service: place?.upstream ?? null,
+      ageS: copy === undefined ? null : currentAgeS(copy.stored.terms.bornAtMs, nowMs),
+      bytes: copy?.stored.bytes ?? 0,
+      lastFailure: failure === undefined ? null : { at: isoTime(failure.atMs), reason: failure.reason }
+    })
+  }
+  const { held, missing, bytes, onDisk, fetches } = outage
+  return { held, missing, bytes, onDisk, fetches, copies: listed }
 }
 
 /** Keys may hold what identifies a caller, if only as a hash: they are not among it. */

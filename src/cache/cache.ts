@@ -18,7 +18,8 @@ import { indexedProperties, type Indexed } from './writes.ts'
 export interface CacheEvents {
   /** What a service stamps on its answers: at most once a minute for a message and a kind. */
   alarm (upstream: string, message: string, alarm: Alarm): void
-  purged (selector: Selector, soft: boolean, count: number, by: PurgedBy): void
+  /** `ofWrite`: a write made it necessary, here or at another gateway, and no operator. */
+  purged (selector: Selector, soft: boolean, count: number, by: PurgedBy, ofWrite: boolean): void
   /** Whether the second level is asked. */
   secondLevel (up: boolean, reason: string): void
   /** What other gateways purged cannot be known: everything stored is stale from now on. */
@@ -83,7 +84,7 @@ export class Cache {
     this.#indexed = indexedProperties(config)
     // What was stored until now could not be found by a property that counts from now on.
     for (const [message, properties] of this.#indexed) {
-      if ([...properties].some(property => before.get(message)?.has(property) !== true)) this.purge({ kind: 'message', message }, false, 'operator')
+      if ([...properties].some(property => before.get(message)?.has(property) !== true)) this.purge({ kind: 'message', message }, false, 'operator', true)
     }
   }
 
@@ -134,14 +135,14 @@ export class Cache {
   }
 
   /** Removes what is meant, or makes it stale from now on; what is being asked for is not stored. How many entries it was. */
-  purge (selector: Selector, soft: boolean, by: PurgedBy): number {
-    if (by !== 'gateway') this.#secondLevel?.purge(selector, soft)
+  purge (selector: Selector, soft: boolean, by: PurgedBy, ofWrite = by === 'write'): number {
+    if (by !== 'gateway') this.#secondLevel?.purge({ selector, soft, ...ofWrite ? { write: true } : {} })
     this.fills.purge(selector)
     const purged: Stored[] = []
     const count = this.store.purge(selector, soft, Date.now(), stored => { if (!soft && stored.again !== undefined) purged.push(stored) })
     for (const stored of purged) stored.again?.(stored)
     this.purged[by] += count
-    this.#events.purged(selector, soft, count, by)
+    this.#events.purged(selector, soft, count, by, ofWrite)
     return count
   }
 
@@ -153,7 +154,7 @@ export class Cache {
   #makeSecondLevel (config: SecondLevelConfig | undefined): SecondLevel | undefined {
     if (config === undefined) return undefined
     const second = new SecondLevel(config, {
-      purged: (selector, soft) => this.purge(selector, soft, 'gateway'),
+      purged: ({ selector, soft, write = false }) => this.purge(selector, soft, 'gateway', write),
       missedPurges: reason => {
         if (this.purge({ kind: 'all' }, true, 'gateway') > 0) this.#events.missedPurges(reason)
       },

@@ -219,6 +219,3 @@ export function mayStandIn (request: CacheRequest, { terms }: Entry, nowMs: numb
   const askedMs = terms.mustRevalidate ? 0 : Math.min((request.directives.staleIfErrorS ?? 0) * 1_000, rules.config.stale.maxMs)
   return nowMs < terms.freshUntilMs + Math.max(terms.staleIfErrorMs, askedMs)
 }
-
-/** Answers of an origin that count as its failure there (RFC 5861 section 4). */
-export const countsAsError = (status: number): boolean => status === 500 || status === 502 || status === 503 || status === 504

@@ -4,8 +4,9 @@ import { balancingRules } from './rules-balancing.ts'
 import { faultRules } from './rules-fault.ts'
 import { fileRules } from './rules-files.ts'
 import { listenRules } from './rules-listen.ts'
+import { outageRules } from './rules-outage.ts'
 import { policyRules } from './rules-policy.ts'
 import { routeRules } from './rules-route.ts'
 import { splitRules } from './rules-split.ts'
 
-export const rules: readonly Rule[] = [...routeRules, ...policyRules, ...splitRules, ...balancingRules, ...listenRules, ...fileRules, ...faultRules]
+export const rules: readonly Rule[] = [...routeRules, ...policyRules, ...splitRules, ...balancingRules, ...outageRules, ...listenRules, ...fileRules, ...faultRules]

@@ -189,7 +189,7 @@ export class Exchange {
   upgrade = false
   /** A branch for a second attempt beside one that is under way. */
   isHedge = false
-  /** The error that a degraded answer stands in for: another upstream's, or a fixed one. Nothing of that kind is stored. */
+  /** The error that a degraded answer stands in for: another upstream's, a fixed one, or an outage copy. Nothing of that kind is stored. */
   degradedBy: GatewayError | undefined = undefined
   /** Whose bulkhead slot it holds. */
   slot: UpstreamHandle | undefined = undefined

@@ -8,10 +8,11 @@ import type { FillResult } from '../cache/fill-result.ts'
 import { saysNothing, type GuardRules } from '../cache/guard.ts'
 import { learnFromHead } from '../cache/learn-from-head.ts'
 import { isKeyed, targetIndex, type KeyMaker } from '../cache/key.ts'
-import { countsAsError, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
+import { mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
 import type { CacheRequest } from '../cache/request.ts'
 import type { CacheConfig, CacheRules } from '../cache/rules.ts'
 import { shareFor } from '../cache/second-level/share.ts'
+import { countsAsError, mayBeStoodInFor } from '../cache/stand-in.ts'
 import type { Draft, Place, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
 import { variantOf } from '../cache/vary.ts'
@@ -295,6 +296,3 @@ function takeOver (exchange: Exchange, fill: Fill): void {
   exchange.attempts.push(...fill.attempts)
   exchange.endpoint = fill.endpoint
 }
-
-/** The origin could not be asked, or could not answer. */
-const mayBeStoodInFor = ({ spec, code }: GatewayError): boolean => spec.source === 'upstream' || code === 'DeadlineExceeded' || (spec as { staleable?: true }).staleable === true

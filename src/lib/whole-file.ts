@@ -3,7 +3,7 @@ import { mkdir, open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** For the owner only. @throws what the file system says; the old file stays then, and nothing half-written */
-export async function writeWhole (path: string, text: string): Promise<void> {
+export async function writeWhole (path: string, text: string | Buffer): Promise<void> {
   const directory = dirname(path)
   const temporary = `${path}.tmp`
   try {

@@ -30,7 +30,7 @@ export interface ExchangeLine {
   readonly detail?: Readonly<Record<string, unknown>> | undefined
   /** The part of a split it belonged to. */
   readonly part?: string | undefined
-  /** What the cache did: hit, stale, collapsed, miss or pass; undefined where it was not asked. */
+  /** What the cache did: hit, stale, collapsed, miss, pass, or copy (an outage copy); undefined where it was not asked. */
   readonly cache?: string | undefined
   /** Code of the error that a degraded answer stands in for. */
   readonly degradedBy?: string | undefined

@@ -4,30 +4,10 @@ import { metricTable, type MetricName } from './metric-table.ts'
 import { DurationHistogram, EndpointMeter, PartMeter, RouteMeter, UpstreamMeter } from './meters.ts'
 import type { FaultCounts, RegistryGauges, TableGauges, UpstreamGauges, EndpointGauges } from './gauges.ts'
 import { exposition, histogramSamples, type Sample, type Source } from './exposition.ts'
-import { byLabel, secondLevelSamples, type SecondLevelGauges } from './second-level-samples.ts'
+import { cacheSamples, type CacheGauges } from './cache-samples.ts'
 
 export { metricTable } from './metric-table.ts'
 export type { EndpointMeter, PartMeter, RouteMeter } from './meters.ts'
-
-/** What the cache tells at a scrape. */
-export interface CacheGauges {
-  readonly bytes: number
-  readonly entries: number
-  readonly evictions: number
-  readonly purged: Readonly<Record<'operator' | 'write' | 'gateway', number>>
-  readonly secondLevel: SecondLevelGauges | undefined
-  readonly running: number
-  readonly waiting: number
-  readonly messages: Iterable<CacheMessageCounts>
-}
-export interface CacheMessageCounts {
-  readonly upstream: string
-  readonly message: string
-  readonly results: Readonly<Record<string, number>>
-  readonly forwarded: ReadonlyMap<string, number>
-  readonly notStored: ReadonlyMap<string, number>
-  readonly alarms: ReadonlyMap<string, number>
-}
 
 export interface Metrics {
   /** The same meter for the same names, so counts live on over a swap. */
@@ -130,16 +110,6 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
   function * eachUpstream (of: (one: UpstreamGauges) => number): Generator<Sample> {
     for (const one of readUpstreams()) yield { labels: { upstream: one.name }, value: of(one) }
   }
-  /** Counts of messages added up by upstream, where a label a message would be too many series. */
-  function * ofCache (label: string, counts: (one: CacheMessageCounts) => ReadonlyMap<string, number>): Generator<Sample> {
-    const sums = new Map<string, Map<string, number>>()
-    for (const message of readCache()?.messages ?? []) {
-      const sum = sums.get(message.upstream) ?? new Map<string, number>()
-      sums.set(message.upstream, sum)
-      for (const [key, value] of counts(message)) sum.set(key, (sum.get(key) ?? 0) + value)
-    }
-    for (const [upstream, sum] of sums) for (const [key, value] of sum) yield { labels: { upstream, [label]: key }, value }
-  }
   const one = (value: number): Sample[] => [{ labels: {}, value }]
 
   const read: Record<MetricName, () => Iterable<Sample>> = {
@@ -196,20 +166,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     endpointScore: () => eachBalance(({ scoreMs }) => scoreMs / 1_000),
     overflow: () => eachUpstream(({ overflowed }) => overflowed),
     pool: () => eachEndpoint((labels, { busy, idle }) => [{ labels: { ...labels, state: 'busy' }, value: busy }, { labels: { ...labels, state: 'idle' }, value: idle }]),
-    cacheRequests: function * () {
-      for (const { upstream, message, results } of readCache()?.messages ?? []) {
-        for (const [result, value] of Object.entries(results)) if (value > 0) yield { labels: { upstream, message, result }, value }
-      }
-    },
-    cacheForwards: () => ofCache('reason', ({ forwarded }) => forwarded),
-    cacheNotStored: () => ofCache('reason', ({ notStored }) => notStored),
-    cacheBytes: () => one(readCache()?.bytes ?? 0),
-    cacheEntries: () => one(readCache()?.entries ?? 0),
-    cacheEvictions: () => one(readCache()?.evictions ?? 0),
-    ...secondLevelSamples(() => readCache()?.secondLevel),
-    cachePurged: () => byLabel('by', readCache()?.purged ?? {}),
-    cacheFills: () => [{ labels: { state: 'running' }, value: readCache()?.running ?? 0 }, { labels: { state: 'waiting' }, value: readCache()?.waiting ?? 0 }],
-    cacheAlarms: () => ofCache('kind', ({ alarms }) => alarms),
+    ...cacheSamples(() => readCache()),
     clientConnections: () => one(readClientConnections()),
     registryUp: function * () {
       for (const { registry, ok } of readRegistries()) yield { labels: { registry }, value: ok ? 1 : 0 }

@@ -2,7 +2,8 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import type { Entry } from '../../src/cache/entry.ts'
-import { countsAsError, mayStandIn, passesBy, reuse, type Reuse } from '../../src/cache/policy.ts'
+import { mayStandIn, passesBy, reuse, type Reuse } from '../../src/cache/policy.ts'
+import { countsAsError } from '../../src/cache/stand-in.ts'
 import { variantOf, varyNames } from '../../src/cache/vary.ts'
 import { byDefault, flat, headOf, now, requestOf, rulesOf, termsOf } from './support.ts'
 

@@ -51,6 +51,7 @@ async function startPlanes (t: TestContext, clock: FakeClock, agent: FakeConsul)
   const dataPlane = new DataPlane({
     config,
     storedUntil: () => 0,
+    remembered: () => [],
     buildPipeline: () => () => Promise.reject(new Error('not called')),
     meter: () => ({ start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }),
     events: { upstream: () => ({ breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, returning: async () => {}, attempt () {}, paused () {}, ejected () {} }) }), held () {}, swapped () {}, gone () {} }

@@ -7,6 +7,8 @@ import { compareIds } from './frame.ts'
 export interface Outgoing {
   readonly selector: Selector
   readonly soft: boolean
+  /** A write made it necessary, not an operator: outage copies are not meant. */
+  readonly write?: true
 }
 
 /** `stale`: only soft purges mean it. */
@@ -32,13 +34,14 @@ export class SharedPurges {
   add (outgoing: Outgoing): void {
     const key = keyOf(outgoing.selector, outgoing.soft)
     if (this.#waiting.size >= mostWaiting && !this.#waiting.has(key)) {
+      const all: Outgoing = { selector: { kind: 'all' }, soft: false, ...ofWrites([...this.#waiting.values(), outgoing]) }
       this.#waiting.clear()
-      const all: Outgoing = { selector: { kind: 'all' }, soft: false }
       this.#waiting.set(keyOf(all.selector, false), all)
       return
     }
     // An object of its own each time: what is under way does not confirm one that came after it.
-    this.#waiting.set(key, { ...outgoing })
+    const { selector, soft } = outgoing
+    this.#waiting.set(key, { selector, soft, ...ofWrites([outgoing, this.#waiting.get(key) ?? outgoing]) })
   }
 
   /** What is to be told, in order. */
@@ -88,6 +91,9 @@ export class SharedPurges {
   }
 }
 
+/** What stands for all of these. */
+const ofWrites = (purges: readonly Outgoing[]): Pick<Outgoing, 'write'> => purges.every(({ write }) => write === true) ? { write: true } : {}
+
 /** Equal keys mean the same answers: names in any letter case. */
 function keyOf (selector: Selector, soft: boolean): string {
   const strength = soft ? 'soft' : 'hard'
@@ -101,7 +107,7 @@ function keyOf (selector: Selector, soft: boolean): string {
 }
 
 /** As it stands in the stream. */
-export const purgeToText = ({ selector, soft }: Outgoing): string => JSON.stringify({ ...selector, ...soft ? { soft } : {} })
+export const purgeToText = ({ selector, soft, write }: Outgoing): string => JSON.stringify({ ...selector, ...soft ? { soft } : {}, ...write === true ? { write } : {} })
 
 /** undefined: nothing that this version knows. */
 export function purgeFromText (text: string): Outgoing | undefined {
@@ -111,8 +117,9 @@ export function purgeFromText (text: string): Outgoing | undefined {
   } catch {
     return undefined
   }
-  const { kind, soft, ...rest } = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
-  if (kind === 'all') return { selector: { kind }, soft: soft === true }
+  const { kind, soft, write, ...rest } = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
+  const how = { soft: soft === true, ...write === true ? { write } as const : {} }
+  if (kind === 'all') return { selector: { kind }, ...how }
   if (kind !== 'target' && kind !== 'tag' && kind !== 'message' && kind !== 'service') return undefined
-  return typeof rest[kind] === 'string' ? { selector: { kind, [kind]: rest[kind] } as Selector, soft: soft === true } : undefined
+  return typeof rest[kind] === 'string' ? { selector: { kind, [kind]: rest[kind] } as Selector, ...how } : undefined
 }

@@ -3,7 +3,6 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { Config } from '../../config/schema.ts'
 import { guarded, type GuardRules } from '../guard.ts'
 import { mayStore } from '../policy.ts'
-import type { Selector } from '../purge-log.ts'
 import type { CacheRequest } from '../request.ts'
 import type { CacheRules } from '../rules.ts'
 import { keptBody, Stored, type Draft, type Place } from '../stored.ts'
@@ -12,6 +11,7 @@ import { Circuit } from './circuit.ts'
 import { decodeValue, type Frame } from './frame.ts'
 import { Link, TimedOut, within } from './link.ts'
 import { PurgeStream } from './purge-stream.ts'
+import type { Outgoing } from './purges.ts'
 import { WriteQueue } from './write-queue.ts'
 
 export type SecondLevelConfig = NonNullable<Config['cache']['secondLevel']>
@@ -21,7 +21,7 @@ export type ReadResult = 'hit' | 'miss' | 'purged' | 'wrong' | 'timeout' | 'erro
 
 export interface SecondLevelEvents {
   /** Another gateway purged. */
-  purged (selector: Selector, soft: boolean): void
+  purged (purge: Outgoing): void
   /** What others purged cannot be known: everything counts as stale. */
   missedPurges (reason: string): void
   /** Whether it is asked. */
@@ -68,7 +68,7 @@ export class SecondLevel {
       down: reason => this.#tellState(reason)
     })
     this.#stream = new PurgeStream({ ...config, key: `${config.prefix}purges`, gateway: randomUUID() }, this.#link, {
-      heard: ({ selector, soft }) => events.purged(selector, soft),
+      heard: purge => events.purged(purge),
       missed: reason => events.missedPurges(reason),
       state: (_up, reason) => this.#tellState(reason)
     })
@@ -112,8 +112,8 @@ export class SecondLevel {
   }
 
   /** Carried out here; the others hear of it now, or when the server is there again. */
-  purge (selector: Selector, soft: boolean): void {
-    this.#stream.tell({ selector, soft })
+  purge (purge: Outgoing): void {
+    this.#stream.tell(purge)
   }
 
   async #read (wanted: Wanted): Promise<Stored | undefined> {

@@ -33,6 +33,7 @@ export const CacheMemory = section({
   maxEntries: count('Most stored answers.', 100_000, 16),
   maxEntryBytes: bytes('Largest answer that is stored; larger ones are streamed only.', 8_388_608, 1_024),
   messageSharePercent: Type.Integer({ minimum: 1, maximum: 100, default: 50, description: 'What one message may take of maxBytes and maxEntries: a flood of different queries pushes out its own answers first, and no others.' }),
+  outageMaxBytes: bytes('Memory, and space on disk, for the outage copies of all messages. A copy that does not fit is not kept, and said so.', 67_108_864, 1_024),
   secondLevel: Type.Optional(secondLevel),
   background: section({
     concurrency: count('Requests at one time.', 4, 1),

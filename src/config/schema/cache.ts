@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { cacheWorkFields } from './cache-work.ts'
 import { flag, lifetimeMs, names, oneOf, section } from './kit.ts'
+import { Outage } from './outage.ts'
 
 const lifetimes = section({
   successMs: lifetimeMs('200, 203 and 204.', 0),
@@ -51,6 +52,7 @@ export const cacheFields = {
   identity,
   stale,
   guard,
-  ...cacheWorkFields
+  ...cacheWorkFields,
+  outage: Outage
 }
 export const Cache = section(cacheFields, 'Stored answers (RFC 9111).')

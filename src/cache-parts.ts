@@ -1,0 +1,41 @@
+// The cache and its outage copies as the composition root builds them, and what the log hears of them.
+import { Cache } from './cache/cache.ts'
+import { Outage } from './cache/outage/outage.ts'
+import type { Config } from './config/schema.ts'
+import type { DataPlane } from './data-plane.ts'
+import { ownGet, toOwnUrl, type OwnGetRules } from './routing/own-get.ts'
+import type { Log } from './telemetry/log.ts'
+
+export interface CachePartsOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly dataPlane: () => DataPlane
+  readonly gets: OwnGetRules
+  /** Scheme and host of the gateway itself. */
+  readonly base: () => string
+}
+
+export function createCacheParts ({ config, log, dataPlane, gets, base }: CachePartsOptions): { readonly cache: Cache, readonly outage: Outage } {
+  const cache = new Cache(config, {
+    alarm: (service, message, { kind, header, value }) => log.warn({ service, message, kind, header, value }, 'a lifetime that no purge could take back was cut'),
+    secondLevel: (up, reason) => log[up ? 'info' : 'warn']({ reason }, up ? 'the second level of the cache is used' : 'the second level of the cache is not used'),
+    missedPurges: reason => log.warn({ reason }, 'purges of other gateways may have been missed: everything stored is stale from now on'),
+    purged: (selector, soft, count, by, ofWrite) => {
+      const copies = soft || ofWrite ? 0 : outage.purge(selector)
+      log[by === 'operator' ? 'info' : 'debug']({ ...selector, soft, count, by, copies }, 'purged')
+    }
+  })
+  const outage = new Outage({
+    config,
+    cache,
+    // Targets are checked with the configuration: they are paths.
+    get: (target, host) => ownGet(toOwnUrl(target, host === '' ? base() : host)!, [], gets),
+    stateOf: key => dataPlane().planOf(key)?.state,
+    events: {
+      failed: (target, reason) => log.warn({ path: target, reason }, 'an outage copy could not be fetched'),
+      recovered: target => log.info({ path: target }, 'an outage copy is fetched again'),
+      problem: (problem, err) => log.error({ err }, problem)
+    }
+  })
+  return { cache, outage }
+}

@@ -1,0 +1,105 @@
+// An outage copy: when an answer may become one, how it is written down, and to whom it may be given. Pure.
+import type { PolicyConfig } from '../../config/schema.ts'
+import { headerValue } from '../../exchange/headers.ts'
+import { saidBy, mayStore } from '../policy.ts'
+import { drafted } from '../draft.ts'
+import type { EntryHead, NotStored } from '../entry.ts'
+import { bornAt, statedLifetimeMs } from '../freshness.ts'
+import { guarded } from '../guard.ts'
+import { targetIndex } from '../key.ts'
+import type { CacheRequest } from '../request.ts'
+import { cacheRules, type CacheRules } from '../rules.ts'
+import type { Frame } from '../second-level/frame.ts'
+import { keptBody, Stored, type Place } from '../stored.ts'
+import { variantOf } from '../vary.ts'
+
+export interface Copy {
+  /** Of what is wanted (`Wanted.id`). */
+  readonly id: string
+  /** As `sentTarget` has it. */
+  readonly sent: string
+  readonly stored: Stored
+  /** The origin's word that callers with an identity may have it (public, s-maxage). */
+  readonly forEverybody: boolean
+}
+
+/** Where a copy comes from. */
+export interface Origin {
+  readonly id: string
+  readonly upstream: string
+  /** Name of the route. */
+  readonly message: string
+  readonly sent: string
+}
+
+export interface Answer {
+  readonly head: EntryHead
+  readonly body: Buffer
+  readonly endpointUrl: string | undefined
+}
+
+/**
+ * Rules by which an answer becomes a copy: those of its policy, but for its lifetime. A copy is meant to be old, so what the origin says
+ * of that does not count; what it says of whose the answer is does.
+ */
+export function copyRules (config: PolicyConfig['cache'], correlationHeader: string): CacheRules {
+  return cacheRules({ ...config, mode: 'override', lifetimes: { successMs: config.outage.maxAgeMs, redirectMs: 0, negativeMs: 0 } }, correlationHeader)
+}
+
+/** The request that a copy is fetched with: nobody's. */
+export const plainRequest = ({ reader }: CacheRules, target: string, routeKind: CacheRequest['routeKind'], headers: readonly string[]): CacheRequest =>
+  reader.read({ method: 'GET', target, headers, safe: true, routeKind, trusted: true })
+
+/** `selected`: as it was written down by; left out for what was fetched by `request` just now. */
+export function copyOf (origin: Origin, request: CacheRequest, { head, body, endpointUrl }: Answer, rules: CacheRules, selected?: Pick<Frame, 'vary' | 'variant'>): Copy | { readonly refused: NotStored } {
+  const decision = mayStore(request, head, rules)
+  if (!decision.store) return { refused: decision.reason }
+  const { directives, targeted } = saidBy(head.headers)
+  const vary = selected?.vary ?? selectingNames(decision.terms.vary, head.headers)
+  const place: Place = { key: origin.id, target: targetIndex(origin.sent), upstream: origin.upstream, message: origin.message, ownTags: [] }
+  // Everything is stale that its service did not call fresh: Cache-Status says how long.
+  const terms = { ...decision.terms, vary, freshUntilMs: bornAt(head) + (statedLifetimeMs(head, directives, !targeted) ?? 0) }
+  const { draft } = drafted({ head, terms, request, place, guard: rules.guard, varyOf: [], endpointUrl, again: undefined })
+  const leaving = guarded(emergencyHeaders(draft.head.headers), head.responseAtMs, rules.guard)
+  return {
+    id: origin.id,
+    sent: origin.sent,
+    stored: new Stored({ ...draft, leaving, variant: selected?.variant ?? draft.variant }, keptBody([body])),
+    forEverybody: directives.public || typeof directives.sMaxAgeS === 'number'
+  }
+}
+
+/** What is in no coding everybody can read, whatever Accept-Encoding says. */
+const selectingNames = (names: readonly string[], headers: readonly string[]): readonly string[] =>
+  headerValue(headers, 'content-encoding') === undefined ? names.filter(name => name !== 'accept-encoding') : names
+
+/** Nobody further out keeps what was given out in an outage only, whatever field it is said in. */
+function emergencyHeaders (headers: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) if (!/^(?:.*cache-control|surrogate-control|expires|pragma|warning)$/i.test(headers[i]!)) kept.push(headers[i]!, headers[i + 1]!)
+  kept.push('Cache-Control', 'no-store')
+  return kept
+}
+
+/** Whether this request may have it. `requestHeaders`: as sent upstream. */
+export function mayHave (request: CacheRequest, { stored: { terms, variant }, forEverybody }: Copy, nowMs: number, { config: { identity, outage } }: CacheRules): boolean {
+  if (nowMs - terms.bornAtMs > outage.maxAgeMs) return false
+  // It was fetched without any of these.
+  if (request.keyParts !== '' || request.directives.noCache || request.conditions?.originOnly === true) return false
+  if (request.identity !== '' && (identity.mode === 'perIdentity' || !(forEverybody || identity.mode === 'shared'))) return false
+  return variantOf(terms.vary, request.headers) === variant
+}
+
+/** No purge of the second level concerns it. */
+const noMark = '0-0'
+
+export function frameOf ({ id, sent, stored: { place, variant, terms, head, endpointUrl, body } }: Copy, nowMs: number): Frame {
+  const key = [id, place.upstream, place.message, sent].join('\n')
+  return { key, variant, vary: terms.vary, ...head, endpointUrl, mark: noMark, writtenAtMs: nowMs, usefulMs: 0, body: typeof body === 'string' ? Buffer.from(body, 'latin1') : body }
+}
+
+/** undefined: it was written for something else. */
+export function originOf ({ key }: Frame): Origin | undefined {
+  const [id, upstream, message, sent, more] = key.split('\n')
+  return id === undefined || upstream === undefined || message === undefined || sent === undefined || more !== undefined ? undefined : { id, upstream, message, sent }
+}
