@@ -1,0 +1,68 @@
+// The origin is gone for the whole time that its answers may stand in: killed, or removed from the registry altogether. A clock that is set.
+import { describe, mock, test, type TestContext } from 'node:test'
+import assert from 'node:assert/strict'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { ok, startOrigin, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const freshS = 10
+const staleS = 600
+const stepS = 61
+const stored = Array.from({ length: 10 }, (_, id) => `/json/reply/GetOrder?Id=${id}`)
+const answer = ok('{}', { headers: [['Cache-Control', `max-age=${freshS}, stale-if-error=${staleS}`], ['Content-Type', 'application/json']] })
+
+const begin = Date.UTC(2026, 10, 27, 12)
+function setClock (t: TestContext): void {
+  mock.timers.enable({ apis: ['Date'], now: begin })
+  t.after(() => { mock.timers.reset() })
+}
+
+/** Mixed traffic at each step of the window: reads of what is stored, again and again, among reads of what is not, and writes. */
+async function wholeWindow (gateway: TestGateway, other: (path: string, status: number) => void): Promise<void> {
+  const end = begin + (freshS + staleS) * 1_000
+  for (let nowMs = begin + 1_000; nowMs < end; nowMs = nowMs + stepS * 1_000 > end && nowMs < end - 1 ? end - 1 : nowMs + stepS * 1_000) {
+    mock.timers.setTime(nowMs)
+    const ageS = Math.floor((nowMs - begin) / 1_000)
+    const others = [gateway.post('/json/reply/PlaceOrder', {}), gateway.get('/json/reply/GetOrder?Id=1000')]
+    for (const each of await Promise.all([...stored, ...stored].map(async path => await gateway.get(path)))) {
+      assert.deepEqual([each.status, each.text(), each.header('age')], [200, '{}', String(ageS)], `${ageS} s old`)
+      assert.match(each.header('cache-status')!, ageS < freshS ? /; hit; ttl=\d+$/ : /; hit; ttl=-\d+; detail=stale-if-error$/)
+    }
+    for (const each of await Promise.all(others)) other(`${ageS} s`, each.status)
+  }
+  mock.timers.setTime(end)
+}
+
+async function fill (gateway: TestGateway, origin: Origin): Promise<void> {
+  for (const path of stored) assert.equal((await gateway.get(path)).status, 200)
+  assert.equal(origin.received.length, stored.length)
+}
+
+describe('an origin that is gone', { timeout: 120_000 }, () => {
+  test('killed: no error for what is stored, for as long as its word holds, and not a moment longer', async t => {
+    setClock(t)
+    await using origin = await startOrigin(answer)
+    await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop' } } })
+    await gateway.waitForEndpoint(origin.url)
+    await fill(gateway, origin)
+    await origin.server.kill()
+    await wholeWindow(gateway, (at, status) => assert.ok(status >= 502, `${at}: ${status}`))
+    for (const path of stored) assert.ok((await gateway.get(path)).status >= 502, 'its word does not hold any more')
+  })
+
+  test('removed from the registry: the same, and then its messages are unknown', async t => {
+    setClock(t)
+    await using origin = await startOrigin(answer)
+    await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
+    const agent = async (path: string, body?: object) => await fetch(`${gateway.embedded!}/v1/agent/service/${path}`, { method: 'PUT', ...body === undefined ? {} : { body: JSON.stringify(body) } })
+    await agent('register', { ID: 'shop-1', Name: 'shop', Address: '127.0.0.1', Port: origin.port, Meta: { messages: 'GetOrder,PlaceOrder' } })
+    await gateway.waitForRoute('GetOrder')
+    await gateway.waitForEndpoint(origin.url)
+    await fill(gateway, origin)
+    await agent('deregister/shop-1')
+    await until('what has nothing stored is unknown', async () => (await gateway.post('/json/reply/PlaceOrder', {})).status === 404)
+    await origin.server.kill()
+    await wholeWindow(gateway, (at, status) => assert.ok(status === 404 || status === 503, `${at}: ${status}`))
+    await until('its route is gone', async () => (await gateway.get(stored[0]!)).status !== 200)
+  })
+})
