@@ -9,7 +9,6 @@ import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
 import type { GatewayCore } from './gateway-core.ts'
-import type { EndBatch } from './end-batch.ts'
 import { headText } from './head-text.ts'
 import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
 import { boundaryOf, MultipartScan } from './multipart-scan.ts'
@@ -32,7 +31,6 @@ export interface ListenerState {
   readonly bodyMemory: BodyMemory
   /** Draining: connections end with the answer that is due. */
   closing: boolean
-  readonly ends: EndBatch
 }
 
 export async function openExchange (state: ListenerState, req: AnyRequest, res: AnyResponse, rawTarget: string): Promise<void> {

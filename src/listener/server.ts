@@ -8,7 +8,6 @@ import type { FastifyInstance } from 'fastify'
 import type { EdgeConfig, ListenerConfig } from '../config/schema.ts'
 import { Admission } from './admission.ts'
 import { Certificates } from './certificates.ts'
-import { EndBatch } from './end-batch.ts'
 import { createFastifyServer } from './fastify-server.ts'
 import type { GatewayCore } from './gateway-core.ts'
 import { IdSource } from './ids.ts'
@@ -55,8 +54,7 @@ export async function createListener (options: { config: ListenerConfig, edge: E
     admission: new Admission(config, options.edge, pseudonym, ids),
     gateway,
     bodyMemory: new BodyMemory(config.limits.gatheredTotalBytes),
-    closing: false,
-    ends: new EndBatch()
+    closing: false
   }
   const certificates = config.tls === undefined ? undefined : new Certificates(config.tls, log, pair => (server.server as unknown as TlsServer).setSecureContext({ ...pair, minVersion: config.tls!.minVersion }))
   const upgrades = await createUpgradeProxy(state)

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import type { RequestBody } from '../../exchange/exchange.ts'
 import { latin1 } from '../../lib/latin1.ts'
+import { turnEnd, type PutOff } from '../../lib/turn-end.ts'
 import type { Connector } from './connector.ts'
 import { BrokenBody, ClosedEarly, ConnectTimeout } from './errors.ts'
 import { requestHead } from './request-head.ts'
@@ -47,7 +48,7 @@ const smallBodyBytes = 16_384
 /** All sockets are read into the same memory, one after the other: what is to stay is copied out before the next read. */
 const readBuffer = Buffer.allocUnsafeSlow(65_536)
 
-export class Connection implements ResponseEvents, RequestStreamEvents {
+export class Connection implements ResponseEvents, RequestStreamEvents, PutOff {
   /** Its owner's note: nobody uses it. */
   free = false
   readonly #owner: ConnectionOwner
@@ -60,6 +61,8 @@ export class Connection implements ResponseEvents, RequestStreamEvents {
   /** Waits for the connection. */
   #request: WireRequest | undefined
   #stream: RequestStream | undefined
+  /** A whole request that waits for the end of the turn. */
+  #unsent: string | undefined
   #paused = false
   #keepAliveMs: number | undefined
 
@@ -170,22 +173,32 @@ export class Connection implements ResponseEvents, RequestStreamEvents {
     receiver.onStart()
     this.#parser.expect(method === 'HEAD')
     switch (body.kind) {
-      case 'none': socket.write(head, 'latin1'); break
+      case 'none': return this.#putOff(head)
       case 'held':
-        if (body.bytes.length <= smallBodyBytes) socket.write(head + latin1(body.bytes), 'latin1')
-        else {
-          socket.cork()
-          socket.write(head, 'latin1')
-          socket.write(body.bytes)
-          socket.uncork()
-        }
-        break
+        if (body.bytes.length <= smallBodyBytes) return this.#putOff(head + latin1(body.bytes))
+        socket.cork()
+        socket.write(head, 'latin1')
+        socket.write(body.bytes)
+        socket.uncork()
+        return receiver.onSent()
       case 'stream':
         socket.write(head, 'latin1')
         this.#stream = new RequestStream(socket, body.stream, body.contentLength, this)
-        return this.#stream.start()
+        this.#stream.start()
     }
-    receiver.onSent()
+  }
+
+  #putOff (whole: string): void {
+    this.#unsent = whole
+    turnEnd.putOff(this)
+  }
+
+  turnEnded (): void {
+    const whole = this.#unsent
+    this.#unsent = undefined
+    if (whole === undefined || this.#state !== 'open') return
+    this.#socket.write(whole, 'latin1')
+    this.#receiver?.onSent()
   }
 
   onSent (): void {
