@@ -28,7 +28,7 @@ describe('the head as text', () => {
 /** Fields by name; the ids of each exchange apart, and what changes with the second. */
 const fields = ({ headers }: RawResponse): HeaderList => headers.filter(([name]) => !/^(?:x-mac-requestid|age|cache-status)$/i.test(name)).sort(([a], [b]) => a < b ? -1 : 1)
 
-test('hits in a row: the same status, reason, fields and body, however their heads are written', { timeout: 30_000 }, async () => {
+test('hits in a row: the same status, reason, fields and body, however their heads are written', { timeout: 120_000 }, async () => {
   await using origin = await startOrigin(ok('hello', { reason: 'All Well', headers: [['Cache-Control', 'max-age=600'], ['X-Two', '1'], ['X-Two', '2'], ['X-Latin', 'gr\xfcn'], ['Via', '1.1 inner'], ['X-Mac-RequestId', 'of the service']] }))
   await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' } } })
   await gateway.waitForEndpoint(origin.url)

@@ -32,7 +32,7 @@ async function burst (gateway: TestGateway, count: number): Promise<{ answers: (
   return { answers: () => Promise.all(connections.map(connection => connection.response())), [Symbol.dispose]: close }
 }
 
-test('1,000 misses at once ask the origin once, also when the first client leaves', { timeout: 60_000 }, async () => {
+test('1,000 misses at once ask the origin once, also when the first client leaves', { timeout: 120_000 }, async () => {
   const { behaviour, open } = gate(cacheable('hello'))
   await using origin = await startOrigin(behaviour)
   await using gateway = await startGateway(configFor(origin))
@@ -59,7 +59,7 @@ test('1,000 misses at once ask the origin once, also when the first client leave
   assert.equal(origin.received.length, 1)
 })
 
-test('an answer that proves uncacheable: one, then no more at once than the bulkhead allows, and the rest are told', { timeout: 60_000 }, async () => {
+test('an answer that proves uncacheable: one, then no more at once than the bulkhead allows, and the rest are told', { timeout: 120_000 }, async () => {
   const { behaviour, open } = gate(ok('mine', { headers: [['Cache-Control', 'no-store']] }))
   await using origin = await startOrigin(behaviour)
   await using gateway = await startGateway(configFor(origin, { defaults: { bulkhead: { maxConcurrent: 8, maxQueue: 20 }, policy: { queueTimeoutMs: 10_000 } } }))
@@ -84,7 +84,7 @@ test('an answer that proves uncacheable: one, then no more at once than the bulk
   assert.ok(answers.every(answer => answer.header('cache-status')?.startsWith('Postern; fwd=uri-miss')))
 })
 
-test('the origin dies before the first byte of a body: all share one second attempt', { timeout: 60_000 }, async () => {
+test('the origin dies before the first byte of a body: all share one second attempt', { timeout: 120_000 }, async () => {
   const { behaviour, open } = gate(async request => {
     await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', '10']]))
     request.socket.destroySoon()
@@ -100,7 +100,7 @@ test('the origin dies before the first byte of a body: all share one second atte
   assert.equal(origin.received.length, 2)
 })
 
-test('the origin dies in the middle: clients that have bytes are cut, those that come then share one second attempt', { timeout: 60_000 }, async () => {
+test('the origin dies in the middle: clients that have bytes are cut, those that come then share one second attempt', { timeout: 120_000 }, async () => {
   const part = gate(async () => {})
   await using origin = await startOrigin(async request => {
     await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', '10']]))
@@ -128,7 +128,7 @@ test('the origin dies in the middle: clients that have bytes are cut, those that
   assert.equal(origin.received.length, 2)
 })
 
-test('whoever waits too long for somebody else asks anew, once for all', { timeout: 60_000 }, async () => {
+test('whoever waits too long for somebody else asks anew, once for all', { timeout: 120_000 }, async () => {
   await using origin = await startOrigin(hang())
   await using gateway = await startGateway({ ...configFor(origin), prefixes: { '/legacy/*': { upstream: 'legacy', policy: { cache: { collapseWaitMs: 300 } } } } })
   await gateway.waitForEndpoint(origin.url)

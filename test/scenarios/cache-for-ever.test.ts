@@ -41,7 +41,7 @@ const stamps: Array<[stamp: [string, string], kind: string]> = [
   [['Cache-Control', 'max-age=forever'], 'lifetime-unreadable']
 ]
 
-describe('a lifetime for ever', { timeout: 60_000 }, () => {
+describe('a lifetime for ever', { timeout: 120_000 }, () => {
   for (const [stamp, kind] of stamps) {
     test(`${stamp.join(': ')}`, async t => {
       mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 27, 12) })

@@ -25,7 +25,7 @@ async function startWith (origin: Origin, cache: object): Promise<TestGateway> {
   return gateway
 }
 
-describe('a hidden origin', { timeout: 30_000 }, () => {
+describe('a hidden origin', { timeout: 120_000 }, () => {
   for (const [hideOrigin, status, code] of [['busy', 503, 'AnswerNotReady'], ['accepted', 202, 'AnswerOrdered']] as const) {
     test(`${hideOrigin}: ${status} with Retry-After, asked for once in the background`, async () => {
       await using origin = await startNumbers('max-age=60')
@@ -51,7 +51,7 @@ describe('a hidden origin', { timeout: 30_000 }, () => {
   })
 })
 
-describe('ahead of time', { timeout: 30_000 }, () => {
+describe('ahead of time', { timeout: 120_000 }, () => {
   test('a popular answer is asked for before it ends, one that nobody wants is not', async () => {
     await using origin = await startNumbers('max-age=3')
     await using gateway = await startWith(origin, { refreshAhead: { percent: 90, minHits: 3 } })

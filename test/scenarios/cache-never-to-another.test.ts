@@ -19,7 +19,7 @@ function isForAll (lines: readonly string[]): boolean {
 }
 
 for (const mode of ['pass', 'perIdentity'] as const) {
-  describe(`identity.mode ${mode}`, { timeout: 60_000 }, () => {
+  describe(`identity.mode ${mode}`, { timeout: 120_000 }, () => {
     test('what reaches whom', async () => {
       const random = randomFrom(seed)
       /** By the number in its body: who asked for it, and with what it was answered. */

@@ -32,7 +32,7 @@ const purge = async (gateway: TestGateway, body: object) =>
   (await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })).json().purged as number
 const order = (id: number) => `/json/reply/GetOrder?Id=${id}`
 
-describe('an operator purges', { timeout: 30_000 }, () => {
+describe('an operator purges', { timeout: 120_000 }, () => {
   const cases: Array<{ name: string, body: object, purged: number, gone: number[] }> = [
     { name: 'by URL, in any letter case', body: { url: 'http://shop.test/JSON/reply/getorder?id=1' }, purged: 1, gone: [1] },
     { name: 'by tag', body: { tag: order(2) }, purged: 1, gone: [2] },
@@ -90,7 +90,7 @@ describe('an operator purges', { timeout: 30_000 }, () => {
   })
 })
 
-describe('a write', { timeout: 30_000 }, () => {
+describe('a write', { timeout: 120_000 }, () => {
   const cases: Array<{ name: string, invalidates?: object[], headers?: HeaderList, body?: string, gone: string[] }> = [
     { name: 'leaves what it does not concern', gone: [] },
     { name: 'takes the one that its request names', invalidates: [{ message: 'GetOrder', property: 'Id' }], gone: [order(2)] },

@@ -33,7 +33,7 @@ async function mixed (gateway: TestGateway, stored: readonly string[]): Promise<
   return answers
 }
 
-describe('stored answers stand in', { timeout: 60_000 }, () => {
+describe('stored answers stand in', { timeout: 120_000 }, () => {
   test('for an origin that was killed: no error for what is stored, whatever else is asked', async () => {
     await using origin = await startOrigin(answering(lasting))
     await using gateway = await startWith(origin)
@@ -87,7 +87,7 @@ describe('stored answers stand in', { timeout: 60_000 }, () => {
   })
 })
 
-describe('revalidation', { timeout: 30_000 }, () => {
+describe('revalidation', { timeout: 120_000 }, () => {
   test('a 304 makes the stored answer good again, and its headers current', async () => {
     let conditional = 0
     await using origin = await startOrigin(async request => {
