@@ -139,7 +139,7 @@ export class Cache {
     if (by !== 'gateway') this.#secondLevel?.purge({ selector, soft, ...ofWrite ? { write: true } : {} })
     this.fills.purge(selector)
     const purged: Stored[] = []
-    const count = this.store.purge(selector, soft, Date.now(), stored => { if (!soft && stored.again !== undefined) purged.push(stored) })
+    const count = this.store.purge(selector, soft, Date.now(), stored => { if (stored.again !== undefined) purged.push(stored) })
     for (const stored of purged) stored.again?.(stored)
     this.purged[by] += count
     this.#events.purged(selector, soft, count, by, ofWrite)

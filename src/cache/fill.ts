@@ -101,6 +101,11 @@ export class Fill {
     void this.#run()
   }
 
+  /** How long whoever joined then has waited for the second level. Milliseconds. */
+  sharedSince (joinedAtMs: number): number {
+    return this.#options.share?.waitedSince(joinedAtMs) ?? 0
+  }
+
   /** Waits for its answer, or reads along where that is arriving already. */
   wait (exchange: Exchange, request: CacheRequest): Promise<FillResult> {
     if (this.#arriving?.begun === true) return Promise.resolve(this.#readAlong(request))

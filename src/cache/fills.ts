@@ -2,6 +2,8 @@
 import { LRUCache } from 'lru-cache'
 import type { Fill } from './fill.ts'
 import { selects, type Selector } from './purge-log.ts'
+import type { CacheRequest } from './request.ts'
+import { variantOf } from './vary.ts'
 
 /** Keys remembered as not stored. */
 const mostMarks = 10_000
@@ -50,3 +52,8 @@ export class Fills {
 }
 
 const none: readonly string[] = []
+
+/** Whose answers are waited for together: of the same variant as far as one is known, and with or without an identity. */
+export function fillKey (key: string, request: CacheRequest, vary: readonly string[]): string {
+  return `${key}\n${request.identity === '' ? '' : 'identified'}\n${variantOf(vary, request.headers)}`
+}

@@ -1,21 +1,23 @@
 // Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
 import { cacheName, fromArriving, fromOrigin, fromStored, passedOn, type Detail } from '../cache/answers.ts'
+import type { Asked, Start } from '../cache/asked.ts'
 import { cacheStatus, ttlS } from '../cache/cache-status.ts'
 import type { Cache, Caching } from '../cache/cache.ts'
 import type { Forwarded } from '../cache/entry.ts'
 import { Fill } from '../cache/fill.ts'
 import type { FillResult } from '../cache/fill-result.ts'
+import { fillKey } from '../cache/fills.ts'
 import { saysNothing, type GuardRules } from '../cache/guard.ts'
+import { isDue } from '../cache/is-due.ts'
 import { learnFromHead } from '../cache/learn-from-head.ts'
 import { isKeyed, targetIndex, type KeyMaker } from '../cache/key.ts'
 import { mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
 import type { CacheRequest } from '../cache/request.ts'
-import type { CacheConfig, CacheRules } from '../cache/rules.ts'
-import { shareFor } from '../cache/second-level/share.ts'
+import type { CacheRules } from '../cache/rules.ts'
+import { shareFor, type Share } from '../cache/second-level/share.ts'
 import { countsAsError, mayBeStoodInFor } from '../cache/stand-in.ts'
 import type { Draft, Place, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
-import { variantOf } from '../cache/vary.ts'
 import { afterWrite, ownTags } from '../cache/writes.ts'
 import type { Filter, Next } from '../exchange/compose.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
@@ -37,24 +39,6 @@ export function cache ({ cache, correlationHeader }: CacheOptions, policy: Polic
 
 /** Answers in a row that could not be stored, after which requests of the message do not wait for each other any more. */
 const hopelessAfter = 32
-
-/** One request on its way. */
-interface Start {
-  readonly exchange: Exchange
-  readonly next: Next
-  readonly request: CacheRequest
-  readonly tally: Tally
-  /** The second level was asked, and had something. */
-  readonly found?: boolean
-}
-
-interface Asked extends Start {
-  readonly key: string
-  readonly target: string
-  /** Stored but not to be given out as it is. */
-  readonly entry: Stored | undefined
-  readonly why: Forwarded
-}
 
 class CacheFlow {
   readonly #cache: Cache
@@ -85,7 +69,7 @@ class CacheFlow {
 
   /** `again`: after waiting for an answer that was not for this request. `found`: the second level had something, and it is in the store. */
   #look (start: Start, again: boolean): Promise<UpstreamResponse> {
-    const { exchange, next, request, tally, found: fromSecond = false } = start
+    const { exchange, next, request, tally, found: fromSecond = false, spentMs = 0 } = start
     const target = this.#keys.target(exchange)
     const key = this.#keys.primary(exchange, request, target)
     const found = this.#cache.store.find(key, request.headers)
@@ -97,8 +81,8 @@ class CacheFlow {
       return Promise.resolve(this.#hit(start, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : fromSecond ? 'second-level' : undefined))
     }
     if (decided.use === 'nothing') throw this.#unanswered(exchange, tally, decided.why)
-    const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why, found: fromSecond }
-    if (this.#rules.config.hideOrigin !== 'no') return Promise.resolve(this.#hidden(asked, this.#rules.config.hideOrigin))
+    const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why, found: fromSecond, spentMs }
+    if (this.#rules.config.hideOrigin !== 'no') return this.#hidden(asked, this.#rules.config.hideOrigin)
     return this.#mayFill(asked) ? this.#wait(asked, decided.validate, again) : this.#pass(asked)
   }
 
@@ -108,10 +92,15 @@ class CacheFlow {
     return fromStored(exchange, request, stored, nowMs, detail)
   }
 
-  /** A client's miss never reaches the origin. @throws GatewayError AnswerNotReady, AnswerOrdered */
-  #hidden (asked: Asked, how: 'busy' | 'accepted'): UpstreamResponse {
+  /** A client's miss never reaches the origin: what others have shared is all it waits for. @throws GatewayError AnswerNotReady, AnswerOrdered */
+  async #hidden (asked: Asked, how: 'busy' | 'accepted'): Promise<UpstreamResponse> {
     const { exchange, request, tally, key, why } = asked
-    if (!this.#cache.fills.isMarked(fillKey(key, request, none))) this.#refresh(asked)
+    const { fills, store } = this.#cache
+    const isHopeless = fills.isMarked(fillKey(key, request, none))
+    const since = store.purges.count
+    const shared = isHopeless ? undefined : await this.#share(asked, asked.entry)?.find()
+    if (shared !== undefined && store.put(shared, since)) return await this.#look({ ...asked, found: true }, true)
+    if (!isHopeless) this.#refresh({ ...asked, found: true })
     const standIn = this.#standIn(asked)
     if (standIn !== undefined) return standIn
     this.#count(exchange, tally, 'pass', why)
@@ -143,6 +132,7 @@ class CacheFlow {
     // It may be the trial of a breaker that lets nobody else through: waiting for it would be waiting behind a call that may not succeed.
     if (running !== undefined && exchange.upstream.breakers.refuses(exchange)) return await this.#pass(asked)
     const fill = running ?? this.#start(asked, id, validate ? entry : undefined)
+    const joinedAtMs = performance.now()
     const result = await fill.wait(exchange, request)
     const collapsed = running !== undefined
     if (!collapsed) takeOver(exchange, fill)
@@ -159,7 +149,7 @@ class CacheFlow {
         return fromArriving(exchange, request, { draft: result.draft, body: result.body, own: collapsed ? none : fill.own }, { hit: false, fwd: why, fwdStatus: result.status, stored: true, collapsed, ttlS: ttlS(result.draft.terms.freshUntilMs, nowMs) })
       }
       case 'found': return await this.#look({ exchange, next: asked.next, request, tally, found: true }, again)
-      case 'again': return again ? await this.#pass(asked) : await this.#look({ exchange, next: asked.next, request, tally }, true)
+      case 'again': return again ? await this.#pass(asked) : await this.#look({ exchange, next: asked.next, request, tally, spentMs: fill.sharedSince(joinedAtMs) }, true)
       default: return await this.#notStored(asked, result, collapsed)
     }
   }
@@ -233,11 +223,10 @@ class CacheFlow {
   }
 
   #start (asked: Asked, id: string, previous: Stored | undefined): Fill {
-    const { exchange, request, key, target, tally } = asked
+    const { exchange, request, key, tally } = asked
     const { fills, store } = this.#cache
-    const { refillAfterPurge, refreshAhead } = this.#rules.config
-    const place: Place = { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, this.#cache.indexed) }
-    const again: Draft['again'] = refillAfterPurge ? ({ hits }) => { if (hits >= refreshAhead.minHits) this.#refresh({ ...asked, entry: undefined }) } : undefined
+    const place = this.#place(asked)
+    const again = this.#again(asked)
     const fill = new Fill(exchange, {
       key: id,
       place,
@@ -247,7 +236,7 @@ class CacheFlow {
       guard: this.#guard,
       path: this.#path,
       store,
-      share: shareFor(this.#cache.secondLevel, { place, request, rules: this.#rules, guard: this.#guard, again }, previous, asked),
+      share: this.#share(asked, previous),
       waitMs: this.#rules.config.collapseWaitMs,
       again,
       events: {
@@ -268,6 +257,27 @@ class CacheFlow {
     return fill
   }
 
+  #place ({ exchange, key, target }: Asked): Place {
+    return { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, this.#cache.indexed) }
+  }
+
+  #share (asked: Asked, previous: Stored | undefined): Share | undefined {
+    const { secondLevel } = this.#cache
+    return secondLevel === undefined ? undefined : shareFor(secondLevel, { place: this.#place(asked), request: asked.request, rules: this.#rules, guard: this.#guard, again: this.#again(asked) }, previous, asked)
+  }
+
+  /** What is popular is asked for again after a purge: of the origin, and by its validators where it is still here. */
+  #again (asked: Asked): Draft['again'] {
+    const { refillAfterPurge, refreshAhead } = this.#rules.config
+    if (!refillAfterPurge) return undefined
+    return ({ hits }) => {
+      if (hits < refreshAhead.minHits) return
+      const left = this.#cache.store.find(asked.key, asked.request.headers)
+      const entry = typeof left === 'string' ? undefined : left
+      this.#refresh({ ...asked, entry, why: entry === undefined ? 'uri-miss' : 'stale', found: true })
+    }
+  }
+
   #count (exchange: Exchange, tally: Tally, result: CacheResult, why?: Forwarded): void {
     tally.results[result]++
     if (why !== undefined) tally.forward(why)
@@ -276,20 +286,6 @@ class CacheFlow {
 }
 
 const none: readonly string[] = []
-
-/** Whether it is popular and near its end: then it is asked for once more before that. */
-function isDue (stored: Stored, nowMs: number, { percent, minHits }: CacheConfig['refreshAhead']): boolean {
-  if (percent === 0 || stored.refreshed || stored.hits < minHits) return false
-  const { terms: { freshUntilMs }, head: { responseAtMs } } = stored
-  if (freshUntilMs - nowMs > (freshUntilMs - responseAtMs) * percent / 100) return false
-  stored.refreshed = true
-  return true
-}
-
-/** Whose answers are waited for together: of the same variant as far as one is known, and with or without an identity. */
-function fillKey (key: string, request: CacheRequest, vary: readonly string[]): string {
-  return `${key}\n${request.identity === '' ? '' : 'identified'}\n${variantOf(vary, request.headers)}`
-}
 
 /** The client that came first is shown what its answer took. */
 function takeOver (exchange: Exchange, fill: Fill): void {

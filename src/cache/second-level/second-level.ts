@@ -97,9 +97,10 @@ export class SecondLevel {
     this.#link.close()
   }
 
-  /** undefined, at once: it is not asked. Never rejects; settles within `timeoutMs`. */
-  read (wanted: Wanted): Promise<Stored | undefined> | undefined {
-    if (this.up && this.#reading < mostReads) return this.#read(wanted)
+  /** undefined, at once: it is not asked. Never rejects; settles within `timeoutMs`, less what a call has waited for it already. */
+  read (wanted: Wanted, spentMs = 0): Promise<Stored | undefined> | undefined {
+    const leftMs = this.config.timeoutMs - spentMs
+    if (this.up && this.#reading < mostReads && leftMs >= 1) return this.#read(wanted, leftMs)
     this.reads.skipped++
     return undefined
   }
@@ -116,17 +117,18 @@ export class SecondLevel {
     this.#stream.tell(purge)
   }
 
-  async #read (wanted: Wanted): Promise<Stored | undefined> {
+  async #read (wanted: Wanted, leftMs: number): Promise<Stored | undefined> {
     this.#reading++
     const asked = this.#ask(wanted).finally(() => { this.#reading-- })
     try {
-      const { result, stored } = await within(this.config.timeoutMs, asked)
+      const { result, stored } = await within(leftMs, asked)
       this.reads[result]++
       this.#circuit.succeeded()
       return stored
     } catch (error) {
       this.reads[error instanceof TimedOut ? 'timeout' : 'error']++
-      this.#failed(error as Error)
+      // Who had little time left says nothing of the server.
+      if (!(error instanceof TimedOut) || leftMs === this.config.timeoutMs) this.#failed(error as Error)
       return undefined
     }
   }

@@ -10,13 +10,15 @@ interface Asked {
   readonly entry: Stored | undefined
   /** The second level was asked, and had it. */
   readonly found?: boolean
+  /** How long it was waited for already, with somebody else. Milliseconds. */
+  readonly spentMs?: number
 }
 
-/** undefined: there is no second level, or the answer is for one identity: those stay in this process. `previous`: what is asked about. */
-export function shareFor (second: SecondLevel | undefined, wanted: Wanted, previous: Stored | undefined, { why, entry, found }: Asked): Share | undefined {
-  if (second === undefined || (wanted.request.identity !== '' && wanted.rules.config.identity.mode === 'perIdentity')) return undefined
+/** undefined: the answer is for one identity, and stays in this process. `previous`: what is asked about. */
+export function shareFor (second: SecondLevel, wanted: Wanted, previous: Stored | undefined, { why, entry, found, spentMs = 0 }: Asked): Share | undefined {
+  if (wanted.request.identity !== '' && wanted.rules.config.identity.mode === 'perIdentity') return undefined
   const asks = found !== true && (why === 'uri-miss' || why === 'vary-miss' || why === 'stale') && entry?.terms.validateAlways !== true
-  return new Share(second, wanted, previous, asks)
+  return new Share(second, wanted, previous, asks ? spentMs : undefined)
 }
 
 export class Share {
@@ -25,25 +27,38 @@ export class Share {
   readonly #previous: Stored | undefined
   /** Purges that others had told when the answer was asked for. */
   readonly #mark: string
-  #asks: boolean
+  #spentMs: number | undefined
+  /** When it had answered, or not in time; Infinity while it is asked, 0 where it was not. performance.now() */
+  #untilMs = 0
 
-  /** `previous`: stored here and stale. `asks`: false where the origin is to be asked whatever stands there. */
-  constructor (second: SecondLevel, wanted: Wanted, previous: Stored | undefined, asks: boolean) {
+  /** `previous`: stored here and stale. `spentMs`: undefined where the origin is to be asked whatever stands there. */
+  constructor (second: SecondLevel, wanted: Wanted, previous: Stored | undefined, spentMs: number | undefined) {
     this.#second = second
     this.#wanted = wanted
     this.#previous = previous
     this.#mark = second.mark
-    this.#asks = asks
+    this.#spentMs = spentMs
   }
 
   /** undefined at once: it is not asked. Another stale answer is none in place of a stale one. Never rejects. */
   find (): Promise<Stored | undefined> | undefined {
-    if (!this.#asks) return undefined
-    this.#asks = false
+    const spentMs = this.#spentMs
+    if (spentMs === undefined) return undefined
+    this.#spentMs = undefined
+    const asked = this.#second.read(this.#wanted, spentMs)
+    if (asked === undefined) return undefined
+    this.#untilMs = Infinity
     const previous = this.#previous
-    const asked = this.#second.read(this.#wanted)
-    if (previous === undefined) return asked
-    return asked?.then(found => found !== undefined && found.head.responseAtMs > previous.head.responseAtMs && found.terms.freshUntilMs > Date.now() ? found : undefined)
+    return asked.then(found => {
+      this.#untilMs = performance.now()
+      if (previous === undefined) return found
+      return found !== undefined && found.head.responseAtMs > previous.head.responseAtMs && found.terms.freshUntilMs > Date.now() ? found : undefined
+    })
+  }
+
+  /** How long whoever joined then has waited for it. Milliseconds. */
+  waitedSince (joinedAtMs: number): number {
+    return Math.max(0, Math.min(this.#untilMs, performance.now()) - joinedAtMs)
   }
 
   /** It was stored here. */

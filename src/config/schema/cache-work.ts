@@ -15,7 +15,7 @@ export const cacheWorkFields = {
     percent: Type.Integer({ minimum: 0, maximum: 90, default: 0, description: 'Asks anew in the background when so much of the lifetime is left, so that popular answers never end. 0 = off.' }),
     minHits: count('Answers that were asked for less often just end.', 3, 1)
   }, 'Refreshing ahead of the end, by popularity.'),
-  refillAfterPurge: flag('What is purged hard although it was asked for refreshAhead.minHits times is asked for again at once, in the background.', false),
+  refillAfterPurge: flag('What is purged, hard or soft, although it was asked for refreshAhead.minHits times is asked for again at once, in the background.', false),
   purgeTagHeaders: names('Headers of a successful write\'s answer that name tags to purge. They do not leave the gateway.', ['Purge-Tag']),
   hitForMissMs: ms('After an answer proved not to be storable, requests for the same key do not wait for each other for so long. 0 = they always do.', 10_000, 0)
 }
