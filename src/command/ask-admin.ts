@@ -1,5 +1,5 @@
 // One question or order to the admin listener of a gateway. Not fetch: that refuses ports which browsers do not use.
-import { createAgent, get, type GetResult } from '../contracts/get.ts'
+import { createAgent, get, type GetOptions, type GetResult } from '../contracts/get.ts'
 
 const timeoutMs = 10_000
 /** /api/routes of 20,000 messages is 6 MB. */
@@ -10,15 +10,15 @@ export function askAdmin (url: string): Promise<GetResult> {
   return send(url, undefined)
 }
 
-/** POST of JSON. Never rejects. */
-export function tellAdmin (url: string, body: object): Promise<GetResult> {
-  return send(url, body)
+/** JSON. Never rejects. */
+export function tellAdmin (url: string, body: object, method: 'POST' | 'PUT' = 'POST'): Promise<GetResult> {
+  return send(url, { method, body })
 }
 
-async function send (url: string, body: object | undefined): Promise<GetResult> {
+async function send (url: string, tell: GetOptions['tell']): Promise<GetResult> {
   const agent = createAgent(url)
   try {
-    return await get(url, { timeoutMs, maxAnswerBytes, tls: undefined, agent, signal: new AbortController().signal, post: body })
+    return await get(url, { timeoutMs, maxAnswerBytes, tls: undefined, agent, signal: new AbortController().signal, tell })
   } finally {
     agent.destroy()
   }

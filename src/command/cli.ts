@@ -24,7 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   check: { help: checkHelp, positionals: 1, run: check },
   routes: { help: routesHelp, positionals: 0, run: routes },
   settle: { help: settleHelp, positionals: 2, run: settle },
-  cache: { help: cacheHelp, positionals: 1, run: cache },
+  cache: { help: cacheHelp, positionals: 2, run: cache },
   fault: { help: faultHelp, positionals: 2, run: fault },
   breaker: { help: breakerHelp, positionals: 2, run: breaker },
   demo: { help: demoHelp, positionals: 0, run: demo }

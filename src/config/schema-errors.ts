@@ -69,7 +69,8 @@ const formats: Record<string, { message: string, hint?: string }> = {
 }
 const patterns: Record<string, string> = {
   '^https?://': 'must begin with http:// or https://',
-  '^/': 'must begin with /'
+  '^/': 'must begin with /',
+  '^https?://[^/?#\\s]+$': 'must be scheme and host alone, as in https://api.example.com'
 }
 
 function unknownKey (parent: readonly string[], key: string, schema: unknown): Finding {

@@ -1,4 +1,4 @@
-// One bounded GET to an endpoint, or POST to an admin listener, never following redirects. I/O.
+// One bounded GET to an endpoint, or POST or PUT to an admin listener, never following redirects. I/O.
 import http from 'node:http'
 import https from 'node:https'
 import { lookupOf } from '../lib/lookup.ts'
@@ -19,8 +19,8 @@ export interface GetOptions {
   readonly tls: AskTls | undefined
   readonly agent: http.Agent
   readonly signal: AbortSignal
-  /** Sent as JSON by POST in place of the GET. */
-  readonly post?: unknown
+  /** Sent as JSON in place of the GET. */
+  readonly tell?: { readonly method: 'POST' | 'PUT', readonly body: unknown } | undefined
 }
 
 export type GetResult =
@@ -42,7 +42,7 @@ export function createAgent (url: string, ips?: readonly string[]): http.Agent {
 export function get (url: string, options: GetOptions): Promise<GetResult> {
   return new Promise(resolve => {
     let answered = false
-    const body = options.post === undefined ? undefined : JSON.stringify(options.post)
+    const body = options.tell === undefined ? undefined : JSON.stringify(options.tell.body)
     const client = url.startsWith('https:') ? https : http
     let request: http.ClientRequest
     const finish = (result: GetResult) => {
@@ -59,7 +59,7 @@ export function get (url: string, options: GetOptions): Promise<GetResult> {
     options.signal.addEventListener('abort', onAbort, { once: true })
     try {
       request = client.request(url, {
-        method: body === undefined ? 'GET' : 'POST',
+        method: options.tell?.method ?? 'GET',
         agent: options.agent,
         headers: { accept: 'application/json', 'user-agent': 'postern', ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }) },
         maxHeaderSize: 16_384,

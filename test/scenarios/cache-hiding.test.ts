@@ -78,4 +78,25 @@ describe('ahead of time', { timeout: 120_000 }, () => {
     assert.equal(answer.text(), '3')
     assert.match(answer.header('cache-status')!, /hit/)
   })
+
+  test('what is made stale although it is popular is asked for by its validator, and good again', async () => {
+    const conditions: Array<string | undefined> = []
+    await using origin = await startOrigin(async request => {
+      const known = request.header('if-none-match')
+      conditions.push(known)
+      await write(request.socket, known === '"1"'
+        ? head(304, 'Not Modified', [['ETag', '"1"'], ['Cache-Control', 'max-age=60']])
+        : head(200, 'OK', [['ETag', '"1"'], ['Cache-Control', 'max-age=60'], ['Content-Length', '4']]) + 'body')
+    })
+    await using gateway = await startWith(origin, { refillAfterPurge: true, refreshAhead: { minHits: 2 } })
+    for (let n = 0; n < 3; n++) assert.equal((await gateway.get(path)).text(), 'body')
+    const purged = await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"all":true,"soft":true}' })
+    assert.equal(purged.json().purged, 1)
+    await until('it is asked for', () => conditions.length === 2)
+    await until('it is fresh', async () => {
+      const { entries } = (await request(targetOf(gateway.admin), '/api/cache/entries?message=GetOrder')).json()
+      return entries.length === 1 && entries[0].ttlS > 0
+    })
+    assert.deepEqual(conditions, [undefined, '"1"'])
+  })
 })

@@ -80,6 +80,26 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     assert.equal(origin.received.length, 1)
   })
 
+  test('a hidden origin\'s misses are answered from there', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using one = await startWith(origin, valkey)
+    assert.equal((await one.get(order(1), shared)).text(), '1')
+    await written(one, 1)
+    await using hidden = await startGateway({
+      upstreams: { Shop: { endpoints: [origin.url] } },
+      messages: { GetOrder: { upstream: 'Shop', policy: { cache: { hideOrigin: 'busy' } } } },
+      cache: { secondLevel: { url: valkey.url, timeoutMs: 5_000 } }
+    })
+    await hidden.waitForEndpoint(origin.url)
+    await isUp(hidden)
+    const answer = await hidden.get(order(1), shared)
+    assert.deepEqual([answer.status, answer.text()], [200, '1'])
+    assert.match(answer.header('cache-status')!, /detail=second-level$/)
+    assert.equal((await hidden.get(order(2), shared)).reason, 'AnswerNotReady')
+    await until('it is filled behind the client\'s back', async () => (await hidden.get(order(2), shared)).status === 200)
+  })
+
   test('variants are kept apart, and found by what tells them apart', async () => {
     await using valkey = await startValkey()
     await using origin = await startOrigin(async request => {

@@ -28,8 +28,8 @@ export class Share {
   /** Purges that others had told when the answer was asked for. */
   readonly #mark: string
   #spentMs: number | undefined
-  /** When it had answered, or not in time; Infinity while it is asked, 0 where it was not. performance.now() */
-  #untilMs = 0
+  /** When it had answered, or not in time; Infinity while it is asked, -Infinity where it was not. performance.now() */
+  #untilMs = -Infinity
 
   /** `previous`: stored here and stale. `spentMs`: undefined where the origin is to be asked whatever stands there. */
   constructor (second: SecondLevel, wanted: Wanted, previous: Stored | undefined, spentMs: number | undefined) {

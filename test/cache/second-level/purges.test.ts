@@ -69,6 +69,16 @@ describe('purges of all gateways', () => {
   })
 })
 
+test('a purge that only writes made is told as such; an operator\'s of the same kind is not lost among them', () => {
+  const message = { kind: 'message', message: 'GetOrder' } as const
+  assert.deepEqual(purgeFromText(purgeToText({ selector: message, soft: false, write: true })), { selector: message, soft: false, write: true })
+  for (const order of [[true, undefined], [undefined, true], [true, true]] as const) {
+    const purges = new SharedPurges()
+    for (const write of order) purges.add({ selector: message, soft: false, ...write ? { write } : {} })
+    assert.deepEqual(purges.outgoing().map(({ write }) => write), [order.every(write => write === true) ? true : undefined])
+  }
+})
+
 test('three failures in a row open the circuit; tries come further and further apart', () => {
   const circuit = new Circuit()
   assert.deepEqual([circuit.failed(), circuit.failed()], [false, false])

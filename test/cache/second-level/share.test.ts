@@ -1,0 +1,54 @@
+// One fill's dealings with the second level: asked once, for what is left of the one wait that a call has for it.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { shareFor } from '../../../src/cache/second-level/share.ts'
+import type { SecondLevel, Wanted } from '../../../src/cache/second-level/second-level.ts'
+import type { Stored } from '../../../src/cache/stored.ts'
+
+function secondLevel () {
+  const asked: number[] = []
+  const answers: Array<(found: Stored | undefined) => void> = []
+  const second = {
+    mark: '0-0',
+    read: (_wanted: Wanted, spentMs: number) => {
+      asked.push(spentMs)
+      return new Promise<Stored | undefined>(resolve => { answers.push(resolve) })
+    },
+    write () {}
+  } as unknown as SecondLevel
+  return { second, asked, answers }
+}
+const wanted = { request: { identity: '' }, rules: { config: { identity: { mode: 'pass' } } } } as unknown as Wanted
+
+describe('the share of a fill', () => {
+  test('asks once, and says how long was waited with somebody else', () => {
+    const { second, asked } = secondLevel()
+    const share = shareFor(second, wanted, undefined, { why: 'uri-miss', entry: undefined, spentMs: 7 })!
+    assert.notEqual(share.find(), undefined)
+    assert.equal(share.find(), undefined)
+    assert.deepEqual(asked, [7])
+  })
+
+  test('tells how long whoever joined has waited for it: until it answered, and not before', async () => {
+    const { second, answers } = secondLevel()
+    const share = shareFor(second, wanted, undefined, { why: 'uri-miss', entry: undefined })!
+    const joinedAtMs = performance.now() - 1_000
+    assert.equal(share.waitedSince(joinedAtMs), 0, 'it was not asked yet')
+    const found = share.find()
+    assert.ok(share.waitedSince(joinedAtMs) >= 1_000)
+    answers[0]!(undefined)
+    await found
+    const waitedMs = share.waitedSince(joinedAtMs)
+    assert.ok(waitedMs >= 1_000)
+    await new Promise(resolve => setImmediate(resolve))
+    assert.equal(share.waitedSince(joinedAtMs), waitedMs, 'it does not grow any more')
+    assert.equal(share.waitedSince(performance.now() + 1), 0, 'who came later did not wait')
+  })
+
+  test('is not asked where the origin is to be asked, nor for one identity', () => {
+    const { second, asked } = secondLevel()
+    for (const one of [{ why: 'request' as const }, { why: 'uri-miss' as const, found: true }]) assert.equal(shareFor(second, wanted, undefined, { entry: undefined, ...one })!.find(), undefined)
+    assert.equal(shareFor(second, { request: { identity: 'x' }, rules: { config: { identity: { mode: 'perIdentity' } } } } as unknown as Wanted, undefined, { why: 'uri-miss', entry: undefined }), undefined)
+    assert.deepEqual(asked, [])
+  })
+})
