@@ -30,7 +30,7 @@ describe('an outage copy', () => {
   for (const [what, headers, reason] of refused) test(`is not made of ${what}`, () => assert.deepEqual(make(headers), { refused: reason }))
   test('is not made of an error', () => assert.deepEqual(make([], { status: 404 }), { refused: 'no-lifetime' }))
 
-  test('is made of what the service only wants old answers of never given: the operator wants them', () => {
+  test('is made also of what its service wants nobody to get stale', () => {
     for (const control of ['max-age=0, must-revalidate', 'no-cache', 'max-age=60']) assert.ok(!('refused' in make(['Cache-Control', control])), control)
     assert.ok(!('refused' in make([])))
   })
