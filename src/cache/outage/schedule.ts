@@ -39,8 +39,8 @@ export class Schedule {
 
   of (id: string): Task | undefined { return this.#tasks.get(id) }
 
-  /** Whether it is still one of those that are wanted. */
-  has (task: Task): boolean { return this.#tasks.get(task.wanted.id) === task }
+  /** Whether anybody still wants to know what became of it. */
+  has (task: Task): boolean { return this.#state !== 'closed' && this.#tasks.get(task.wanted.id) === task }
 
   configure (wanted: ReadonlyMap<string, Wanted>): void {
     for (const id of this.#tasks.keys()) if (!wanted.has(id)) this.#tasks.delete(id)
