@@ -210,9 +210,11 @@ export function createEngine (options: EngineOptions): Engine {
       if (incomplete && !sentIncomplete) options.log({ level: 'warn', fields: { registries: missing() }, message: 'route table without all registries: those named have not answered yet' })
       sentIncomplete = incomplete
     }
-    for (const line of describeChanges(hasTable ? before : undefined, next)) options.log(line)
+    const lines = describeChanges(hasTable ? before : undefined, next)
+    for (const line of lines) options.log(line)
     hasTable = true
-    if (hasNews) options.keep?.(toKept)
+    // Who runs at an address is worth keeping too, though its routes stay as they are: a start without Consul has to know it again.
+    if (hasNews || lines.length > 0) options.keep?.(toKept)
     postStatus()
   }
 

@@ -7,6 +7,7 @@ import type { LogLine } from '../../src/control/changes-log.ts'
 import { createEngine } from '../../src/control/engine.ts'
 import { emptyPlan } from '../../src/control/plan.ts'
 import type { ControlStatus } from '../../src/control/protocol.ts'
+import type { KeptState } from '../../src/control/state-file.ts'
 import type { WatchListener } from '../../src/registry/registration.ts'
 import type { ChangeBatch, MessagePlan } from '../../src/routing/plan.ts'
 import { until } from '../support/until.ts'
@@ -22,6 +23,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
   const messages = new Map<string, MessagePlan>()
   const batches: ChangeBatch[] = []
   const lines: LogLine[] = []
+  const kept: KeptState[] = []
   const asked: string[] = []
   let status: ControlStatus | undefined
   let index = 100
@@ -40,6 +42,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
       }
     },
     log: line => lines.push(line),
+    keep: state => kept.push(state()),
     onStatus: next => { status = next },
     starters: { consul: (_, listener) => watch('consul', listener), file: (_, listener) => watch('file', listener), embedded: async (_, listener) => ({ ...watch('embedded', listener), url: 'http://127.0.0.1:1' }) },
     async ask ({ url }) {
@@ -59,7 +62,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
     listener?.state({ registry, ok: true, lastGoodAt: 1, error: undefined, agent: 'test' })
     listener?.snapshot({ registry, registrations: items.map(item => registration({ ...item, registry })), index: reset ? index = 3 : ++index, reset })
   }
-  return { engine, tell, answers, markers, messages, batches, lines, asked, closed, registries, status: () => status }
+  return { engine, tell, answers, markers, messages, batches, lines, kept, asked, closed, registries, status: () => status }
 }
 
 const url = (port: number) => `http://10.0.0.1:${port}`
@@ -92,6 +95,24 @@ test('a registry that does not answer holds up the first table for a while only;
   assert.ok(lines.some(({ message, fields }) => message.startsWith('route table without all registries') && JSON.stringify(fields) === '{"registries":["consul"]}'))
   tell('consul', [orders])
   await until('the whole table', () => batches.at(-1)?.incomplete === false && messages.get('placeorder')?.state === 'routed')
+})
+
+test('a deploy that changes no route is kept on disk all the same: a start without Consul must know the new id', async t => {
+  const { engine, tell, answers, messages, batches, kept } = setUp(t, toConfig({ registry: { consul: {} } }))
+  answers.set(url(9101), { id: 'c1', lists: ['GetProduct'] })
+  await engine.start()
+  tell('consul', [catalog])
+  await engine.idle()
+  assert.equal(messages.get('getproduct')?.state, 'routed')
+  const tables = batches.length
+  answers.set(url(9101), { id: 'c2', lists: ['GetProduct'] })
+  tell('consul', [catalog, { ...catalog, id: 'c2', health: 'unchecked' }])
+  await until('the old one is a ghost', async () => {
+    await engine.idle()
+    return JSON.stringify(engine.describe('routes')).includes('ghost')
+  })
+  assert.equal(batches.length, tables)
+  assert.deepEqual(kept.at(-1)?.registries.flatMap(({ entries }) => entries.map(({ registration: { id } }) => id)), ['c1', 'c2'])
 })
 
 test('a registry that answers that it has nothing makes the table complete', async t => {
