@@ -101,7 +101,7 @@ export async function ask (question: Question, limits: AskLimits, signal: AbortS
 
 /** Asks one endpoint for the markers of its DTOs. Never rejects; one question, bounded by `limits`. */
 export async function askMarkers (question: Question, limits: AskLimits, signal: AbortSignal, parse?: (body: string) => Markers | undefined): Promise<Markers | 'later'> {
-  const agent = createAgent(question.url)
+  const agent = createAgent(question.url, question.ips)
   try {
     return toMarkers(await get(`${question.url}/types/metadata.json`, { ...limits, tls: question.tls, agent, signal }), parse)
   } finally {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
-import { ask, type Question } from '../../src/contracts/ask.ts'
+import { ask, askMarkers, type Question } from '../../src/contracts/ask.ts'
 
 const limits = { timeoutMs: 300, maxAnswerBytes: 65_536 }
 const list = readFileSync(new URL('../fixtures/recordings/operations-catalog.json', import.meta.url), 'utf8')
@@ -37,6 +37,14 @@ const operations = '/operations/metadata'
 const heartbeat = '/json/reply/Heartbeat'
 const put = (url: string, kind: Question['kind'] = 'plugin', livenessPath = '/') => ask({ url, kind, livenessPath }, limits, new AbortController().signal)
 const registration = { body: '{"name":"api","id":"ss-Catalog-1","address":"http://x/","tags":[]}' }
+
+test('only addresses that were resolved and allowed before are connected to, whatever the name says now', async t => {
+  const { url, seen } = await host(t, { [own]: registration, [operations]: { body: list }, '/types/metadata.json': { body: '{"Operations":[]}' } })
+  const question: Question = { url: url.replace('127.0.0.1', 'catalog.invalid'), kind: 'plugin', livenessPath: '/', ips: ['127.0.0.1'] }
+  assert.equal((await ask(question, limits, new AbortController().signal)).kind, 'answered')
+  await askMarkers(question, limits, new AbortController().signal)
+  assert.ok(seen.some(line => line.startsWith('/types/metadata.json')), seen.join('\n'))
+})
 
 test('a plugin host says who it is, what it lists and which version it has', async t => {
   const { url, seen } = await host(t, { '/base/json/reply/ServiceRegistration': registration, '/base/operations/metadata': { body: list } })
