@@ -1,4 +1,4 @@
-// Which stored answers are asked for again ahead of their end.
+// Which stored answers are asked for again ahead of their end. Pure.
 import type { CacheConfig } from './rules.ts'
 import type { Stored } from './stored.ts'
 
@@ -6,7 +6,5 @@ import type { Stored } from './stored.ts'
 export function isDue (stored: Stored, nowMs: number, { percent, minHits }: CacheConfig['refreshAhead']): boolean {
   if (percent === 0 || stored.refreshed || stored.hits < minHits) return false
   const { terms: { freshUntilMs }, head: { responseAtMs } } = stored
-  if (freshUntilMs - nowMs > (freshUntilMs - responseAtMs) * percent / 100) return false
-  stored.refreshed = true
-  return true
+  return freshUntilMs - nowMs <= (freshUntilMs - responseAtMs) * percent / 100
 }

@@ -58,7 +58,7 @@ export class Stored implements Draft {
   readonly bytes: number
   hits = 0
   ready: Ready | undefined = undefined
-  /** Whether it was asked for again ahead of its end. */
+  /** Whether it was asked for again already, ahead of its end or after it. */
   refreshed = false
 
   constructor (draft: Draft, body: string | Buffer) {

@@ -77,7 +77,10 @@ class CacheFlow {
     const nowMs = Date.now()
     const decided = reuse(request, entry, nowMs, this.#rules, typeof found === 'string' ? found : 'uri-miss')
     if (decided.use === 'stored') {
-      if (decided.refresh || isDue(entry!, nowMs, this.#rules.config.refreshAhead)) this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
+      if (decided.refresh || isDue(entry!, nowMs, this.#rules.config.refreshAhead)) {
+        entry!.refreshed = true
+        this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
+      }
       return Promise.resolve(this.#hit(start, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : fromSecond ? 'second-level' : undefined))
     }
     if (decided.use === 'nothing') throw this.#unanswered(exchange, tally, decided.why)
