@@ -56,6 +56,22 @@ test('HEAD, 204 and 304 leave the connection clean for the next exchange', async
   assert.equal(sockets.length, 1)
 })
 
+test('whoever ends before the turn does is not sent at all, and costs the connection', async t => {
+  const requests: string[] = []
+  const { port } = await numbered(t, (socket, connection, request) => {
+    requests.push(request)
+    socket.write(answer(String(connection)))
+  })
+  const endpoint = endpointAt(t, port)
+  await read(await endpoint.send(makeExchange()))
+  const left = makeExchange()
+  const sent = endpoint.send(left)
+  left.end(new GatewayError('ClientClosed'))
+  await assert.rejects(sent, code('ClientClosed'))
+  assert.equal(await read(await endpoint.send(makeExchange())), '2')
+  assert.equal(requests.length, 2)
+})
+
 test('an idle connection on which the endpoint speaks, or which it closes, is gone', async t => {
   const { port, sockets } = await numbered(t, (socket, connection) => socket.write(answer(String(connection))))
   const endpoint = endpointAt(t, port)
