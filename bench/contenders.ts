@@ -1,7 +1,7 @@
 // The contenders: how each is started, in front of the same origin, with an access log in a file where it can write one.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { RunningProcess, Stage } from './support/stage.ts'
 import { environmentFor, findProgram, versionOf } from './support/binaries.ts'
 import { freePorts } from './support/network.ts'
@@ -41,11 +41,8 @@ const node = (name: string, title: string): Contender => ({
     stage.start(name, program, [...nodeArguments, local(`contenders/${name}.ts`), String(port), String(originPort)])
 })
 
-/** What Node is run with, by the first line of the launcher. */
-const flagsOf = (launcher: string): string[] => /^#!.*\bnode (.+)$/m.exec(readFileSync(launcher, 'utf8'))?.[1]?.split(' ') ?? []
-
 /** Postern, started by this script with `start --config FILE`. `more`: settings beside addresses and what is routed. */
-const posternBy = (name: string, title: string, main: string, { launcher = local('../bin/postern.js'), more = '' } = {}): Contender => ({
+const posternBy = (name: string, title: string, main: string, more = ''): Contender => ({
   name,
   title,
   program: undefined,
@@ -57,15 +54,15 @@ const posternBy = (name: string, title: string, main: string, { launcher = local
     mkdirSync(directory)
     const file = join(directory, 'postern.yaml')
     writeFileSync(file, posternConfig({ port, adminPort, originPort, logFile: join(stage.directory, `${name}.log`), beside }) + more)
-    return stage.start(name, program, [...flagsOf(launcher), ...nodeArguments, main, 'start', '--config', file])
+    return stage.start(name, program, [...nodeArguments, main, 'start', '--config', file])
   }
 })
 
 /** As a user runs it: `postern start` with defaults, log and metrics on. `main` is the script of the command. */
-export const postern = (name = 'postern', main = local('../src/main.ts')): Contender => posternBy(name, name === 'postern' ? 'Postern' : `Postern (${name})`, main, { launcher: join(dirname(main), '../bin/postern.js') })
+export const postern = (name = 'postern', main = local('../src/main.ts')): Contender => posternBy(name, name === 'postern' ? 'Postern' : `Postern (${name})`, main)
 
 /** The same code with every protection off: what YAML can switch off by YAML, the other filters left out of the request path. */
-export const unprotected: Contender = posternBy('postern-unprotected', 'Postern, protections off', local('contenders/postern-unprotected.ts'), { more: protectionsOff })
+export const unprotected: Contender = posternBy('postern-unprotected', 'Postern, protections off', local('contenders/postern-unprotected.ts'), protectionsOff)
 
 const withFile = (stage: Stage, name: string, text: string): string => {
   const file = join(stage.directory, name)
