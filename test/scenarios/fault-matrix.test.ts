@@ -34,6 +34,8 @@ interface Fault {
   /** What every kind of call comes to, and GET if it comes to something else: nothing but a GET may be sent a second time. */
   readonly expected: Outcome
   readonly get?: Outcome
+  /** Only a time-out ends it. */
+  readonly hangs?: true
 }
 
 const wrongLength: Behaviour = behave.raw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nlonger than three')
@@ -52,8 +54,8 @@ const faults: readonly Fault[] = [
   { name: 'reset in the body', behaviour: resetInBody, expected: 'cut' },
   { name: 'closed in the body', behaviour: behave.cutBody(), expected: 'cut' },
   { name: 'closed in a chunked body', behaviour: behave.cutBody('chunked'), expected: 'cut' },
-  { name: 'hangs before the head', behaviour: behave.hang(), expected: '504 HeadersTimeout', get: '200' },
-  { name: 'hangs in the body', behaviour: behave.stall(), expected: 'cut' },
+  { name: 'hangs before the head', behaviour: behave.hang(), expected: '504 HeadersTimeout', get: '200', hangs: true },
+  { name: 'hangs in the body', behaviour: behave.stall(), expected: 'cut', hangs: true },
   { name: 'drips', behaviour: behave.drip(10, 15), expected: '200' },
   { name: 'garbage', behaviour: behave.raw('SSH-2.0-OpenSSH_9.2\r\n\r\n', { close: true }), expected: '502 BadAnswer', get: '200' },
   { name: 'more bytes than Content-Length', behaviour: wrongLength, expected: '200' },
@@ -63,12 +65,16 @@ const faults: readonly Fault[] = [
   { name: '500', behaviour: behave.ok('{}', { status: 500, reason: 'InvalidOperationException' }), expected: '500' }
 ]
 
-// In turn, so that every fault is met.
-const limits: PartialConfig['defaults'] = { policy: { balancer: { strategy: 'round-robin' }, headersTimeoutMs: 500, bodyIdleTimeoutMs: 500, connectTimeoutMs: 2_000 } }
+/** Long enough for a healthy answer of a busy machine, short enough to be waited for. */
+const hangMs = 1_000
+/** Where nothing hangs, no time-out may have a say. */
+const neverMs = 10_000
+/** In turn, so that every fault is met. */
+const limitsOf = (waitMs: number): NonNullable<PartialConfig['defaults']> => ({ policy: { balancer: { strategy: 'round-robin' }, headersTimeoutMs: waitMs, bodyIdleTimeoutMs: waitMs, connectTimeoutMs: 8_000 } })
 
-async function startBehind (urls: readonly string[]): Promise<TestGateway> {
-  const gateway = await startGateway({ defaults: limits, messages: { Echo: { upstream: 'several' } }, upstreams: { several: { endpoints: [...urls] } } } as PartialConfig)
-  await until('the gateway has its table', () => gateway.gateway.ready)
+async function startBehind (urls: readonly string[], waitMs = neverMs): Promise<TestGateway> {
+  const gateway = await startGateway({ defaults: limitsOf(waitMs), messages: { Echo: { upstream: 'several' } }, upstreams: { several: { endpoints: [...urls] } } } as PartialConfig)
+  await until('the gateway has its table', () => gateway.gateway.ready, { timeoutMs: 20_000 })
   return gateway
 }
 
@@ -86,14 +92,14 @@ function outcomeOf (response: RawResponse): string {
 const allKinds = Object.keys(kinds) as Kind[]
 const executions = (...origins: readonly Origin[]) => origins.reduce((sum, { received }) => sum + received.length, 0)
 
-describe('one of two endpoints misbehaves', { timeout: 60_000, concurrency: 4 }, () => {
-  for (const { name, behaviour, expected, get = expected } of faults) {
+describe('one of two endpoints misbehaves', { timeout: 300_000, concurrency: 4 }, () => {
+  for (const { name, behaviour, expected, get = expected, hangs } of faults) {
     for (const kind of allKinds) {
       test(`${name} x ${kind}`, async () => {
         await using bad = await startOrigin(behaviour)
         await using good = await startOrigin()
         if (behaviour === undefined) await bad.close()
-        await using gateway = await startBehind([bad.url, good.url])
+        await using gateway = await startBehind([bad.url, good.url], hangs ? hangMs : neverMs)
         // Whichever is asked first, one of two calls in turn meets the fault: both are well, or one comes to what is expected.
         const outcomes = [outcomeOf(await call(gateway, kind)), outcomeOf(await call(gateway, kind))]
         const wanted = kind === 'GET' ? get : expected
@@ -127,7 +133,7 @@ async function startAll (stack: AsyncDisposableStack, behaviours: readonly Behav
   return origins
 }
 
-describe('several misbehave', { timeout: 60_000, concurrency: 4 }, () => {
+describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
   const failing = behave.ok('{}', { status: 500, reason: 'InvalidOperationException' })
 
   for (const kind of allKinds) {
@@ -143,10 +149,11 @@ describe('several misbehave', { timeout: 60_000, concurrency: 4 }, () => {
     test(`half of four hang x ${kind}`, async () => {
       await using stack = new AsyncDisposableStack()
       const origins = await startAll(stack, [behave.hang(), behave.ok(), behave.hang(), behave.ok()])
-      const gateway = stack.use(await startBehind(origins.map(({ url }) => url)))
+      const gateway = stack.use(await startBehind(origins.map(({ url }) => url), hangMs))
       const outcomes = await callRepeatedly(gateway, kind, 8)
       assertOnly(outcomes, ['200', '504 HeadersTimeout'])
-      assert.ok(outcomes.get('200')! >= 4, JSON.stringify([...outcomes]))
+      // Who is next depends on what hung before; those that are well go on answering.
+      assert.ok((outcomes.get('200') ?? 0) >= 2, JSON.stringify([...outcomes]))
       // A GET that met one that hangs is sent to one more, which may hang as well; the others are sent once.
       if (kind !== 'GET') assert.equal(executions(...origins), 8)
     })
@@ -159,7 +166,7 @@ describe('several misbehave', { timeout: 60_000, concurrency: 4 }, () => {
       // Neither is a time-out: nothing was waited for.
       assertOnly(await callRepeatedly(gateway, kind, 10), ['502 ConnectFailed', '503 NoEndpoint'])
       await origins[0]!.server.listen()
-      await until('it is served again', async () => outcomeOf(await call(gateway, kind)) === '200')
+      await until('it is served again', async () => outcomeOf(await call(gateway, kind)) === '200', { timeoutMs: 20_000 })
       assert.equal(executions(...origins), 1)
     })
 
@@ -193,7 +200,7 @@ describe('several misbehave', { timeout: 60_000, concurrency: 4 }, () => {
     })
 
     test(`stopped and restarted as real hosts are x ${kind}: dies registered, comes back beside its ghost`, async () => {
-      await using fleet = await startFleet([{ messages: { Echo: { handler: answer } } }, { messages: { Echo: { handler: answer } } }], { defaults: limits })
+      await using fleet = await startFleet([{ messages: { Echo: { handler: answer } } }, { messages: { Echo: { handler: answer } } }], { defaults: limitsOf(neverMs) })
       const { gateway, hosts: [first, second] } = fleet
       assertOnly(await callRepeatedly(gateway, kind, 4), ['200'])
       await first!.kill()
@@ -204,7 +211,7 @@ describe('several misbehave', { timeout: 60_000, concurrency: 4 }, () => {
       await until('the restarted one is called', async () => {
         assertOnly(await callRepeatedly(gateway, kind, 2), ['200'])
         return first!.executed.length > before
-      })
+      }, { timeoutMs: 20_000 })
       assert.ok(second!.executed.length > 0)
     })
   }
