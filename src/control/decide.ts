@@ -98,7 +98,7 @@ function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Expo
 function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choices>, book: MarkBook): EndpointDecision {
   const { registration, cause, tier } = verdict
   const isServed = choices.get(registration.service)?.has(verdict) ?? false
-  const state = isServed && tier === 3 ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
+  const state = isServed && tier === 3 && verdict.state !== 'unconfirmed' ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
   const since = book.mark(`${registration.registry}/`, keyOf(registration), `${state} ${cause}`)
   return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, since }
 }

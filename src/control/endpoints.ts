@@ -8,7 +8,7 @@ export type Tier = 0 | 1 | 2 | 3
 
 export type EndpointCause =
   | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
-  | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'unconfirmed' | 'unconfirmed-silent' | 'old-process'
+  | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
 
 export type EndpointState = 'routed' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
 
@@ -77,6 +77,16 @@ function answersUs (knowledge: Knowledge | undefined, isAsked: boolean, hadTraff
   return hadTraffic ? 'had-traffic' : 'not-asked'
 }
 
+/**
+ * What its registry has forgotten is served while it answers us, in the order of its last known health: whoever failed its checks before is
+ * there for the panic rule only, and so is whoever says of itself that it is not well.
+ */
+function judgeUnconfirmed ({ health }: Registration, said: EndpointCause): [Tier, EndpointState, EndpointCause] {
+  if (said === 'no-answer' || said === 'not-asked') return [0, 'unconfirmed', 'unconfirmed-silent']
+  if (said === 'sick' || health === 'critical') return [3, 'unconfirmed', 'unconfirmed-unwell']
+  return [said === 'warns' || health === 'warning' ? 2 : 1, 'unconfirmed', 'unconfirmed']
+}
+
 /** Judges all registrations of one address. `hadTraffic`: whether the address is in the table now. */
 export function judgeAddress (url: string, entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, hadTraffic: boolean): Verdict[] {
   const asked = entries.filter(({ registration }) => registration.registry !== 'config')
@@ -101,11 +111,7 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
     }
     if (registration.health === 'maintenance') return make(0, 'draining', 'maintenance')
     if (listsNothing(registration, knowledge)) return make(0, 'stranger', 'lists-nothing')
-    if (entry.unconfirmedSince !== undefined) {
-      const cause = answersUs(knowledge, isAsked, hadTraffic)
-      const answers = (cause === 'answered' || cause === 'warns' || cause === 'had-traffic') && registration.health !== 'critical'
-      return make(answers ? 1 : 0, 'unconfirmed', answers ? 'unconfirmed' : 'unconfirmed-silent')
-    }
+    if (entry.unconfirmedSince !== undefined) return make(...judgeUnconfirmed(registration, answersUs(knowledge, isAsked, hadTraffic)))
     switch (registration.health) {
       case 'passing': return make(1, 'routed', 'passing')
       case 'warning': return make(2, 'routed', 'warning')

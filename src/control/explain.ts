@@ -78,6 +78,9 @@ function explainUnwell (verdict: Verdict, state: EndpointDecision['state'], byPa
     : [`Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, 'It gets traffic as soon as it answers well or its checks pass.']
 }
 
+/** What speaks against one that answers us. */
+const sayUnconfirmed = (verdict: Verdict) => verdict.knowledge?.sick === undefined ? 'its checks failed before that, although it answers us' : sayUnwell(verdict)
+
 export function explainEndpoint ({ verdict, byPanic, state }: EndpointDecision): Explanation {
   const { registration, otherId } = verdict
   const notes = registration.notes === undefined || registration.notes === '' ? '' : `: ${registration.notes.slice(0, 300)}`
@@ -104,6 +107,9 @@ export function explainEndpoint ({ verdict, byPanic, state }: EndpointDecision):
     case 'old-process': return told(`Waiting: the process at this address last said that it runs as ${otherId}; it is being asked again.`, 'It gets traffic as soon as the process there answers under this id.')
     case 'lists-nothing': return told('Stranger: the process at this address lists none of the messages it was registered with.', 'Another program answers at this address; deregister the old one.')
     case 'unconfirmed': return told('Unconfirmed: its registry has forgotten it together with others, but it answers us; served for registry.unconfirmedMs at most.', 'It has to register again.')
+    case 'unconfirmed-unwell': return byPanic
+      ? told(`Unconfirmed: its registry has forgotten it together with others, and ${sayUnconfirmed(verdict)}; served because no endpoint of its upstream is well.`, 'It has to register again; registry.panic: false would refuse instead.')
+      : told(`Unconfirmed: its registry has forgotten it together with others, and ${sayUnconfirmed(verdict)}; it gets traffic only when no other endpoint is well.`, 'It has to register again.')
     case 'unconfirmed-silent': return told('Unconfirmed: its registry has forgotten it together with others, and it does not answer us.', 'It has to register again.')
   }
 }

@@ -86,6 +86,11 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['an unconfirmed endpoint is served while it answers', { registrations: [{ id: 'a', unconfirmedSince: 999_000 }], says: { 9101: { id: 'a', ...get } } }, ['GetProduct→Catalog 9101'], { a: 'unconfirmed' }],
   ['an unconfirmed endpoint that had traffic keeps it while it is being asked', { registrations: [{ id: 'a', unconfirmedSince: 999_000 }], before: { 9101: { id: 'a', ...get } }, memory: had }, ['GetProduct→Catalog 9101'], { a: 'unconfirmed' }],
   ['an unconfirmed endpoint that does not answer is not served', { registrations: [{ id: 'a', unconfirmedSince: 999_000 }], before: { 9101: { id: 'a', ...get } }, says: { 9101: 'silent' }, memory: had }, ['GetProduct→Catalog '], { a: 'unconfirmed' }],
+  ['an unconfirmed endpoint whose checks failed is served when no other is well', { registrations: [{ id: 'a', unconfirmedSince: 999_000, health: 'critical' }], says: { 9101: { id: 'a', ...get } } }, ['GetProduct→Catalog 9101'], { a: 'unconfirmed' }],
+  ['an unconfirmed endpoint whose checks failed stands behind one that is well', { registrations: [{ id: 'a', unconfirmedSince: 999_000, health: 'critical' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'unconfirmed', b: 'routed' }],
+  ['an unconfirmed endpoint whose checks failed is not served where failing ones are not', { registrations: [{ id: 'a', unconfirmedSince: 999_000, health: 'critical' }], says: { 9101: { id: 'a', ...get } }, config: { registry: { panic: false } } }, ['GetProduct→Catalog '], { a: 'unconfirmed' }],
+  ['an unconfirmed endpoint that says it is not well stands behind one that is', { registrations: [{ id: 'a', unconfirmedSince: 999_000 }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get, sick: 'its heartbeat answered 503' }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'unconfirmed', b: 'routed' }],
+  ['an unconfirmed endpoint whose checks warned stands behind passing ones', { registrations: [{ id: 'a', unconfirmedSince: 999_000, health: 'warning' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'unconfirmed', b: 'routed' }],
   ['who registered anew at the address of an unconfirmed one holds it', { registrations: [{ id: 'a', unconfirmedSince: 999_000, createIndex: 99 }, { id: 'b', createIndex: 3 }], says: { 9101: get } }, ['GetProduct→Catalog 9101'], { a: 'ghost', b: 'routed' }]
 ]
 
@@ -103,6 +108,11 @@ for (const [sentence, world, table, states] of rows) {
     }
   })
 }
+
+test('an unconfirmed endpoint whose checks failed is not said to be silent', () => {
+  const decision = decideWorld({ registrations: [{ id: 'a', unconfirmedSince: 999_000, health: 'critical' }], says: { 9101: { id: 'a', ...get } } })
+  assert.match(explainEndpoint(decision.endpoints[0]!).why, /its checks failed before that, although it answers us; served because no endpoint of its upstream is well\.$/)
+})
 
 test('the sentence of what is hidden for want of a list names the very line that shows it', () => {
   const decision = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', none: true } } })
