@@ -3,6 +3,8 @@ import { Cache } from './cache/cache.ts'
 import { Outage } from './cache/outage/outage.ts'
 import type { Config } from './config/schema.ts'
 import type { DataPlane } from './data-plane.ts'
+import { GatewayError } from './exchange/errors.ts'
+import type { Exchange } from './exchange/exchange.ts'
 import { ownGet, toOwnUrl, type OwnGetRules } from './routing/own-get.ts'
 import type { Log } from './telemetry/log.ts'
 
@@ -24,7 +26,7 @@ export function createCacheParts ({ config, log, dataPlane, gets, base }: CacheP
       const copies = soft || ofWrite ? 0 : outage.purge(selector)
       log[by === 'operator' ? 'info' : 'debug']({ ...selector, soft, count, by, copies }, 'purged')
     }
-  })
+  }, target => routedGet(target, base(), gets))
   const outage = new Outage({
     config,
     cache,
@@ -38,4 +40,15 @@ export function createCacheParts ({ config, log, dataPlane, gets, base }: CacheP
     }
   })
   return { cache, outage }
+}
+
+function routedGet (target: string, base: string, gets: OwnGetRules): Exchange | undefined {
+  const url = toOwnUrl(target, base)
+  if (url === undefined) return undefined
+  try {
+    return ownGet(url, [], gets)
+  } catch (error) {
+    if (error instanceof GatewayError) return undefined
+    throw error
+  }
 }

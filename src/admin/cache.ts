@@ -10,25 +10,25 @@ import { ActionRefused, type AdminAction } from './actions.ts'
 const mostListed = 1_000
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 
-/** @throws ActionRefused */
-function toSelector (body: unknown): Selector {
+/** More than one for a URL that is stored under another spelling. @throws ActionRefused */
+function toSelectors (cache: Cache, body: unknown): Selector[] {
   const { url, tag, message, service, all } = typeof body === 'object' && body !== null ? body as Record<string, unknown> : {}
-  const meant: Selector[] = []
-  if (isText(url)) meant.push({ kind: 'target', target: targetOf(url) })
-  if (isText(tag)) meant.push({ kind: 'tag', tag })
-  if (isText(message)) meant.push({ kind: 'message', message })
-  if (isText(service)) meant.push({ kind: 'service', service })
-  if (all === true) meant.push({ kind: 'all' })
+  const meant: Selector[][] = []
+  if (isText(url)) meant.push(cache.targetsOf(targetOf(url)).map(target => ({ kind: 'target', target })))
+  if (isText(tag)) meant.push([{ kind: 'tag', tag }])
+  if (isText(message)) meant.push([{ kind: 'message', message }])
+  if (isText(service)) meant.push([{ kind: 'service', service }])
+  if (all === true) meant.push([{ kind: 'all' }])
   if (meant.length !== 1) throw new ActionRefused(400, 'PurgeUnclear', 'Exactly one of these says what goes: {"url"}, {"tag"}, {"message"}, {"service"} or {"all": true}; with "soft": true it only counts as stale from now on.')
   return meant[0]!
 }
 
-/** Path and query of a URL, or of what begins with a slash; letter case tells nothing apart. */
+/** Path and query of a URL, or of what begins with a slash. @throws ActionRefused */
 function targetOf (url: string): string {
-  if (url.startsWith('/')) return url.toLowerCase()
+  if (url.startsWith('/')) return url
   const parsed = URL.parse(url)
   if (parsed === null) throw new ActionRefused(400, 'UrlUnreadable', `"${url.slice(0, 200)}" is no URL, and no path that begins with a slash.`)
-  return `${parsed.pathname}${parsed.search}`.toLowerCase()
+  return `${parsed.pathname}${parsed.search}`
 }
 
 export function cacheActions (cache: Cache, outage: Outage): AdminAction[] {
@@ -58,7 +58,8 @@ export function cacheActions (cache: Cache, outage: Outage): AdminAction[] {
       run: ({ body }) => {
         const soft = (body as { soft?: unknown } | undefined)?.soft === true
         const before = outage.held
-        return { purged: cache.purge(toSelector(body), soft, 'operator'), soft, copies: before - outage.held }
+        const purged = toSelectors(cache, body).reduce((sum, selector) => sum + cache.purge(selector, soft, 'operator'), 0)
+        return { purged, soft, copies: before - outage.held }
       }
     }
   ]
@@ -110,15 +111,15 @@ function copies (outage: Outage, { message, service }: Readonly<Record<string, s
 }
 
 /** Keys may hold what identifies a caller, if only as a hash: they are not among it. */
-function entries ({ store }: Cache, { message, service, url }: Readonly<Record<string, string>>): object {
+function entries (cache: Cache, { message, service, url }: Readonly<Record<string, string>>): object {
   const nowMs = Date.now()
-  const target = url === undefined ? undefined : targetOf(url)
+  const targets = url === undefined ? undefined : cache.targetsOf(targetOf(url))
   const listed: object[] = []
-  for (const stored of store.entries()) {
+  for (const stored of cache.store.entries()) {
     const { place } = stored
     if (message !== undefined && place.message.toLowerCase() !== message.toLowerCase()) continue
     if (service !== undefined && place.upstream.toLowerCase() !== service.toLowerCase()) continue
-    if (target !== undefined && place.target !== target) continue
+    if (targets?.includes(place.target) === false) continue
     if (listed.length === mostListed) break
     listed.push(describeEntry(stored, nowMs))
   }

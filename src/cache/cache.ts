@@ -1,11 +1,11 @@
 // The cache of this process: what is stored, what is being asked, what runs behind the clients' backs, and what is counted.
 import type { Config } from '../config/schema.ts'
 import type { Next } from '../exchange/compose.ts'
-import type { Policy, Route } from '../exchange/exchange.ts'
+import type { Exchange, Policy, Route } from '../exchange/exchange.ts'
 import { Background } from './background.ts'
 import type { Alarm } from './entry.ts'
 import { Fills } from './fills.ts'
-import { KeyMaker } from './key.ts'
+import { KeyMaker, targetIndex } from './key.ts'
 import type { Selector } from './purge-log.ts'
 import { cacheRules, type CacheRules } from './rules.ts'
 import { SecondLevel, type SecondLevelConfig } from './second-level/second-level.ts'
@@ -25,6 +25,9 @@ export interface CacheEvents {
   /** What other gateways purged cannot be known: everything stored is stale from now on. */
   missedPurges (reason: string): void
 }
+
+/** A GET of this path and query as the table in force has it; undefined where that has no route. */
+export type GetOf = (target: string) => Exchange | undefined
 
 /** `gateway`: another one, which told of it through the second level. */
 export type PurgedBy = 'operator' | 'write' | 'gateway'
@@ -46,16 +49,18 @@ export class Cache {
   readonly purged: Record<PurgedBy, number> = { operator: 0, write: 0, gateway: 0 }
   readonly #cachings = new WeakMap<Policy, Caching>()
   readonly #events: CacheEvents
+  readonly #getOf: GetOf
   #indexed: Indexed
   #secondLevel: SecondLevel | undefined
   readonly #tallies = new Map<string, Tally>()
   readonly #ofRoute = new WeakMap<Route, Tally>()
 
-  constructor (config: Config, events: CacheEvents) {
+  constructor (config: Config, events: CacheEvents, getOf: GetOf) {
     this.store = new CacheStore(config.cache)
     this.background = new Background(config.cache.background)
     this.#indexed = indexedProperties(config)
     this.#events = events
+    this.#getOf = getOf
     this.#secondLevel = this.#makeSecondLevel(config.cache.secondLevel)
   }
 
@@ -98,6 +103,15 @@ export class Cache {
 
   /** The same, for what is stored without a client's asking. */
   cachingOf (policy: Policy): Caching | undefined { return this.#cachings.get(policy) }
+
+  /** By what everything that is stored for a URL is found: as it is written, and as a client's GET of it would be stored. `target`: path and query. */
+  targetsOf (target: string): readonly string[] {
+    const exchange = this.#getOf(target)
+    const keys = exchange === undefined ? undefined : this.cachingOf(exchange.route.policy)?.keys
+    const written = targetIndex(target)
+    const stored = keys === undefined ? written : targetIndex(keys.target(exchange!))
+    return stored === written ? [written] : [written, stored]
+  }
 
   /** Counts of a route's message: the same over swaps of the table. */
   tallyOf (route: Route): Tally {

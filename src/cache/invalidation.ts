@@ -12,15 +12,17 @@ export interface Written {
   readonly target: string
   /** Authority that the client used; and the endpoint's: either may be named in an answer. */
   readonly authorities: readonly string[]
+  /** Path of the endpoint that stands before it in what the service writes; empty where there is none. */
+  readonly basePath: string
 }
 
 /** Targets (path and query) of which nothing stored may be used again. Empty: the answer wrote nothing, or failed. */
-export function invalidates ({ method, safe, target, authorities }: Written, status: number, headers: readonly string[]): readonly string[] {
+export function invalidates ({ method, safe, target, authorities, basePath }: Written, status: number, headers: readonly string[]): readonly string[] {
   if (safe || safeMethods.has(method) || status < 200 || status > 399) return nothing
   const targets = new Set([target])
   for (const name of ['location', 'content-location']) {
     for (const value of fieldValues(headers, name)) {
-      const named = sameOrigin(value, target, authorities)
+      const named = sameOrigin(value, target, authorities, basePath)
       if (named !== undefined) targets.add(named)
     }
   }
@@ -29,10 +31,15 @@ export function invalidates ({ method, safe, target, authorities }: Written, sta
 const nothing: readonly string[] = []
 
 /** RFC 9111 section 4.4: of another origin nothing is thrown away, or anybody could empty anybody's cache. */
-function sameOrigin (value: string, target: string, authorities: readonly string[]): string | undefined {
+function sameOrigin (value: string, target: string, authorities: readonly string[], basePath: string): string | undefined {
   const base = `http://${authorities[0] ?? 'postern.invalid'}`
   const url = URL.parse(value, URL.parse(target, base) ?? base)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return undefined
   const isOwn = [base.slice(7), ...authorities].some(authority => url.host === authority.toLowerCase())
-  return isOwn ? `${url.pathname}${url.search}` : undefined
+  return isOwn ? `${below(basePath, url.pathname)}${url.search}` : undefined
+}
+
+/** Clients, and so what is stored, know nothing of a base path. */
+function below (basePath: string, path: string): string {
+  return basePath !== '' && path.toLowerCase().startsWith(`${basePath.toLowerCase()}/`) ? path.slice(basePath.length) : path
 }

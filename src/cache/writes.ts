@@ -51,15 +51,25 @@ export function ownTags (exchange: Exchange, indexed: Indexed): readonly string[
 }
 const none: readonly string[] = []
 
-/** `target`: of the call, as keys have it; `purge`: carries a purge out. The answer reaches its client when nothing wrong is stored any more. */
-export function afterWrite (exchange: Exchange, response: UpstreamResponse, target: string, { invalidates: rules, purgeTagHeaders }: PolicyConfig['cache'], purge: (selector: Selector) => void): UpstreamResponse {
+/** The cache, as far as a write concerns it. */
+export interface Written {
+  /** Of the call, as keys have it. */
+  readonly target: string
+  /** By what everything stored for a path and query is found. */
+  readonly targetsOf: (target: string) => readonly string[]
+  readonly purge: (selector: Selector) => void
+}
+
+/** The answer reaches its client when nothing wrong is stored any more. */
+export function afterWrite (exchange: Exchange, response: UpstreamResponse, { invalidates: rules, purgeTagHeaders }: PolicyConfig['cache'], { target, targetsOf, purge }: Written): UpstreamResponse {
   const { upstreamRequest: { method, effect, path }, request: { authority }, endpoint } = exchange
   const { status, headers } = response
-  const authorities = endpoint === undefined ? [authority] : [authority, new URL(endpoint.url).host]
-  const targets = invalidates({ method, safe: effect === 'safe', target: path, authorities }, status, headers)
+  const { host, pathname } = endpoint === undefined ? { host: authority, pathname: '/' } : new URL(endpoint.url)
+  const targets = invalidates({ method, safe: effect === 'safe', target: path, authorities: [authority, host], basePath: pathname === '/' ? '' : pathname }, status, headers)
   if (targets.length === 0) return response
-  purge({ kind: 'target', target: targetIndex(target) })
-  for (const named of targets) if (named !== path) purge({ kind: 'target', target: targetIndex(named) })
+  const wrong = new Set([targetIndex(target)])
+  for (const named of targets) if (named !== path) for (const stored of targetsOf(named)) wrong.add(stored)
+  for (const each of wrong) purge({ kind: 'target', target: each })
   for (const tag of tagsIn(headers, purgeTagHeaders)) purge({ kind: 'tag', tag })
   const ofRequest = rules.filter(rule => !asksResponse(rule))
   if (ofRequest.length > 0) {

@@ -205,7 +205,7 @@ class CacheFlow {
     this.#count(exchange, tally, 'pass', why)
     if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache.store, entry, request, response, this.#rules)
     this.#learn(request, response, tally)
-    if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#keys.target(exchange), this.#rules.config, selector => this.#cache.purge(selector, false, 'write'))
+    if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, { target: this.#keys.target(exchange), targetsOf: target => this.#cache.targetsOf(target), purge: selector => this.#cache.purge(selector, false, 'write') })
     return passedOn(exchange, response, this.#guard, { hit: false, fwd: why, fwdStatus: response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 

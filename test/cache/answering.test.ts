@@ -135,7 +135,7 @@ describe('asking whether it still holds (RFC 9111 sections 4.3.1, 4.3.4)', () =>
 
 describe('what a write makes wrong (RFC 9111 section 4.4)', () => {
   const written = (method: string, status: number, headers: string[] = [], safe = false) =>
-    invalidates({ method, safe, target: '/orders/1?a=b', authorities: ['gateway.test', '10.0.0.1:8080'] }, status, flat(...headers))
+    invalidates({ method, safe, target: '/orders/1?a=b', authorities: ['gateway.test', '10.0.0.1:8080'], basePath: '' }, status, flat(...headers))
   const own = '/orders/1?a=b'
   const rows: Array<[name: string, actual: readonly string[], expected: string[]]> = [
     ['POST', written('POST', 200), [own]],

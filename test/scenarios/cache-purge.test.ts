@@ -2,7 +2,7 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { runCommand } from '../../src/command/cli.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
 import { startOrigin, type Origin } from '../support/origin.ts'
@@ -53,6 +53,34 @@ describe('an operator purges', { timeout: 120_000 }, () => {
       assert.equal((await gateway.get(order(1))).header('cache-tag'), undefined, 'tags end here')
     })
   }
+
+  test('by URL as a client writes it: without regard to keys that are ignored, escapes, trailing slashes and prefixes that are rewritten', async () => {
+    await using origin = await startNumbers()
+    await using gateway = await startGateway({
+      upstreams: { Shop: { endpoints: [origin.url] } },
+      messages: { GetOrder: { upstream: 'Shop', policy: { cache: { key: { ignoreQuery: ['utm_*'] } } } } },
+      prefixes: { '/shop/*': { upstream: 'Shop', rewrite: '/internal', policy: { cache: { key: { ignoreQuery: ['utm_*'] } } } } }
+    } as PartialConfig)
+    await gateway.waitForEndpoint(origin.url)
+    for (const [asked, named] of [
+      [order(1), `${order(1)}&utm_source=a`],
+      [`${order(1)}&utm_source=a`, order(1)],
+      [`${order(1)}&utm_source=a`, `${order(1)}&utm_source=b`],
+      ['/json/reply/GetOrder/?Id=1', '/json/reply/GetOrde%72?Id=1'],
+      ['/api/GetOrder?Id=1', '/api/getorder?utm_source=a&Id=1'],
+      ['/shop/thing?id=1', 'https://shop.test/shop/thing?id=1&utm_source=a'],
+      ['/shop/thing?id=1', '/internal/thing?id=1']
+    ] as const) {
+      const before = await get(gateway, asked)
+      assert.equal(await get(gateway, asked), before)
+      const listed = (await request(targetOf(gateway.admin), `/api/cache/entries?url=${encodeURIComponent(named)}`)).json().entries
+      assert.equal(listed.length, 1, `${named} shows ${asked}`)
+      assert.equal(await purge(gateway, { url: named }), 1, `${named} means ${asked}`)
+      assert.notEqual(await get(gateway, asked), before)
+      assert.equal(await purge(gateway, { url: named, soft: true }), 1, `${named} means ${asked}`)
+      await purge(gateway, { all: true })
+    }
+  })
 
   test('softly: stale from now on, and still there when the service is not', async () => {
     let fails = false
@@ -113,6 +141,28 @@ describe('a write', { timeout: 120_000 }, () => {
       for (const path of paths) assert.equal(await get(gateway, path) !== before.get(path), gone.includes(path), path)
     })
   }
+
+  test('takes what Location names, written as the service knows it: below its base path, with keys that do not count', async () => {
+    await using origin = await startOrigin(async request => {
+      await request.body()
+      const reading = request.method === 'GET'
+      const body = String(origin.received.length)
+      const named = request.header('x-named')!
+      await write(request.socket, head(200, 'OK', [...reading ? [['Cache-Control', 'max-age=60'] as const] : [['Location', named] as const], ['Content-Length', String(body.length)]]) + body)
+    })
+    await using gateway = await startGateway({
+      upstreams: { Shop: { endpoints: [`${origin.url}/base`] } },
+      messages: { GetOrder: { upstream: 'Shop', policy: { cache: { key: { ignoreQuery: ['utm_*'] } } } }, PlaceOrder: { upstream: 'Shop' } }
+    } as PartialConfig)
+    await gateway.waitForEndpoint(`${origin.url}/base`)
+    for (const named of [`/base${order(1)}`, `${origin.url}/base${order(1)}`, `${order(1)}&utm_source=a`, '/JSON/reply/getorde%72/?Id=1']) {
+      const before = await get(gateway, order(1))
+      assert.equal(await get(gateway, order(1)), before)
+      assert.equal((await gateway.post('/json/reply/PlaceOrder', {}, { headers: [['X-Named', named]] })).status, 200)
+      assert.notEqual(await get(gateway, order(1)), before, named)
+    }
+    assert.ok(origin.received.every(({ target }) => target.startsWith('/base/')))
+  })
 
   test('an answer that was asked for before it is not stored after it, and not joined', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
