@@ -3,17 +3,14 @@ import { GatewayError } from '../exchange/errors.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
-import { cacheStatus, ttlS, type CacheResult } from './cache-status.ts'
-import { answerFor, notModifiedHeaders } from './conditional.ts'
+import { cacheName, cacheStatus, ttlS, type CacheResult } from './cache-status.ts'
+import { answerFor, notModifiedHeaders, validatorHeaders } from './conditional.ts'
 import type { EntryHead } from './entry.ts'
 import { bornAt } from './freshness.ts'
 import { guarded, saysNothing, headersAt, type GuardRules, type Leaving, type Source } from './guard.ts'
 import { contentRange, unsatisfiedRange, type ByteRange } from './range.ts'
 import type { CacheRequest } from './request.ts'
 import type { Draft, Ready, Stored } from './stored.ts'
-
-/** How this cache is called in Cache-Status. */
-export const cacheName = 'Postern'
 
 /** Why a stale answer was given out, or another word that RFC 9211 has none for. */
 export type Detail = 'stale-while-revalidate' | 'stale-if-error' | 'revalidated' | 'outage-copy' | 'hit-for-miss' | 'not-filled' | 'second-level'
@@ -43,6 +40,17 @@ export function fromArriving (exchange: Exchange, request: CacheRequest, { draft
   if (answerFor(request, draft.head, undefined).kind === 'whole') return { status, reason, headers, body, endpointUrl: draft.endpointUrl }
   body.cancel(new GatewayError('ClientClosed'))
   return { status: 304, reason: 'Not Modified', headers: notModifiedHeaders(headers), body: ResponseBody.of(nothing), endpointUrl: draft.endpointUrl }
+}
+
+/** An answer to a fill that is not stored, for the one who asked: his conditions did not go up with it, so they are judged here. */
+export function judged (request: CacheRequest, response: UpstreamResponse): UpstreamResponse {
+  if (request.conditions === undefined) return response
+  const { status, reason, headers, body } = response
+  const nowMs = Date.now()
+  const head: EntryHead = { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }
+  if (validatorHeaders(head).length === 0 || answerFor(request, head, undefined).kind !== 'not-modified') return response
+  if (body.takeWhole() === undefined) body.cancel(new GatewayError('ClientClosed'))
+  return { status: 304, reason: 'Not Modified', headers: notModifiedHeaders(headers), body: ResponseBody.of(nothing) }
 }
 
 /** An answer that is not stored: as it came, but for what must not leave. `alarm`: what an operator should hear. */

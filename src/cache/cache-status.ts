@@ -1,6 +1,15 @@
 // Cache-Status on every answer: what this cache did, in words that other caches and people know (RFC 9211). Pure.
 import type { Forwarded } from './entry.ts'
 
+/** How this cache is called. */
+export const cacheName = 'Postern'
+
+/**
+ * Of answers that the gateway makes itself before the cache comes in: neither stored nor forwarded. Flat list. RFC 9211 section 2 would
+ * rather have none there; with one on every answer whoever looks for it is told in each case what became of the request.
+ */
+export const notAsked: readonly string[] = ['Cache-Status', `${cacheName}; detail=local-reply`]
+
 /** What happened. `detail` is a token of ours for what RFC 9211 has no word for. */
 export type CacheResult =
   | { readonly hit: true, readonly ttlS: number, readonly detail?: string | undefined }

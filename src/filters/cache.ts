@@ -1,7 +1,7 @@
 // Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
-import { cacheName, fromArriving, fromOrigin, fromStored, passedOn, type Detail } from '../cache/answers.ts'
+import { fromArriving, fromOrigin, fromStored, judged, passedOn, type Detail } from '../cache/answers.ts'
 import type { Asked, Start } from '../cache/asked.ts'
-import { cacheStatus, ttlS } from '../cache/cache-status.ts'
+import { cacheName, cacheStatus, ttlS } from '../cache/cache-status.ts'
 import type { Cache, Caching } from '../cache/cache.ts'
 import type { Forwarded } from '../cache/entry.ts'
 import { Fill } from '../cache/fill.ts'
@@ -159,7 +159,7 @@ class CacheFlow {
 
   /** The origin failed, or its answer is not to be kept. */
   async #notStored (asked: Asked, result: FillResult & { kind: 'own' | 'alone' | 'failed' }, collapsed: boolean): Promise<UpstreamResponse> {
-    const { exchange, tally, why } = asked
+    const { exchange, request, tally, why } = asked
     const status = result.kind === 'own' ? result.response.status : result.kind === 'alone' ? result.status : undefined
     const failed = status === undefined ? mayBeStoodInFor((result as { error: GatewayError }).error) : countsAsError(status)
     const standIn = failed ? this.#standIn(asked) : undefined
@@ -173,7 +173,7 @@ class CacheFlow {
       exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, collapsed })]
       throw result.error
     }
-    return passedOn(exchange, result.response, this.#guard, { hit: false, fwd: why, fwdStatus: result.response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
+    return passedOn(exchange, judged(request, result.response), this.#guard, { hit: false, fwd: why, fwdStatus: result.response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 
   /** What may be given in place of an answer that failed. */

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Readable } from 'node:stream'
+import { notAsked } from '../cache/cache-status.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
 import { parseTimeout } from '../exchange/timeout-header.ts'
@@ -104,8 +105,9 @@ function badAnswer ({ log }: GatewayCore, { endpoint, request }: Exchange, { sta
   return error
 }
 
-export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission, added: readonly string[] = []): LocalReply {
-  return renderLocalReply(error, replyFormat(target, identity.target), [admission.rules.correlationHeader, identity.correlationId, 'Proxy-Status', proxyStatus(admission.rules.pseudonym, error), ...added])
+/** `added`: what filters add; none have where the request did not come as far as the cache. */
+export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission, added: readonly string[] = notAsked): LocalReply {
+  return renderLocalReply(error, replyFormat(target, identity.target), [admission.rules.correlationHeader, identity.correlationId, 'Proxy-Status', proxyStatus(admission.rules.pseudonym, error), ...added.length > 0 ? added : notAsked])
 }
 
 function hasBody (req: AnyRequest): boolean {

@@ -1,12 +1,16 @@
 // The plain HTTP listener beside a TLS one: sends every request to the same host and path over https.
 import type { FastifyInstance } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { notAsked } from '../cache/cache-status.ts'
 import type { ListenerConfig } from '../config/schema.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import { createFastifyServer } from './fastify-server.ts'
 import { localReply, type ListenerState } from './open-exchange.ts'
 import { refuseBrokenRequest } from './refuse-connection.ts'
 import { Http1Reply } from './send-response.ts'
+
+/** How long a client may keep it. There are browsers that keep a 308 for ever where nothing is said, and one day TLS may end elsewhere. */
+const redirectKeptS = 3_600
 
 /** 308 keeps method and body. `tlsPort` is asked when a request comes: it is known once the other listener listens. */
 export function createRedirect (config: ListenerConfig, state: ListenerState, tlsPort: () => number): FastifyInstance {
@@ -24,7 +28,7 @@ export function createRedirect (config: ListenerConfig, state: ListenerState, tl
         if (client.authority === '') throw new GatewayError('BadRequest', { message: 'The request has no Host header.' })
         if (!rawTarget.startsWith('/')) throw new GatewayError('BadRequestTarget')
         const location = `https://${withPort(client.authority, tlsPort())}${rawTarget}`
-        reply.sendLocal({ status: 308, reason: 'Permanent Redirect', headers: ['Location', location, 'Content-Length', '0', admission.rules.correlationHeader, client.correlationId], body: Buffer.alloc(0) })
+        reply.sendLocal({ status: 308, reason: 'Permanent Redirect', headers: ['Location', location, 'Content-Length', '0', 'Cache-Control', `max-age=${redirectKeptS}`, ...notAsked, admission.rules.correlationHeader, client.correlationId], body: Buffer.alloc(0) })
       } catch (thrown) {
         const error = toGatewayError(thrown)
         gateway.refused(error, identity)

@@ -12,7 +12,8 @@ import { cases as vary } from './cases/vary.ts'
 const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/CACHE-CONFORMANCE.md'), 'utf8')
 const cases = [freshness, directives, storing, validation, vary].flat().map(({ name }) => name)
-const tables = readdirSync(join(root, 'test/cache'), { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.test.ts')).map(file => readFileSync(join(root, 'test/cache', file), 'utf8')).join('\n').replaceAll('\\\'', '\'')
+const textsOf = (folder: string, ending: RegExp) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter(file => ending.test(file)).map(file => readFileSync(join(root, folder, file), 'utf8'))
+const tables = [...textsOf('test/cache', /\.test\.ts$/), ...textsOf('test/scenarios', /^cache-.*\.test\.ts$/)].join('\n').replaceAll('\\\'', '\'')
 /** Rows of the tables, without their heads; the last cell has the names. */
 const rows = page.split('\n').filter(line => /^\| (?:\d|RFC)/.test(line)).map(line => line.slice(2, -2).split(' | '))
 

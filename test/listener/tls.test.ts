@@ -212,6 +212,8 @@ test('plain HTTP is redirected: same host and path, 308', async () => {
   const response = await request({ host: '127.0.0.1', port }, '/json/reply/X?a=%2f', { method: 'POST', headers: [['Host', 'shop.test:81']], body: '{}' })
   assert.equal(response.status, 308)
   assert.equal(response.header('location'), `https://shop.test:${fake.port}/json/reply/X?a=%2f`)
+  // Where nothing is said there are browsers that keep it for ever.
+  assert.deepEqual([response.header('cache-control'), response.header('cache-status')], ['max-age=3600', 'Postern; detail=local-reply'])
   using old = await openConnection({ host: '127.0.0.1', port })
   old.send('GET /x HTTP/1.0\r\n\r\n')
   assert.equal((await old.response()).status, 400)
