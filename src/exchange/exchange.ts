@@ -1,5 +1,5 @@
 // The words of the request path: one request and its response on the way through. No I/O.
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { ResolvedPolicy } from '../config/resolve.ts'
 import type { Attempt } from './attempt.ts'
 import type { BreakersHandle } from './breakers.ts'
@@ -63,6 +63,8 @@ export interface UpstreamResponse {
   readonly body: ResponseBody
   /** Of the endpoint that a stored answer once came from; left out for what an attempt of this exchange got. */
   readonly endpointUrl?: string | undefined
+  /** With 101: the connection, for whoever carries it from now on. Cancelling the body closes it. */
+  readonly socket?: Duplex | undefined
   /** Of an answer whose head many exchanges get within a moment. */
   readonly shared?: SharedHead | undefined
 }
@@ -185,7 +187,7 @@ export class Exchange {
   callerTimeoutMs: number | undefined = undefined
   /** The header that tells an endpoint how long it is waited for; undefined where it is not told. */
   timeoutHeader: string | undefined = undefined
-  /** A WebSocket: the endpoint is connected to, and the "body" of the answer ends when the socket does. */
+  /** A WebSocket is asked for: the "body" of a 101 ends when the client's socket does. */
   upgrade = false
   /** A branch for a second attempt beside one that is under way. */
   isHedge = false

@@ -16,11 +16,6 @@ function startTimer (exchange: Exchange): void {
  * in which the client sent its body does not count, but a caller's own timeout runs from the head on: that is when it began to wait.
  */
 export const deadline: Filter = function deadline (exchange, next) {
-  // A WebSocket has no answer to wait for, only a connection, which has a limit of its own.
-  if (exchange.upgrade) {
-    exchange.deadlineAtMs = Infinity
-    return next(exchange)
-  }
   exchange.deadlineAtMs = performance.now() + exchange.route.policy.deadlineMs
   if (exchange.callerTimeoutMs !== undefined) {
     exchange.deadlineAtMs = Math.min(exchange.deadlineAtMs, exchange.startedAtMs + exchange.callerTimeoutMs)

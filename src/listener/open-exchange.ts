@@ -59,12 +59,7 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     if (hasBody(req)) await prepareBody(state, req, reply, exchange, admitted)
     if (req.httpVersion !== '1.0') exchange.onInformational = informational => reply.inform(informational)
     handled = true
-    const response = await route.handle(exchange)
-    try {
-      reply.send(response, headersFor(response, exchange, reply, admission, gateway))
-    } catch (unwritable) {
-      throw badAnswer(gateway, exchange, response, unwritable as Error)
-    }
+    sendAnswer(await route.handle(exchange), exchange, reply, admission, gateway)
   } catch (thrown) {
     const error = exchange?.ended ?? toGatewayError(thrown)
     identity ??= admission.anonymous(req.method!, rawTarget, peer.address)
@@ -72,6 +67,15 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     if (!handled) gateway.refused(error, identity)
     if (!handled && error.code === 'InternalError') gateway.log.error({ err: error.cause, correlationId: identity.correlationId }, 'request failed by a bug')
     if (error.code !== 'ClientClosed') reply.sendLocal(localReply(error, target, identity, admission, exchange?.addedHeaders))
+  }
+}
+
+/** @throws GatewayError BadAnswer */
+export function sendAnswer (response: UpstreamResponse, exchange: Exchange, reply: Reply, admission: Admission, gateway: GatewayCore): void {
+  try {
+    reply.send(response, headersFor(response, exchange, reply, admission, gateway))
+  } catch (unwritable) {
+    throw badAnswer(gateway, exchange, response, unwritable as Error)
   }
 }
 

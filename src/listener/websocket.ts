@@ -1,15 +1,18 @@
 // WebSocket upgrades on prefix routes: the same door and the same request path as any request, carried by @fastify/http-proxy once somebody is there.
-import type { IncomingMessage } from 'node:http'
+import { createHash } from 'node:crypto'
+import { ServerResponse, type ClientRequest, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import fastify from 'fastify'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
+import { headerValue } from '../exchange/headers.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Identity } from './admission.ts'
 import { rawLocalReply } from './local-reply.ts'
-import { localReply, type ListenerState } from './open-exchange.ts'
+import { localReply, sendAnswer, type ListenerState } from './open-exchange.ts'
+import { Http1Reply } from './send-response.ts'
 
 export interface UpgradeProxy {
   upgrade (req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
@@ -19,53 +22,54 @@ export interface UpgradeProxy {
   close (): Promise<void>
 }
 
-interface Destination {
-  readonly origin: string
-  readonly headers: Record<string, string | string[]>
+/** What the service opened. */
+interface Opened {
+  readonly socket: Duplex
+  /** The subprotocol that it chose. */
+  readonly protocol: string | undefined
 }
-const destinationOf = Symbol('destination')
-type Upgraded = IncomingMessage & { [destinationOf]?: Destination }
 
 /** The part of a WebSocket (ws) that the hooks use. */
 interface WebSocketLike {
-  readonly readyState: number
   readonly bufferedAmount: number
-  pause (): void
-  resume (): void
   terminate (): void
 }
-const connecting = 0
 /** The operating system finds dead peers; there is no deadline for an open socket. */
 const keepAliveProbeMs = 60_000
-/** Written anew towards the endpoint by the WebSocket client. */
-const handshakeHeader = /^sec-websocket-(?:key|version|extensions|protocol|accept)$/i
+/** Never connected to: the package is given connections that are open already. */
+const nowhere = 'http://opened.invalid'
+/** RFC 6455 section 1.3. */
+const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 /** An inner Fastify that never listens: it gets the public listener's upgrades, and nothing else. */
 export async function createUpgradeProxy (state: ListenerState): Promise<UpgradeProxy> {
   const { limits } = state.admission
   const inner = fastify({ logger: false, routerOptions: { maxParamLength: limits.requestTargetBytes } })
   const options = { maxPayload: limits.gatheredBodyBytes, perMessageDeflate: false }
+  // By the path under which the package asks for them.
+  const waiting = new Map<string, Opened>()
+  let count = 0
   // Neither side may make us keep what the other does not take.
   const bounded = (from: WebSocketLike, to: WebSocketLike) => { if (to.bufferedAmount > limits.gatheredBodyBytes) from.terminate() }
   await inner.register(httpProxy, {
     upstream: '',
     websocket: true,
-    wsServerOptions: options,
+    wsServerOptions: { ...options, handleProtocols: (_offered: unknown, request: IncomingMessage) => waiting.get(request.url!)?.protocol ?? false },
     wsClientOptions: {
       ...options,
-      handshakeTimeout: limits.headersTimeoutMs,
-      followRedirects: false,
-      rewriteRequestHeaders: (_headers: unknown, request: { raw: Upgraded }) => request.raw[destinationOf]!.headers
+      createConnection: () => undefined,
+      rewriteRequestHeaders: () => ({}),
+      finishRequest: (request: ClientRequest) => {
+        const opened = waiting.get(request.path)!
+        waiting.delete(request.path)
+        adopt(request, opened)
+      }
     },
     wsHooks: {
-      onConnect: (_context: unknown, source: WebSocketLike) => { source.resume() },
-      onIncomingMessage: (_context: unknown, source: WebSocketLike, target: WebSocketLike) => {
-        if (target.readyState === connecting) source.pause()
-        bounded(source, target)
-      },
+      onIncomingMessage: (_context: unknown, source: WebSocketLike, target: WebSocketLike) => { bounded(source, target) },
       onOutgoingMessage: (_context: unknown, source: WebSocketLike, target: WebSocketLike) => { bounded(target, source) }
     },
-    replyOptions: { getUpstream: (request: { raw: Upgraded }) => request.raw[destinationOf]!.origin }
+    replyOptions: { getUpstream: () => nowhere }
   } as unknown as Parameters<typeof httpProxy>[1])
   await inner.ready()
   const sockets = new Set<Duplex>()
@@ -81,34 +85,33 @@ export async function createUpgradeProxy (state: ListenerState): Promise<Upgrade
       if (admitted === undefined) return
       const { exchange, route, target } = admitted
       const left = new GatewayError('ClientClosed')
-      const onClose = () => exchange.end(left)
-      socket.once('close', onClose)
-      let opened: UpstreamResponse
+      const stopWatching = onLeaving(socket, () => exchange.end(left))
+      let response: UpstreamResponse
       try {
-        opened = await route.handle(exchange)
+        response = await route.handle(exchange)
+        stopWatching()
+        if (response.socket === undefined) return answer(state, req, socket, exchange, response)
       } catch (thrown) {
+        stopWatching()
         refuse(toGatewayError(thrown), target, exchange.request)
         return
       }
+      const { socket: opened, headers, body } = response
+      if (socket.destroyed) return body.cancel(left)
+      const path = `/${++count}`
       // What the path holds for an open socket (slot, count) is given back when its "body" ends: with the socket.
       const ended = () => {
         sockets.delete(socket)
-        opened.body.end([])
-        opened.body.takeWhole()
+        // The package refused the client's side.
+        if (waiting.delete(path)) opened.destroy()
+        body.end([])
+        body.takeWhole()
       }
-      if (socket.destroyed) {
-        ended()
-        return
-      }
-      socket.off('close', onClose)
       sockets.add(socket)
       socket.once('close', ended)
-      const endpoint = exchange.endpoint!
       ;(socket as Socket).setKeepAlive?.(true, keepAliveProbeMs)
-      const url = new URL(endpoint.url)
-      const basePath = url.pathname === '/' ? '' : url.pathname
-      ;(req as Upgraded)[destinationOf] = { origin: url.origin, headers: asObject(exchange.upstreamRequest.headers, exchange.upstreamRequest.host) }
-      req.url = basePath + exchange.upstreamRequest.path
+      waiting.set(path, { socket: opened, protocol: headerValue(headers, 'sec-websocket-protocol') })
+      req.url = path
       inner.server.emit('upgrade', req, socket, head)
     },
     async close () {
@@ -148,14 +151,35 @@ function admit (state: ListenerState, req: IncomingMessage, refuse: Refuse) {
   }
 }
 
-function asObject (headers: readonly string[], host: string | undefined): Record<string, string | string[]> {
-  const object: Record<string, string | string[]> = { __proto__: null as never }
-  if (host !== undefined) object['Host'] = host
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i]!
-    if (handshakeHeader.test(name)) continue
-    const before = object[name]
-    object[name] = before === undefined ? headers[i + 1]! : [...Array.isArray(before) ? before : [before], headers[i + 1]!]
+/** Nobody else reads the socket while the service is asked: that the client has left is seen only by looking. Returns how to stop. */
+function onLeaving (socket: Duplex, left: () => void): () => void {
+  // Takes nothing of what the client may have sent too early; the end shows only where there is nothing before it.
+  const look = () => { if (socket.readableLength === 0) socket.read() }
+  const gone = () => {
+    left()
+    socket.destroy()
   }
-  return object
+  socket.on('readable', look).once('end', gone).once('close', left)
+  return () => { socket.off('readable', look).off('end', gone).off('close', left) }
+}
+
+/**
+ * The package's WebSocket client takes over a connection whose handshake is done: it is told the answer it waits for. Its own request is
+ * never sent. (It would ask the service only after it has accepted the client, who could not be told any more what came of it.)
+ */
+function adopt (request: ClientRequest, { socket, protocol }: Opened): void {
+  const accept = createHash('sha1').update(`${String(request.getHeader('sec-websocket-key'))}${acceptSuffix}`).digest('base64')
+  const headers = { upgrade: 'websocket', 'sec-websocket-accept': accept, ...protocol !== undefined && { 'sec-websocket-protocol': protocol } }
+  request.emit('upgrade', { headers }, socket, Buffer.alloc(0))
+  request.destroy()
+}
+
+/** The service, or what stands in for it, has something else to say than 101. The connection ends with it. */
+function answer (state: ListenerState, req: IncomingMessage, socket: Duplex, exchange: Exchange, response: UpstreamResponse): void {
+  const res = new ServerResponse(req)
+  res.assignSocket(socket as Socket)
+  res.on('finish', () => socket.end())
+  const reply = new Http1Reply(req, res, { closing: true })
+  reply.attach(exchange)
+  sendAnswer(response, exchange, reply, state.admission, state.gateway)
 }

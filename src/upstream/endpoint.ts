@@ -1,22 +1,19 @@
 // One instance of an upstream: its connections, its breaker, and whether it may be picked.
 import type { LookupFunction } from 'node:net'
 import type { Outcome } from '../exchange/outcome.ts'
-import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
+import type { GatewayError } from '../exchange/errors.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import type { EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
-import { ResponseBody } from '../exchange/response-body.ts'
 import { lookupOf } from '../lib/lookup.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
 import { scoredAs, Standing } from './balancing/standing.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
 import { Suspicion } from './suspicion.ts'
-import { dial } from './dial.ts'
 import { askHeartbeat } from './heartbeat.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
 import { probeUntilReachable, type Probe } from './probe.ts'
 
-const switchingProtocols = 101
 const heartbeatTimeoutMs = 2_000
 
 /** What an endpoint tells; for log and metrics. */
@@ -153,14 +150,10 @@ export class Endpoint implements EndpointHandle {
     this.#events.ejected(undefined, 0)
   }
 
-  /**
-   * For an upgrade only the connection is tried: @fastify/http-proxy, which carries the socket then, accepts the client's before it has the
-   * endpoint's.
-   * @throws GatewayError by the promise
-   */
+  /** @throws GatewayError by the promise */
   request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse> {
     attempt.message = exchange.route.name
-    if (exchange.upgrade) return this.#open(exchange, attempt)
+    if (exchange.upgrade) return this.#pool.upgrade(exchange, attempt)
     // After it closed a kept connection without an answer, the next try is made on one that was not used before.
     const { attempts } = exchange
     const fresh = attempts.length > 1 && attempts.some(({ endpoint, result }) => endpoint === this.url && result === 'ConnectionClosed')
@@ -168,11 +161,9 @@ export class Endpoint implements EndpointHandle {
   }
 
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
-    // Of an upgrade only the connection is known, which one that hangs has, too: enough for a trial, which may have nothing better.
-    const isConnected = status === switchingProtocols
-    this.#breaker.report(this.#pausedBy(attempt, status) || !this.#isSuspect(attempt, error) || (isConnected && !trial) ? 'ignored' : attempt.outcome, trial)
+    this.#breaker.report(this.#pausedBy(attempt, status) || !this.#isSuspect(attempt, error) ? 'ignored' : attempt.outcome, trial)
     if (status === undefined ? attempt.outcome === 'failure' : status >= 500) this.failures++
-    else if (attempt.outcome === 'success' && !isConnected) this.successes++
+    else if (attempt.outcome === 'success') this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)
     this.standing.report(scoredAs(attempt.outcome, status), attempt.durationMs, performance.now(), this.plan.rttMs)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
@@ -194,18 +185,6 @@ export class Endpoint implements EndpointHandle {
     this.#probe = undefined
     this.#breaker.close()
     this.#pool.close()
-  }
-
-  async #open (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse> {
-    try {
-      await dial(this.plan.origin, exchange.route.policy.connectTimeoutMs, this.#lookup)
-    } catch (thrown) {
-      const error = toGatewayError(thrown)
-      attempt.failed(error)
-      throw error
-    }
-    attempt.answered(switchingProtocols)
-    return { status: switchingProtocols, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
   }
 
   /** Retry-After is the endpoint's word that it needs a pause: that is kept in place of counting a failure. */

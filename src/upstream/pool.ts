@@ -5,6 +5,7 @@ import type { EndpointAddress } from '../registry/registration.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { UpstreamAttempt } from './attempt.ts'
+import { UpgradeAttempt } from './upgrade-attempt.ts'
 import { Connection, type ConnectionOwner } from './http1/connection.ts'
 import { Connector, type ConnectorTls } from './http1/connector.ts'
 
@@ -66,6 +67,13 @@ export class EndpointPool implements ConnectionOwner {
     if (++this.#inFlight > this.#peak) this.#peak = this.#inFlight
     handler.begin(connection, this.#basePath)
     return handler.response
+  }
+
+  /** The handshake of a WebSocket, on a connection that is never one of ours to keep. @throws GatewayError by the promise, as `request` */
+  upgrade (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse> {
+    const handshake = new UpgradeAttempt(exchange, attempt)
+    handshake.begin(this.#connector, this.#basePath)
+    return handshake.response
   }
 
   /** Lets go of connections that the time since the last call did not need. */

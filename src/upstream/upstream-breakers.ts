@@ -91,9 +91,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return breakerOpen(breaker, { upstream: this.#name, scope: message === undefined ? 'upstream' : 'message', ...message === undefined ? {} : { message } })
   }
 
-  /** Of an upgrade only the connection is known: a process that hangs has one, too. It counts for a trial, which may have nothing better. */
   answered (call: Call, status: number): void {
-    if (call.exchange.upgrade) return this.#left(call, call.trialOfUpstream || call.trialOfMessage ? judgeStatus(status) : nobodys)
     if (status < 500) {
       this.#lastAnswerAtMs = performance.now()
       this.#rejectedSinceAnswer = 0

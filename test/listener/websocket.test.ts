@@ -3,17 +3,17 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { lookup } from 'node:dns'
 import { test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import { compose } from '../../src/exchange/compose.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import type { Exchange } from '../../src/exchange/exchange.ts'
-import { ResponseBody } from '../../src/exchange/response-body.ts'
 import { settle } from '../../src/exchange/settle.ts'
 import { bulkhead } from '../../src/filters/bulkhead.ts'
 import { pickEndpoint } from '../../src/filters/pick-endpoint.ts'
 import { send } from '../../src/filters/send.ts'
-import { dial } from '../../src/upstream/dial.ts'
+import { EndpointPool } from '../../src/upstream/pool.ts'
 import { fakeEndpoint } from '../support/exchange.ts'
 import { until } from '../support/until.ts'
 import { startFake, type FakeOptions } from './fake-gateway.ts'
@@ -45,15 +45,14 @@ async function startEcho () {
 
 const through = async (url: string, options: FakeOptions = {}) => {
   const held = { slots: 0 }
+  const { origin, pathname } = new URL(url)
+  const pool = new EndpointPool({ url, origin, basePath: pathname === '/' ? '' : pathname }, undefined, lookup)
   const upstream = {
     acquire: () => { held.slots++; return undefined },
     release: () => { held.slots-- },
     pick: (exchange: Exchange) => exchange.attempts.length > 0
       ? undefined
-      : fakeEndpoint(url, async () => {
-        await dial(new URL(url).origin, 1_000)
-        return { status: 101, reason: 'Switching Protocols', headers: [], body: new ResponseBody() }
-      })
+      : fakeEndpoint(url, async (exchange, attempt) => await pool.upgrade(exchange, attempt))
   }
   const fake = await startFake({ kind: 'prefix', websocket: true, answer: settle(compose([bulkhead, pickEndpoint], send)), ...options, upstream: { ...upstream, ...options.upstream } })
   return { held, fake, [Symbol.asyncDispose]: async () => { await fake.close() } }

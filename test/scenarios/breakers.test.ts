@@ -1,13 +1,9 @@
 // Breakers of messages and upstreams through the whole gateway: what opens them, what is answered meanwhile, and what operators do by hand.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { WebSocket, WebSocketServer } from 'ws'
 import { startOrigins } from '../support/fleet.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
@@ -116,41 +112,6 @@ test('a service that becomes slow is not waited for: its breaker opens on calls 
   await until('it is served again', async () => (await gateway.post(echo, {})).status === 200, { timeoutMs: 10_000 })
   assert.ok(performance.now() - recovered < 9_000)
   await Promise.allSettled(waiting)
-})
-
-test('sockets that are opened meanwhile do not hide that calls fail: only their connection is known', { timeout: 60_000 }, async () => {
-  const server = createServer((_request, response) => { response.writeHead(502, 'Bad').end() })
-  const sockets = new WebSocketServer({ server })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  try {
-    await using gateway = await startGateway({
-      upstreams: { origin: { endpoints: [url], breaker: { consecutiveFailures: 6, volumeThreshold: 1_000, resetTimeoutMs: 600_000 } } },
-      messages: { Echo: { upstream: 'origin' }, Other: { upstream: 'origin' } },
-      prefixes: { '/chat/*': { upstream: 'origin' } }
-    } as never)
-    await gateway.waitForEndpoint(url)
-    const chat = async () => {
-      const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/chat/room`)
-      await once(socket, 'open')
-      socket.close()
-      await once(socket, 'close')
-    }
-    const isOpen = async () => await gateway.metric('postern_breaker_state', { endpoint: url }) === 2
-    for (let n = 0; n < 14 && !await isOpen(); n++) {
-      await chat()
-      await gateway.post(n % 2 === 0 ? echo : other, {})
-    }
-    assert.ok(await isOpen())
-    assert.equal((await gateway.get('/chat/page')).reason, 'BreakerOpen')
-  } finally {
-    sockets.close()
-    for (const client of sockets.clients) client.terminate()
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  }
 })
 
 test('an endpoint that nobody calls is asked itself, and its breaker closes', { timeout: 60_000 }, async () => {

@@ -37,13 +37,13 @@ export class Connector {
     this.#lookup = lookup
   }
 
-  /** What is read goes to `onread`. The socket says `connect`, or `secureConnect` where `secure`, when it may be used. */
-  open (onread: OnReadOpts): Socket {
-    const socket = this.secure ? this.#openTls(onread) : net.connect({ host: this.#host, port: this.#port, onread, ...this.#lookup !== undefined && { lookup: this.#lookup } })
+  /** What is read goes to `onread`; without it, it is read as any stream. The socket says `connect`, or `secureConnect` where `secure`, when it may be used. */
+  open (onread?: OnReadOpts): Socket {
+    const socket = this.secure ? this.#openTls(onread) : net.connect({ host: this.#host, port: this.#port, ...onread !== undefined && { onread }, ...this.#lookup !== undefined && { lookup: this.#lookup } })
     return socket.setNoDelay(true).setKeepAlive(true, tcpKeepAliveMs)
   }
 
-  #openTls (onread: OnReadOpts): Socket {
+  #openTls (onread: OnReadOpts | undefined): Socket {
     const { ca, cert, key, serverName, verify = true } = this.#tls ?? {}
     this.#context ??= tls.createSecureContext({ ...ca !== undefined && { ca }, ...cert !== undefined && { cert }, ...key !== undefined && { key } })
     // RFC 6066 section 3 knows no addresses as names.
@@ -58,7 +58,7 @@ export class Connector {
       ALPNProtocols: ['http/1.1'],
       ...this.#session !== undefined && { session: this.#session },
       ...this.#lookup !== undefined && { lookup: this.#lookup },
-      onread
+      ...onread !== undefined && { onread }
     } as tls.ConnectionOptions)
     socket.on('session', session => { this.#session = session })
     return socket
