@@ -57,13 +57,14 @@ export function judged (request: CacheRequest, response: UpstreamResponse): Upst
 export function passedOn (exchange: Exchange, response: UpstreamResponse, guard: GuardRules, result: CacheResult, alarm: (leaving: Leaving) => void): UpstreamResponse {
   const { status, reason, headers } = response
   exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
-  if (saysNothing(headers, guard)) return response
+  if (saysNothing(response, guard)) return response
   const nowMs = Date.now()
   const head: EntryHead = { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }
   const bornAtMs = bornAt(head)
-  const leaving = guarded(headers, nowMs, guard)
+  const { method } = exchange.upstreamRequest
+  const leaving = guarded(head, nowMs, guard, method === 'GET' || method === 'HEAD')
   if (leaving.alarms.length > 0) alarm(leaving)
-  if (!leaving.cut && leaving.headers === headers) return response
+  if (!leaving.cut && !leaving.unsaid && leaving.headers === headers) return response
   return { status, reason, headers: headersAt(leaving, bornAtMs, nowMs, guard, 'passing'), body: response.body }
 }
 

@@ -28,7 +28,7 @@ export function drafted ({ head, terms, request, place, guard, varyOf, endpointU
     place,
     variant: variantOf(vary, request.headers),
     guard,
-    leaving: guarded(kept.headers, head.responseAtMs, guard),
+    leaving: guarded(kept, head.responseAtMs, guard),
     endpointUrl,
     again
   }

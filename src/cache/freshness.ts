@@ -45,7 +45,7 @@ export function statedLifetimeMs (head: EntryHead, directives: ResponseDirective
 }
 
 /** Statuses whose answers may be reused without a stated lifetime (RFC 9110 section 15.1); 206 is never stored here. */
-const heuristicStatuses: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
+export const heuristicStatuses: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
 
 /** A tenth of the time since it last changed (RFC 9111 section 4.2.2). Milliseconds; undefined = it says too little. */
 export function heuristicLifetimeMs (head: EntryHead, directives: ResponseDirectives, maxMs: number): number | undefined {

@@ -1,9 +1,10 @@
 // What leaves the gateway says nothing that no purge could take back: lifetimes are cut before a browser or a CDN sees them. Pure.
 import { parseDirectives, responseDirectives, type Directive } from './directives.ts'
-import type { Alarm } from './entry.ts'
-import { combined, deltaSeconds, endsQuoted, listMembers } from './field-syntax.ts'
+import type { Alarm, EntryHead } from './entry.ts'
+import { combined, deltaSeconds, endsQuoted, fieldValues, listMembers } from './field-syntax.ts'
 import { parseHttpDate, httpDate } from './http-date.ts'
 import { currentAgeS } from './freshness.ts'
+import { isKeptForEver, isKeptUnsaid, mayBeGuessedBy } from './guess.ts'
 
 /** Milliseconds, from the moment a client gets the answer. */
 export interface GuardRules {
@@ -21,15 +22,18 @@ export interface Leaving {
   readonly aged: boolean
   /** Whether lifetimes in `headers` must be written anew each time. */
   readonly cut: boolean
+  /** Says no lifetime, and clients would keep it beyond the limit all the same. */
+  readonly unsaid: boolean
   readonly alarms: readonly Alarm[]
 }
 
 const noAlarms: readonly Alarm[] = []
 
-/** What an operator must hear of, and whether anything has to be cut. `nowMs`: when it was received. */
-export function guarded (headers: readonly string[], nowMs: number, rules: GuardRules): Leaving {
+/** What an operator must hear of, and whether anything has to be cut. `nowMs`: when it was received; `kept`: it answers what clients may keep answers of (GET). */
+export function guarded (head: Pick<EntryHead, 'status' | 'headers'>, nowMs: number, rules: GuardRules, kept = true): Leaving {
+  const { headers } = head
   let alarms: Alarm[] | undefined
-  let kept: string[] | undefined
+  let left: string[] | undefined
   let aged = false
   let cut = rules.clientMs !== undefined
   for (let i = 0; i < headers.length; i += 2) {
@@ -37,50 +41,57 @@ export function guarded (headers: readonly string[], nowMs: number, rules: Guard
     const isAge = name.length === 3 && name.toLowerCase() === 'age'
     const drops = isAge || isTag(name, rules)
     aged ||= isAge
-    if (drops && kept === undefined) kept = headers.slice(0, i)
-    else if (!drops && kept !== undefined) kept.push(name, headers[i + 1]!)
+    if (drops && left === undefined) left = headers.slice(0, i)
+    else if (!drops && left !== undefined) left.push(name, headers[i + 1]!)
     if (drops) continue
-    const found = mayBeLifetime(name) ? judge(name, headers[i + 1]!, nowMs, rules) : undefined
+    const found = mayBeLifetime(name) ? judge(name, headers[i + 1]!, countedFrom(headers, nowMs), rules) : undefined
     if (found === undefined) continue
     cut = true
     alarms ??= []
     alarms.push({ kind: found, header: name, value: headers[i + 1]!.slice(0, 80) })
   }
-  return { headers: kept ?? headers, aged, cut, alarms: alarms ?? noAlarms }
+  return { headers: left ?? headers, aged, cut, unsaid: kept && isKeptUnsaid(head, nowMs, rules.maxClientMs), alarms: alarms ?? noAlarms }
 }
 
-/** Whether nothing among the headers concerns the guard, nor any cache: neither Age, nor a tag, nor a lifetime. Most answers are like that. */
-export function saysNothing (headers: readonly string[], rules: GuardRules): boolean {
-  if (rules.clientMs !== undefined) return false
+/** Whether nothing in a head concerns the guard, nor any cache: neither Age, nor a tag, nor a lifetime, said or guessed. Most answers are like that. */
+export function saysNothing ({ status, headers }: Pick<EntryHead, 'status' | 'headers'>, rules: GuardRules): boolean {
+  if (rules.clientMs !== undefined || isKeptForEver(status)) return false
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
     const { length } = name
     if (length === 3 ? name.toLowerCase() === 'age' : mayBeLifetime(name) && isLifetimeHeader(name.toLowerCase())) return false
-    if (isTag(name, rules)) return false
+    if (mayBeGuessedBy(name) || isTag(name, rules)) return false
   }
   return true
 }
 
-const isLifetimeHeader = (lower: string): boolean => lower === 'expires' || isControl(lower)
+const isLifetimeHeader = (lower: string): boolean => lower === 'expires' || lower === 'x-accel-expires' || isControl(lower)
 
 const isTag = (name: string, { tagHeaders }: GuardRules): boolean => tagHeaders.some(tag => tag.length === name.length && tag === name.toLowerCase())
 
-/** Expires, or something that ends with -Control: most other names are passed over by their length and last letter. */
-const mayBeLifetime = (name: string): boolean => name.length === 7 || (name.length >= 13 && (name.charCodeAt(name.length - 1) | 0x20) === 0x6c)
-/** Cache-Control, and that of whoever stands further out: each has a field of its own name (RFC 9213 section 2). */
-const isControl = (lower: string): boolean => lower.endsWith('cache-control') || lower === 'surrogate-control'
+/** Expires, X-Accel-Expires, or something that ends with -Control: most other names are passed over by their length and last letter. */
+const mayBeLifetime = (name: string): boolean => name.length === 7 || name.length === 15 || (name.length >= 12 && (name.charCodeAt(name.length - 1) | 0x20) === 0x6c)
+/** Cache-Control, and that of whoever stands further out: each has a field of its own name (RFC 9213 section 2), or had one before. */
+const isControl = (lower: string): boolean => lower.endsWith('cache-control') || lower === 'surrogate-control' || lower === 'edge-control'
+
+/** What Expires is measured from: a client that does not count the age of an answer takes Expires less Date for its lifetime. Since the epoch. */
+function countedFrom (headers: readonly string[], nowMs: number): number {
+  const date = fieldValues(headers, 'date')[0]
+  return date === undefined ? nowMs : Math.min(nowMs, parseHttpDate(date, nowMs) ?? nowMs)
+}
 
 /** undefined = it may leave as it is. */
-function judge (name: string, value: string, nowMs: number, rules: GuardRules): Alarm['kind'] | undefined {
+function judge (name: string, value: string, fromMs: number, rules: GuardRules): Alarm['kind'] | undefined {
   const lower = name.toLowerCase()
-  if (lower === 'expires') return judgeExpires(value, nowMs, rules)
+  if (lower === 'expires') return judgeExpires(value, fromMs, rules)
+  if (lower === 'x-accel-expires') return judgeAccel(value, fromMs, rules)
   if (!isControl(lower)) return undefined
   if (endsQuoted(value)) return 'lifetime-unreadable'
   let worst: Alarm['kind'] | undefined
   for (const member of listMembers(value)) {
     const directive = lifetimeIn(member)
     if (directive === undefined) continue
-    const seconds = deltaSeconds(directive.argument ?? '')
+    const seconds = secondsIn(directive, lower)
     if (seconds === undefined) worst = isNegative(directive.argument) ? worst : 'lifetime-unreadable'
     else if (seconds * 1_000 > rules.maxClientMs) worst = 'lifetime-too-long'
   }
@@ -93,19 +104,39 @@ function lifetimeIn (member: string): Directive | undefined {
   return directive !== undefined && isLifetime(directive.name) ? directive : undefined
 }
 
-function judgeExpires (value: string, nowMs: number, { maxClientMs }: GuardRules): Alarm['kind'] | undefined {
-  const at = parseHttpDate(value, nowMs)
+function judgeExpires (value: string, fromMs: number, { maxClientMs }: GuardRules): Alarm['kind'] | undefined {
+  const at = parseHttpDate(value, fromMs)
   if (at === undefined) return isCustomary(value) ? undefined : 'expires-no-date'
-  return at - nowMs > maxClientMs ? 'lifetime-too-long' : undefined
+  return at - fromMs > maxClientMs ? 'lifetime-too-long' : undefined
 }
+
+/** For an nginx further out: seconds, or `@` and a time since the epoch. */
+const accel = /^\s*(@?)(\d{1,15})\s*$/
+
+function judgeAccel (value: string, fromMs: number, { maxClientMs }: GuardRules): Alarm['kind'] | undefined {
+  const found = accel.exec(value)
+  if (found === null) return isCustomary(value) ? undefined : 'lifetime-unreadable'
+  return Number(found[2]) * 1_000 - (found[1] === '@' ? fromMs : 0) > maxClientMs ? 'lifetime-too-long' : undefined
+}
+
+/** Seconds, also as the readers of some fields may have them: Edge-Control with units, Surrogate-Control with a stale period on top. */
+function secondsIn ({ argument }: Directive, field: string): number | undefined {
+  const text = argument ?? ''
+  const plain = deltaSeconds(text)
+  if (plain !== undefined) return plain
+  const found = field === 'edge-control' ? /^(\d+)([smhd])$/i.exec(text) : field === 'surrogate-control' ? /^(\d+)\+(\d+)$/.exec(text) : null
+  if (found === null) return undefined
+  return field === 'edge-control' ? deltaSeconds(found[1]!)! * unitS[found[2]!.toLowerCase()]! : deltaSeconds(found[1]!)! + deltaSeconds(found[2]!)!
+}
+const unitS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
 
 /** What everybody writes for "already stale", and nobody takes for "never". */
 const isCustomary = (value: string): boolean => /^\s*(?:-?\d{1,2})?\s*$/.test(value)
 /** Likewise: everybody takes it for 0. */
 const isNegative = (argument: string | undefined | null): boolean => typeof argument === 'string' && /^-\d+$/.test(argument)
-const isLifetime = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage' || directive === 'stale-while-revalidate' || directive === 'stale-if-error'
-/** max-age counts from when the answer was made; the stale periods come on top. */
-const counts = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage'
+const isLifetime = (directive: string): boolean => counts(directive) || directive === 'stale-while-revalidate' || directive === 'stale-if-error'
+/** max-age counts from when the answer was made; the stale periods come on top. The last two are Edge-Control's. */
+const counts = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage' || directive === 'cache-maxage' || directive === 'downstream-ttl'
 
 /** Where an answer comes from: the store; the origin, on its way into the store; the origin, past it. */
 export type Source = 'stored' | 'storing' | 'passing'
@@ -120,18 +151,21 @@ export function headersAt (leaving: Leaving, bornAtMs: number, nowMs: number, ru
   const headers = leaving.cut ? cutHeaders(leaving, ageS ?? 0, nowMs, rules) : leaving.headers.slice()
   // Of other answers nobody said that they may be kept at all.
   if (source !== 'passing' && rules.clientMs !== undefined) tellLifetime(headers, (ageS ?? 0) + toSeconds(rules.clientMs))
+  else if (leaving.unsaid) tellLifetime(headers, toSeconds(Math.min(rules.clientMs ?? Infinity, rules.maxClientMs)))
   if (ageS !== undefined) headers.push('Age', String(ageS))
   return headers
 }
 
 function cutHeaders (leaving: Leaving, ageS: number, nowMs: number, rules: GuardRules): string[] {
   const headers: string[] = []
+  const fromMs = countedFrom(leaving.headers, nowMs)
   for (let i = 0; i < leaving.headers.length; i += 2) {
     const name = leaving.headers[i]!
     const value = leaving.headers[i + 1]!
     const lower = mayBeLifetime(name) ? name.toLowerCase() : ''
-    if (lower === 'expires') headers.push(name, expiresFor(value, nowMs, rules))
-    else if (isControl(lower)) headers.push(name, controlFor(value, ageS, rules))
+    if (lower === 'expires') headers.push(name, expiresFor(value, fromMs, nowMs, rules))
+    else if (lower === 'x-accel-expires') headers.push(name, accelFor(value, fromMs, rules))
+    else if (isControl(lower)) headers.push(name, controlFor(value, lower, ageS, rules))
     else headers.push(name, value)
   }
   return headers
@@ -143,14 +177,20 @@ function tellLifetime (headers: string[], seconds: number): void {
   if (said.maxAgeS === undefined && !said.noStore) headers.push('Cache-Control', `max-age=${seconds}`)
 }
 
-function expiresFor (value: string, nowMs: number, rules: GuardRules): string {
-  if (rules.clientMs !== undefined) return httpDate(nowMs + rules.clientMs)
+function expiresFor (value: string, fromMs: number, nowMs: number, { clientMs, maxClientMs }: GuardRules): string {
+  if (clientMs !== undefined) return httpDate(nowMs + clientMs)
   const at = parseHttpDate(value, nowMs)
   if (at === undefined) return isCustomary(value) ? value : '0'
-  return at - nowMs > rules.maxClientMs ? httpDate(nowMs + rules.maxClientMs) : value
+  return at - fromMs > maxClientMs ? httpDate(fromMs + maxClientMs) : value
 }
 
-function controlFor (value: string, ageS: number, { clientMs, maxClientMs }: GuardRules): string {
+function accelFor (value: string, fromMs: number, rules: GuardRules): string {
+  if (rules.clientMs !== undefined) return String(toSeconds(rules.clientMs))
+  const wrong = judgeAccel(value, fromMs, rules)
+  return wrong === undefined ? value : wrong === 'lifetime-unreadable' ? '0' : String(toSeconds(rules.maxClientMs))
+}
+
+function controlFor (value: string, field: string, ageS: number, { clientMs, maxClientMs }: GuardRules): string {
   const members = listMembers(value)
   // A quoted string that does not end: another reader may find a lifetime in it.
   if (endsQuoted(value)) members.splice(-1, 1, 'no-store')
@@ -158,10 +198,21 @@ function controlFor (value: string, ageS: number, { clientMs, maxClientMs }: Gua
     const directive = lifetimeIn(member)
     if (directive === undefined) return member
     if (clientMs !== undefined && counts(directive.name)) return `${directive.name}=${ageS + toSeconds(clientMs)}`
-    const seconds = deltaSeconds(directive.argument ?? '')
+    const seconds = secondsIn(directive, field)
     if (seconds === undefined) return isNegative(directive.argument) ? member : `${directive.name}=0`
     return seconds * 1_000 > maxClientMs ? `${member.slice(0, directive.name.length)}=${toSeconds(maxClientMs)}` : member
   }).join(', ')
 }
 
 const toSeconds = (ms: number): number => Math.floor(ms / 1_000)
+
+/** Of what stands in for an answer that failed: nobody further out keeps it, whatever field it is said in. */
+export function emergencyHeaders (headers: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) {
+    const lower = headers[i]!.toLowerCase()
+    if (!isLifetimeHeader(lower) && lower !== 'pragma' && lower !== 'warning') kept.push(headers[i]!, headers[i + 1]!)
+  }
+  kept.push('Cache-Control', 'no-store')
+  return kept
+}

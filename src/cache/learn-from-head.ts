@@ -28,5 +28,5 @@ export function learnFromHead (store: CacheStore, entry: Stored, request: CacheR
   const { terms } = decision
   const head = { ...fresh, headers: without(fresh.headers, terms.omit) }
   const { place, variant, guard, endpointUrl, again, body } = entry
-  store.replace(entry, new Stored({ head, terms: { ...terms, vary: entry.terms.vary }, place, variant, guard, endpointUrl, again, leaving: guarded(head.headers, nowMs, guard) }, body), since)
+  store.replace(entry, new Stored({ head, terms: { ...terms, vary: entry.terms.vary }, place, variant, guard, endpointUrl, again, leaving: guarded(head, nowMs, guard) }, body), since)
 }

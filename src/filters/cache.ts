@@ -210,8 +210,9 @@ class CacheFlow {
   }
 
   /** A message whose answers could never be stored may begin to send some that can. */
-  #learn (request: CacheRequest, { status, reason, headers }: UpstreamResponse, tally: Tally): void {
-    if (tally.notStoredInARow < hopelessAfter || request.method !== 'GET' || saysNothing(headers, this.#guard)) return
+  #learn (request: CacheRequest, response: UpstreamResponse, tally: Tally): void {
+    if (tally.notStoredInARow < hopelessAfter || request.method !== 'GET' || saysNothing(response, this.#guard)) return
+    const { status, reason, headers } = response
     const nowMs = Date.now()
     if (mayStore(request, { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }, this.#rules).store) tally.notStoredInARow = 0
   }

@@ -1,4 +1,5 @@
 // What is answered while a service cannot be called: another upstream, or a fixed body, in place of the error.
+import { emergencyHeaders } from '../cache/guard.ts'
 import type { Filter, Next } from '../exchange/compose.ts'
 import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
 import type { Exchange, Policy, UpstreamHandle, UpstreamResponse } from '../exchange/exchange.ts'
@@ -29,7 +30,9 @@ export function degraded (policy: Policy['degraded'], { upstreamNamed, below }: 
     exchange.route.meter.degraded(fallback === undefined ? 'fixed' : 'upstream')
     if (fallback === undefined) return fixed()
     try {
-      return await below(moved(exchange, fallback))
+      const response = await below(moved(exchange, fallback))
+      // Under this URL it must not outlive the emergency.
+      return { ...response, headers: emergencyHeaders(response.headers) }
     } catch (thrown) {
       // What the fallback says of itself is told, unless there is something better.
       if (body === undefined) throw thrown

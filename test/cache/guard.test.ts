@@ -1,6 +1,7 @@
 // What leaves says nothing that no purge could take back; and what the operator hears of it.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { fieldValues } from '../../src/cache/field-syntax.ts'
 import { guarded, headersAt, type GuardRules } from '../../src/cache/guard.ts'
 import { httpDate } from '../../src/cache/http-date.ts'
 import { headerValue } from '../../src/exchange/headers.ts'
@@ -11,12 +12,12 @@ const rules: GuardRules = { maxClientMs: day * 1_000, clientMs: undefined, tagHe
 const inS = (seconds: number) => httpDate(now + seconds * 1_000)
 
 /** Headers that leave `ageS` after the answer was made, and the alarms of when it came. */
-function leave (headers: string[], options: { ageS?: number, own?: Partial<GuardRules>, stored?: boolean } = {}): { alarms: string[], value: (name: string) => string | undefined } {
+function leave (headers: string[], options: { ageS?: number, own?: Partial<GuardRules>, stored?: boolean, status?: number, kept?: boolean } = {}): { alarms: string[], value: (name: string) => string | undefined, values: (name: string) => string[] } {
   const own = { ...rules, ...options.own }
   const bornAtMs = now - (options.ageS ?? 0) * 1_000
-  const leaving = guarded(flat(...headers), now, own)
+  const leaving = guarded({ status: options.status ?? 200, headers: flat(...headers) }, now, own, options.kept)
   const out = headersAt(leaving, bornAtMs, now, own, options.stored === true ? 'stored' : 'passing')
-  return { alarms: leaving.alarms.map(({ kind }) => kind), value: name => headerValue(out, name) }
+  return { alarms: leaving.alarms.map(({ kind }) => kind), value: name => headerValue(out, name), values: name => fieldValues(out, name) }
 }
 
 describe('Expires', () => {
@@ -75,6 +76,81 @@ describe('Cache-Control', () => {
   })
 })
 
+describe('Expires and a Date that is far off: who takes their difference is told no more than the limit', () => {
+  const rows: Array<[date: string, expires: string, left: string, alarms: string[]]> = [
+    ['Thu, 01 Jan 1970 00:00:00 GMT', inS(3_600), httpDate(day * 1_000), ['lifetime-too-long']],
+    [inS(10 * 365 * day), inS(20 * 365 * day), inS(day), ['lifetime-too-long']],
+    [inS(-day / 2), inS(day / 4), inS(day / 4), []],
+    ['yesterday', inS(3_600), inS(3_600), []]
+  ]
+  for (const [date, sent, left, alarms] of rows) {
+    test(`${date}, ${sent}`, () => {
+      const { value, ...found } = leave([`Date: ${date}`, `Expires: ${sent}`])
+      assert.equal(value('expires'), left)
+      assert.deepEqual(found.alarms, alarms)
+    })
+  }
+})
+
+describe('for caches further out, each by its own field', () => {
+  const rows: Array<[name: string, sent: string, left: string, alarms: string[]]> = [
+    ['X-Accel-Expires', '31536000', String(day), ['lifetime-too-long']],
+    ['X-Accel-Expires', '3600', '3600', []],
+    ['X-Accel-Expires', '0', '0', []],
+    ['X-Accel-Expires', `@${now / 1_000 + 3_600}`, `@${now / 1_000 + 3_600}`, []],
+    ['x-accel-expires', `@${now / 1_000 + 31_536_000}`, String(day), ['lifetime-too-long']],
+    ['X-Accel-Expires', 'max', '0', ['lifetime-unreadable']],
+    ['Surrogate-Control', 'max-age=3600+600, content="ESI/1.0"', 'max-age=3600+600, content="ESI/1.0"', []],
+    ['Surrogate-Control', 'max-age=3600+31536000', `max-age=${day}`, ['lifetime-too-long']],
+    ['Edge-Control', '!no-store, cache-maxage=12h, downstream-ttl=600', '!no-store, cache-maxage=12h, downstream-ttl=600', []],
+    ['Edge-Control', 'cache-maxage=30d, downstream-ttl=1y', `cache-maxage=${day}, downstream-ttl=0`, ['lifetime-unreadable']]
+  ]
+  for (const [name, sent, left, alarms] of rows) {
+    test(`${name}: ${sent}`, () => {
+      const { value, ...found } = leave([`${name}: ${sent}`])
+      assert.equal(value(name.toLowerCase()), left)
+      assert.deepEqual(found.alarms, alarms)
+    })
+  }
+  test('a lifetime of the operator\'s own holds for them too', () => assert.equal(leave(['X-Accel-Expires: 3600'], { own: { clientMs: 5_000 } }).value('x-accel-expires'), '5'))
+})
+
+describe('what clients would keep although nothing is said: a limit is said, and nobody is alarmed', () => {
+  const old = 'Last-Modified: Mon, 01 Jan 1990 00:00:00 GMT'
+  const limit = `max-age=${day}`
+  const rows: Array<[name: string, status: number, headers: string[], left: string | undefined]> = [
+    ['a tenth of 36 years', 200, [old], limit],
+    ['a part of it', 206, [old], limit],
+    ['an error of long ago', 404, [old], limit],
+    ['changed ten days ago: a day at most', 200, [`Last-Modified: ${inS(-10 * day)}`], undefined],
+    ['changed a little longer ago', 200, [`Last-Modified: ${inS(-10 * day - 1)}`], limit],
+    ['counted from a Date ahead', 200, [`Date: ${inS(20 * day)}`, `Last-Modified: ${inS(0)}`], limit],
+    ['a redirect for ever', 301, [], limit],
+    ['the other one', 308, ['ETag: "a"'], limit],
+    ['gone for ever', 410, [], limit],
+    ['found: nobody keeps that', 302, [old], undefined],
+    ['no date', 200, ['Last-Modified: long ago'], undefined],
+    ['max-age', 200, [old, 'Cache-Control: max-age=60'], 'max-age=60'],
+    ['no-store', 301, ['Cache-Control: no-store'], 'no-store'],
+    ['no-cache', 200, [old, 'Cache-Control: no-cache'], 'no-cache'],
+    ['Expires', 200, [old, 'Expires: 0'], undefined]
+  ]
+  for (const [name, status, headers, left] of rows) {
+    test(`${status}, ${name}`, () => {
+      const { value, alarms } = leave(headers, { status })
+      assert.equal(value('cache-control'), left)
+      assert.deepEqual(alarms, [])
+    })
+  }
+  test('beside what says nothing of it', () => {
+    const out = leave([old, 'Cache-Control: private, must-revalidate, s-maxage=60'])
+    assert.equal(out.value('cache-control'), 'private, must-revalidate, s-maxage=60')
+    assert.deepEqual(out.values('cache-control'), ['private, must-revalidate, s-maxage=60', limit])
+  })
+  test('not of what answers a POST', () => assert.equal(leave([], { status: 301, kept: false }).value('cache-control'), undefined))
+  test('no longer than the operator\'s own lifetime', () => assert.equal(leave([old], { own: { clientMs: 5_000 } }).value('cache-control'), 'max-age=5'))
+})
+
 describe('with age', () => {
   test('no number beyond the limit leaves, whatever Age says: not everybody subtracts it', () => {
     const { value } = leave(['Cache-Control: max-age=31536000', 'Expires: Fri, 31 Dec 9999 23:59:59 GMT'], { ageS: 100, stored: true })
@@ -114,7 +190,7 @@ test('tags end here; the list is not copied where nothing changes; alarms are cu
   const { value } = leave(['Cache-Tag: a', 'surrogate-key: b', 'X-Other: c'])
   assert.deepEqual([value('cache-tag'), value('surrogate-key'), value('x-other')], [undefined, undefined, 'c'])
   const headers = flat('Cache-Control: max-age=60', 'ETag: "a"')
-  assert.equal(guarded(headers, now, rules).headers, headers)
-  const [alarm] = guarded(flat(`Expires: ${'x'.repeat(500)}`), now, rules).alarms
+  assert.equal(guarded({ status: 200, headers }, now, rules).headers, headers)
+  const [alarm] = guarded({ status: 200, headers: flat(`Expires: ${'x'.repeat(500)}`) }, now, rules).alarms
   assert.deepEqual({ ...alarm, value: alarm!.value.length }, { kind: 'expires-no-date', header: 'Expires', value: 80 })
 })

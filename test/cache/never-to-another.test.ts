@@ -117,7 +117,7 @@ describe('never to another', () => {
     each(20_000, random => {
       const { guard } = rulesOf()
       const head = headOf(randomAnswer(random))
-      const leaving = guarded(head.headers, now, guard)
+      const leaving = guarded(head, now, guard)
       for (const ageMs of [0, 5_000]) {
         const headers = headersAt(leaving, now, now + ageMs, guard, 'stored')
         for (let i = 0; i < headers.length; i += 2) {

@@ -19,7 +19,7 @@ function stored (key: string, { message = 'GetOrder', bytes = 100, vary = [], he
     terms: { ...terms, vary, tags },
     place: { key, target: key.toLowerCase(), upstream: 'Shop', message, ownTags: [] },
     variant: variantOf(vary, headers),
-    leaving: { headers: [], aged: false, cut: false, alarms: [] },
+    leaving: { headers: [], aged: false, cut: false, unsaid: false, alarms: [] },
     guard,
     endpointUrl: undefined,
     again: undefined

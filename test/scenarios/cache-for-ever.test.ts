@@ -3,8 +3,11 @@
 import { describe, mock, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startOrigins } from '../support/fleet.ts'
-import { request, targetOf } from '../support/http-client.ts'
+import { request, targetOf, type RawResponse } from '../support/http-client.ts'
+import type { PartialConfig } from '../support/gateway.ts'
 import * as behave from '../support/origin.ts'
+import { startOrigin } from '../support/origin.ts'
+import type { HeaderList } from '../support/raw-server.ts'
 import { until } from '../support/until.ts'
 
 const day = 86_400_000
@@ -18,35 +21,43 @@ class FarClient {
     const kept = this.#kept.get(url)
     if (kept !== undefined && Date.now() < kept.untilMs) return kept.body
     const response = await request(targetOf(url), new URL(url).pathname)
-    const untilMs = keptUntil(response.header('cache-control'), response.header('expires'), Number(response.header('age') ?? 0))
-    this.#kept.set(url, { body: response.text(), untilMs })
+    this.#kept.set(url, { body: response.text(), untilMs: keptUntil(response) })
     return response.text()
   }
 }
 
-/** `Never` is for ever, and so is a max-age that is no number. */
-function keptUntil (cacheControl: string | undefined, expires: string | undefined, ageS: number): number {
-  const maxAge = /max-age="?([^",]*)/i.exec(cacheControl ?? '')?.[1]
+/** An nginx obeys its own field. `Never` is for ever, and so is a max-age that is no number; where nothing is said, a guess, or for ever. */
+function keptUntil ({ status, header }: RawResponse): number {
+  const ageS = Number(header('age') ?? 0)
+  const maxAge = header('x-accel-expires') ?? /max-age="?([^",]*)/i.exec(header('cache-control') ?? '')?.[1]
   if (maxAge !== undefined) return /^-?\d+$/.test(maxAge) ? Date.now() + (Number(maxAge) - ageS) * 1_000 : Infinity
-  if (expires === undefined || /^(?:0|-1|)$/.test(expires)) return 0
-  const at = Date.parse(expires)
-  return Number.isNaN(at) ? Infinity : at
+  const expires = header('expires')
+  // The lifetime, from when it came: this one takes no notice of an answer's age.
+  const dateMs = Date.parse(header('date') ?? '') || Date.now()
+  if (expires !== undefined) return /^(?:0|-1|)$/.test(expires) ? 0 : Number.isNaN(Date.parse(expires)) ? Infinity : Date.now() + Date.parse(expires) - dateMs
+  if (status === 301) return Infinity
+  return Date.now() + (Date.now() - (Date.parse(header('last-modified') ?? '') || Date.now())) / 10
 }
 
-const stamps: Array<[stamp: [string, string], kind: string]> = [
-  [['Expires', 'Never'], 'expires-no-date'],
-  [['Expires', 'Fri, 31 Dec 9999 23:59:59 GMT'], 'lifetime-too-long'],
-  [['Cache-Control', 'public, max-age=315360000'], 'lifetime-too-long'],
-  [['Cache-Control', 'max-age=99999999999999999999'], 'lifetime-too-long'],
-  [['Cache-Control', 'max-age=forever'], 'lifetime-unreadable']
+const dated = (stamp: HeaderList): HeaderList => stamp.some(([name]) => name === 'Date') ? stamp : [['Date', new Date().toUTCString()], ...stamp]
+
+const stamps: Array<[stamp: HeaderList, kind: string]> = [
+  [[['Expires', 'Never']], 'expires-no-date'],
+  [[['Expires', 'Fri, 31 Dec 9999 23:59:59 GMT']], 'lifetime-too-long'],
+  [[['Cache-Control', 'public, max-age=315360000']], 'lifetime-too-long'],
+  [[['Cache-Control', 'max-age=99999999999999999999']], 'lifetime-too-long'],
+  [[['Cache-Control', 'max-age=forever']], 'lifetime-unreadable'],
+  [[['X-Accel-Expires', '315360000']], 'lifetime-too-long'],
+  [[['X-Accel-Expires', 'max']], 'lifetime-unreadable'],
+  [[['Date', 'Fri, 02 Jan 1970 00:00:00 GMT'], ['Expires', 'Fri, 27 Nov 2026 13:00:00 GMT']], 'lifetime-too-long']
 ]
 
 describe('a lifetime for ever', { timeout: 120_000 }, () => {
   for (const [stamp, kind] of stamps) {
-    test(`${stamp.join(': ')}`, async t => {
+    test(stamp.map(line => line.join(': ')).join(', '), async t => {
       mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 27, 12) })
       t.after(() => { mock.timers.reset() })
-      await using fleet = await startOrigins([behave.ok('wrong', { headers: [stamp] })])
+      await using fleet = await startOrigins([behave.ok('wrong', { headers: dated(stamp) })])
       const { gateway, origin } = fleet
       const alone = new FarClient()
       const behind = new FarClient()
@@ -66,6 +77,46 @@ describe('a lifetime for ever', { timeout: 120_000 }, () => {
       assert.equal(await alone.get(origin.url + path), 'wrong', 'without it the client has the wrong answer a year later: the story is told right')
     })
   }
+
+  const unsaid: Array<[name: string, status: number, stamp: HeaderList]> = [
+    ['a redirect for good, of which nothing is said', 301, [['Location', '/json/reply/Other']]],
+    ['an answer of 1990, of which nothing is said', 200, [['Last-Modified', 'Mon, 01 Jan 1990 00:00:00 GMT']]]
+  ]
+  for (const [name, status, stamp] of unsaid) {
+    test(`${name}: kept no longer than what is said to be kept`, async t => {
+      mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 27, 12) })
+      t.after(() => { mock.timers.reset() })
+      await using fleet = await startOrigins([behave.ok('wrong', { status, headers: dated(stamp) })])
+      const { gateway, origin } = fleet
+      const alone = new FarClient()
+      const behind = new FarClient()
+      assert.equal(await alone.get(origin.url + path), 'wrong')
+      assert.equal(await behind.get(gateway.url + path), 'wrong')
+      origin.behave(behave.ok('right', { headers: [['Cache-Control', 'max-age=60']] }))
+      mock.timers.setTime(Date.now() + day + 1_000)
+      assert.equal(await behind.get(gateway.url + path), 'right')
+      mock.timers.setTime(Date.now() + 365 * day)
+      assert.equal(await alone.get(origin.url + path), 'wrong', 'without it the client has the wrong answer a year later')
+      // Nobody is alarmed by what services say all the time.
+      assert.equal(await gateway.metric('postern_cache_alarms_total'), 0)
+    })
+  }
+
+  test('what stands in for a service that fails is kept by nobody, whatever its own service says', async () => {
+    await using fallback = await startOrigin(behave.ok('instead', { headers: [['Cache-Control', 'max-age=31536000'], ['Expires', 'Never'], ['CDN-Cache-Control', 'max-age=31536000']] }))
+    await using fleet = await startOrigins([behave.ok('{}')], {
+      upstreams: { other: { endpoints: [fallback.url] } },
+      messages: { Echo: { upstream: 'origin', policy: { degraded: { on: ['NoEndpoint', 'BreakerOpen'], upstream: 'other' } } } }
+    } as PartialConfig)
+    await fleet.gateway.waitForEndpoint(fallback.url)
+    await fleet.origin.server.kill()
+    const answer = await until('the other one answers', async () => {
+      const given = await fleet.gateway.get(path)
+      return given.status === 200 ? given : undefined
+    })
+    assert.deepEqual([answer.text(), answer.header('cache-control'), answer.header('expires'), answer.header('cdn-cache-control')], ['instead', 'no-store', undefined, undefined])
+    assert.notEqual(answer.header('cache-status'), undefined)
+  })
 
   test('what everybody writes for "already stale" raises no alarm', async () => {
     await using fleet = await startOrigins([behave.byPath({ '/json/reply/Echo': behave.ok('a', { headers: [['Expires', '0']] }), '/json/reply/Other': behave.ok('b', { headers: [['Expires', '-1']] }) })])

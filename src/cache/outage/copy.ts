@@ -5,7 +5,7 @@ import { saidBy, mayStore } from '../policy.ts'
 import { drafted } from '../draft.ts'
 import type { EntryHead, NotStored } from '../entry.ts'
 import { bornAt, statedLifetimeMs } from '../freshness.ts'
-import { guarded } from '../guard.ts'
+import { emergencyHeaders, guarded } from '../guard.ts'
 import { targetIndex } from '../key.ts'
 import type { CacheRequest } from '../request.ts'
 import { cacheRules, type CacheRules } from '../rules.ts'
@@ -60,7 +60,7 @@ export function copyOf (origin: Origin, request: CacheRequest, { head, body, end
   // Everything is stale that its service did not call fresh: Cache-Status says how long.
   const terms = { ...decision.terms, vary, freshUntilMs: bornAt(head) + (statedLifetimeMs(head, directives, !targeted) ?? 0) }
   const { draft } = drafted({ head, terms, request, place, guard: rules.guard, varyOf: [], endpointUrl, again: undefined })
-  const leaving = guarded(emergencyHeaders(draft.head.headers), head.responseAtMs, rules.guard)
+  const leaving = guarded({ ...draft.head, headers: emergencyHeaders(draft.head.headers) }, head.responseAtMs, rules.guard)
   return {
     id: origin.id,
     sent: origin.sent,
@@ -72,14 +72,6 @@ export function copyOf (origin: Origin, request: CacheRequest, { head, body, end
 /** What is in no coding everybody can read, whatever Accept-Encoding says. */
 const selectingNames = (names: readonly string[], headers: readonly string[]): readonly string[] =>
   headerValue(headers, 'content-encoding') === undefined ? names.filter(name => name !== 'accept-encoding') : names
-
-/** Nobody further out keeps what was given out in an outage only, whatever field it is said in. */
-function emergencyHeaders (headers: readonly string[]): string[] {
-  const kept: string[] = []
-  for (let i = 0; i < headers.length; i += 2) if (!/^(?:.*cache-control|surrogate-control|expires|pragma|warning)$/i.test(headers[i]!)) kept.push(headers[i]!, headers[i + 1]!)
-  kept.push('Cache-Control', 'no-store')
-  return kept
-}
 
 /** Whether this request may have it. `requestHeaders`: as sent upstream. */
 export function mayHave (request: CacheRequest, { stored: { terms, variant }, forEverybody }: Copy, nowMs: number, { config: { identity, outage } }: CacheRules): boolean {

@@ -175,7 +175,7 @@ export class SecondLevel {
       place,
       variant: answer.variant,
       guard,
-      leaving: guarded(head.headers, head.responseAtMs, guard),
+      leaving: guarded(head, head.responseAtMs, guard),
       endpointUrl: answer.endpointUrl,
       again
     }, keptBody([answer.body]))

@@ -33,7 +33,7 @@ const stale = section({
 
 const guard = section({
   maxStoredMs: lifetimeMs('Longest lifetime in this cache, whatever the origin says.', 86_400_000),
-  maxClientMs: lifetimeMs('Longest lifetime that a browser or a cache further out is told, whatever the origin says: no purge reaches them. What is longer, or could be taken for "never", is cut, and an alarm names the service.', 86_400_000),
+  maxClientMs: lifetimeMs('Longest lifetime that a browser or a cache further out is told, whatever the origin says: no purge reaches them. What is longer, or could be taken for "never", is cut, and an alarm names the service; where a service says nothing and browsers would keep its answer longer by a guess (an old Last-Modified) or for ever (300, 301, 308, 410), they are told this.', 86_400_000),
   clientMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_648_000, description: 'How long clients are told to keep an answer, in place of what the origin says, counted from when they get it. Left out: as the origin says. Milliseconds.' }))
 }, 'No answer outlives this, here or further out.')
 
