@@ -25,6 +25,7 @@ import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import type { OwnGetRules } from './routing/own-get.ts'
 import { eachRejection } from './upstream/bulkhead.ts'
 import { createHoldsFile } from './upstream/holds-file.ts'
+import { leftOut, watchLeftOut } from './upstream/left-out.ts'
 import { version } from './version.ts'
 
 export interface Gateway {
@@ -67,11 +68,12 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
   const holdsFile = createHoldsFile(config.dataDirectory, (problem, err) => log.error({ err }, problem))
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, always) => control?.recheck(url, always) ?? Promise.resolve(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => Math.max(cache.storedUntil(upstream, message), outage.storedUntil(upstream, message)), remembered: () => outage.messages() })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, always) => control?.recheck(url, always) ?? Promise.resolve(), onEndpoint: () => leftOutWatch.changed(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => Math.max(cache.storedUntil(upstream, message), outage.storedUntil(upstream, message)), remembered: () => outage.messages() })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
   let control: ControlPlane | undefined
+  const leftOutWatch = watchLeftOut(() => leftOut(dataPlane.upstreams), all => control?.leaveOut(all))
 
   const core: GatewayCore = {
     match: (target, method) => dataPlane.match(target, method),
@@ -85,6 +87,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
 
   let closing: Promise<void> | undefined
   const close = () => (closing ??= (async () => {
+    leftOutWatch.close()
     await Promise.all([listener?.close(), admin?.close(), control?.close()])
     sampler.close()
     await holdsFile.close()
@@ -118,7 +121,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
           log,
           ownListeners: [...listener.addresses, ...admin.addresses].map(({ host, port }) => ({ host, port })),
           onChanges: batch => dataPlane.apply(batch),
-          onRegistryFailed: registry => metrics.registryFailed(registry)
+          onRegistryErrors: (registry, more) => metrics.registryErrors(registry, more)
         })
         await control.start()
         outage.start()
@@ -170,25 +173,28 @@ interface Told {
   readonly cache: Cache
   readonly outage: Outage
   readonly recheck: (url: string, always?: boolean) => Promise<void>
+  /** Whether it may be called has changed. */
+  readonly onEndpoint: () => void
   readonly onHeld: () => void
 }
 
-function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onHeld }: Told): DataPlaneEvents {
+function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onEndpoint, onHeld }: Told): DataPlaneEvents {
   return {
     upstream: service => ({
       breaker: (message, breaker) => log.warn({ service, message, breaker }, 'breaker changed'),
       endpoint: endpoint => {
         const meter = metrics.endpointMeter(service, endpoint)
         return {
-          breaker: breaker => log.warn({ service, endpoint, breaker }, 'breaker changed'),
+          breaker: breaker => { log.warn({ service, endpoint, breaker }, 'breaker changed'); onEndpoint() },
           returning: () => recheck(endpoint, true),
           reachable: (reachable, reason) => {
             log.warn({ service, endpoint, reachable, reason }, 'endpoint reachability changed')
+            onEndpoint()
             // Whether it is dead may decide whose a name is.
             if (!reachable) void recheck(endpoint, true)
           },
-          paused: ms => log.warn({ service, endpoint, ms: Math.round(ms) }, 'endpoint asked for a pause'),
-          ejected: (reason, ms) => log.warn({ service, endpoint, ejected: reason !== undefined, reason, ms: Math.round(ms) }, 'endpoint ejection changed'),
+          paused: ms => { log.warn({ service, endpoint, ms: Math.round(ms) }, 'endpoint asked for a pause'); onEndpoint() },
+          ejected: (reason, ms) => { log.warn({ service, endpoint, ejected: reason !== undefined, reason, ms: Math.round(ms) }, 'endpoint ejection changed'); onEndpoint() },
           attempt: (outcome, durationMs, status) => {
             meter.attempt(outcome, durationMs)
             // What ServiceStack says of an operation it does not have: somebody else may be at the address. The asking is rate-limited there.
@@ -199,6 +205,7 @@ function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onHeld }: Told
     }),
     held: ({ upstream: service, ...hold }, state) => {
       log.warn({ service, ...hold }, state === 'held' ? 'breaker is held by hand' : 'breaker is not held any more')
+      onEndpoint()
       onHeld()
     },
     swapped: facts => {
@@ -282,8 +289,8 @@ function observeLive (metrics: Metrics, { log, dataPlane, cache, outage, control
   })
   metrics.observeRegistries(() => control()?.status().registries ?? [])
   metrics.observeTable(() => {
-    const { counts, moves, dropped } = control()?.status() ?? { counts: noCounts, moves: noMoves, dropped: {} }
-    return { ...counts, moves, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
+    const { counts, moves, dropped, stale } = control()?.status() ?? { counts: noCounts, moves: noMoves, dropped: {}, stale: {} }
+    return { ...counts, moves, stale, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
   })
   metrics.observeCache(() => ({ ...cache.gauges, outage }))
   metrics.observeClientConnections(() => listener()?.connections ?? 0)

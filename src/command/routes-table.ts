@@ -22,11 +22,26 @@ export interface RegistrationRow extends Omit<RouteRow, 'message' | 'endpoints'>
   readonly url: string
 }
 
+/** How a registry is doing. */
+export interface RegistryRow {
+  readonly registry: string
+  readonly ok: boolean
+  /** ms since epoch; left out: it never answered. */
+  readonly lastGoodAt?: number
+  readonly error?: string
+  /** Registrations in force that it does not vouch for now. */
+  readonly stale: number
+  /** What it lists that nobody can read. */
+  readonly dropped?: { readonly count: number, readonly reasons: readonly string[] }
+}
+
 export interface RoutesAnswer {
   readonly routes: readonly RouteRow[]
   readonly registrations: readonly RegistrationRow[]
   readonly prefixes: ReadonlyArray<{ readonly path: string, readonly upstream: string, readonly endpoints: number }>
   readonly customRoutes: ReadonlyArray<{ readonly path: string, readonly verbs: readonly string[], readonly message: string, readonly upstream: string }>
+  /** Gateways before it was told leave it out. */
+  readonly registries?: readonly RegistryRow[]
 }
 
 export interface RouteFilter {
@@ -49,6 +64,7 @@ export function filterRoutes (answer: RoutesAnswer, { states, grep }: RouteFilte
   const matches = (...texts: string[]) => grep === undefined || texts.some(text => grep.test(text))
   const all = states === undefined
   return {
+    ...answer,
     routes: answer.routes.filter(route => (all || states.includes(route.state)) && matches(route.message, route.upstream, route.why)),
     registrations: answer.registrations.filter(row => (all ? row.state !== 'routed' : states.includes(row.state)) && matches(row.registration, row.upstream, row.url, row.why)),
     prefixes: all || states.includes('routed') ? answer.prefixes.filter(prefix => matches(prefix.path, prefix.upstream)) : [],
@@ -57,7 +73,8 @@ export function filterRoutes (answer: RoutesAnswer, { states, grep }: RouteFilte
 }
 
 export function formatRoutes (answer: RoutesAnswer, screen: Screen): string {
-  const sections: string[] = []
+  const troubles = (answer.registries ?? []).flatMap(sayTroubles)
+  const sections = troubles.length === 0 ? [] : [`${troubles.map(printable).join('\n')}\n`]
   if (answer.routes.length > 0) sections.push(formatMessages(answer.routes, screen))
   if (answer.registrations.length > 0) sections.push(formatRegistrations(answer.registrations, screen))
   if (answer.customRoutes.length > 0) {
@@ -67,6 +84,16 @@ export function formatRoutes (answer: RoutesAnswer, screen: Screen): string {
     sections.push(formatColumns(['PREFIX', 'UPSTREAM', 'ENDPOINTS'], answer.prefixes.map(({ path, upstream, endpoints }) => [path, upstream, String(endpoints)])))
   }
   return `${[...sections, summarize(answer)].join('\n')}`
+}
+
+/** What of a registry is not as it should be, a line each: it is why other lines may be out of date. */
+function sayTroubles ({ registry, ok, lastGoodAt, error, stale, dropped }: RegistryRow): string[] {
+  const force = stale === 1 ? '1 registration stays in force' : `${stale} registrations stay in force`
+  const lines: string[] = []
+  if (!ok) lines.push(`${registry} does not answer${lastGoodAt === undefined ? '' : `, last at ${new Date(lastGoodAt).toISOString().slice(0, 19)}Z`}${error === undefined ? '' : ` (${error})`}: ${force} as it said last (stale).`)
+  else if (stale > 0) lines.push(`${registry} has forgotten what it listed: ${force} while the process there answers (stale).`)
+  if (dropped !== undefined) lines.push(`${registry} lists ${dropped.count} that cannot be read (${dropped.reasons[0] ?? 'no reason'}); the others are not affected.`)
+  return lines
 }
 
 function formatMessages (routes: readonly RouteRow[], screen: Screen): string {
@@ -84,9 +111,9 @@ function formatRegistrations (registrations: readonly RegistrationRow[], screen:
 }
 
 /** Why, since when (to the second), and what would change it. */
-function toReason ({ why, hint, state, since }: Pick<RouteRow, 'why' | 'hint' | 'state' | 'since'>): string {
+function toReason ({ why, hint, since }: Pick<RouteRow, 'why' | 'hint' | 'since'>): string {
   const when = since === undefined ? '' : ` Since ${since.slice(0, 19)}Z.`
-  return printable(hint === undefined || state === 'routed' ? why + when : `${why}${when} ${hint}`)
+  return printable(hint === undefined ? why + when : `${why}${when} ${hint}`)
 }
 
 interface ReasonedRow { readonly cells: readonly string[], readonly reason: string }

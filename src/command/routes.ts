@@ -14,7 +14,7 @@ import { CommandError, exitCodes, printable, UsageError, type Terminal } from '.
 /** Of names, and of registrations. */
 const states: readonly string[] = [
   ...['routed', 'hidden', 'unread', 'quarantined', 'conflict', 'absent'] satisfies NameState[],
-  ...['standby', 'waiting', 'critical', 'draining', 'ghost', 'stranger', 'unconfirmed', 'refused'] satisfies EndpointState[]
+  ...['out', 'standby', 'waiting', 'critical', 'draining', 'ghost', 'stranger', 'unconfirmed', 'refused'] satisfies EndpointState[]
 ]
 
 export const routesHelp: Help = {

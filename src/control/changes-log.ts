@@ -13,7 +13,7 @@ export interface LogLine {
 /** Most lines of one decision; what is beyond is counted in one more line. */
 export const mostLines = 200
 
-const worst: Readonly<Record<string, LogLine['level']>> = { quarantined: 'warn', conflict: 'error', ghost: 'warn', stranger: 'warn', unconfirmed: 'warn', refused: 'warn', critical: 'warn' }
+const worst: Readonly<Record<string, LogLine['level']>> = { quarantined: 'warn', conflict: 'error', ghost: 'warn', stranger: 'warn', unconfirmed: 'warn', refused: 'warn', critical: 'warn', out: 'warn' }
 
 /** Lines for everything that stands otherwise than before. The first table is one line, but for what is wrong in it. */
 export function describeChanges (before: Decision | undefined, after: Decision): LogLine[] {
@@ -26,12 +26,12 @@ export function describeChanges (before: Decision | undefined, after: Decision):
   return [...lines.slice(0, mostLines), { level: 'warn', fields: { more: lines.length - mostLines }, message: 'more changes than lines' }]
 }
 
-/** When a registry begins to answer or stops. The first failure is news too, although nothing was good before. */
-export function describeRegistry (before: WatchState | undefined, { registry, ok, error, agent, lastGoodAt }: WatchState): LogLine | undefined {
+/** When a registry begins to answer or stops. The first failure is news too, although nothing was good before. `stale`: registrations that stay in force without its word. */
+export function describeRegistry (before: WatchState | undefined, { registry, ok, error, agent, lastGoodAt }: WatchState, stale: number): LogLine | undefined {
   if (before?.ok === ok && (before.error !== undefined || error === undefined)) return undefined
   return ok
     ? { level: 'info', fields: { registry, agent }, message: 'registry answers' }
-    : { level: 'warn', fields: { registry, error, lastGoodAt }, message: 'registry does not answer; its last good list stays in force' }
+    : { level: 'warn', fields: { registry, error, lastGoodAt, stale }, message: 'registry does not answer; its last good list stays in force' }
 }
 
 /** When the number of entries that cannot be read changes. */
@@ -73,11 +73,12 @@ function describeNames (before: Decision | undefined, after: Decision): LogLine[
 function toNameLine (decision: NameDecision, owner: string | undefined): LogLine {
   const { name, upstream, state, conflictWith } = decision
   const isMove = state === 'routed' && owner !== undefined && owner !== upstream
-  const isConflict = state === 'quarantined' || state === 'conflict'
+  // Routed to nobody who can be called.
+  const isVain = state === 'routed' && decision.endpoints === 0
   return {
-    level: worst[state] ?? 'info',
+    level: isVain ? 'warn' : worst[state] ?? 'info',
     fields: { name, service: upstream, state, ...(isMove ? { from: owner } : {}), ...(conflictWith.length > 0 ? { conflictWith } : {}), ...explainName(decision) },
-    message: isMove ? 'message moved' : isConflict ? 'message conflict' : `message ${state}`
+    message: isMove ? 'message moved' : `message ${state}`
   }
 }
 
@@ -91,7 +92,7 @@ function describeEndpoints (before: Decision | undefined, after: Decision): LogL
     const id = idOf(decision)
     const old = endpoints.get(id)
     endpoints.delete(id)
-    const isSame = old?.state === state && old.verdict.cause === verdict.cause
+    const isSame = old?.state === state && old.verdict.cause === verdict.cause && old.out?.cause === decision.out?.cause
     if (isSame || (before === undefined && worst[state] === undefined)) continue
     lines.push({
       level: worst[state] ?? 'info',

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Config } from '../config/schema.ts'
 import type { OwnListener } from '../registry/allowed-networks.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
+import type { LeftOut } from '../upstream/left-out.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Settled, SettleWish } from './settle.ts'
 import { noCounts, noMoves, type Applied, type ControlStart, type ControlStatus, type FromThread, type ToThread } from './protocol.ts'
@@ -14,8 +15,8 @@ export interface ControlPlaneOptions {
   readonly ownListeners?: readonly OwnListener[]
   /** Awaited before the next batch is sent. A rejection means that the batch is not applied: everything is sent again. */
   readonly onChanges: (batch: ChangeBatch) => Promise<void> | void
-  /** A registry that answered, or was not asked before, fails now. */
-  readonly onRegistryFailed?: (registry: string) => void
+  /** Questions to a registry failed: so many more. */
+  readonly onRegistryErrors?: (registry: string, more: number) => void
   /** First pause before a thread that died is started again; doubles up to 32 times that. ms. */
   readonly restartMs?: number
   /** The thread's entry file; another one in tests of its death. */
@@ -27,6 +28,8 @@ export interface ControlPlane {
   start (): Promise<void>
   /** A new configuration: watches are restarted only where their settings changed. A batch with this generation follows. */
   configure (config: Config, generation: number): void
+  /** What of the table gets no calls at the moment, whole: explained and counted, never decided by. */
+  leaveOut (all: readonly LeftOut[]): void
   /**
    * An answer said that the operation does not exist, or (`always`) an endpoint refused a connection or takes them again: it is asked who it is.
    * Settles when the table has what it says; at latest after recheckMs, for the data plane waits for nobody. Never rejects.
@@ -51,19 +54,17 @@ const settledMs = 60_000
 /** Runs as .ts by type stripping and as compiled .js. */
 const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
 
-/** Not only silent so far: before the first answer there is neither an answer nor an error. */
-const isFailing = (state: ControlStatus['registries'][number] | undefined) => state !== undefined && !state.ok && state.error !== undefined
-
 export function createControlPlane (options: ControlPlaneOptions): ControlPlane {
   const { log, onChanges } = options
   const restartMs = options.restartMs ?? 500
   let { config } = options
   let generation = 1
-  let status: ControlStatus = { registries: [], embeddedUrl: undefined, hasTable: false, counts: noCounts, moves: noMoves, dropped: {} }
+  let status: ControlStatus = { registries: [], embeddedUrl: undefined, hasTable: false, counts: noCounts, moves: noMoves, dropped: {}, stale: {} }
   let worker: Worker | undefined
   let closing = false
   let deaths = 0
   let restart: NodeJS.Timeout | undefined
+  let leftOut: readonly LeftOut[] = []
   let started: { resolve: () => void, reject: (error: Error) => void } | undefined
   let onClosed: (() => void) | undefined
   let questionId = 0
@@ -107,8 +108,10 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
       case 'batch': apply(message.batch, from).catch((error: unknown) => log.error({ err: error }, 'control plane failed')); break
       case 'status':
         for (const registry of message.status.registries) {
-          const before = status.registries.find(one => one.registry === registry.registry)
-          if (isFailing(registry) && !isFailing(before)) options.onRegistryFailed?.(registry.registry)
+          const [now, before] = [registry, status.registries.find(one => one.registry === registry.registry)].map(one => one?.errors ?? 0) as [number, number]
+          // A new watch, or a new thread, counts anew.
+          const more = now < before ? now : now - before
+          if (more > 0) options.onRegistryErrors?.(registry.registry, more)
         }
         status = { ...message.status, hasTable: status.hasTable || message.status.hasTable }
         break
@@ -140,7 +143,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
 
   const spawn = () => {
     const applied: Applied = { upstreams: [...upstreams], messages: [...messages], customRoutes: [...customRoutes] }
-    const workerData: ControlStart = { config, generation, ownListeners: options.ownListeners ?? [], applied, first: started !== undefined }
+    const workerData: ControlStart = { config, generation, ownListeners: options.ownListeners ?? [], applied, leftOut, first: started !== undefined }
     const bornAt = performance.now()
     const next = new Worker(options.thread ?? threadUrl, { name: 'postern-control', workerData, resourceLimits: { maxOldGenerationSizeMb: heapMb } })
     let reason: unknown
@@ -171,6 +174,10 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
       config = next
       generation = nextGeneration
       post({ kind: 'configure', config, generation })
+    },
+    leaveOut (all) {
+      leftOut = all
+      post({ kind: 'left-out', all })
     },
     async recheck (url, always = false) {
       let limit: NodeJS.Timeout | undefined

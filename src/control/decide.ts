@@ -3,6 +3,7 @@ import type { Config, UpstreamConfig } from '../config/schema.ts'
 import { neverRouted } from '../contracts/operations.ts'
 import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
+import type { LeftOut } from '../upstream/left-out.ts'
 import { keyOf, type CatalogEntry } from './catalog.ts'
 import { Choices } from './choices.ts'
 import type { UpstreamView } from './claims.ts'
@@ -13,6 +14,7 @@ import { JudgeBook } from './judged.ts'
 import type { Knowledge } from './knowledge.ts'
 import { createLocate } from './locality.ts'
 import { MarkBook } from './marks.ts'
+import { LeftOutBook } from './left-out-book.ts'
 import { decideNames, type NameContext, type NamesDecided } from './names.ts'
 import type { Decision, EndpointDecision, Memory } from './plan.ts'
 import { Splits } from './splits.ts'
@@ -31,6 +33,8 @@ export interface DecideInput {
   readonly memory: Memory
   /** Every name ever claimed, lower-cased, where unknown ones go to a fallback; undefined = there is none. */
   readonly claimed?: ReadonlySet<string> | undefined
+  /** What of the table gets no calls at the moment. */
+  readonly leftOut: readonly LeftOut[]
   /** Every registry has answered since the start. */
   readonly complete: boolean
   /** ms since epoch. */
@@ -95,12 +99,13 @@ function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Expo
   }
 }
 
-function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choices>, book: MarkBook): EndpointDecision {
+function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choices>, leftOut: LeftOutBook, book: MarkBook): EndpointDecision {
   const { registration, cause, tier } = verdict
   const isServed = choices.get(registration.service)?.has(verdict) ?? false
-  const state = isServed && tier === 3 && verdict.state !== 'unconfirmed' ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
-  const since = book.mark(`${registration.registry}/`, keyOf(registration), `${state} ${cause}`)
-  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, since }
+  const out = isServed ? leftOut.of(registration.service, verdict.url) : undefined
+  const state = out !== undefined ? 'out' : isServed && tier === 3 && verdict.state !== 'unconfirmed' ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
+  const since = book.mark(`${registration.registry}/`, keyOf(registration), `${state} ${out?.cause ?? cause}`)
+  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, out, since }
 }
 
 /** When time alone changes something: a name may pass, or an unconfirmed endpoint is dropped. */
@@ -131,7 +136,8 @@ export function decide (input: DecideInput): Decision {
   const locate = createLocate(config, input.distances)
   const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, { panic: config.registry.panic, warning: warningOf(config, name), splits, locate })]))
   const book = new MarkBook(memory.marks, now)
-  const names = decideNames({ views, choices, exposure, splits, settled: settledOf(config), owners: memory.owners, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
+  const leftOut = new LeftOutBook(input.leftOut)
+  const names = decideNames({ views, choices, leftOut, exposure, splits, settled: settledOf(config), owners: memory.owners, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
 
   const upstreams = new Map<string, UpstreamPlan>()
   const served = new Set<string>()
@@ -145,7 +151,7 @@ export function decide (input: DecideInput): Decision {
   }
   const messages = withClaimed(names.messages, input.claimed)
   const { routes, conflicts } = planCustomRoutes([...views.values()].map(view => toRouteSource(view, config, exposure, names)))
-  const endpoints = verdicts.map(verdict => toEndpointDecision(verdict, choices, book))
+  const endpoints = verdicts.map(verdict => toEndpointDecision(verdict, choices, leftOut, book))
   return {
     plan: { upstreams, messages, customRoutes: routes },
     memory: { served, owners: names.owners, marks: book.all, judged: judges.all },

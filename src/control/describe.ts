@@ -2,23 +2,47 @@
 import { policyFor } from '../config/resolve.ts'
 import type { Config, PolicyConfig } from '../config/schema.ts'
 import type { Effect } from '../exchange/effect.ts'
-import type { Snapshot, WatchState } from '../registry/registration.ts'
-import { explainEndpoint, explainName } from './explain.ts'
-import type { Decision } from './plan.ts'
+import { explainEndpoint, explainName, type Explanation } from './explain.ts'
+import type { Decision, EndpointDecision } from './plan.ts'
 import type { ControlCounts } from './protocol.ts'
+import type { DescribedRegistry } from './registry-states.ts'
+import { staleness } from './stale.ts'
 
 const toTime = (ms: number) => new Date(ms).toISOString()
 const byText = <T>(of: (item: T) => string) => (a: T, b: T) => { const [x, y] = [of(a), of(b)]; return x < y ? -1 : x > y ? 1 : 0 }
 
+type Marked = Explanation & { readonly stale?: true }
+
+/** What its registry does not vouch for now is marked, and its sentence says so. */
+function mark (explanation: Explanation, stale: string | undefined): Marked {
+  if (stale === undefined) return explanation
+  return { why: stale === '' ? explanation.why : `${explanation.why.slice(0, -1)}; stale: ${stale}.`, hint: explanation.hint, stale: true }
+}
+
+/** Why each registration is stale, and each upstream: where none of those that speak for it is fresh. */
+function staleMarks ({ endpoints }: Decision, registries: readonly DescribedRegistry[]) {
+  const states = new Map(registries.map(state => [state.registry, state]))
+  const ofEndpoint = ({ verdict: { entry } }: EndpointDecision) => staleness(entry, registry => states.get(registry))
+  const byUpstream = new Map<string, string | undefined>()
+  for (const endpoint of endpoints) {
+    if (!endpoint.verdict.speaks) continue
+    const { upstream } = endpoint
+    const stale = ofEndpoint(endpoint)
+    if (stale === undefined || !byUpstream.has(upstream)) byUpstream.set(upstream, stale === '' ? `${endpoint.verdict.registration.registry} has forgotten its registrations` : stale)
+  }
+  return { ofEndpoint, ofUpstream: (upstream: string) => byUpstream.get(upstream) }
+}
+
 /** JSON of GET /api/routes. Order is stable. */
-export function describeRoutes (decision: Decision, config: Config): string {
+export function describeRoutes (decision: Decision, config: Config, registries: readonly DescribedRegistry[]): string {
+  const stale = staleMarks(decision, registries)
   const routes = decision.names.toSorted(byText(name => `${name.key} ${name.state === 'routed' ? 0 : 1} ${name.upstream}`)).map(name => ({
     message: name.name,
     state: name.state,
     upstream: name.upstream,
     endpoints: name.endpoints,
     ...describeEffect(policyFor(config, name.upstream, name.key).effect, name.marker),
-    ...explainName(name),
+    ...mark(explainName(name), stale.ofUpstream(name.upstream)),
     since: toTime(name.since),
     ...(name.conflictWith.length > 0 ? { conflictWith: name.conflictWith } : {})
   }))
@@ -28,7 +52,7 @@ export function describeRoutes (decision: Decision, config: Config): string {
     state: endpoint.state,
     upstream: endpoint.upstream,
     url: endpoint.verdict.url,
-    ...explainEndpoint(endpoint),
+    ...mark(explainEndpoint(endpoint), stale.ofEndpoint(endpoint)),
     since: toTime(endpoint.since)
   }))
   return JSON.stringify({
@@ -41,7 +65,8 @@ export function describeRoutes (decision: Decision, config: Config): string {
       ...describeEffect(policyFor(config, upstream, path).effect, undefined)
     })),
     customRoutes: paths,
-    pathConflicts: decision.pathConflicts
+    pathConflicts: decision.pathConflicts,
+    registries
   })
 }
 
@@ -52,7 +77,8 @@ function describeEffect (written: PolicyConfig['effect'], marker: Effect | undef
 }
 
 /** JSON of GET /api/upstreams. Several registrations of one address are one entry each: each has its own sentence. */
-export function describeUpstreams (decision: Decision, registries: ReadonlyArray<WatchState & { readonly dropped: Snapshot['dropped'] }>): string {
+export function describeUpstreams (decision: Decision, registries: readonly DescribedRegistry[]): string {
+  const stale = staleMarks(decision, registries)
   const upstreams = new Map<string, { name: string, registry: string[], servicestack: boolean, apiForm: boolean, messages: number, endpoints: object[] }>()
   for (const [name, plan] of decision.plan.upstreams) upstreams.set(name, { name, registry: [], servicestack: plan.servicestack, apiForm: plan.apiForm, messages: 0, endpoints: [] })
   for (const { state, upstream } of decision.plan.messages.values()) {
@@ -70,11 +96,11 @@ export function describeUpstreams (decision: Decision, registries: ReadonlyArray
       registrationIds: [registration.id],
       registry: registration.registry,
       state,
-      traffic: decision.plan.upstreams.get(name)?.endpoints.some(({ url }) => url === verdict.url && verdict.speaks && state !== 'waiting' && state !== 'draining') ?? false,
+      traffic: decision.plan.upstreams.get(name)?.endpoints.some(({ url }) => url === verdict.url && verdict.speaks && state !== 'waiting' && state !== 'draining' && state !== 'out') ?? false,
       health: registration.health,
       version: registration.version,
       servicestackVersion: verdict.knowledge?.servicestackVersion,
-      ...explainEndpoint(endpoint),
+      ...mark(explainEndpoint(endpoint), stale.ofEndpoint(endpoint)),
       since: toTime(since)
     })
   }
@@ -84,7 +110,7 @@ export function describeUpstreams (decision: Decision, registries: ReadonlyArray
 /** Numbers for metrics and status. Every state is there, also at 0: a gauge that vanishes cannot be alarmed on. */
 export function countDecision (decision: Decision): ControlCounts {
   const routes: Record<string, number> = { routed: 0, hidden: 0, unread: 0, quarantined: 0, conflict: 0 }
-  const registrations: Record<string, number> = { routed: 0, standby: 0, waiting: 0, critical: 0, draining: 0, ghost: 0, stranger: 0, unconfirmed: 0, refused: 0 }
+  const registrations: Record<string, number> = { routed: 0, out: 0, standby: 0, waiting: 0, critical: 0, draining: 0, ghost: 0, stranger: 0, unconfirmed: 0, refused: 0 }
   for (const { state } of decision.names) if (state !== 'absent') routes[state] = (routes[state] ?? 0) + 1
   for (const { state } of decision.endpoints) registrations[state] = (registrations[state] ?? 0) + 1
   const disputed = new Set(decision.names.filter(({ state }) => state === 'quarantined' || state === 'conflict').map(({ key }) => key))

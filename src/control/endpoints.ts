@@ -10,7 +10,8 @@ export type EndpointCause =
   | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
   | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
 
-export type EndpointState = 'routed' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
+/** `out` and `standby` are decide.ts's: they take more than the registrations of one address. */
+export type EndpointState = 'routed' | 'out' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
 
 export interface Verdict {
   readonly entry: CatalogEntry
@@ -21,7 +22,7 @@ export interface Verdict {
   /** What the asker asks for; equal to knowledge.key once that is answered. '' = not asked. */
   readonly key: string
   readonly tier: Tier
-  /** As it stands before the upstream is looked at whole; decide.ts makes `standby` of unused ones. */
+  /** As it stands before the upstream is looked at whole, and before the data plane is heard. */
   readonly state: EndpointState
   readonly cause: EndpointCause
   /** Another registration id the verdict is about. */

@@ -2,10 +2,10 @@
 import type { Config } from '../config/schema.ts'
 import type { AskTls } from '../contracts/get.ts'
 import { unknownDistances } from '../registry/coordinates.ts'
-import type { Registration } from '../registry/registration.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
+import type { LeftOut } from '../upstream/left-out.ts'
 import type { Admission } from './admission.ts'
-import { expire, remember, type CatalogEntry, type RegistryMemory } from './catalog.ts'
+import type { CatalogEntry } from './catalog.ts'
 import { ClaimedNames } from './claimed.ts'
 import { describeChanges, type LogLine } from './changes-log.ts'
 import { decide, settledOf } from './decide.ts'
@@ -20,11 +20,12 @@ import type { MoveReason } from './ownership.ts'
 import { noCounts, type ControlStatus } from './protocol.ts'
 import { createQuestions, type Asking } from './questions.ts'
 import { createRechecks } from './rechecks.ts'
+import { Registries } from './registries.ts'
 import { RegistryStates } from './registry-states.ts'
 import { settle, type Settled, type SettleWish } from './settle.ts'
-import { memoriesOf, type KeptState } from './state-file.ts'
+import type { KeptState } from './state-file.ts'
 import { toTargets } from './targets.ts'
-import { createWatches, registriesOf, type WatchStarters } from './watches.ts'
+import { createWatches, type WatchStarters } from './watches.ts'
 
 export interface EngineOptions extends Asking {
   readonly config: Config
@@ -38,6 +39,8 @@ export interface EngineOptions extends Asking {
   readonly loadTls: (config: Config) => ReadonlyMap<string, AskTls>
   /** What the data plane has of an earlier thread, contents unknown. */
   readonly applied: Plan
+  /** What of it gets no calls at the moment. */
+  readonly leftOut?: readonly LeftOut[]
   readonly owners: Memory['owners']
   /** Read from disk. */
   readonly kept?: KeptState | undefined
@@ -53,6 +56,8 @@ export interface Engine {
   /** Resolves with what could not be started; waits for no answer of a registry. */
   start (): Promise<readonly Error[]>
   configure (config: Config, generation: number): void
+  /** What of the table gets no calls at the moment: only told, never decided by. */
+  leaveOut (all: readonly LeftOut[]): void
   /** Asks an endpoint again; see asker.ts. Settles when the table has what it answered. */
   recheck (url: string, always: boolean): Promise<void>
   /** An operator says whose a name is. Settles when the table has it. */
@@ -80,17 +85,14 @@ export function createEngine (options: EngineOptions): Engine {
   const moves: Record<MoveReason, number> = { gone: 0, unlisted: 0, silent: 0, settled: 0 }
   let closed = false
   let embeddedUrl: string | undefined
-  const registries = new Map<Registration['registry'], RegistryMemory>()
-  const sources = new Map<Registration['registry'], string>()
-  /** Registries that have answered since the start, and those whose last good answer came from disk. */
-  const answered = new Set<Registration['registry']>()
-  const restored = new Set<Registration['registry']>()
-  const states = new RegistryStates(options.log)
+  const registries = new Registries()
+  const states = new RegistryStates(options.log, state => registries.staleIn(state))
   const knowledge = new Map<string, Knowledge>()
   // Of a thread that takes over: what the one before had.
   let claimed = new ClaimedNames([...options.owners.keys(), ...options.applied.messages.keys()])
   let tls = options.loadTls(config)
   let distances = unknownDistances
+  let leftOut = options.leftOut ?? []
   let fixed: CatalogEntry[] = []
   let admission = options.createAdmission(config, () => trigger())
 
@@ -98,11 +100,8 @@ export function createEngine (options: EngineOptions): Engine {
 
   const watches = createWatches(options.starters, {
     snapshot (snapshot) {
-      const { registry } = snapshot
-      registries.set(registry, remember(registries.get(registry), snapshot, now()))
+      registries.told(snapshot, now())
       states.read(snapshot)
-      answered.add(registry)
-      restored.delete(registry)
       trigger()
     },
     state (state) {
@@ -111,17 +110,13 @@ export function createEngine (options: EngineOptions): Engine {
     },
     distances: told => { distances = told; trigger() },
     started (registry, source) {
-      // Another source is another truth: its first answer replaces what the former said, without doubting what it leaves out.
-      if (sources.get(registry) !== undefined && sources.get(registry) !== source) forgetIndex(registry)
-      sources.set(registry, source)
+      registries.started(registry, source)
       states.started(registry)
       postStatus()
     },
     stopped (registry) {
-      registries.delete(registry)
-      sources.delete(registry)
+      registries.stopped(registry)
       states.stopped(registry)
-      answered.delete(registry)
       trigger()
     },
     embedded (url) {
@@ -134,14 +129,8 @@ export function createEngine (options: EngineOptions): Engine {
     }
   })
 
-  /** After a change of source: the entries serve on until the new one answers, which then holds whole. */
-  function forgetIndex (registry: Registration['registry']): void {
-    const known = registries.get(registry)
-    if (known !== undefined) registries.set(registry, { ...known, replaced: true })
-  }
-
   function * entries (): Generator<CatalogEntry> {
-    for (const own of [fixed, ...[...registries.values()].map(known => known.entries.values())]) {
+    for (const own of [fixed, registries.entries()]) {
       for (const entry of own) {
         const admitted = admission.admit(entry.registration)
         yield admitted === entry.registration ? entry : { ...entry, registration: admitted }
@@ -151,7 +140,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   const postStatus = () => {
     if (closed) return
-    options.onStatus({ registries: states.all, embeddedUrl, hasTable, counts, moves: { ...moves }, dropped: states.dropped })
+    options.onStatus({ registries: states.all, embeddedUrl, hasTable, counts, moves: { ...moves }, dropped: states.dropped, stale: states.stale })
   }
 
   // ---- Deciding: one at a time, coalesced, the next one only when the data plane has the last ----
@@ -165,21 +154,20 @@ export function createEngine (options: EngineOptions): Engine {
   const trigger = () => loop.trigger()
   const rechecks = createRechecks((url, always) => questions.recheck(url, always), () => loop.idle())
 
-  const isComplete = () => registriesOf(config.registry).every(registry => answered.has(registry))
-  const missing = () => registriesOf(config.registry).filter(registry => !answered.has(registry) && !restored.has(registry))
+  const missing = () => registries.missing(config.registry)
   const first = new FirstTable(options.applied, options.firstTableMs)
-  const canCommit = (next: Decision) => hasTable || first.mayGo(next, { missing: missing().length, hasAny: answered.size > 0 || restored.size > 0 || fixed.length > 0, knows: url => knowledge.has(url) })
+  const canCommit = (next: Decision) => hasTable || first.mayGo(next, { missing: missing().length, hasAny: registries.hasAny || fixed.length > 0, knows: url => knowledge.has(url) })
   /** What is not found may be what a registry knows that has not answered yet. */
   let sentIncomplete = false
 
   async function run (): Promise<void> {
     const time = now()
-    for (const [registry, known] of registries) registries.set(registry, expire(known, time, config.registry.unconfirmedMs))
+    registries.expire(time, config.registry.unconfirmedMs)
     const before = decision
     const all = [...entries()]
     if (claimed.read(all, knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
-    const next = decide({ entries: all, knowledge, distances, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: isComplete(), now: time })
+    const next = decide({ entries: all, knowledge, distances, leftOut, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: registries.isComplete(config.registry), now: time })
     questions.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
     for (const { because } of next.moves) moves[because]++
@@ -227,7 +215,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   function toKept (): KeptState {
     return {
-      registries: [...registries].map(([registry, known]) => ({ registry, source: sources.get(registry) ?? '', index: known.index, entries: [...known.entries.values()] })),
+      registries: registries.kept,
       knowledge: [...knowledge],
       owners: [...memory.owners],
       claimed: [...claimed.keys]
@@ -235,10 +223,7 @@ export function createEngine (options: EngineOptions): Engine {
   }
 
   function restore (kept: KeptState): void {
-    for (const [registry, remembered] of memoriesOf(kept, config.registry)) {
-      registries.set(registry, remembered)
-      restored.add(registry)
-    }
+    registries.restore(kept, config.registry)
     for (const [url, known] of kept.knowledge) knowledge.set(url, known)
     memory = { ...memory, owners: new Map([...kept.owners, ...memory.owners]) }
     claimed = new ClaimedNames([...claimed.keys, ...kept.claimed ?? []])
@@ -266,6 +251,10 @@ export function createEngine (options: EngineOptions): Engine {
       watches.configure(config.registry).catch((error: unknown) => options.log({ level: 'error', fields: { error: (error as Error).message }, message: 'registries could not be reconfigured' }))
       trigger()
     },
+    leaveOut (all) {
+      leftOut = all
+      trigger()
+    },
     recheck: (url, always) => rechecks.wait(url, always),
     async settle (wish) {
       const settled = settle(wish, { decision, owners: memory.owners, yaml: settledOf(config).get(wish.message.toLowerCase())?.upstream, now: now() })
@@ -278,8 +267,9 @@ export function createEngine (options: EngineOptions): Engine {
       return settled
     },
     describe: what => {
-      if (decision === undefined) return what === 'routes' ? '{"routes":[],"prefixes":[],"customRoutes":[],"pathConflicts":[]}' : JSON.stringify({ upstreams: [], registries: states.described })
-      return what === 'routes' ? describeRoutes(decision, config) : describeUpstreams(decision, states.described)
+      const registries = states.described
+      if (decision === undefined) return JSON.stringify(what === 'routes' ? { routes: [], registrations: [], prefixes: [], customRoutes: [], pathConflicts: [], registries } : { upstreams: [], registries })
+      return what === 'routes' ? describeRoutes(decision, config, registries) : describeUpstreams(decision, registries)
     },
     idle: () => loop.idle(),
     async close () {

@@ -1,12 +1,15 @@
 // One sentence for each name and registration: why it stands as it does, and what would change it. Pure.
-import type { Verdict } from './endpoints.ts'
+import type { LeftOut } from '../upstream/left-out.ts'
+import type { EndpointCause, Verdict } from './endpoints.ts'
 import type { MoveReason } from './ownership.ts'
 import type { EndpointDecision, NameDecision } from './plan.ts'
 
+/** Both are whole sentences; since when is told beside them. */
 export interface Explanation {
+  /** Begins with the state, in the word that log, metrics and API use for it. */
   readonly why: string
-  /** What would change it; undefined where nothing needs to. */
-  readonly hint?: string
+  /** What would change it. */
+  readonly hint: string
 }
 
 const list = (names: readonly string[]) => names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
@@ -23,40 +26,52 @@ function sayMove ({ moved }: NameDecision): string {
 /** A key of YAML, quoted where it must be. */
 const yamlKey = (name: string) => /^[A-Za-z_][\w.-]*$/.test(name) ? name : JSON.stringify(name)
 
-export function explainName (decision: NameDecision): Explanation {
+/** What takes a routed name away, by what it is routed for. */
+function sayLeaving ({ upstream, cause }: NameDecision, message: string): string {
+  switch (cause) {
+    case 'trusted': return `It goes when no registration of ${upstream} names it any more, or by messages.${message}.expose: false`
+    case 'yaml': return `It stays so until messages.${message} is changed in postern.yaml.`
+    default: return `It goes when no endpoint of ${upstream} lists it any more, or by messages.${message}.expose: false`
+  }
+}
+
+function explainRouted (decision: NameDecision, message: string): Explanation {
   const { name, upstream, conflictWith, endpoints, cause } = decision
+  const reason = cause === 'listed' ? `${upstream} lists it` : cause === 'trusted' ? `${upstream} publishes no list and its names are believed` : 'postern.yaml says so'
+  const from = sayMove(decision)
+  // Nobody to call is what matters most to whoever asks.
+  if (endpoints === 0) return { why: `Routed to ${upstream}, but none of its endpoints can take calls: they are answered 503${from}.`, hint: 'Its registrations say what each of them waits for.' }
+  if (conflictWith.length === 0) return { why: `Routed to ${upstream}: ${reason}${from}.`, hint: sayLeaving(decision, message) }
+  return {
+    why: `Routed to ${upstream}${from === '' ? ', who had it first' : ''}; ${list(conflictWith)} claims it too and is quarantined${from}.`,
+    hint: decision.by === 'yaml' ? settledByYaml(message) : `To settle it write messages.${message}.upstream or run postern settle ${name} UPSTREAM, or take the message out of one of the services.`
+  }
+}
+
+const settledByYaml = (message: string) => `postern.yaml has settled it: only another messages.${message}.upstream changes that.`
+
+export function explainName (decision: NameDecision): Explanation {
+  const { name, upstream, conflictWith, cause } = decision
   const message = yamlKey(name)
   switch (cause) {
     case 'listed':
     case 'trusted':
-    case 'yaml': {
-      const reason = { listed: `${upstream} lists it`, trusted: `${upstream} publishes no list and its names are believed`, yaml: 'postern.yaml says so' }[cause]
-      const from = sayMove(decision)
-      if (conflictWith.length > 0) {
-        return {
-          why: `Routed to ${upstream}${from === '' ? ', who had it first' : ''}; ${list(conflictWith)} claims it too and is quarantined${from}.`,
-          hint: decision.by === 'yaml' ? 'postern.yaml has settled it.' : `To settle it write messages.${message}.upstream or run postern settle ${name} UPSTREAM, or take the message out of one of the services.`
-        }
-      }
-      return endpoints > 0
-        ? { why: `Routed to ${upstream}: ${reason}${from}.` }
-        : { why: `Routed to ${upstream}, but none of its endpoints may get traffic: calls are answered 503.`, hint: '/api/upstreams says what each endpoint waits for.' }
-    }
-    case 'not-read': return { why: `Not routed yet: the list of operations of ${upstream} is not read; calls are answered 503 RoutesNotReady.`, hint: 'It is asked again by itself, until it answers.' }
+    case 'yaml': return explainRouted(decision, message)
+    case 'not-read': return { why: `Unread: the list of operations of ${upstream} is not read yet; calls are answered 503 RoutesNotReady.`, hint: 'It is asked for again and again, until an endpoint answers.' }
     case 'no-list': return { why: `Hidden: ${upstream} publishes no list of operations, so restricted messages cannot be told from others.`, hint: `If all it registers may be called from outside, write upstreams.${yamlKey(upstream)}.trustTags: true` }
-    case 'not-listed': return { why: `No message: ${upstream} has it as a tag, but no endpoint lists it.`, hint: 'A custom tag, or the endpoint is not what its registration says.' }
+    case 'not-listed': return { why: `Absent: ${upstream} has it as a tag, but no endpoint lists it, so it is no message.`, hint: `It becomes one when an endpoint of ${upstream} lists it; a custom tag never does.` }
     case 'restricted': return { why: `Hidden: ${upstream} restricts it to internal callers.`, hint: `To let it out all the same, write messages.${message}.expose: true` }
-    case 'never': return { why: 'Hidden: internal messages of the host and of the discovery plugin are never routed.' }
+    case 'never': return { why: 'Hidden: internal messages of the host and of the discovery plugin are never routed.', hint: 'Nothing changes that, postern.yaml included.' }
     case 'message-setting': return { why: `Hidden: messages.${message}.expose is false.`, hint: 'Take that line out of postern.yaml.' }
     case 'hide': return { why: 'Hidden: it matches a pattern of exposure hide.', hint: `Change exposure.hide or upstreams.${yamlKey(upstream)}.hide, or write messages.${message}.expose: true` }
     case 'not-in-expose': return { why: 'Hidden: it matches no pattern of exposure expose.', hint: `Add it to exposure.expose or upstreams.${yamlKey(upstream)}.expose` }
     case 'owned': return {
       why: `Quarantined: ${list(conflictWith.length > 0 ? conflictWith : ['another service'])} owns the name and keeps its traffic.`,
       hint: decision.by === 'yaml'
-        ? 'postern.yaml has settled it.'
+        ? settledByYaml(message)
         : `It passes to ${upstream} when its owner has gone or no longer lists it; or write messages.${message}.upstream: ${yamlKey(upstream)}, or run postern settle ${name} ${upstream}`
     }
-    case 'split': return { why: `Routed in part: postern.yaml splits the calls of the name's owner, and ${upstream} gets some of them.`, hint: '/api/splits shows the parts side by side.' }
+    case 'split': return { why: `Routed in part: postern.yaml splits the calls of the name's owner, and ${upstream} gets some of them.`, hint: 'Change policy.split to end it; /api/splits shows the parts side by side.' }
     case 'several': return { why: `Conflict: its owner has gone and ${list([upstream, ...conflictWith])} all claim it; nobody gets it.`, hint: `Write messages.${message}.upstream or run postern settle ${name} UPSTREAM` }
   }
 }
@@ -66,50 +81,71 @@ const sayUnwell = ({ knowledge }: Verdict) => knowledge?.silent === undefined
   : `it does not answer us (${knowledge.silent.reason})`
 
 /** Of what its registry has not checked, and its own words say against it. */
-function explainUnwell (verdict: Verdict, state: EndpointDecision['state'], byPanic: boolean): [why: string, hint?: string] {
+function explainUnwell (verdict: Verdict, state: EndpointDecision['state'], byPanic: boolean): Explanation {
   if (verdict.cause === 'warns') {
     const warning = verdict.knowledge?.warns ?? 'its health check warns'
     return state === 'standby'
-      ? [`Standby: its registry has not checked it yet, and it warns (${warning}), and others are well.`, 'It gets traffic when no other endpoint is left.']
-      : [`Routed although it warns (${warning}): no passing endpoint is left.`]
+      ? { why: `Standby: its registry has not checked it yet, and it warns (${warning}), and others are well.`, hint: 'It gets traffic when no other endpoint is left.' }
+      : { why: `Routed although it warns (${warning}): no passing endpoint is left.`, hint: 'It stands by again when another endpoint is well.' }
   }
   return byPanic
-    ? [`Routed although ${sayUnwell(verdict)}: no endpoint of its upstream is well.`, 'registry.panic: false would refuse instead.']
-    : [`Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, 'It gets traffic as soon as it answers well or its checks pass.']
+    ? { why: `Routed although ${sayUnwell(verdict)}: no endpoint of its upstream is well.`, hint: 'It ends when one of them is well; registry.panic: false would refuse instead.' }
+    : { why: `Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, hint: 'It gets traffic as soon as it answers well or its checks pass.' }
 }
 
 /** What speaks against one that answers us. */
 const sayUnconfirmed = (verdict: Verdict) => verdict.knowledge?.sick === undefined ? 'its checks failed before that, although it answers us' : sayUnwell(verdict)
 
-export function explainEndpoint ({ verdict, byPanic, state }: EndpointDecision): Explanation {
+/** What speaks for an endpoint that is left out all the same. */
+const saysWell: Partial<Record<EndpointCause, string>> = {
+  passing: 'its checks pass', warning: 'its checks warn', critical: 'its checks fail', fixed: 'postern.yaml names it', answered: 'it answered our own question', 'had-traffic': 'it had traffic', unconfirmed: 'it answers us'
+}
+
+/** Of one that the table has and that gets no calls, as the data plane sees it. */
+function explainOut ({ cause, reason }: LeftOut, verdict: Verdict): Explanation {
+  const although = `, although ${saysWell[verdict.cause] ?? 'it is in the table'}.`
+  const because = reason === undefined ? '' : ` (${reason.slice(0, 200)})`
+  switch (cause) {
+    case 'unreachable': return { why: `Out: a connection to it failed${because}${although}`, hint: 'It comes back as soon as Postern can connect and it has said who it is.' }
+    case 'breaker': return { why: `Out: its calls failed, and its breaker lets only trials through${although}`, hint: 'It comes back when trials succeed; postern breaker list shows it.' }
+    case 'held': return { why: `Out: an operator holds its breaker open${although}`, hint: 'It comes back by postern breaker release, or when the hold is over.' }
+    case 'ejected': return { why: `Out: it does worse than the others${because}${although}`, hint: 'It comes back by itself after a while, or by postern breaker release.' }
+    case 'paused': return { why: `Out: it asked to be left alone (Retry-After)${although}`, hint: 'It comes back by itself when that is over.' }
+  }
+}
+
+export function explainEndpoint ({ verdict, byPanic, state, out }: EndpointDecision): Explanation {
   const { registration, otherId } = verdict
   const notes = registration.notes === undefined || registration.notes === '' ? '' : `: ${registration.notes.slice(0, 300)}`
-  const stale = verdict.entry.stale ? ' From disk: its registry has not answered since the start.' : ''
-  const told = (why: string, hint?: string): Explanation => ({ why: why + stale, ...(hint === undefined ? {} : { hint }) })
+  if (out !== undefined) return explainOut(out, verdict)
   switch (verdict.cause) {
-    case 'refused': return told(`Refused: ${registration.refused ?? 'its address cannot be used'}.`, 'Correct the registration, or registry.allowedNetworks.')
-    case 'fixed': return told('Routed: a fixed endpoint of postern.yaml.')
-    case 'passing': return state === 'standby' ? told('Passing, but no message or path needs it.') : told('Routed: its checks pass.')
-    case 'warning': return state === 'standby' ? told(`Standby: its checks warn${notes}, and others pass.`, 'It gets traffic when no passing endpoint is left.') : told(`Routed although its checks warn${notes}: no passing endpoint is left.`)
+    case 'refused': return { why: `Refused: ${registration.refused ?? 'its address cannot be used'}.`, hint: 'Correct the registration, or registry.allowedNetworks.' }
+    case 'fixed': return { why: 'Routed: a fixed endpoint of postern.yaml.', hint: 'It stays until its line there is changed.' }
+    case 'passing': return state === 'standby'
+      ? { why: 'Standby: its checks pass, but no message or path needs it.', hint: 'It gets traffic when it lists a message that is routed here.' }
+      : { why: 'Routed: its checks pass.', hint: 'It leaves when they fail, a connection to it fails, or somebody sets maintenance.' }
+    case 'warning': return state === 'standby'
+      ? { why: `Standby: its checks warn${notes}, and others pass.`, hint: 'It gets traffic when no passing endpoint is left.' }
+      : { why: `Routed although its checks warn${notes}: no passing endpoint is left.`, hint: 'It stands by again when another endpoint passes.' }
     case 'critical': return byPanic
-      ? told(`Routed although its checks fail${notes}: every endpoint of its upstream fails them.`, 'registry.panic: false would refuse instead.')
-      : told(`No traffic: its checks fail${notes}.`, 'It comes back when they pass.')
-    case 'maintenance': return told(`Draining: an operator set it to maintenance${notes}.`, 'It comes back when maintenance is taken off.')
-    case 'answered': return told('Routed: its registry has not checked it yet, and it answered our own question.')
-    case 'had-traffic': return told('Routed: it had traffic, and is being asked again.')
-    case 'not-asked': return told('Waiting: its registry has not checked it yet, and it is being asked.', 'It gets traffic as soon as it answers.')
+      ? { why: `Routed although its checks fail${notes}: every endpoint of its upstream fails them.`, hint: 'It ends when one of them passes; registry.panic: false would refuse instead.' }
+      : { why: `Critical: its checks fail${notes}.`, hint: 'It comes back when they pass.' }
+    case 'maintenance': return { why: `Draining: an operator set it to maintenance${notes}.`, hint: 'It comes back when maintenance is taken off.' }
+    case 'answered': return { why: 'Routed: its registry has not checked it yet, and it answered our own question.', hint: 'Its checks decide as soon as they have run; until then it leaves when it no longer answers well.' }
+    case 'had-traffic': return { why: 'Routed: it had traffic, and is being asked again.', hint: 'Its answer decides.' }
+    case 'not-asked': return { why: 'Waiting: its registry has not checked it yet, and it is being asked.', hint: 'It gets traffic as soon as it answers.' }
     case 'warns':
     case 'no-answer':
-    case 'sick': return told(...explainUnwell(verdict, state, byPanic))
-    case 'other-id': return told(`Ghost: the process at this address says that it runs as ${otherId}.`, 'It goes when its registry removes it; deregistering it by hand is safe.')
-    case 'unknown-id': return told(`Ghost: the process at this address says that it runs as ${otherId ?? 'somebody else'}, which no registry lists.`, 'The process has to register, or this registration has to go.')
-    case 'newer': return told(`Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, 'It goes when its registry removes it.')
-    case 'old-process': return told(`Waiting: the process at this address last said that it runs as ${otherId}; it is being asked again.`, 'It gets traffic as soon as the process there answers under this id.')
-    case 'lists-nothing': return told('Stranger: the process at this address lists none of the messages it was registered with.', 'Another program answers at this address; deregister the old one.')
-    case 'unconfirmed': return told('Unconfirmed: its registry has forgotten it together with others, but it answers us; served for registry.unconfirmedMs at most.', 'It has to register again.')
+    case 'sick': return explainUnwell(verdict, state, byPanic)
+    case 'other-id': return { why: `Ghost: the process at this address says that it runs as ${otherId}.`, hint: 'It goes when its registry removes it; deregistering it by hand is safe.' }
+    case 'unknown-id': return { why: `Ghost: the process at this address says that it runs as ${otherId ?? 'somebody else'}, which no registry lists.`, hint: 'The process has to register, or this registration has to go.' }
+    case 'newer': return { why: `Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, hint: 'It goes when its registry removes it.' }
+    case 'old-process': return { why: `Waiting: the process at this address last said that it runs as ${otherId}; it is being asked again.`, hint: 'It gets traffic as soon as the process there answers under this id.' }
+    case 'lists-nothing': return { why: 'Stranger: the process at this address lists none of the messages it was registered with.', hint: 'Another program answers at this address; deregister the old one.' }
+    case 'unconfirmed': return { why: 'Unconfirmed: its registry has forgotten it together with others, but it answers us; served for registry.unconfirmedMs at most.', hint: 'It has to register again.' }
     case 'unconfirmed-unwell': return byPanic
-      ? told(`Unconfirmed: its registry has forgotten it together with others, and ${sayUnconfirmed(verdict)}; served because no endpoint of its upstream is well.`, 'It has to register again; registry.panic: false would refuse instead.')
-      : told(`Unconfirmed: its registry has forgotten it together with others, and ${sayUnconfirmed(verdict)}; it gets traffic only when no other endpoint is well.`, 'It has to register again.')
-    case 'unconfirmed-silent': return told('Unconfirmed: its registry has forgotten it together with others, and it does not answer us.', 'It has to register again.')
+      ? { why: `Unconfirmed: its registry has forgotten it together with others, and ${sayUnconfirmed(verdict)}; served because no endpoint of its upstream is well.`, hint: 'It has to register again; registry.panic: false would refuse instead.' }
+      : { why: `Unconfirmed: its registry has forgotten it together with others, and ${sayUnconfirmed(verdict)}; it gets traffic only when no other endpoint is well.`, hint: 'It has to register again.' }
+    case 'unconfirmed-silent': return { why: 'Unconfirmed: its registry has forgotten it together with others, and it does not answer us.', hint: 'It has to register again.' }
   }
 }

@@ -5,6 +5,7 @@ import type { Choices } from './choices.ts'
 import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.ts'
 import type { Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
+import type { LeftOutBook } from './left-out-book.ts'
 import type { MarkBook } from './marks.ts'
 import { resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
@@ -13,6 +14,7 @@ import type { Splits } from './splits.ts'
 export interface NameContext {
   readonly views: ReadonlyMap<string, UpstreamView>
   readonly choices: ReadonlyMap<string, Choices>
+  readonly leftOut: LeftOutBook
   readonly exposure: Exposure
   readonly splits: Splits
   /** messages.X.upstream of postern.yaml, by lower-cased name. */
@@ -160,11 +162,11 @@ function isShared ({ splits }: NameContext, { key, resolution: { owner } }: Case
 }
 
 function toPlan (context: NameContext, current: Case, upstream: string, outcome: Outcome): NamePlan {
-  const { book } = context
+  const { book, leftOut } = context
   const { key, resolution, claimants, owner } = current
   const { name, state, cause, choice, marker, suggest = false } = outcome
   const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
-  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints: choice?.length ?? 0, since: book.mark(upstream, key, state) }
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints: choice === undefined ? 0 : leftOut.countIn(upstream, choice), since: book.mark(upstream, key, state) }
   return { decision, choice, suggest }
 }
 

@@ -1,7 +1,8 @@
 // What the control plane decided, whole: the table to be and the reasons for everything in it. Types, and what they are before the first decision.
 import type { Effect } from '../exchange/effect.ts'
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
-import type { Verdict } from './endpoints.ts'
+import type { LeftOut } from '../upstream/left-out.ts'
+import type { EndpointState, Verdict } from './endpoints.ts'
 import type { ExposureCause } from './exposure.ts'
 import { nothingJudged, type Judged } from './judged.ts'
 import type { Marks } from './marks.ts'
@@ -46,7 +47,7 @@ export interface NameDecision {
   readonly moved: (Move & { readonly at: number }) | undefined
   /** What its DTO's own marker says of repeating it. */
   readonly marker: Effect | undefined
-  /** Endpoints that get its calls. */
+  /** Endpoints that get its calls now. */
   readonly endpoints: number
   readonly since: number
 }
@@ -54,9 +55,11 @@ export interface NameDecision {
 export interface EndpointDecision {
   readonly upstream: string
   readonly verdict: Verdict
-  readonly state: Verdict['state']
+  readonly state: EndpointState
   /** In the table only because every endpoint of its upstream fails its checks. */
   readonly byPanic: boolean
+  /** In the table, and why it gets no calls all the same. */
+  readonly out: LeftOut | undefined
   readonly since: number
 }
 

@@ -4,6 +4,7 @@ import type { OwnListener } from '../registry/allowed-networks.ts'
 import type { WatchState } from '../registry/registration.ts'
 import type { SettleWish } from './settle.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
+import type { LeftOut } from '../upstream/left-out.ts'
 
 /** What the data plane has of an earlier control thread. */
 export interface Applied {
@@ -19,6 +20,7 @@ export interface ControlStart {
   readonly generation: number
   readonly ownListeners: readonly OwnListener[]
   readonly applied: Applied
+  readonly leftOut: readonly LeftOut[]
   /** Not after the death of an earlier thread: a registry of ours that cannot be started ends the start. */
   readonly first: boolean
 }
@@ -45,12 +47,15 @@ export interface ControlStatus {
   readonly moves: Readonly<Record<string, number>>
   /** Entries of the last answer that could not be read, by registry. */
   readonly dropped: Readonly<Record<string, { readonly count: number, readonly reasons: readonly string[] }>>
+  /** Registrations in force that the registry does not vouch for now, by registry. */
+  readonly stale: Readonly<Record<string, number>>
 }
 
 export type ToThread =
   | { readonly kind: 'configure', readonly config: Config, readonly generation: number }
   | { readonly kind: 'applied', readonly error: string | undefined }
   | { readonly kind: 'recheck', readonly id: number, readonly url: string, readonly always: boolean }
+  | { readonly kind: 'left-out', readonly all: readonly LeftOut[] }
   | { readonly kind: 'settle', readonly id: number, readonly wish: SettleWish }
   | { readonly kind: 'describe', readonly id: number, readonly what: 'routes' | 'upstreams' }
   | { readonly kind: 'close' }

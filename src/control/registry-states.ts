@@ -5,20 +5,32 @@ import { describeDropped, describeRegistry, type LogLine } from './changes-log.t
 type Registry = Registration['registry']
 type Dropped = NonNullable<Snapshot['dropped']>
 
+export type DescribedRegistry = WatchState & {
+  /** Registrations in force that it does not vouch for now. */
+  readonly stale: number
+  readonly dropped: Dropped | undefined
+}
+
 export class RegistryStates {
   readonly #log: (line: LogLine) => void
+  readonly #staleIn: (state: WatchState) => number
   readonly #states = new Map<Registry, WatchState>()
   readonly #dropped = new Map<Registry, Dropped>()
 
-  constructor (log: (line: LogLine) => void) { this.#log = log }
+  /** `staleIn`: how many registrations are in force that the registry does not vouch for. */
+  constructor (log: (line: LogLine) => void, staleIn: (state: WatchState) => number) {
+    this.#log = log
+    this.#staleIn = staleIn
+  }
 
   get all (): WatchState[] { return [...this.#states.values()] }
-  /** Each with what it listed that cannot be read. */
-  get described (): Array<WatchState & { readonly dropped: Dropped | undefined }> { return this.all.map(state => ({ ...state, dropped: this.#dropped.get(state.registry) })) }
+  /** Each with what it listed that cannot be read, and what stays in force without its word. */
+  get described (): DescribedRegistry[] { return this.all.map(state => ({ ...state, stale: this.#staleIn(state), dropped: this.#dropped.get(state.registry) })) }
+  get stale (): Record<string, number> { return Object.fromEntries(this.all.map(state => [state.registry, this.#staleIn(state)])) }
   get dropped (): Record<string, Dropped> { return Object.fromEntries(this.#dropped) }
 
   told (state: WatchState): void {
-    const line = describeRegistry(this.#states.get(state.registry), state)
+    const line = describeRegistry(this.#states.get(state.registry), state, this.#staleIn(state))
     this.#states.set(state.registry, state)
     if (line !== undefined) this.#log(line)
   }
@@ -40,7 +52,7 @@ export class RegistryStates {
   }
 
   failed (registry: Registry, error: Error): void {
-    this.#states.set(registry, { registry, ok: false, lastGoodAt: undefined, error: error.message, agent: undefined })
+    this.#states.set(registry, { registry, ok: false, lastGoodAt: undefined, error: error.message, agent: undefined, errors: 1 })
     this.#log({ level: 'error', fields: { registry, error: error.message }, message: 'registry could not be started' })
   }
 }

@@ -77,6 +77,7 @@ async function open (): Promise<Engine> {
     createAdmission: (config, onChange) => createAdmission(config.registry.allowedNetworks, start.ownListeners, onChange),
     loadTls: config => loadAskTls(config.upstreams, (upstream, error) => log({ level: 'error', fields: { service: upstream, error: error.message }, message: 'TLS files of an upstream cannot be read' })),
     applied: unknownPlan(start.applied),
+    leftOut: start.leftOut,
     owners: new Map(start.applied.messages.map(([key, upstream]) => [key, { upstream, since }])),
     kept,
     ...(stateFile === undefined ? {} : { keep: stateFile.save })
@@ -102,6 +103,7 @@ port.on('message', (message: ToThread) => {
   opened.then(async engine => {
     switch (message.kind) {
       case 'configure': return engine.configure(message.config, message.generation)
+      case 'left-out': return engine.leaveOut(message.all)
       case 'recheck': return await reply(message.id, async () => { await engine.recheck(message.url, message.always); return '{}' })
       case 'settle': return await reply(message.id, async () => JSON.stringify(await engine.settle(message.wish)))
       case 'describe': return await reply(message.id, () => engine.describe(message.what))

@@ -52,6 +52,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const random = options.random ?? Math.random
   const now = options.now ?? Date.now
   const closing = new AbortController()
+  let errors = 0
   const datacenters = config.datacenters.length > 0 ? config.datacenters : [config.datacenter]
   const loops = datacenters.flatMap((datacenter, index) => [...new Set(config.services)].map((service): LoopState =>
     ({ service, datacenter, far: index > 0, view: undefined, error: undefined, lastGoodAt: undefined, agent: undefined })))
@@ -76,12 +77,13 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const tell = (agent: string | undefined): void => {
     let error: string | undefined
     let oldest: number | undefined = Infinity
+    const failing = loops.filter(({ error }) => error !== undefined).map(({ service, datacenter }) => ({ service, datacenter }))
     for (const loop of loops) {
       if (loop.error !== undefined) error ??= loops.length === 1 ? loop.error : `${nameOf(loop)}: ${loop.error}`
       if (loop.far && loop.lastGoodAt === undefined) continue
       oldest = loop.lastGoodAt === undefined || oldest === undefined ? undefined : Math.min(oldest, loop.lastGoodAt)
     }
-    listener.state({ registry, ok: error === undefined && oldest !== undefined, lastGoodAt: oldest, error, agent })
+    listener.state({ registry, ok: error === undefined && oldest !== undefined, lastGoodAt: oldest, error, agent, errors, ...(failing.length === 0 || failing.length === loops.length ? {} : { failing }) })
   }
 
   const follow = async (loop: LoopState): Promise<void> => {
@@ -140,6 +142,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
         early = 0
         mustPublish = true
         failures++
+        errors++
         agent = (agent + 1) % config.agents.length
         loop.error = `${shownUrl(url)}: ${(error as Error).message}`
         tell(loop.agent)

@@ -24,6 +24,7 @@ export function watchFile (path: string, listener: WatchListener, options: FileW
   let lastError: string | undefined
   let lastGoodAt: number | undefined
   let index = 0
+  let errors = 0
   let closed = false
   let timer: NodeJS.Timeout | undefined
   let watcher: FSWatcher | undefined
@@ -31,7 +32,7 @@ export function watchFile (path: string, listener: WatchListener, options: FileW
 
   const tell = (error: string | undefined): void => {
     lastError = error
-    const state: WatchState = { registry: 'file', ok: error === undefined, lastGoodAt, error, agent: file }
+    const state: WatchState = { registry: 'file', ok: error === undefined, lastGoodAt, error, agent: file, errors }
     listener.state(state)
   }
   const read = async (): Promise<void> => {
@@ -57,7 +58,8 @@ export function watchFile (path: string, listener: WatchListener, options: FileW
       const reason = code === undefined ? message : `${path} cannot be read: ${code}`
       // What could not be read is to be judged anew when it can, even if it is what it was.
       if (code !== undefined) lastText = undefined
-      if (reason !== lastError) tell(reason)
+      errors++
+      tell(reason)
     }
   }
   const readLater = (delayMs: number): void => {

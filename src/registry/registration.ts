@@ -75,6 +75,10 @@ export interface WatchState {
   readonly error: string | undefined
   /** The agent that answered last. */
   readonly agent: string | undefined
+  /** Questions that failed since the watch began: no answer, an error, or one that must not be believed. Left out: none. */
+  readonly errors?: number
+  /** Where only some of what is watched fails now: which. Left out: what is said holds for all. */
+  readonly failing?: ReadonlyArray<{ readonly service: string, readonly datacenter: string | undefined }>
 }
 
 /** A registry that is being watched. */

@@ -38,6 +38,8 @@ export interface TableGauges {
   readonly registrations: Readonly<Record<string, number>>
   /** Names that changed hands, by reason. */
   readonly moves: Readonly<Record<string, number>>
+  /** Registrations in force that their registry does not vouch for now, by registry. */
+  readonly stale: Readonly<Record<string, number>>
   /** Unreadable entries, by registry. */
   readonly dropped: Readonly<Record<string, number>>
 }

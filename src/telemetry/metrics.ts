@@ -27,7 +27,7 @@ export interface Metrics {
 
   tableSwapped (buildMs: number): void
   configReloaded (result: 'accepted' | 'refused'): void
-  registryFailed (registry: string): void
+  registryErrors (registry: string, more: number): void
 
   observeUpstreams (read: () => Iterable<UpstreamGauges>): void
   observeRegistries (read: () => Iterable<RegistryGauges>): void
@@ -80,7 +80,7 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
   let readUpstreams: () => Iterable<UpstreamGauges> = () => []
   let readRegistries: () => Iterable<RegistryGauges> = () => []
   let readCache: () => CacheGauges | undefined = () => undefined
-  let readTable: () => TableGauges = () => ({ routes: {}, conflicts: 0, registrations: {}, moves: {}, dropped: {} })
+  let readTable: () => TableGauges = () => ({ routes: {}, conflicts: 0, registrations: {}, moves: {}, dropped: {}, stale: {} })
   let readClientConnections = () => 0
   let readFaults: () => FaultCounts = () => []
   let readShedding = () => ({ level: 0, delayMs: 0 })
@@ -191,6 +191,10 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       const { dropped } = readTable()
       for (const { registry } of readRegistries()) yield { labels: { registry }, value: dropped[registry] ?? 0 }
     },
+    registryStale: function * () {
+      const { stale } = readTable()
+      for (const { registry } of readRegistries()) yield { labels: { registry }, value: stale[registry] ?? 0 }
+    },
     moves: function * () {
       for (const [reason, value] of Object.entries(readTable().moves)) yield { labels: { reason }, value }
     },
@@ -239,8 +243,8 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     removeUpstream (upstream) { upstreams.delete(upstream) },
     tableSwapped (buildMs) { tableBuild.observe(buildMs) },
     configReloaded (result) { reloads[result]++ },
-    registryFailed (name) {
-      if (registryErrors.size < maxRegistries || registryErrors.has(name)) registryErrors.set(name, (registryErrors.get(name) ?? 0) + 1)
+    registryErrors (name, more) {
+      if (registryErrors.size < maxRegistries || registryErrors.has(name)) registryErrors.set(name, (registryErrors.get(name) ?? 0) + more)
     },
     observeUpstreams (callback) { readUpstreams = callback },
     observeRegistries (callback) { readRegistries = callback },

@@ -62,6 +62,8 @@ export class Endpoint implements EndpointHandle {
   readonly #lookup: LookupFunction
   #settings: EndpointSettings
   #probe: Probe | undefined
+  /** Why its connection failed, while that is so. */
+  #unreachableFor: string | undefined
   #seats = 0
   readonly #onRoom: () => void
   /** performance.now(); 0 = not ejected. */
@@ -88,6 +90,8 @@ export class Endpoint implements EndpointHandle {
   get version (): string | undefined { return this.plan.version }
   get labels (): readonly string[] { return this.plan.labels }
   get reachable (): boolean { return this.#probe === undefined }
+  /** Why it takes no connections; undefined: it does. */
+  get unreachable (): string | undefined { return this.#probe === undefined ? undefined : this.#unreachableFor }
   get breakerState (): BreakerState { return this.#breaker.state }
   get inFlight (): number { return this.#pool.inFlight }
   get idleConnections (): number { return this.#pool.idle }
@@ -210,7 +214,8 @@ export class Endpoint implements EndpointHandle {
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */
   #unreachable (error: GatewayError): void {
     if (this.#probe !== undefined) return
-    this.#events.reachable(false, String(error.detail?.['cause'] ?? error.code))
+    this.#unreachableFor = String(error.detail?.['cause'] ?? error.code)
+    this.#events.reachable(false, this.#unreachableFor)
     this.#probe = probeUntilReachable(this.plan.origin, { connectTimeoutMs: this.#settings.connectTimeoutMs, lookup: this.#lookup }, () => { void this.#return(this.#probe) })
   }
 

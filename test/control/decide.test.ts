@@ -99,9 +99,12 @@ for (const [sentence, world, table, states] of rows) {
     const decision = decideWorld(world)
     assert.deepEqual(tableOf(decision), table)
     if (states !== undefined) assert.deepEqual(statesOf(decision), states)
-    // Every name and every registration has its sentence.
-    for (const name of decision.names) assert.match(explainName(name).why, /^[A-Z].*\.$/)
-    for (const endpoint of decision.endpoints) assert.match(explainEndpoint(endpoint).why, /^[A-Z].*\.$/)
+    // Every name and every registration has its sentence, which begins with its state, and is told what would change it.
+    for (const [state, { why, hint }] of [...decision.names.map(name => [name.state, explainName(name)] as const), ...decision.endpoints.map(endpoint => [endpoint.state, explainEndpoint(endpoint)] as const)]) {
+      assert.match(why, /^[A-Z].*\.$/)
+      assert.ok(why.toLowerCase().startsWith(state), `${state}: ${why}`)
+      assert.match(hint, /^[A-Z/].{15}/)
+    }
     // The message's endpoints are always among those of its upstream.
     for (const { upstream, endpoints } of decision.plan.messages.values()) {
       for (const url of endpoints ?? []) assert.ok(decision.plan.upstreams.get(upstream)?.endpoints.some(endpoint => endpoint.url === url))
@@ -116,7 +119,33 @@ test('an unconfirmed endpoint whose checks failed is not said to be silent', () 
 
 test('the sentence of what is hidden for want of a list names the very line that shows it', () => {
   const decision = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', none: true } } })
-  assert.match(explainName(decision.names[0]!).hint ?? '', /write upstreams\.Catalog\.trustTags: true$/)
+  assert.match(explainName(decision.names[0]!).hint, /write upstreams\.Catalog\.trustTags: true$/)
+})
+
+test('what the data plane leaves out is out, whatever its registry says, and its names are routed to those left', () => {
+  const two = { registrations: [{ id: 'a' }, { id: 'b', port: 9102, names: ['GetProduct', 'Only'] }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', lists: ['GetProduct', 'Only'] } } } as const
+  const out = { upstream: 'Catalog', url: 'http://10.0.0.1:9102', cause: 'unreachable', reason: 'ECONNREFUSED' } as const
+  const before = decideWorld({ ...two, now: 1_000 })
+  const after = decideWorld({ ...two, leftOut: [out], memory: before.memory, now: 2_000 })
+  assert.deepEqual(after.plan.messages, before.plan.messages, 'told, and not decided by')
+  assert.deepEqual(after.plan.upstreams, before.plan.upstreams)
+  assert.deepEqual(statesOf(after), { a: 'routed', b: 'out' })
+  const endpoint = after.endpoints.find(({ state }) => state === 'out')!
+  assert.deepEqual(explainEndpoint(endpoint), { why: 'Out: a connection to it failed (ECONNREFUSED), although its checks pass.', hint: 'It comes back as soon as Postern can connect and it has said who it is.' })
+  assert.equal(endpoint.since, 2_000)
+  assert.deepEqual(after.names.map(({ name, endpoints }) => [name, endpoints]), [['GetProduct', 1], ['Only', 0]])
+  assert.match(explainName(after.names[1]!).why, /^Routed to Catalog, but none of its endpoints can take calls: they are answered 503\.$/)
+  for (const cause of ['breaker', 'held', 'ejected', 'paused'] as const) {
+    const [, other] = decideWorld({ ...two, leftOut: [{ ...out, cause, reason: undefined }] }).endpoints
+    assert.match(explainEndpoint(other!).why, /^Out: .*, although its checks pass\.$/)
+  }
+  assert.equal(decideWorld({ ...two, leftOut: [{ ...out, upstream: 'Other' }] }).endpoints[1]?.state, 'routed')
+})
+
+test('what is not in the table is as it was: a ghost at an address that is left out, a draining one', () => {
+  const out = { upstream: 'Catalog', url: 'http://10.0.0.1:9101', cause: 'unreachable', reason: 'ECONNREFUSED' } as const
+  const decision = decideWorld({ registrations: [{ id: 'old' }, { id: 'new', health: 'maintenance' }], says: { 9101: { id: 'new', ...get } }, leftOut: [out] })
+  assert.deepEqual(statesOf(decision), { old: 'ghost', new: 'draining' })
 })
 
 test('the reason of maintenance is shown', () => {

@@ -67,7 +67,7 @@ test('the log tells a move, a conflict and its end in these words', () => {
   const after = decideWorld({ registrations: [b], says: bothSay, memory: conflict.memory })
   const words = (from: typeof before | undefined, to: typeof before) => describeChanges(from, to).map(({ level, message, fields }) => `${level} ${message} ${fields['service'] ?? ''}`)
   assert.deepEqual(words(undefined, before), ['info first route table '])
-  assert.deepEqual(words(before, conflict), ['warn message conflict Beta', 'info endpoint routed Beta'])
+  assert.deepEqual(words(before, conflict), ['warn message quarantined Beta', 'info endpoint routed Beta'])
   assert.deepEqual(words(conflict, after), ['info message moved Beta', 'info endpoint deregistered Alpha'])
   assert.deepEqual(describeChanges(conflict, after)[0]?.fields['from'], 'Alpha')
 })

@@ -10,6 +10,7 @@ import { toAskKey } from '../../src/control/endpoints.ts'
 import { toFixedRegistrations } from '../../src/control/fixed.ts'
 import { unknownDistances } from '../../src/registry/coordinates.ts'
 import type { Registration } from '../../src/registry/registration.ts'
+import type { LeftOut } from '../../src/upstream/left-out.ts'
 
 export type RegistrationLike = Partial<Omit<Registration, 'address'>> & { id: string, port?: number, unconfirmedSince?: number }
 
@@ -73,6 +74,7 @@ export interface World {
   memory?: Memory
   complete?: boolean
   now?: number
+  leftOut?: readonly LeftOut[]
 }
 
 export function inputOf (world: World): DecideInput {
@@ -88,7 +90,7 @@ export function inputOf (world: World): DecideInput {
     const url = `http://10.0.0.1:${port}`
     knowledge.set(url, learn(knowledge.get(url), toAnswer(said), toAskKey(entries.filter(entry => entry.registration.address?.url === url)), now))
   }
-  return { entries, knowledge, distances: unknownDistances, config, memory: world.memory ?? emptyMemory, complete: world.complete ?? true, now }
+  return { entries, knowledge, distances: unknownDistances, leftOut: world.leftOut ?? [], config, memory: world.memory ?? emptyMemory, complete: world.complete ?? true, now }
 }
 
 export const decideWorld = (world: World): Decision => decide(inputOf(world))

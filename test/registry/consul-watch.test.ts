@@ -51,7 +51,7 @@ test('the first list comes at once, then one query waits', async (t) => {
   assert.equal(consul.queries[1]!.index, 94)
   assert.equal(consul.queries[1]!.waitMs, 2_000)
   assert.equal(consul.queries.length, 2)
-  assert.deepEqual(watch.states.at(-1), { registry: 'consul', ok: true, lastGoodAt: watch.states.at(-1)!.lastGoodAt, error: undefined, agent: consul.url })
+  assert.deepEqual(watch.states.at(-1), { registry: 'consul', ok: true, lastGoodAt: watch.states.at(-1)!.lastGoodAt, error: undefined, agent: consul.url, errors: 0 })
   assert.ok(Date.now() - watch.states.at(-1)!.lastGoodAt! < 5_000)
 })
 

@@ -46,10 +46,10 @@ test('every metric of the table is exported under its name and type, with no lab
   metrics.endpointMeter('Orders', 'http://10.0.0.1:80').attempt('failure', 3)
   metrics.partMeter('Orders', 'canary').done(200, 5)
   metrics.copied('Orders', 'success')
-  metrics.registryFailed('consul')
+  metrics.registryErrors('consul', 1)
   metrics.observeUpstreams(() => [{ name: 'Orders', queued: 2, bulkhead: { inFlight: 7, limit: 9, rejections: [{ limit: 'maxQueue', priority: 'normal', count: 3 }] }, retryBudget: { left: 4, refused: 2 }, overflowed: 1, balance: () => new Map([[{ url: 'http://10.0.0.1:80' }, { share: 0.25, scoreMs: 12 }]]), breakers: [{ message: 'PlaceOrder', state: 'open' }], held: { open: 1, closed: 0 }, endpoints: [{ url: 'http://10.0.0.1:80', breaker: 'half-open', available: true, ejected: true, busy: 3, idle: 4 }] }])
   metrics.observeRegistries(() => [{ registry: 'consul', ok: true, lastGoodAt: Date.now() - 2_000 }])
-  metrics.observeTable(() => ({ routes: { routed: 5, hidden: 1 }, registrations: { routed: 2, ghost: 1 }, moves: { gone: 1 }, dropped: {}, conflicts: 2 }))
+  metrics.observeTable(() => ({ routes: { routed: 5, hidden: 1 }, registrations: { routed: 2, ghost: 1 }, moves: { gone: 1 }, dropped: {}, stale: {}, conflicts: 2 }))
   metrics.observeFaults(() => [['Orders', { delay: 1 }]])
   metrics.observeCache(() => ({
     bytes: 1,
@@ -159,7 +159,7 @@ test('reasons and registries are bounded even if somebody counts by something ma
   for (let i = 0; i < 1_000; i++) {
     metrics.unrouted.start()
     metrics.unrouted.done(500, 1, `Reason${i}`)
-    metrics.registryFailed(`r${i}`)
+    metrics.registryErrors(`r${i}`, 1)
   }
   const { series } = await scrape(metrics)
   assert.ok(series.filter(({ name }) => name === 'postern_rejections_total').length <= 101)

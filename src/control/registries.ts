@@ -1,0 +1,79 @@
+// What each registry is remembered to have said, where its answers come from, and whether it has answered since the start. Pure but for what it remembers.
+import type { Config } from '../config/schema.ts'
+import type { Registration, Snapshot, WatchState } from '../registry/registration.ts'
+import { expire, remember, type CatalogEntry, type RegistryMemory } from './catalog.ts'
+import { failsFor, isFailing, isUnvouched } from './stale.ts'
+import { memoriesOf, type KeptState } from './state-file.ts'
+import { registriesOf } from './watches.ts'
+
+type Registry = Registration['registry']
+
+export class Registries {
+  readonly #memories = new Map<Registry, RegistryMemory>()
+  /** Counted once: registries tell how they are far more often than what they list changes. */
+  readonly #unvouched = new WeakMap<RegistryMemory, number>()
+  readonly #sources = new Map<Registry, string>()
+  /** Those that have answered since the start, and those whose last good answer came from disk. */
+  readonly #answered = new Set<Registry>()
+  readonly #restored = new Set<Registry>()
+
+  /** Something has been told at all, by a registry or from disk. */
+  get hasAny (): boolean { return this.#answered.size > 0 || this.#restored.size > 0 }
+
+  /** `now`: ms since epoch. */
+  told (snapshot: Snapshot, now: number): void {
+    const { registry } = snapshot
+    this.#memories.set(registry, remember(this.#memories.get(registry), snapshot, now))
+    this.#answered.add(registry)
+    this.#restored.delete(registry)
+  }
+
+  /** Another source is another truth: its first answer replaces what the former said, without doubting what it leaves out; until then that serves on. */
+  started (registry: Registry, source: string): void {
+    const before = this.#sources.get(registry)
+    const known = this.#memories.get(registry)
+    if (before !== undefined && before !== source && known !== undefined) this.#memories.set(registry, { ...known, replaced: true })
+    this.#sources.set(registry, source)
+  }
+
+  stopped (registry: Registry): void {
+    for (const all of [this.#memories, this.#sources, this.#answered]) all.delete(registry)
+  }
+
+  /** Drops what has been unconfirmed for longer than `unconfirmedMs`. */
+  expire (now: number, unconfirmedMs: number): void {
+    for (const [registry, known] of this.#memories) this.#memories.set(registry, expire(known, now, unconfirmedMs))
+  }
+
+  * entries (): Generator<CatalogEntry> {
+    for (const { entries } of this.#memories.values()) yield * entries.values()
+  }
+
+  /** Registrations in force that the registry does not vouch for now: while it fails, all it fails for. */
+  staleIn (state: WatchState): number {
+    const known = this.#memories.get(state.registry)
+    if (known === undefined) return 0
+    const entries = known.entries.values()
+    if (isFailing(state)) return state.failing === undefined ? known.entries.size : entries.filter(entry => isUnvouched(entry) || failsFor(state, entry.registration)).toArray().length
+    let count = this.#unvouched.get(known)
+    if (count === undefined) this.#unvouched.set(known, count = entries.filter(isUnvouched).toArray().length)
+    return count
+  }
+
+  /** All that are configured have answered since the start. */
+  isComplete (config: Config['registry']): boolean { return registriesOf(config).every(registry => this.#answered.has(registry)) }
+
+  /** Configured, and nothing known of it, from disk neither. */
+  missing (config: Config['registry']): Registry[] { return registriesOf(config).filter(registry => !this.#answered.has(registry) && !this.#restored.has(registry)) }
+
+  get kept (): KeptState['registries'] {
+    return [...this.#memories].map(([registry, known]) => ({ registry, source: this.#sources.get(registry) ?? '', index: known.index, entries: [...known.entries.values()] }))
+  }
+
+  restore (kept: KeptState, config: Config['registry']): void {
+    for (const [registry, remembered] of memoriesOf(kept, config)) {
+      this.#memories.set(registry, remembered)
+      this.#restored.add(registry)
+    }
+  }
+}

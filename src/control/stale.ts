@@ -1,0 +1,34 @@
+// Whether what is told of a registration may be out of date: its registry does not vouch for it now, and its last good word stays in force. Pure.
+import type { Registration, WatchState } from '../registry/registration.ts'
+import type { CatalogEntry } from './catalog.ts'
+
+export type StateOf = (registry: WatchState['registry']) => WatchState | undefined
+
+/** Neither silent so far nor well: before the first answer there is neither an answer nor an error. */
+export const isFailing = (state: WatchState | undefined): boolean => state !== undefined && !state.ok && state.error !== undefined
+
+/** Whether its registry fails to answer for this registration: of several datacenters and services it may be one. */
+export function failsFor (state: WatchState | undefined, { registeredAs, datacenter }: Registration): boolean {
+  if (state === undefined || !isFailing(state)) return false
+  return state.failing === undefined || state.failing.some(part => part.service === registeredAs && (part.datacenter === undefined || part.datacenter === datacenter))
+}
+
+/** The registry's last answer did not name it, or comes from disk. */
+export const isUnvouched = ({ stale, unconfirmedSince }: Pick<CatalogEntry, 'stale' | 'unconfirmedSince'>): boolean => stale || unconfirmedSince !== undefined
+
+/** `reason`: as the end of a sentence; '' where the sentence on an unconfirmed registration says it already. Undefined: it is fresh. */
+export function staleness (entry: CatalogEntry, stateOf: StateOf): string | undefined {
+  const { registry } = entry.registration
+  const state = stateOf(registry)
+  if (registry === 'config') return undefined
+  if (entry.stale) return `read from disk, and ${registry} has not answered since the start`
+  if (failsFor(state, entry.registration)) return `${registry} does not answer${sayLast(state)}`
+  return entry.unconfirmedSince === undefined ? undefined : ''
+}
+
+/** Since when, and what went wrong. */
+export function sayLast (state: WatchState | undefined): string {
+  const { lastGoodAt, error } = state ?? {}
+  const since = lastGoodAt === undefined ? '' : `, last at ${new Date(lastGoodAt).toISOString().slice(0, 19)}Z`
+  return `${since}${error === undefined ? '' : ` (${error.slice(0, 200)})`}`
+}
