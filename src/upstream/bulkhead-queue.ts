@@ -59,6 +59,13 @@ export class BulkheadQueue {
     return undefined
   }
 
+  /** Everybody, as of now: who is in it may leave meanwhile. */
+  all (): Waiter[] {
+    const waiters: Waiter[] = []
+    for (const { first } of this.#lists) for (let waiter = first; waiter !== undefined; waiter = waiter.next) waiters.push(waiter)
+    return waiters
+  }
+
   /** Who gives way to an exchange of this class: of the lowest class below it, the one that came last, because it has waited least. */
   below (priority: Priority): Waiter | undefined {
     for (let rank = this.#lists.length - 1; rank > rankOf[priority]; rank--) {

@@ -31,10 +31,16 @@ const noRejections = (): Record<RejectionLimit, Record<Priority, number>> => ({
 
 const unlimited: Seats = () => Infinity
 
+/** Why an exchange cannot succeed whenever its turn comes; undefined where it may. */
+export type Hopeless = (exchange: Exchange) => GatewayError | undefined
+
+const hopeful: Hopeless = () => undefined
+
 export class Bulkhead {
   readonly #name: string
   readonly #queue = new BulkheadQueue()
   readonly #seats: Seats
+  readonly #hopeless: Hopeless
   /**
    * Admitted from the queue, and not yet at an endpoint: their seats are spoken for. Empty where endpoints have no limit. Known by their
    * list of attempts, which the branches of a hedged exchange share.
@@ -45,10 +51,11 @@ export class Bulkhead {
   #adaptive: AdaptiveLimit | undefined
   #inFlight = 0
 
-  constructor (name: string, limits: BulkheadLimits, seats: Seats = unlimited) {
+  constructor (name: string, limits: BulkheadLimits, seats: Seats = unlimited, hopeless: Hopeless = hopeful) {
     this.#name = name
     this.#limits = limits
     this.#seats = seats
+    this.#hopeless = hopeless
     this.#adapt(limits)
   }
 
@@ -70,7 +77,8 @@ export class Bulkhead {
 
   /**
    * Takes a slot; undefined when it was free, else a promise of one.
-   * @throws GatewayError BulkheadFull, at once or when a higher class needs the place; QueueTimeout after queueTimeoutMs; or why the exchange ended
+   * @throws GatewayError BulkheadFull, at once or when a higher class needs the place; QueueTimeout after queueTimeoutMs; why waiting is no
+   * use; or why the exchange ended
    */
   acquire (exchange: Exchange): Promise<void> | undefined {
     // Room may have come without anybody telling: a breaker that closed. Those who wait come first.
@@ -79,6 +87,8 @@ export class Bulkhead {
       this.#inFlight++
       return undefined
     }
+    const error = this.#hopeless(exchange)
+    if (error !== undefined) throw error
     if (this.#queue.length >= this.#limits.maxQueue) this.#makeRoom(exchange)
     return this.#wait(exchange)
   }
@@ -109,10 +119,13 @@ export class Bulkhead {
     if (this.#queue.length > 0) this.admitWaiting()
   }
 
-  /** Turns away who cannot succeed any more: all who wait, or those of one message. `why` makes the error of each. */
-  rejectWaiting (why: () => GatewayError, message?: string): void {
-    const isMeant = ({ route: { name } }: Exchange): boolean => message === undefined || name === message
-    for (let waiter = this.#queue.next(isMeant); waiter !== undefined; waiter = this.#queue.next(isMeant)) waiter.leave(why())
+  /** Turns away those of the queue who cannot succeed any more, for the reason that `why` gives. */
+  rejectWaiting (why: Hopeless = this.#hopeless): void {
+    if (this.#queue.length === 0) return
+    for (const waiter of this.#queue.all()) {
+      const error = why(waiter.exchange)
+      if (error !== undefined) waiter.leave(error)
+    }
   }
 
   /** There may be room: a slot, or a seat at an endpoint. */

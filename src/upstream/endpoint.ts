@@ -30,6 +30,14 @@ export interface EndpointEvents {
   ejected (reason: string | undefined, ms: number): void
 }
 
+/** What the queue of its upstream wants to know. */
+export interface EndpointOwner {
+  /** It was full, and has a place again. */
+  room (): void
+  /** It gets no calls from now on: who could go nowhere else need not wait. */
+  shut (): void
+}
+
 export interface EndpointBreakerSettings extends BreakerSettings {
   /** Statuses whose Retry-After pauses the endpoint. */
   readonly pauseStatuses: readonly number[]
@@ -65,23 +73,23 @@ export class Endpoint implements EndpointHandle {
   /** Why its connection failed, while that is so. */
   #unreachableFor: string | undefined
   #seats = 0
-  readonly #onRoom: () => void
+  readonly #owner: EndpointOwner
   /** performance.now(); 0 = not ejected. */
   #ejectedUntilMs = 0
   #ejectedFor = ''
   readonly #suspicion = new Suspicion()
 
-  /** `onRoom`: an endpoint that was full has a place again. */
-  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, onRoom: () => void = () => {}) {
+  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {} }) {
     this.url = plan.url
     this.plan = plan
     this.#settings = settings
     this.#events = events
-    this.#onRoom = onRoom
+    this.#owner = owner
     this.#breaker = new Breaker(settings.breaker, clock, state => {
       // Its trial has to be drawn.
       if (state === 'half-open') this.standing.forget()
       events.breaker(state)
+      if (state === 'open') owner.shut()
     }, () => this.#heartbeat())
     this.#lookup = lookupOf(() => this.plan.ips)
     this.#pool = new EndpointPool(plan, settings.tls, this.#lookup)
@@ -121,7 +129,7 @@ export class Endpoint implements EndpointHandle {
 
   leave (): void {
     this.#seats--
-    if (this.#settings.maxSeats !== undefined) this.#onRoom()
+    if (this.#settings.maxSeats !== undefined) this.#owner.room()
   }
 
   trialOverdue (): void {
@@ -143,6 +151,7 @@ export class Endpoint implements EndpointHandle {
     this.#ejectedUntilMs = untilMs
     this.#ejectedFor = reason
     this.#events.ejected(reason, untilMs - performance.now())
+    this.#owner.shut()
   }
 
   /** The ejection is over: it gets its share slowly. */
@@ -198,6 +207,7 @@ export class Endpoint implements EndpointHandle {
     const ms = Math.min(retryAfterMs, maxPauseMs)
     this.#breaker.pause(ms)
     this.#events.paused(ms)
+    this.#owner.shut()
     return true
   }
 
@@ -217,6 +227,7 @@ export class Endpoint implements EndpointHandle {
     this.#unreachableFor = String(error.detail?.['cause'] ?? error.code)
     this.#events.reachable(false, this.#unreachableFor)
     this.#probe = probeUntilReachable(this.plan.origin, { connectTimeoutMs: this.#settings.connectTimeoutMs, lookup: this.#lookup }, () => { void this.#return(this.#probe) })
+    this.#owner.shut()
   }
 
   /** Somebody listens there again. Whoever it is: the control plane asks before calls go there, for addresses are reused. */

@@ -44,6 +44,7 @@ export class Upstream implements UpstreamHandle {
   #holds: readonly Hold[] = []
   readonly #balancer: Balancer<Endpoint>
   readonly #onRoom = (): void => this.bulkhead.admitWaiting()
+  readonly #onShut = (): void => this.bulkhead.rejectWaiting()
   #settings: UpstreamSettings
   #plan: UpstreamPlan
   #endpoints: readonly Endpoint[] = []
@@ -55,7 +56,7 @@ export class Upstream implements UpstreamHandle {
     this.#settings = settings
     this.#clock = clock
     this.#events = events
-    this.bulkhead = new Bulkhead(plan.name, settings.bulkhead, exchange => this.#seats(exchange))
+    this.bulkhead = new Bulkhead(plan.name, settings.bulkhead, exchange => this.#seats(exchange), exchange => this.#hopeless(exchange))
     this.retryBudget = new RetryBudget(settings.retryBudget)
     this.#balancer = new Balancer(settings.balancing)
     this.#outliers = new Outliers(settings.outliers)
@@ -149,9 +150,15 @@ export class Upstream implements UpstreamHandle {
     return isAnyUsable ? seats : Infinity
   }
 
+  /** Who waits while there is nowhere to go would only be told so at his turn. */
+  #hopeless (exchange: Exchange): GatewayError | undefined {
+    const { endpoints: only } = exchange
+    return this.#endpoints.some(({ usable, url }) => usable && only?.has(url) !== false) ? undefined : this.whyNone(exchange)
+  }
+
   /** A breaker that opens, by itself or by hand, turns away those who wait for what cannot succeed: all, or those of its message. */
   #breakerChanged (message: string | undefined, state: BreakerState): void {
-    if (state === 'open') this.bulkhead.rejectWaiting(() => this.breakers.refusal(message), message)
+    if (state === 'open') this.bulkhead.rejectWaiting(({ route: { name } }) => message === undefined || name === message ? this.breakers.refusal(message) : undefined)
     this.#events.breaker(message, state)
   }
 
@@ -164,7 +171,7 @@ export class Upstream implements UpstreamHandle {
     const before = new Map(this.#endpoints.map(endpoint => [endpoint.url, endpoint]))
     this.#endpoints = plan.endpoints.map(endpointPlan => {
       const kept = before.get(endpointPlan.url)
-      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events.endpoint(endpointPlan.url), this.#onRoom)
+      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events.endpoint(endpointPlan.url), { room: this.#onRoom, shut: this.#onShut })
       before.delete(endpointPlan.url)
       kept.plan = endpointPlan
       return kept

@@ -84,6 +84,26 @@ describe('who waits in the queue when a breaker opens', { timeout: 60_000 }, () 
     await Promise.all(holders)
   })
 
+  test('of all its endpoints: nobody waits who could only be told at his turn that there is none, and nobody begins to', async () => {
+    await using fleet = await startOrigins([behave.hang(), behave.hang()], { upstreams: { origin: queue } })
+    const { gateway, origins } = fleet
+    const holders = [gateway.post(echo, {}), gateway.post(echo, {})]
+    const received = () => origins.reduce((sum, { received }) => sum + received.length, 0)
+    await until('the slots are taken', () => received() === 2)
+    const waiting = [gateway.post(echo, {}), gateway.post(other, {})]
+    const queued = async () => await gateway.metric('postern_queue', { upstream: 'origin' })
+    await until('two wait', async () => await queued() === 2)
+    const holdOpen = async (endpoint: string) => { await tell(gateway, '/api/breakers/hold', { upstream: 'origin', endpoint, held: 'open', reason: 'disk full', by: 'ann' }) }
+    await holdOpen(origins[0]!.url)
+    assert.equal(await queued(), 2, 'one is left')
+    await holdOpen(origins[1]!.url)
+    for (const answer of await Promise.all(waiting)) assert.deepEqual([answer.status, answer.reason], [503, 'BreakerOpen'])
+    assert.equal((await gateway.post(echo, {})).reason, 'BreakerOpen', 'the slots are still taken')
+    assert.equal(received(), 2)
+    await Promise.all(origins.map(async ({ server }) => { await server.kill() }))
+    await Promise.all(holders)
+  })
+
   test('by itself: a message that hangs, counted while its calls are under way', async () => {
     await using fleet = await startOrigins([behave.ok()], { upstreams: { origin: queue }, messages: { Echo: { upstream: 'origin', policy: { messageBreaker: { consecutiveFailures: 2, slowCallMs: 400, resetTimeoutMs: 600_000 } } } } })
     const { gateway, origin } = fleet
