@@ -191,8 +191,8 @@ export class Exchange {
   upgrade = false
   /** A branch for a second attempt beside one that is under way. */
   isHedge = false
-  /** The error that a degraded answer stands in for: another upstream's, a fixed one, or an outage copy. Nothing of that kind is stored. */
-  degradedBy: GatewayError | undefined = undefined
+  /** What another answer stands in for: an error, or the service's own status. That answer (stale, another upstream's, a fixed one, an outage copy) is never stored. */
+  degradedBy: GatewayError | number | undefined = undefined
   /** Whose bulkhead slot it holds. */
   slot: UpstreamHandle | undefined = undefined
   /** The endpoint of the current attempt. */

@@ -161,8 +161,9 @@ class CacheFlow {
   async #notStored (asked: Asked, result: FillResult & { kind: 'own' | 'alone' | 'failed' }, collapsed: boolean): Promise<UpstreamResponse> {
     const { exchange, request, tally, why } = asked
     const status = result.kind === 'own' ? result.response.status : result.kind === 'alone' ? result.status : undefined
-    const failed = status === undefined ? mayBeStoodInFor((result as { error: GatewayError }).error) : countsAsError(status)
-    const standIn = failed ? this.#standIn(asked) : undefined
+    const error = status ?? (result as { error: GatewayError }).error
+    const failed = typeof error === 'number' ? countsAsError(error) : mayBeStoodInFor(error)
+    const standIn = failed ? this.#standIn(asked, error) : undefined
     if (standIn !== undefined) {
       if (result.kind === 'own') result.response.body.cancel(new GatewayError('ClientClosed'))
       return standIn
@@ -176,11 +177,12 @@ class CacheFlow {
     return passedOn(exchange, judged(request, result.response), this.#guard, { hit: false, fwd: why, fwdStatus: result.response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 
-  /** What may be given in place of an answer that failed. */
-  #standIn (asked: Asked): UpstreamResponse | undefined {
+  /** What may be given in place of an answer that failed with `error` (or the service's own status), or of one that is not waited for. */
+  #standIn (asked: Asked, error?: GatewayError | number): UpstreamResponse | undefined {
     const { exchange, request, entry } = asked
     const nowMs = Date.now()
     if (entry === undefined || exchange.ended?.code === 'ClientClosed' || !mayStandIn(request, entry, nowMs, this.#rules)) return undefined
+    exchange.degradedBy = error
     return this.#hit(asked, entry, nowMs, 'stale-if-error')
   }
 
@@ -191,13 +193,14 @@ class CacheFlow {
     try {
       response = await asked.next(exchange)
     } catch (thrown) {
-      const standIn = mayBeStoodInFor(toGatewayError(thrown)) ? this.#standIn(asked) : undefined
+      const error = toGatewayError(thrown)
+      const standIn = mayBeStoodInFor(error) ? this.#standIn(asked, error) : undefined
       if (standIn !== undefined) return standIn
       this.#count(exchange, tally, 'pass', why)
       exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why })]
       throw thrown
     }
-    const standIn = countsAsError(response.status) ? this.#standIn(asked) : undefined
+    const standIn = countsAsError(response.status) ? this.#standIn(asked, response.status) : undefined
     if (standIn !== undefined) {
       response.body.cancel(new GatewayError('ClientClosed'))
       return standIn

@@ -6,7 +6,7 @@ import type { Log } from '../telemetry/log.ts'
 
 export function observe (log: Log): Filter {
   const record: EndListener = (exchange, response, error) => {
-    const { request, route, attempts } = exchange
+    const { request, route, attempts, degradedBy } = exchange
     const status = statusFor(response, error)
     const durationMs = performance.now() - exchange.startedAtMs
     for (let i = 1; i < attempts.length; i++) {
@@ -22,10 +22,10 @@ export function observe (log: Log): Filter {
       path: request.target,
       status,
       errorCode: error?.code,
-      detail: error?.detail,
+      detail: error === undefined && typeof degradedBy === 'object' ? degradedBy.detail : error?.detail,
       part: exchange.part?.name,
       cache: exchange.cached,
-      degradedBy: exchange.degradedBy?.code,
+      degradedBy: typeof degradedBy === 'number' ? String(degradedBy) : degradedBy?.code,
       durationMs,
       bytes: response?.body.receivedBytes ?? 0,
       traceId: request.traceId,

@@ -59,6 +59,7 @@ export function outage ({ outage, correlationHeader }: OutageFilterOptions, poli
     }
     const copy = countsAsError(response.status) ? instead(exchange, asked) : undefined
     if (copy === undefined) return response
+    exchange.degradedBy = response.status
     response.body.cancel(new GatewayError('ClientClosed'))
     return copy
   }

@@ -26,13 +26,13 @@ export interface ExchangeLine {
   readonly status: number
   /** Code of the GatewayError, when the gateway answered itself or the client left. */
   readonly errorCode: string | undefined
-  /** What the error says of itself: which limit, its value, the occupancy. Only strings, numbers and booleans are written. */
+  /** What the error, or the one that a degraded answer stands in for, says of itself: which limit, its value, the occupancy. Only strings, numbers and booleans are written. */
   readonly detail?: Readonly<Record<string, unknown>> | undefined
   /** The part of a split it belonged to. */
   readonly part?: string | undefined
   /** What the cache did: hit, stale, collapsed, miss, pass, or copy (an outage copy); undefined where it was not asked. */
   readonly cache?: string | undefined
-  /** Code of the error that a degraded answer stands in for. */
+  /** What a degraded or stale answer stands in for: the code of an error, or the service's own status. */
   readonly degradedBy?: string | undefined
   readonly durationMs: number
   /** Body bytes sent to the client. */
@@ -101,7 +101,8 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
   let text = `${head},"service":${quote(line.service)}`
   if (line.endpoint !== undefined) text += `,"endpoint":${quote(line.endpoint)}`
   text += `,"message":${quote(line.message)},"method":${quote(line.method)},"path":${pathOf(line.path)},"status":${line.status}`
-  if (line.errorCode !== undefined) text += `,"error":${quote(line.errorCode)}${detailText(line.detail)}`
+  if (line.errorCode !== undefined) text += `,"error":${quote(line.errorCode)}`
+  if (line.errorCode !== undefined || line.degradedBy !== undefined) text += detailText(line.detail)
   if (line.part !== undefined) text += `,"part":${quote(line.part)}`
   if (line.cache !== undefined) text += `,"cache":${quote(line.cache)}`
   if (line.degradedBy !== undefined) text += `,"degradedBy":${quote(line.degradedBy)}`

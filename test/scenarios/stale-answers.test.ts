@@ -41,11 +41,19 @@ async function serving (upstream: object = {}, policy: object = {}, more: Partia
 const isStale = ({ status, header, text }: RawResponse): boolean =>
   status === 200 && /^Postern; hit; ttl=-?\d+; detail=stale-if-error$/.test(header('cache-status') ?? '') && Number(header('age')) >= 0 && text() === '{"report":1}'
 
-/** The stored answer goes out, marked; what is not stored is answered as the policy says; and nothing of it reaches the service. */
-async function assertStale ({ gateway, origin }: Served): Promise<void> {
+/** What the log says of an answer. */
+const lineOf = async (gateway: TestGateway, { header }: RawResponse): Promise<Record<string, unknown>> =>
+  await until('it is in the log', async () => (await gateway.log()).find(line => line['msg'] === 'exchange' && line['correlationId'] === header('x-mac-requestid')))
+
+/** The stored answer goes out, marked, and says what it stands in for; what is not stored is answered as the policy says; and nothing of it reaches the service. */
+async function assertStale ({ gateway, origin }: Served, error: string, detail: Readonly<Record<string, unknown>> = {}): Promise<void> {
   const received = origin.received.length
   const answer = await gateway.get(stored)
   assert.ok(isStale(answer), `${answer.statusLine} ${answer.header('cache-status')} ${answer.text()}`)
+  assert.match(answer.header('proxy-status') ?? '', new RegExp(`details="${error}[ "]`))
+  const line = await lineOf(gateway, answer)
+  assert.deepEqual([line['cache'], line['degradedBy']], ['stale', error])
+  for (const [field, value] of Object.entries(detail)) assert.equal((line['detail'] as Record<string, unknown>)[field], value, field)
   const instead = await gateway.get(other)
   assert.deepEqual([instead.status, instead.text()], [203, 'nothing stored'])
   assert.equal(origin.received.length, received)
@@ -60,7 +68,7 @@ describe('a stored answer goes before a refusal', { timeout: 60_000 }, () => {
       const body = { upstream: 'shop', ...target, ...'endpoint' in target ? { endpoint: origin.url } : {}, held: 'open', reason: 'test', by: 'me' }
       const held = await request(targetOf(gateway.admin), '/api/breakers/hold', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
       assert.equal(held.status, 200, held.text())
-      await assertStale(served)
+      await assertStale(served, 'BreakerOpen', { held: true })
     })
   }
 
@@ -73,7 +81,7 @@ describe('a stored answer goes before a refusal', { timeout: 60_000 }, () => {
       await gateway.post('/json/reply/PlaceOrder', {})
       return await gateway.metric('postern_breaker_state', { endpoint: origin.url }) === 2
     })
-    await assertStale(served)
+    await assertStale(served, 'BreakerOpen', { held: false })
   })
 
   test('the breaker of a message that opened by itself', async () => {
@@ -84,19 +92,19 @@ describe('a stored answer goes before a refusal', { timeout: 60_000 }, () => {
       await gateway.get(other)
       return await gateway.metric('postern_message_breaker_state', { message: 'GetReport' }) === 2
     })
-    await assertStale(served)
+    await assertStale(served, 'BreakerOpen', { scope: 'message' })
   })
 
   test('a pause that the endpoint asked for', async () => {
     await using served = await serving({ breaker: { maxPauseMs: 60_000 } })
     served.origin.behave(behave.ok('', { status: 503, reason: 'Busy', headers: [['Retry-After', '60']] }))
     assert.equal((await served.gateway.post('/json/reply/PlaceOrder', {})).status, 503)
-    await assertStale(served)
+    await assertStale(served, 'BreakerOpen')
   })
 
-  for (const [name, limits, policy] of [
-    ['full, its queue too', { maxConcurrent: 1, maxQueue: 0 }, {}],
-    ['full, and the wait in its queue over', { maxConcurrent: 1, maxQueue: 10 }, { queueTimeoutMs: 50 }]
+  for (const [name, limits, policy, error, detail] of [
+    ['full, its queue too', { maxConcurrent: 1, maxQueue: 0 }, {}, 'BulkheadFull', { limit: 'maxQueue', value: 0, inFlight: 1 }],
+    ['full, and the wait in its queue over', { maxConcurrent: 1, maxQueue: 10 }, { queueTimeoutMs: 50 }, 'QueueTimeout', { limit: 'queueTimeoutMs', value: 50, inFlight: 1 }]
   ] as const) {
     test(`a bulkhead that is ${name}`, async () => {
       await using served = await serving({ bulkhead: limits }, policy)
@@ -106,7 +114,7 @@ describe('a stored answer goes before a refusal', { timeout: 60_000 }, () => {
       const received = origin.received.length
       holder.send(requestBytes('x', '/json/reply/PlaceOrder', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{}' }))
       await until('the slot is taken', () => origin.received.length > received)
-      await assertStale(served)
+      await assertStale(served, error, detail)
     })
   }
 
@@ -139,9 +147,20 @@ describe('a stored answer goes before a refusal', { timeout: 60_000 }, () => {
       shedding: { eventLoopDelayMs: 0, heapPercent: 1 }
     })
     await until('the level', async () => await gateway.metric('postern_shed_level') === 1)
-    await assertStale(served)
+    await assertStale(served, 'Overloaded')
     assert.equal((await gateway.post('/json/reply/PlaceOrder', {})).status, 200)
     assert.equal(ballast.length, 3_000_000)
+  })
+
+  test('an error of the service itself is named by its status, to those who waited with others too', async () => {
+    await using served = await serving({}, { attempts: 1 })
+    const { gateway, origin } = served
+    origin.behave(broken)
+    for (const answer of await Promise.all([gateway.get(stored), gateway.get(stored)])) {
+      assert.ok(isStale(answer))
+      assert.match(answer.header('proxy-status') ?? '', /; received-status=502$/)
+      assert.equal((await lineOf(gateway, answer))['degradedBy'], '502')
+    }
   })
 
   test('by the operator\'s word where the origin says nothing of errors', async () => {
