@@ -15,7 +15,7 @@ import { mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
 import type { CacheRequest } from '../cache/request.ts'
 import type { CacheRules } from '../cache/rules.ts'
 import { shareFor, type Share } from '../cache/second-level/share.ts'
-import { countsAsError, mayBeStoodInFor } from '../cache/stand-in.ts'
+import { mayBeStoodInFor } from '../cache/stand-in.ts'
 import type { Draft, Place, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
 import { afterWrite, ownTags } from '../cache/writes.ts'
@@ -160,10 +160,7 @@ class CacheFlow {
   /** The origin failed, or its answer is not to be kept. */
   async #notStored (asked: Asked, result: FillResult & { kind: 'own' | 'alone' | 'failed' }, collapsed: boolean): Promise<UpstreamResponse> {
     const { exchange, request, tally, why } = asked
-    const status = result.kind === 'own' ? result.response.status : result.kind === 'alone' ? result.status : undefined
-    const error = status ?? (result as { error: GatewayError }).error
-    const failed = typeof error === 'number' ? countsAsError(error) : mayBeStoodInFor(error)
-    const standIn = failed ? this.#standIn(asked, error) : undefined
+    const standIn = this.#standIn(asked, result.kind === 'failed' ? result.error : result.kind === 'own' ? result.response.status : result.status)
     if (standIn !== undefined) {
       if (result.kind === 'own') result.response.body.cancel(new GatewayError('ClientClosed'))
       return standIn
@@ -177,12 +174,12 @@ class CacheFlow {
     return passedOn(exchange, judged(request, result.response), this.#guard, { hit: false, fwd: why, fwdStatus: result.response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 
-  /** What may be given in place of an answer that failed with `error` (or the service's own status), or of one that is not waited for. */
-  #standIn (asked: Asked, error?: GatewayError | number): UpstreamResponse | undefined {
+  /** What may be given in place of an answer that failed, or of one that is not waited for. */
+  #standIn (asked: Asked, failure?: GatewayError | number): UpstreamResponse | undefined {
     const { exchange, request, entry } = asked
     const nowMs = Date.now()
-    if (entry === undefined || exchange.ended?.code === 'ClientClosed' || !mayStandIn(request, entry, nowMs, this.#rules)) return undefined
-    exchange.degradedBy = error
+    if (entry === undefined || exchange.ended?.code === 'ClientClosed' || (failure !== undefined && !mayBeStoodInFor(failure)) || !mayStandIn(request, entry, nowMs, this.#rules)) return undefined
+    exchange.degradedBy = failure
     return this.#hit(asked, entry, nowMs, 'stale-if-error')
   }
 
@@ -193,14 +190,13 @@ class CacheFlow {
     try {
       response = await asked.next(exchange)
     } catch (thrown) {
-      const error = toGatewayError(thrown)
-      const standIn = mayBeStoodInFor(error) ? this.#standIn(asked, error) : undefined
+      const standIn = this.#standIn(asked, toGatewayError(thrown))
       if (standIn !== undefined) return standIn
       this.#count(exchange, tally, 'pass', why)
       exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why })]
       throw thrown
     }
-    const standIn = countsAsError(response.status) ? this.#standIn(asked, response.status) : undefined
+    const standIn = this.#standIn(asked, response.status)
     if (standIn !== undefined) {
       response.body.cancel(new GatewayError('ClientClosed'))
       return standIn

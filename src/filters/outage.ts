@@ -5,7 +5,7 @@ import { copyRules, mayHave, type Copy } from '../cache/outage/copy.ts'
 import type { Outage } from '../cache/outage/outage.ts'
 import { meaningOf, sentTarget } from '../cache/outage/wanted.ts'
 import type { CacheRequest } from '../cache/request.ts'
-import { countsAsError, mayBeStoodInFor } from '../cache/stand-in.ts'
+import { mayBeStoodInFor } from '../cache/stand-in.ts'
 import type { Filter } from '../exchange/compose.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
@@ -57,7 +57,7 @@ export function outage ({ outage, correlationHeader }: OutageFilterOptions, poli
       exchange.degradedBy = error
       return copy
     }
-    const copy = countsAsError(response.status) ? instead(exchange, asked) : undefined
+    const copy = mayBeStoodInFor(response.status) ? instead(exchange, asked) : undefined
     if (copy === undefined) return response
     exchange.degradedBy = response.status
     response.body.cancel(new GatewayError('ClientClosed'))
