@@ -1,101 +1,130 @@
 // Whether Postern may connect to what a registration names: networks, own listeners, and what host names resolve to. I/O: DNS.
 import { isIP } from 'node:net'
 import { authorityOf, createNetworkRules, type OwnListener } from '../registry/allowed-networks.ts'
-import type { Registration } from '../registry/registration.ts'
+import type { EndpointAddress, Registration } from '../registry/registration.ts'
 import { createNameResolver, type NameResolver } from '../registry/resolve.ts'
+
+/** The last good answer for a host name. */
+export type ResolvedName = readonly [host: string, ips: readonly string[]]
 
 export interface Admission {
   /** The same registration, or one with `refused` set, or with the addresses of its host name. A name not resolved yet is refused until it is. */
   admit (registration: Registration): Registration
+  /** Other rules: whatever is resolved already is judged by them at once. `alsoOurs`: listeners beside those that were there from the start. */
+  configure (cidrs: readonly string[], alsoOurs: readonly OwnListener[]): void
+  /** To be called when all registrations have been admitted: names that none of them has had for long are forgotten. */
+  forgetUnused (): void
+  /** A host name has had no answer yet, neither good nor bad. */
+  readonly isResolving: boolean
+  /** For the disk. */
+  readonly resolved: ResolvedName[]
   close (): void
 }
 
-/** Most different answers kept; beyond that all are decided anew. */
-const mostAnswers = 20_000
+export interface AdmissionOptions {
+  /** registry.allowedNetworks */
+  readonly cidrs: readonly string[]
+  readonly ownListeners: readonly OwnListener[]
+  /** A host name resolved to something else; what was admitted has to be asked for again. */
+  readonly onChange: () => void
+  /** What names resolved to when Postern ran last: in force, under the rules of now, until they are resolved anew. */
+  readonly known?: Iterable<ResolvedName>
+  readonly resolver?: NameResolver
+  /** ms, monotonic. */
+  readonly now?: () => number
+}
+
+/** Most host names in use; those beyond are refused, so that they take nothing away from the others. */
+export const mostNames = 20_000
 /** The shortest time an answer holds; the resolver keeps those that hold longer. */
 const resolveEveryMs = 5_000
+/** How long a name is kept that no registration has: whoever registers anew must not wait for a name server. */
+const unusedMs = 600_000
 
-/** Undefined `refused`: it may be used. `ips`: of a host name. */
-interface Judged { readonly refused: string | undefined, readonly ips?: readonly string[] }
+/** `ips` undefined: it has never been resolved, and `error` says why. */
+interface Answer { readonly ips: readonly string[] | undefined, readonly error: string | undefined }
+interface Name { answer: Answer | undefined, usedAt: number }
 
-/** Fixed endpoints are the operator's own words: their names are resolved, not judged. */
-const isOurs = ({ registry }: Registration) => registry === 'config'
-
-/** `onChange`: a host name resolved to something else; what was admitted has to be asked for again. */
-export function createAdmission (cidrs: readonly string[], ownListeners: readonly OwnListener[], onChange: () => void, given?: NameResolver): Admission {
-  const rules = createNetworkRules(cidrs, ownListeners)
-  const resolver: NameResolver = given ?? createNameResolver({ timeoutMs: 2_000, maxNames: 4_096, minTtlMs: resolveEveryMs, maxTtlMs: 300_000 })
-  const answers = new Map<string, Judged>()
+export function createAdmission ({ cidrs, ownListeners, onChange, known = [], resolver: given, now = () => performance.now() }: AdmissionOptions): Admission {
+  let rules = createNetworkRules(cidrs, ownListeners)
+  const resolver = given ?? createNameResolver({ timeoutMs: 2_000, maxNames: mostNames, minTtlMs: resolveEveryMs, maxTtlMs: 300_000 })
+  const before = new Map(known)
+  const names = new Map<string, Name>()
   /** Registrations stay the same objects as long as they say the same: what was made of them is not made anew at every decision. */
-  const places = new WeakMap<Registration, string>()
-  const admitted = new WeakMap<Registration, { readonly judged: Judged, readonly registration: Registration }>()
-  /** Registrations by host name, so that one resolution decides them all; one example per distinct address. */
-  const named = new Map<string, Registration>()
+  const made = new WeakMap<Registration, { readonly rules: typeof rules, readonly host: string | undefined, readonly name: Name | undefined, readonly answer: Answer | undefined, readonly registration: Registration }>()
   let timer: NodeJS.Timeout | undefined
   let closed = false
 
-  const resolveNamed = (place: string, registration: Registration) => {
-    const address = registration.address
-    if (address === undefined) return
-    const { host } = authorityOf(address)
+  const tell = (host: string, name: Name, answer: Answer) => {
+    const last = name.answer
+    if (closed || names.get(host) !== name) return
+    if (last !== undefined && last.error === answer.error && last.ips?.join() === answer.ips?.join()) return
+    name.answer = answer
+    onChange()
+  }
+
+  const resolve = (host: string, name: Name) => {
     resolver.resolve(host).then(
       // In one order, whatever order the name server gives them in: another one is no change.
-      ({ ips }): Judged => ({ refused: isOurs(registration) ? undefined : rules.resolved(address, ips, registration), ips: ips.toSorted() }),
-      (error: unknown): Judged => ({ refused: isOurs(registration) ? undefined : `${host} cannot be resolved: ${(error as Error).message}` })
-    ).then(judged => {
-      const before = answers.get(place)
-      if (closed || !named.has(place) || (before !== undefined && before.refused === judged.refused && before.ips?.join() === judged.ips?.join())) return
-      answers.set(place, judged)
-      onChange()
-    }).catch((error: unknown) => { answers.set(place, { refused: (error as Error).message }) })
+      ({ ips }) => tell(host, name, { ips: ips.toSorted(), error: undefined }),
+      // The last good answer stays in force.
+      (error: unknown) => { if (name.answer?.ips === undefined) tell(host, name, { ips: undefined, error: (error as Error).message }) }
+    )
   }
 
-  const watchName = (place: string, registration: Registration) => {
-    named.set(place, registration)
-    resolveNamed(place, registration)
-    timer ??= setInterval(() => { for (const [key, example] of named) resolveNamed(key, example) }, resolveEveryMs)
+  /** Undefined: there are too many. */
+  const nameOf = (host: string): Name | undefined => {
+    let name = names.get(host)
+    if (name === undefined) {
+      if (names.size >= mostNames) return undefined
+      const ips = before.get(host)
+      name = { answer: ips === undefined ? undefined : { ips, error: undefined }, usedAt: 0 }
+      names.set(host, name)
+      resolve(host, name)
+      timer ??= setInterval(() => { for (const [host, name] of names) resolve(host, name) }, resolveEveryMs)
+    }
+    name.usedAt = now()
+    return name
   }
 
-  const judge = (registration: Registration): Judged => {
-    const address = registration.address
-    if (address === undefined || registration.refused !== undefined) return registration
-    let place = places.get(registration)
-    if (place === undefined) {
-      place = `${registration.registry} ${registration.ownNode ?? ''} ${address.url}`
-      places.set(registration, place)
+  const judge = (registration: Registration, address: EndpointAddress, host: string | undefined, name: Name | undefined): Registration => {
+    const refuse = (refused: string) => ({ ...registration, refused })
+    if (host === undefined) {
+      const refused = rules.check(address, registration)
+      return refused === undefined ? registration : refuse(refused)
     }
-    const known = answers.get(place)
-    if (known !== undefined) return known
-    if (answers.size >= mostAnswers || named.size >= mostAnswers) {
-      answers.clear()
-      named.clear()
-    }
-    const reason = isOurs(registration) ? undefined : rules.check(address, registration)
-    const { host } = authorityOf(address)
-    const needsResolving = reason === undefined && isIP(host) === 0 && !/(^|\.)localhost\.?$/i.test(host)
-    if (!needsResolving) {
-      answers.set(place, { refused: reason })
-      return { refused: reason }
-    }
-    if (!named.has(place)) watchName(place, registration)
-    return { refused: isOurs(registration) ? undefined : `${host} is being resolved` }
+    if (name === undefined) return refuse(`more than ${mostNames} host names are in use`)
+    const { ips, error } = name.answer ?? {}
+    if (ips === undefined) return refuse(error === undefined ? `${host} is being resolved` : `${host} cannot be resolved: ${error}`)
+    return { ...registration, refused: rules.resolved(address, ips, registration), ips }
   }
 
   return {
     admit (registration) {
-      const judged = judge(registration)
-      const { refused, ips } = judged
-      if (refused === registration.refused && ips === registration.ips) return registration
-      const before = admitted.get(registration)
-      if (before?.judged === judged) return before.registration
-      const result = { ...registration, refused, ...(ips === undefined ? {} : { ips }) }
-      admitted.set(registration, { judged, registration: result })
+      const { address, refused } = registration
+      if (address === undefined || refused !== undefined) return registration
+      const last = made.get(registration)
+      const host = last === undefined ? nameIn(address) : last.host
+      const name = host === undefined ? undefined : nameOf(host)
+      if (last?.rules === rules && last.name === name && last.answer === name?.answer) return last.registration
+      const result = judge(registration, address, host, name)
+      made.set(registration, { rules, host, name, answer: name?.answer, registration: result })
       return result
     },
+    configure (next, alsoOurs) { rules = createNetworkRules(next, [...ownListeners, ...alsoOurs]) },
+    forgetUnused () { for (const [host, { usedAt }] of names) if (now() - usedAt > unusedMs) names.delete(host) },
+    get isResolving () { return names.values().some(({ answer }) => answer === undefined) },
+    get resolved () { return [...names].flatMap(([host, { answer }]): ResolvedName[] => answer?.ips === undefined ? [] : [[host, answer.ips]]) },
     close () {
       closed = true
       clearInterval(timer)
       resolver.close()
     }
   }
+}
+
+/** The host name to resolve; undefined for addresses, and for localhost, which is no resolver's to answer (RFC 6761 section 6.3). */
+function nameIn (address: EndpointAddress): string | undefined {
+  const { host } = authorityOf(address)
+  return isIP(host) !== 0 || /(^|\.)localhost\.?$/i.test(host) ? undefined : host
 }

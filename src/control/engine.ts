@@ -4,7 +4,7 @@ import type { AskTls } from '../contracts/get.ts'
 import { unknownDistances } from '../registry/coordinates.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
-import type { Admission } from './admission.ts'
+import type { Admission, ResolvedName } from './admission.ts'
 import type { CatalogEntry } from './catalog.ts'
 import { ClaimedNames } from './claimed.ts'
 import { describeChanges, type LogLine } from './changes-log.ts'
@@ -25,7 +25,7 @@ import { RegistryStates } from './registry-states.ts'
 import { settle, type Settled, type SettleWish } from './settle.ts'
 import type { KeptState } from './state-file.ts'
 import { toTargets } from './targets.ts'
-import { createWatches, type WatchStarters } from './watches.ts'
+import { createWatches, type EmbeddedStarted, type WatchStarters } from './watches.ts'
 
 export interface EngineOptions extends Asking {
   readonly config: Config
@@ -35,7 +35,8 @@ export interface EngineOptions extends Asking {
   readonly log: (line: LogLine) => void
   readonly onStatus: (status: ControlStatus) => void
   readonly starters: WatchStarters
-  readonly createAdmission: (config: Config, onChange: () => void) => Admission
+  /** `known`: what host names resolved to when Postern ran last. */
+  readonly createAdmission: (config: Config, known: readonly ResolvedName[], onChange: () => void) => Admission
   readonly loadTls: (config: Config) => ReadonlyMap<string, AskTls>
   /** What the data plane has of an earlier thread, contents unknown. */
   readonly applied: Plan
@@ -84,7 +85,7 @@ export function createEngine (options: EngineOptions): Engine {
   /** Names that changed hands since the start. */
   const moves: Record<MoveReason, number> = { gone: 0, unlisted: 0, silent: 0, settled: 0 }
   let closed = false
-  let embeddedUrl: string | undefined
+  let embedded: EmbeddedStarted | undefined
   const registries = new Registries()
   const states = new RegistryStates(options.log, state => registries.staleIn(state))
   const knowledge = new Map<string, Knowledge>()
@@ -94,7 +95,7 @@ export function createEngine (options: EngineOptions): Engine {
   let distances = unknownDistances
   let leftOut = options.leftOut ?? []
   let fixed: CatalogEntry[] = []
-  let admission = options.createAdmission(config, () => trigger())
+  const admission = options.createAdmission(config, options.kept?.names ?? [], () => trigger())
 
   const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), onAnswer: url => rechecks.answered(url), now })
 
@@ -119,8 +120,9 @@ export function createEngine (options: EngineOptions): Engine {
       states.stopped(registry)
       trigger()
     },
-    embedded (url) {
-      embeddedUrl = url
+    embedded (started) {
+      embedded = started
+      judgeNetworks()
       postStatus()
     },
     failed (registry, error) {
@@ -128,6 +130,11 @@ export function createEngine (options: EngineOptions): Engine {
       postStatus()
     }
   })
+
+  function judgeNetworks (): void {
+    admission.configure(config.registry.allowedNetworks, embedded === undefined ? [] : [embedded.listener])
+    trigger()
+  }
 
   function * entries (): Generator<CatalogEntry> {
     for (const own of [fixed, registries.entries()]) {
@@ -140,7 +147,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   const postStatus = () => {
     if (closed) return
-    options.onStatus({ registries: states.all, embeddedUrl, hasTable, counts, moves: { ...moves }, dropped: states.dropped, stale: states.stale })
+    options.onStatus({ registries: states.all, embeddedUrl: embedded?.url, hasTable, counts, moves: { ...moves }, dropped: states.dropped, stale: states.stale })
   }
 
   // ---- Deciding: one at a time, coalesced, the next one only when the data plane has the last ----
@@ -156,7 +163,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   const missing = () => registries.missing(config.registry)
   const first = new FirstTable(options.applied, options.firstTableMs)
-  const canCommit = (next: Decision) => hasTable || first.mayGo(next, { missing: missing().length, hasAny: registries.hasAny || fixed.length > 0, knows: url => knowledge.has(url) })
+  const canCommit = (next: Decision) => hasTable || first.mayGo(next, { missing: missing().length + (admission.isResolving ? 1 : 0), hasAny: registries.hasAny || fixed.length > 0, knows: url => knowledge.has(url) })
   /** What is not found may be what a registry knows that has not answered yet. */
   let sentIncomplete = false
 
@@ -165,6 +172,7 @@ export function createEngine (options: EngineOptions): Engine {
     registries.expire(time, config.registry.unconfirmedMs)
     const before = decision
     const all = [...entries()]
+    admission.forgetUnused()
     if (claimed.read(all, knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
     const next = decide({ entries: all, knowledge, distances, leftOut, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: registries.isComplete(config.registry), now: time })
@@ -218,7 +226,8 @@ export function createEngine (options: EngineOptions): Engine {
       registries: registries.kept,
       knowledge: [...knowledge],
       owners: [...memory.owners],
-      claimed: [...claimed.keys]
+      claimed: [...claimed.keys],
+      names: admission.resolved
     }
   }
 
@@ -237,19 +246,14 @@ export function createEngine (options: EngineOptions): Engine {
       return await watches.configure(config.registry)
     },
     configure (next, nextGeneration) {
-      const networks = JSON.stringify(config.registry.allowedNetworks) !== JSON.stringify(next.registry.allowedNetworks)
       config = next
       generation = nextGeneration
       mustSend = true
       tls = options.loadTls(config)
       fixed = toFixedEntries(config.upstreams, fixed, now())
       questions.configure(config.registry.ask)
-      if (networks) {
-        admission.close()
-        admission = options.createAdmission(config, () => trigger())
-      }
+      judgeNetworks()
       watches.configure(config.registry).catch((error: unknown) => options.log({ level: 'error', fields: { error: (error as Error).message }, message: 'registries could not be reconfigured' }))
-      trigger()
     },
     leaveOut (all) {
       leftOut = all

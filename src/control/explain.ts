@@ -93,8 +93,15 @@ function explainUnwell (verdict: Verdict, state: EndpointDecision['state'], byPa
     : { why: `Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, hint: 'It gets traffic as soon as it answers well or its checks pass.' }
 }
 
-/** What speaks against one that answers us. */
-const sayUnconfirmed = (verdict: Verdict) => verdict.knowledge?.sick === undefined ? 'its checks failed before that, although it answers us' : sayUnwell(verdict)
+/** Of what its registry has forgotten. */
+function sayUnconfirmed (verdict: Verdict, byPanic: boolean): string {
+  const { cause, knowledge } = verdict
+  const forgotten = 'Unconfirmed: its registry has forgotten it together with others'
+  if (cause === 'unconfirmed') return `${forgotten}, but it answers us; served for registry.unconfirmedMs at most.`
+  if (cause === 'unconfirmed-silent') return `${forgotten}, and it does not answer us.`
+  const unwell = knowledge?.sick === undefined ? 'its checks failed before that, although it answers us' : sayUnwell(verdict)
+  return `${forgotten}, and ${unwell}; ${byPanic ? 'served because no endpoint of its upstream is well' : 'it gets traffic only when no other endpoint is well'}.`
+}
 
 /** What speaks for an endpoint that is left out all the same. */
 const saysWell: Partial<Record<EndpointCause, string>> = {
@@ -119,7 +126,7 @@ export function explainEndpoint ({ verdict, byPanic, state, out }: EndpointDecis
   const notes = registration.notes === undefined || registration.notes === '' ? '' : `: ${registration.notes.slice(0, 300)}`
   if (out !== undefined) return explainOut(out, verdict)
   switch (verdict.cause) {
-    case 'refused': return { why: `Refused: ${registration.refused ?? 'its address cannot be used'}.`, hint: 'Correct the registration, or registry.allowedNetworks.' }
+    case 'refused': return { why: `Refused: ${registration.refused ?? 'its address cannot be used'}.`, hint: registration.registry === 'config' ? `Correct upstreams.${yamlKey(registration.service)}.endpoints.` : 'Correct the registration, or registry.allowedNetworks.' }
     case 'fixed': return { why: 'Routed: a fixed endpoint of postern.yaml.', hint: 'It stays until its line there is changed.' }
     case 'passing': return state === 'standby'
       ? { why: 'Standby: its checks pass, but no message or path needs it.', hint: 'It gets traffic when it lists a message that is routed here.' }
@@ -142,10 +149,8 @@ export function explainEndpoint ({ verdict, byPanic, state, out }: EndpointDecis
     case 'newer': return { why: `Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, hint: 'It goes when its registry removes it.' }
     case 'old-process': return { why: `Waiting: the process at this address last said that it runs as ${otherId}; it is being asked again.`, hint: 'It gets traffic as soon as the process there answers under this id.' }
     case 'lists-nothing': return { why: 'Stranger: the process at this address lists none of the messages it was registered with.', hint: 'Another program answers at this address; deregister the old one.' }
-    case 'unconfirmed': return { why: 'Unconfirmed: its registry has forgotten it together with others, but it answers us; served for registry.unconfirmedMs at most.', hint: 'It has to register again.' }
-    case 'unconfirmed-unwell': return byPanic
-      ? { why: `Unconfirmed: its registry has forgotten it together with others, and ${sayUnconfirmed(verdict)}; served because no endpoint of its upstream is well.`, hint: 'It has to register again; registry.panic: false would refuse instead.' }
-      : { why: `Unconfirmed: its registry has forgotten it together with others, and ${sayUnconfirmed(verdict)}; it gets traffic only when no other endpoint is well.`, hint: 'It has to register again.' }
-    case 'unconfirmed-silent': return { why: 'Unconfirmed: its registry has forgotten it together with others, and it does not answer us.', hint: 'It has to register again.' }
+    case 'unconfirmed':
+    case 'unconfirmed-unwell':
+    case 'unconfirmed-silent': return { why: sayUnconfirmed(verdict, byPanic), hint: 'It has to register again.' }
   }
 }

@@ -8,7 +8,7 @@ const defaultWaitMs = 2_000
 
 /** What is known when a decision was made. */
 export interface Standing {
-  /** Registries that have told nothing yet, neither by themselves nor from disk. */
+  /** Registries that have told nothing yet, neither by themselves nor from disk; one more while a host name has had no answer. */
   readonly missing: number
   /** Something has been told at all: by a registry, from disk, or in postern.yaml. */
   readonly hasAny: boolean

@@ -1,5 +1,6 @@
 // The last good state on disk, so that a restart without Consul serves at once: written whole or not at all, never trusted blindly. I/O.
 import { readFile, stat } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Markers } from '../contracts/markers.ts'
 import { toOperationList, type Operation, type OperationList } from '../contracts/operations.ts'
@@ -7,6 +8,7 @@ import { writeWhole } from '../lib/whole-file.ts'
 import type { Effect } from '../exchange/effect.ts'
 import type { Registration } from '../registry/registration.ts'
 import type { Config } from '../config/schema.ts'
+import { mostNames, type ResolvedName } from './admission.ts'
 import { keyOf, type CatalogEntry, type RegistryMemory } from './catalog.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Owner } from './ownership.ts'
@@ -18,6 +20,8 @@ export interface KeptState {
   readonly owners: ReadonlyArray<readonly [key: string, owner: Owner]>
   /** Every name ever claimed, lower-cased. */
   readonly claimed?: readonly string[]
+  /** What the host names of endpoints resolved to. */
+  readonly names?: readonly ResolvedName[]
 }
 
 const version = 1
@@ -36,6 +40,7 @@ interface OnDisk {
   readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed' | 'markers'> & { readonly list: number | undefined, readonly none: string | undefined, readonly markers?: number | undefined }]>
   readonly owners: KeptState['owners']
   readonly claimed?: KeptState['claimed']
+  readonly names?: KeptState['names']
 }
 
 /** The text of the file. Pure. */
@@ -52,7 +57,7 @@ export function serializeState (state: KeptState, now: Date): string {
       none: listed?.state === 'none' ? listed.reason : undefined
     }] as const
   })
-  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [] }
+  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], names: state.names ?? [] }
   return JSON.stringify(content)
 }
 
@@ -74,8 +79,8 @@ export function parseState (text: string): KeptState {
   const value: unknown = JSON.parse(text)
   if (!isObject(value)) throw new Error('it is no object')
   if (value['version'] !== version) throw new Error(`it has version ${String(value['version'])}, and this program reads ${version}`)
-  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [] } = value
-  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed)) throw new Error('a part of it is missing')
+  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [], names = [] } = value
+  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names)) throw new Error('a part of it is missing')
   const markerMaps = markerLists.map(list => toMarkersAgain(list))
   const operationLists = lists.map(list => toOperationList(list as Operation[]))
   return {
@@ -90,12 +95,19 @@ export function parseState (text: string): KeptState {
       const listed = read !== undefined ? { state: 'read' as const, list: read } : typeof none === 'string' ? { state: 'none' as const, reason: none } : undefined
       return [url, { ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined }] as const
     }),
+    names: names.slice(0, mostNames).map(toNameAgain),
     claimed: claimed.filter(key => typeof key === 'string'),
     owners: owners.map(pair => {
       if (!isPair(pair) || typeof pair[1]['upstream'] !== 'string' || typeof pair[1]['since'] !== 'number') throw new Error('its owners cannot be read')
       return pair as unknown as KeptState['owners'][number]
     })
   }
+}
+
+function toNameAgain (pair: unknown): ResolvedName {
+  const [host, ips] = Array.isArray(pair) ? pair as unknown[] : []
+  if (typeof host !== 'string' || !Array.isArray(ips) || !ips.every(ip => typeof ip === 'string' && isIP(ip) !== 0)) throw new Error('its host names cannot be read')
+  return [host, ips]
 }
 
 const effects: readonly unknown[] = ['safe', 'idempotent', 'unsafe'] satisfies Effect[]

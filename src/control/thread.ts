@@ -50,9 +50,10 @@ const starters: WatchStarters = {
   consul: (config, listener) => watchConsul(config, listener),
   file: (path, listener) => watchFile(path, listener),
   async embedded (config, listener) {
-    const registry = await startEmbeddedRegistry(splitAddress(config.address))
+    const { host, port } = splitAddress(config.address)
+    const registry = await startEmbeddedRegistry({ host, port })
     const watch = watchEmbedded(registry, config, listener)
-    return { url: registry.url, close: async () => { await watch.close(); await registry.close() } }
+    return { url: registry.url, listener: { host, port: Number(new URL(registry.url).port) }, close: async () => { await watch.close(); await registry.close() } }
   }
 }
 
@@ -74,7 +75,7 @@ async function open (): Promise<Engine> {
     starters,
     ask: (question, limits, signal) => ask(question, limits, signal, parse),
     askMarkers: (question, limits, signal) => askMarkers(question, limits, signal, parseMarkers),
-    createAdmission: (config, onChange) => createAdmission(config.registry.allowedNetworks, start.ownListeners, onChange),
+    createAdmission: (config, known, onChange) => createAdmission({ cidrs: config.registry.allowedNetworks, ownListeners: start.ownListeners, known, onChange }),
     loadTls: config => loadAskTls(config.upstreams, (upstream, error) => log({ level: 'error', fields: { service: upstream, error: error.message }, message: 'TLS files of an upstream cannot be read' })),
     applied: unknownPlan(start.applied),
     leftOut: start.leftOut,

@@ -1,5 +1,6 @@
 // The registries being watched, as configured: started, restarted where their settings changed, stopped. I/O.
 import type { Config, RegistryConfig } from '../config/schema.ts'
+import type { OwnListener } from '../registry/allowed-networks.ts'
 import type { Registration, Watch, WatchListener } from '../registry/registration.ts'
 
 export type WatchedRegistry = Exclude<Registration['registry'], 'config'>
@@ -9,14 +10,17 @@ export interface WatchStarters {
   consul (config: NonNullable<RegistryConfig['consul']>, listener: WatchListener): Watch
   file (path: string, listener: WatchListener): Watch
   /** Starts the registry itself, then watches it. */
-  embedded (config: NonNullable<RegistryConfig['embedded']>, listener: WatchListener): Promise<Watch & { readonly url: string }>
+  embedded (config: NonNullable<RegistryConfig['embedded']>, listener: WatchListener): Promise<Watch & EmbeddedStarted>
 }
+
+/** Where the embedded registry answers, and its listener as it was configured. */
+export interface EmbeddedStarted { readonly url: string, readonly listener: OwnListener }
 
 export interface WatchesEvents extends WatchListener {
   /** `source`: what the answers come from; answers of another source replace the earlier ones whole. */
   started (registry: WatchedRegistry, source: string): void
   stopped (registry: WatchedRegistry): void
-  embedded (url: string | undefined): void
+  embedded (started: EmbeddedStarted | undefined): void
   failed (registry: WatchedRegistry, error: Error): void
 }
 
@@ -72,7 +76,7 @@ export function createWatches (starters: WatchStarters, events: WatchesEvents): 
       else if (kind === 'file') watch = starters.file(registry.file!, listener)
       else {
         const embedded = await starters.embedded(registry.embedded!, listener)
-        events.embedded(embedded.url)
+        events.embedded(embedded)
         watch = embedded
       }
       running.set(kind, { settings, watch, gate })

@@ -57,6 +57,8 @@ export function createNetworkRules (cidrs: readonly string[], ownListeners: read
     for (const listener of ownListeners) {
       if (listener.port === port && reaches(ip, unmapped(listener.host), toOurselves, has(own, ip))) return `${written}:${port} is Postern's own listener`
     }
+    // Whoever writes postern.yaml says by that where may be connected to. What nobody has a service at is refused to him too.
+    if (facts.registry === 'config') return undefined
     if (toOurselves && !fromOwnMachine(facts)) return `${written} means the machine of whoever registered it, and that is not ours`
     // An unspecified address is dialled as loopback, so that is what must be allowed.
     const dialled = has(unspecified, ip) ? (isIP(ip) === 6 ? '::1' : '127.0.0.1') : ip
@@ -95,7 +97,7 @@ export function authorityOf (address: EndpointAddress): { host: string, port: nu
   return { host, port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port) }
 }
 
-/** What the operator wrote, or registered at our own embedded registry, or stands on the node of an agent on this machine. */
+/** What the operator wrote into a file, or was registered at our own embedded registry, or stands on the node of an agent on this machine. */
 function fromOwnMachine (facts: AddressFacts): boolean {
   return facts.registry !== 'consul' || facts.ownNode === true
 }

@@ -1,50 +1,120 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createAdmission } from '../../src/control/admission.ts'
+import { createAdmission, mostNames, type AdmissionOptions } from '../../src/control/admission.ts'
 import type { NameResolver } from '../../src/registry/resolve.ts'
 import { until } from '../support/until.ts'
 import { registration } from './support.ts'
 
-const named = { ...registration({ id: 'a' }), address: { url: 'http://orders.internal:80', origin: 'http://orders.internal:80', basePath: '' } }
+const at = (host: string, more: object = {}) => ({ ...registration({ id: 'a' }), address: { url: `http://${host}:80`, origin: `http://${host}:80`, basePath: '' }, ...more })
+const named = at('orders.internal')
+const never = () => new Promise<never>(() => {})
 
-function setUp (answers: () => readonly string[] | Error) {
+function setUp (answers: (name: string) => readonly string[] | Error | Promise<never>, more: Partial<AdmissionOptions> = {}) {
   let changes = 0
   const resolver: NameResolver = {
-    resolve: async () => {
-      const answer = answers()
+    resolve: async name => {
+      const answer = await answers(name)
       if (answer instanceof Error) throw answer
       return { ips: answer, at: 1, error: undefined }
     },
     close () {}
   }
-  return { admission: createAdmission(['10.0.0.0/8'], [], () => { changes++ }, resolver), changes: () => changes }
+  const admission = createAdmission({ cidrs: ['10.0.0.0/8'], ownListeners: [], onChange: () => { changes++ }, resolver, ...more })
+  return { admission, [Symbol.dispose]: () => admission.close(), changes: () => changes }
 }
 
 test('a host name waits for its addresses, and carries them then', async () => {
-  const { admission, changes } = setUp(() => ['10.0.0.2', '10.0.0.1'])
+  using started = setUp(() => ['10.0.0.2', '10.0.0.1'])
+  const { admission, changes } = started
   assert.equal(admission.admit(named).refused, 'orders.internal is being resolved')
+  assert.equal(admission.isResolving, true)
   await until('the answer', () => changes() === 1)
+  assert.equal(admission.isResolving, false)
   const { refused, ips } = admission.admit(named)
   assert.deepEqual([refused, ips], [undefined, ['10.0.0.1', '10.0.0.2']])
-  assert.equal(admission.admit(named).ips, ips, 'the same list for as long as it holds: nothing is sent again')
-  admission.close()
+  assert.equal(admission.admit(named), admission.admit(named), 'the same object for as long as it holds: nothing is made anew or sent again')
 })
 
 test('a name that leads to where nobody may connect is refused, and one that leads nowhere', async () => {
   for (const [answer, reason] of [[['10.0.0.1', '169.254.169.254'], /169\.254\.169\.254 is link-local/], [new Error('ENOTFOUND'), /cannot be resolved: ENOTFOUND/]] as const) {
-    const { admission, changes } = setUp(() => answer)
+    using started = setUp(() => answer)
+    const { admission, changes } = started
     admission.admit(named)
     await until('the answer', () => changes() === 1)
     assert.match(admission.admit(named).refused ?? '', reason)
-    admission.close()
   }
 })
 
-test('what postern.yaml fixes is never refused; its name is resolved all the same', async () => {
-  const { admission, changes } = setUp(() => ['192.0.2.1'])
-  const fixed = { ...named, registry: 'config' as const }
-  assert.equal(admission.admit(fixed).refused, undefined)
+for (const [sentence, ip, expected] of [
+  ['what postern.yaml fixes is connected to wherever it stands', '192.0.2.1', undefined],
+  ['what postern.yaml fixes is refused where a metadata service answers', '169.254.169.254', /link-local/]
+] as const) {
+  test(sentence, async () => {
+    using started = setUp(() => [ip])
+    const { admission, changes } = started
+    const fixed = { ...named, registry: 'config' as const }
+    admission.admit(fixed)
+    await until('the answer', () => changes() === 1)
+    const { refused, ips } = admission.admit(fixed)
+    assert.deepEqual(ips, [ip])
+    if (expected === undefined) assert.equal(refused, undefined)
+    else assert.match(refused ?? 'allowed', expected)
+  })
+}
+
+test('other rules judge what is resolved already at once', async () => {
+  using started = setUp(() => ['10.0.0.1'])
+  const { admission, changes } = started
+  const literal = at('10.0.0.1')
+  admission.admit(named)
   await until('the answer', () => changes() === 1)
-  assert.deepEqual([admission.admit(fixed).refused, admission.admit(fixed).ips], [undefined, ['192.0.2.1']])
-  admission.close()
+  admission.configure(['10.0.0.0/8', '192.168.0.0/16'], [])
+  assert.deepEqual([admission.admit(named).refused, admission.admit(literal).refused], [undefined, undefined])
+  admission.configure(['192.168.0.0/16'], [])
+  for (const one of [named, literal]) assert.match(admission.admit(one).refused ?? 'allowed', /10\.0\.0\.1 is in none of registry\.allowedNetworks/)
+  admission.configure(['10.0.0.0/8'], [{ host: '10.0.0.1', port: 80 }])
+  for (const one of [named, literal]) assert.match(admission.admit(one).refused ?? 'allowed', /Postern's own listener/)
+})
+
+test('a registration that says something else of the same host is judged at once', async () => {
+  using started = setUp(() => ['10.0.0.1'])
+  const { admission, changes } = started
+  admission.admit(named)
+  await until('the answer', () => changes() === 1)
+  for (const other of [{ ...named, ownNode: true }, at('orders.internal', { id: 'b', health: 'critical' })]) assert.equal(admission.admit(other).refused, undefined)
+})
+
+test('what is known from before is in force without a name server, under the rules of now', () => {
+  using started = setUp(never, { known: [['orders.internal', ['10.0.0.1']], ['evil.internal', ['169.254.169.254']]] })
+  const { admission } = started
+  assert.deepEqual([admission.admit(named).refused, admission.admit(named).ips], [undefined, ['10.0.0.1']])
+  assert.match(admission.admit(at('evil.internal')).refused ?? 'allowed', /link-local/)
+  assert.equal(admission.isResolving, false)
+  assert.deepEqual(admission.resolved.map(([host]) => host), ['orders.internal', 'evil.internal'])
+})
+
+test('a name server that fails takes nothing away that was known from before', async () => {
+  const asked: string[] = []
+  using started = setUp(name => { asked.push(name); return new Error('SERVFAIL') }, { known: [['orders.internal', ['10.0.0.1']]] })
+  const { admission, changes } = started
+  admission.admit(named)
+  admission.admit(at('new.internal'))
+  await until('the new name is found to lead nowhere', () => changes() === 1)
+  assert.deepEqual(asked, ['orders.internal', 'new.internal'])
+  assert.equal(admission.admit(named).refused, undefined)
+})
+
+test('names beyond the bound are refused; those that are there keep their place until nobody has had them for long', async () => {
+  let now = 0
+  using started = setUp(() => ['10.0.0.1'], { now: () => now })
+  const { admission, changes } = started
+  for (let n = 0; n < mostNames; n++) admission.admit(at(`h${n}.internal`))
+  await until('the answers', () => changes() === mostNames)
+  assert.match(admission.admit(named).refused ?? 'allowed', /more than 20000 host names/)
+  assert.equal(admission.admit(at('h0.internal')).refused, undefined)
+  now = 600_001
+  assert.equal(admission.admit(at('h0.internal')).refused, undefined)
+  admission.forgetUnused()
+  assert.deepEqual(admission.resolved.map(([host]) => host), ['h0.internal'])
+  assert.equal(admission.admit(named).refused, 'orders.internal is being resolved')
 })

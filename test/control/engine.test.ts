@@ -44,13 +44,13 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
     log: line => lines.push(line),
     keep: state => kept.push(state()),
     onStatus: next => { status = next },
-    starters: { consul: (_, listener) => watch('consul', listener), file: (_, listener) => watch('file', listener), embedded: async (_, listener) => ({ ...watch('embedded', listener), url: 'http://127.0.0.1:1' }) },
+    starters: { consul: (_, listener) => watch('consul', listener), file: (_, listener) => watch('file', listener), embedded: async (_, listener) => ({ ...watch('embedded', listener), url: 'http://127.0.0.1:1', listener: { host: '127.0.0.1', port: 1 } }) },
     async ask ({ url }) {
       asked.push(url)
       return toAnswer(answers.get(url) ?? 'silent')
     },
     async askMarkers ({ url }) { return markers.get(url) ?? noMarkers },
-    createAdmission: () => ({ admit: item => item, close () {} }),
+    createAdmission: () => ({ admit: item => item, configure () {}, forgetUnused () {}, isResolving: false, resolved: [], close () {} }),
     loadTls: () => new Map(),
     applied: emptyPlan,
     owners: new Map(),

@@ -13,7 +13,8 @@ const known = { ...learn(undefined, toAnswer({ id: 'a', lists: ['GetProduct', op
 const state: KeptState = {
   registries: [{ registry: 'consul', source: 'consul x', index: 7, entries: [{ registration: registration({ id: 'a' }), firstSeenAt: 1, unconfirmedSince: undefined, stale: false }] }],
   knowledge: [['http://10.0.0.1:9101', known], ['http://10.0.0.1:9102', known], ['http://10.0.0.1:9103', learn(undefined, toAnswer({ id: 'b', none: true }), 'k', 5)]],
-  owners: [['getproduct', { upstream: 'Catalog', since: 3 }]]
+  owners: [['getproduct', { upstream: 'Catalog', since: 3 }]],
+  names: [['catalog.internal', ['10.0.0.1', 'fd00::1']]]
 }
 
 async function folder (t: TestContext): Promise<string> {
@@ -28,6 +29,7 @@ test('what is written is read back, lists written once and shared', () => {
   assert.equal(text.split('"Reindex"').length, 2)
   assert.equal(back.registries[0]?.entries[0]?.registration.id, 'a')
   assert.deepEqual(back.owners, state.owners)
+  assert.deepEqual(back.names, state.names)
   const [first, second, third] = back.knowledge.map(([, knowledge]) => knowledge.listed)
   assert.ok(first?.state === 'read' && second?.state === 'read')
   assert.equal(first.list, second.list)
@@ -46,6 +48,7 @@ for (const [sentence, text] of [
   ['registrations that are none', '{"version":1,"registries":[{"registry":"consul","source":"","entries":[{"firstSeenAt":1,"registration":{"id":7}}]}],"lists":[],"knowledge":[],"owners":[]}'],
   ['owners that are none', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[["a",{"upstream":5}]]}'],
   ['markers that are none', '{"version":1,"registries":[],"lists":[],"markers":[[["a","perhaps"]]],"knowledge":[],"owners":[]}'],
+  ['host names that lead nowhere', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[],"names":[["catalog.internal",["elsewhere"]]]}'],
   ['lists that are none', '{"version":1,"registries":[],"lists":[7],"knowledge":[],"owners":[]}']
 ] as const) {
   test(`a file that cannot be read is reported and ignored: ${sentence}`, async t => {
@@ -56,6 +59,11 @@ for (const [sentence, text] of [
     assert.equal(problems.length, 1)
   })
 }
+
+test('a file of before host names were kept is read', () => {
+  const { names: _, ...before } = JSON.parse(serializeState(state, new Date(0))) as Record<string, unknown>
+  assert.deepEqual(parseState(JSON.stringify(before)).names, [])
+})
 
 test('no file is no problem', async t => {
   const problems: string[] = []

@@ -47,6 +47,9 @@ const table: Array<[sentence: string, url: string, facts: AddressFacts, expected
   ['the IPv6 metadata address too, although it is unique local', 'http://[fd00:ec2::254]', ours, /metadata/, everything],
   ['IPv6 link-local is refused', 'http://[fe80::1]', ours, /link-local/, everything],
   ['multicast is refused', 'http://224.0.0.1', ours, /multicast/, everything],
+  ['a public address that postern.yaml names passes, for its word is the operator\'s', 'http://93.184.216.34', { registry: 'config' }, undefined],
+  ['loopback that postern.yaml names passes', 'http://127.0.0.1:8091', { registry: 'config' }, undefined, ['10.0.0.0/8']],
+  ['the metadata address is refused to postern.yaml too', 'http://169.254.169.254', { registry: 'config' }, /link-local/, everything],
   ['another host name passes until it is resolved', 'http://orders.internal:80', theirs, undefined]
 ]
 for (const [sentence, url, facts, expected, cidrs] of table) {
