@@ -1,6 +1,7 @@
 // The origin is gone for the whole time that its answers may stand in: killed, or removed from the registry altogether. A clock that is set.
 import { describe, mock, test, type TestContext } from 'node:test'
 import assert from 'node:assert/strict'
+import { consulSkip, startConsul } from '../support/consul.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { ok, startOrigin, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
@@ -38,6 +39,26 @@ async function fill (gateway: TestGateway, origin: Origin): Promise<void> {
   assert.equal(origin.received.length, stored.length)
 }
 
+/** Registers a service at an agent, removes it, kills it, and reads on. */
+async function removed (gateway: TestGateway, agentUrl: string): Promise<void> {
+  await using origin = await startOrigin(answer)
+  const agent = async (path: string, body?: object) => {
+    const { status } = await fetch(`${agentUrl}/v1/agent/service/${path}`, { method: 'PUT', ...body === undefined ? {} : { body: JSON.stringify(body) } })
+    assert.equal(status, 200, path)
+  }
+  await agent('register', { ID: 'shop-1', Name: 'shop', Address: '127.0.0.1', Port: origin.port, Meta: { messages: 'GetOrder,PlaceOrder' } })
+  await gateway.waitForRoute('GetOrder')
+  await gateway.waitForEndpoint(origin.url)
+  await fill(gateway, origin)
+  await agent('deregister/shop-1')
+  await until('what has nothing stored is unknown', async () => (await gateway.post('/json/reply/PlaceOrder', {})).status === 404, { timeoutMs: 20_000 })
+  await origin.server.kill()
+  await wholeWindow(gateway, (at, status) => assert.ok(status === 404 || status === 503, `${at}: ${status}`))
+  await until('its route is gone', async () => (await gateway.get(stored[0]!)).status !== 200, { timeoutMs: 20_000 })
+}
+
+const skip = await consulSkip()
+
 describe('an origin that is gone', { timeout: 120_000 }, () => {
   test('killed: no error for what is stored, for as long as its word holds, and not a moment longer', async t => {
     setClock(t)
@@ -52,17 +73,16 @@ describe('an origin that is gone', { timeout: 120_000 }, () => {
 
   test('removed from the registry: the same, and then its messages are unknown', async t => {
     setClock(t)
-    await using origin = await startOrigin(answer)
     await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
-    const agent = async (path: string, body?: object) => await fetch(`${gateway.embedded!}/v1/agent/service/${path}`, { method: 'PUT', ...body === undefined ? {} : { body: JSON.stringify(body) } })
-    await agent('register', { ID: 'shop-1', Name: 'shop', Address: '127.0.0.1', Port: origin.port, Meta: { messages: 'GetOrder,PlaceOrder' } })
-    await gateway.waitForRoute('GetOrder')
-    await gateway.waitForEndpoint(origin.url)
-    await fill(gateway, origin)
-    await agent('deregister/shop-1')
-    await until('what has nothing stored is unknown', async () => (await gateway.post('/json/reply/PlaceOrder', {})).status === 404)
-    await origin.server.kill()
-    await wholeWindow(gateway, (at, status) => assert.ok(status === 404 || status === 503, `${at}: ${status}`))
-    await until('its route is gone', async () => (await gateway.get(stored[0]!)).status !== 200)
+    await removed(gateway, gateway.embedded!)
+  })
+
+  test('removed from Consul: the same', { skip }, async t => {
+    const consul = await startConsul()
+    t.after(async () => { await consul.stop() })
+    setClock(t)
+    await using gateway = await startGateway({ registry: { consul: { agents: [consul.url], services: ['shop'] } } })
+    await removed(gateway, consul.url)
+    assert.deepEqual(await consul.get('/v1/catalog/service/shop'), [])
   })
 })
