@@ -55,9 +55,17 @@ const inertHeaders = [
   'upgrade-insecure-requests', 'sec-*', 'via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip', 'traceparent', 'tracestate', 'baggage', 'request-id', 'x-request-id', 'x-correlation-id',
   'x-trace-id', 'b3', 'x-b3-*', 'uber-trace-id', 'uberctx-*', 'x-datadog-*', 'x-amzn-trace-id', 'x-cloud-trace-context', 'sentry-trace', 'newrelic', 'idempotency-key'
 ]
+
+/** By which frameworks let a proxy in front of them say another host, path or method: whoever sends one may get another answer, on every route. */
+const shapingHeaders = ['x-forwarded-*', 'x-original-*', 'x-rewrite-*', 'x-override-*', 'x-host*', 'x-http-*', 'x-method-override', 'x-url-*', 'x-wap-profile']
+/** What proxies and CDNs in front write, some of it anew for each request: from a trusted one it shapes nothing; from a stranger it may. */
+const proxyHeaders = [
+  'x-forwarded-port', 'x-forwarded-scheme', 'x-forwarded-ssl', 'x-forwarded-protocol', 'x-scheme', 'front-end-https', 'x-original-forwarded-for', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip',
+  'cf-*', 'cloudfront-*', 'x-amz-cf-id', 'x-amzn-*', 'fastly-*', 'x-akamai-*', 'akamai-origin-hop', 'x-azure-*', 'x-appgw-*', 'x-arr-*', 'x-envoy-external-address', 'x-envoy-expected-rq-timeout-ms'
+]
 const inertCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', 'arraffinity*']
 
-const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11 } as const
+const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11, shaping: 12, ofProxy: 13 } as const
 type Kind = (typeof kind)[keyof typeof kind]
 const known: ReadonlyArray<readonly [string, Kind]> = [
   ['cookie', kind.cookie], ['cache-control', kind.cacheControl], ['pragma', kind.pragma], ['if-none-match', kind.ifNoneMatch], ['if-modified-since', kind.ifModifiedSince],
@@ -75,6 +83,8 @@ export class RequestReader {
   readonly #known = new Map<string, Kind>(known)
   readonly #isIdentity: Match
   readonly #isInert: Match
+  readonly #isShaping = toMatch(shapingHeaders)
+  readonly #isOfProxy = toMatch(proxyHeaders)
   readonly #isIdentityCookie: Match
   readonly #isInertCookie: Match
   readonly #keyHeaders: ReadonlySet<string>
@@ -109,6 +119,8 @@ export class RequestReader {
         case kind.inert: break
         case kind.identity: identity.push(`${headers[i]!.toLowerCase()}: ${value}`); break
         case kind.key: key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
+        case kind.shaping: if (unkeyedHeaders !== 'never') key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
+        case kind.ofProxy: if (!trusted && unkeyedHeaders !== 'never') key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
         case kind.unknown: if (strict) key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
         case kind.cookie: this.#cookies(value, strict, identity, key); break
         case kind.cacheControl: cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`; break
@@ -144,7 +156,9 @@ export class RequestReader {
 
   #kindByPattern (lower: string): Kind {
     if (this.#isIdentity(lower)) return kind.identity
-    return this.#isInert(lower) ? kind.inert : kind.unknown
+    if (this.#isInert(lower)) return kind.inert
+    if (this.#isOfProxy(lower)) return kind.ofProxy
+    return this.#isShaping(lower) ? kind.shaping : kind.unknown
   }
 
   /** An unknown cookie may be a session of a kind we do not know; where headers are keyed unasked, so are they. */

@@ -1,7 +1,7 @@
 // What tells one stored answer from another, and what does not: query keys, bodies, headers nobody named, codings.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { head, write, type HeaderList, type RawRequest } from '../support/raw-server.ts'
 import { startOrigin, type Origin } from '../support/origin.ts'
 
@@ -79,6 +79,18 @@ describe('what tells one answer from another', { timeout: 120_000 }, () => {
     assert.notEqual(plain.text(), shaped.text())
     assert.equal((await gateway.get(path)).text(), plain.text())
     assert.notEqual((await gateway.request(path, { method: 'GET', body: '{"Id":7}', headers: json })).text(), plain.text())
+  })
+
+  test('what CDNs and balancers write does not, from a trusted proxy; from a stranger it does', async () => {
+    await using origin = await startNumbers()
+    const config = { upstreams: { Shop: { endpoints: [origin.url] } }, messages: { Search: { upstream: 'Shop' } } }
+    await using behind = await startGateway({ ...config, edge: { trustedProxies: ['127.0.0.1'] } } as PartialConfig)
+    await using open = await startGateway(config as PartialConfig)
+    for (const gateway of [behind, open]) await gateway.waitForEndpoint(origin.url)
+    const edge = (at: number): HeaderList => [['CF-Ray', `ray${at}`], ['CF-Connecting-IP', `192.0.2.${at}`], ['X-Forwarded-Port', '443'], ['X-Azure-Ref', `ref${at}`]]
+    const answers = async (gateway: TestGateway) => [await gateway.get('/json/reply/Search', { headers: edge(1) }), await gateway.get('/json/reply/Search', { headers: edge(2) })]
+    assert.deepEqual((await answers(behind)).map(isHit), [false, true])
+    assert.deepEqual((await answers(open)).map(isHit), [false, false])
   })
 
   test('codings do, although the origin never says Vary', async () => {

@@ -14,7 +14,7 @@ const key = section({
   ignoreQuery: names('Query keys that do not tell one answer from another (* matches anything), such as utm_*.', []),
   headers: names('Request headers whose value tells one answer from another although the origin does not name them in Vary.', []),
   cookies: names('Cookies whose value tells one answer from another.', []),
-  unkeyedHeaders: oneOf(['messages', 'always', 'never'], 'messages', 'Where a request header that the cache knows nothing of, and that Vary does not name, tells one answer from another all the same, so that nobody can shape the answer of others with it: on message routes (the hosts\' own Vary never says what shaped an answer), always, or never (as HTTP itself has it: only Vary counts).'),
+  unkeyedHeaders: oneOf(['messages', 'always', 'never'], 'messages', 'Where a request header that the cache knows nothing of, and that Vary does not name, tells one answer from another all the same, so that nobody can shape the answer of others with it: on message routes (the hosts\' own Vary never says what shaped an answer), always, or never (as HTTP itself has it: only Vary counts). Headers by which frameworks let a proxy say another host, path or method (X-Original-URL, X-Forwarded-Prefix and their kin) do on prefix routes too, unless it is never; what CDNs and balancers write (CF-Ray, X-Forwarded-Port) does not, from a trusted proxy.'),
   inertHeaders: names('Request headers that never shape an answer (* matches anything), beside those the cache knows (User-Agent, tracing, client hints, and the like).', []),
   inertCookies: names('The same for cookies (* matches anything), beside those of analytics that the cache knows.', [])
 }, 'What tells one answer from another, beside scheme, host, path and query.')
