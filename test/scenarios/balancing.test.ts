@@ -115,6 +115,31 @@ test('hash: a deploy moves the callers of the endpoint that left, and hardly any
   assert.deepEqual(moved.filter(owner => owner !== 4), [])
 })
 
+describe('hash: the same endpoint for the same caller, by whatever it is told by', { timeout: 60_000 }, () => {
+  const rows: ReadonlyArray<readonly [what: string, balancer: object, headers: (caller: number) => Array<[string, string]>]> = [
+    ['header', { stickTo: 'header', name: 'X-Tenant' }, caller => [['X-Tenant', `t${caller}`]]],
+    ['cookie', { stickTo: 'cookie', name: 'basket' }, caller => [['Cookie', `other=1; basket=b${caller}`]]],
+    ['session id', { stickTo: 'session' }, caller => [['Cookie', `ss-id=s${caller}`]]],
+    ['client address', { stickTo: 'client' }, caller => [['X-Forwarded-For', `192.0.2.${caller + 1}`]]]
+  ]
+  for (const [what, balancer, headers] of rows) {
+    test(what, async () => {
+      await using fleet = await startOrigins([ok(), ok(), ok()], { edge: { trustedProxies: ['127.0.0.1'] }, ...strategy({ strategy: 'hash', ...balancer }) } as PartialConfig)
+      const { gateway, origins } = fleet
+      const ownerOf = async (caller: number) => {
+        const before = origins.map(({ received }) => received.length)
+        assert.equal((await gateway.get(path, { headers: headers(caller) })).status, 200)
+        return origins.findIndex(({ received }, n) => received.length > before[n]!)
+      }
+      // 40 callers of one mind about three endpoints would be no hash: (1/3)^39.
+      const owners: number[] = []
+      for (let caller = 0; caller < 40; caller++) owners.push(await ownerOf(caller))
+      assert.ok(new Set(owners).size > 1)
+      for (let caller = 0; caller < 40; caller++) assert.equal(await ownerOf(caller), owners[caller])
+    })
+  }
+})
+
 test('a newcomer starts slowly, and says so', { timeout: 60_000 }, async () => {
   await using world = await startWorld([{}, {}], strategy({ strategy: 'least-requests' }, { balancing: { slowStartMs: 6_000 } }))
   const { consul, gateway, origins } = world

@@ -163,6 +163,15 @@ test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeou
   await until('the pause is over', async () => (await gateway.post(other, {})).status === 200)
 })
 
+test('429 pauses the endpoint where postern.yaml says so', { timeout: 60_000 }, async () => {
+  await using fleet = await startOrigins([behave.ok('', { status: 429, reason: 'Busy', headers: [['Retry-After', '600']] })], { upstreams: { origin: { breaker: { pauseStatuses: [429, 503], maxPauseMs: 600_000 } } } })
+  assert.equal((await fleet.gateway.post(echo, {})).status, 429)
+  const refused = await fleet.gateway.post(other, {})
+  assert.equal(refused.reason, 'BreakerOpen')
+  assert.ok(Number(refused.header('retry-after')) > 300)
+  assert.equal(fleet.origin.received.length, 1)
+})
+
 describe('degraded', { timeout: 60_000 }, () => {
   const open = { upstream: 'origin', held: 'open', reason: 'test', by: 'me' }
 
@@ -220,18 +229,24 @@ describe('by hand', { timeout: 60_000 }, () => {
     const directory = await mkdtemp(join(tmpdir(), 'postern-holds-'))
     try {
       await using origin = await behave.startOrigin(behave.ok('fine'))
+      const forMs = 3_600_000
+      let untilBefore: unknown
+      const holdsOf = async (gateway: TestGateway) => ((await request(targetOf(gateway.admin), '/api/breakers')).json() as { holds: Array<Record<string, unknown>> }).holds
       const config = { dataDirectory: directory, upstreams: { origin: { endpoints: [origin.url] } }, messages: { Echo: { upstream: 'origin' } } }
       {
         await using gateway = await startGateway(config)
         await gateway.waitForRoute('Echo')
-        assert.equal((await tell(gateway, '/api/breakers/hold', { upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann' })).status, 200)
+        assert.equal((await tell(gateway, '/api/breakers/hold', { upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann', forMs })).status, 200)
+        untilBefore = (await holdsOf(gateway))[0]!['until']
+        const leftMs = Date.parse(String(untilBefore)) - Date.now()
+        assert.ok(leftMs > forMs / 2 && leftMs <= forMs, String(untilBefore))
       }
       {
         await using gateway = await startGateway(config)
         await gateway.waitForRoute('Echo')
         assert.equal((await gateway.post(echo, {})).reason, 'BreakerOpen')
-        const listed = (await request(targetOf(gateway.admin), '/api/breakers')).json() as { holds: Array<Record<string, unknown>> }
-        assert.deepEqual(listed.holds.map(({ upstream, message, held, reason, by }) => ({ upstream, message, held, reason, by })), [{ upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann' }])
+        const holds = (await holdsOf(gateway)).map(({ upstream, message, held, reason, by, until }) => ({ upstream, message, held, reason, by, until }))
+        assert.deepEqual(holds, [{ upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann', until: untilBefore }])
       }
       await writeFile(join(directory, 'breaker-holds.json'), '{"version":1,"holds":[{}]}')
       await using gateway = await startGateway(config)

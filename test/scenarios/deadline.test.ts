@@ -2,6 +2,7 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startOrigins } from '../support/fleet.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { requestBytes } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
 import { until } from '../support/until.ts'
@@ -59,13 +60,37 @@ describe('every timeout is logged with its name, its value and what was waited f
     ['bodyIdleTimeoutMs', behave.stall(), { bodyIdleTimeoutMs: 200 }, { limit: 'bodyIdleTimeoutMs', value: 200, waitedFor: 'endpoint' }],
     ['deadlineMs', behave.hang(), { deadlineMs: 200, queueTimeoutMs: 100, connectTimeoutMs: 100 }, { limit: 'deadlineMs', value: 200, waitedFor: 'response head' }]
   ]
+  const lineOf = async (gateway: TestGateway) => await until('the line is written', async () => (await gateway.log()).find(entry => entry['msg'] === 'exchange' && entry['error'] !== undefined), { timeoutMs: 10_000 })
+  const factsOf = (line: Record<string, unknown>) => {
+    const { limit, value, waitedFor } = line['detail'] as Record<string, unknown>
+    return { error: line['error'], limit, value, waitedFor }
+  }
+
+  test('connectTimeoutMs', async () => {
+    // Takes the connection and never answers its TLS handshake.
+    await using origin = await behave.startOrigin(behave.hang())
+    const url = origin.url.replace('http:', 'https:')
+    await using gateway = await startGateway({ upstreams: { origin: { endpoints: [url], policy: { connectTimeoutMs: 200 } } }, messages: { Echo: { upstream: 'origin' } } } as PartialConfig)
+    await until('it has a table', () => gateway.gateway.ready)
+    await gateway.post(path, {})
+    assert.deepEqual(factsOf(await lineOf(gateway)), { error: 'ConnectTimeout', limit: 'connectTimeoutMs', value: 200, waitedFor: 'connection' })
+  })
+
+  test('queueTimeoutMs', async () => {
+    await using fleet = await startOrigins([behave.hang()], { upstreams: { origin: { bulkhead: { maxConcurrent: 1 }, policy: { queueTimeoutMs: 200, headersTimeoutMs: 60_000, deadlineMs: 60_000 } } } })
+    using holder = await fleet.gateway.connect()
+    holder.send(requestBytes('x', '/json/reply/Other'))
+    await until('the slot is taken', () => fleet.origin.received.length === 1)
+    await fleet.gateway.post(path, {})
+    assert.deepEqual(factsOf(await lineOf(fleet.gateway)), { error: 'QueueTimeout', limit: 'queueTimeoutMs', value: 200, waitedFor: 'bulkhead slot' })
+  })
+
   for (const [name, behaviour, settings, expected] of rows) {
     test(name, async () => {
       await using fleet = await startOrigins([behaviour], policy(settings))
       await fleet.gateway.post(path, {})
-      const line = await until('the line is written', async () => (await fleet.gateway.log()).find(entry => entry['msg'] === 'exchange' && entry['error'] !== undefined), { timeoutMs: 10_000 })
-      const { limit, value, waitedFor } = line['detail'] as Record<string, unknown>
-      assert.deepEqual({ limit, value, waitedFor }, expected)
+      const { error: _, ...facts } = factsOf(await lineOf(fleet.gateway))
+      assert.deepEqual(facts, expected)
     })
   }
 })
