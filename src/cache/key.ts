@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Exchange, UpstreamRequest } from '../exchange/exchange.ts'
 import { toMatch, type Match } from '../lib/match-names.ts'
+import { canonicalBody } from './canonical-body.ts'
 import { fieldValues } from './field-syntax.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheConfig } from './rules.ts'
@@ -32,7 +33,7 @@ export class KeyMaker {
     if (part !== undefined) key += `\npart ${part.name}`
     if (request.keyParts !== '') key += `\n${request.keyParts}`
     if (this.#perIdentity && request.identity !== '') key += `\nidentity ${digest(request.identity)}`
-    if (method !== 'GET' && method !== 'HEAD') key += `\n${method} ${fieldValues(headers, 'content-type').join()} ${body.kind === 'held' ? digest(withoutSpace(body.bytes)) : ''}`
+    if (method !== 'GET' && method !== 'HEAD') key += `\n${method} ${fieldValues(headers, 'content-type').join()} ${body.kind === 'held' ? digest(canonicalBody(body.bytes)) : ''}`
     return key
   }
 
@@ -54,15 +55,3 @@ export const isKeyed = ({ method, body }: UpstreamRequest): boolean => body.kind
 export const targetIndex = (target: string): string => target.toLowerCase()
 
 const digest = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('base64url')
-
-const longestCanonicalBody = 65_536
-
-/**
- * JSON without the space between its parts: clients differ in nothing else. Order and numbers stay as they are, because two bodies that a
- * host could read differently must never be one key.
- */
-export function withoutSpace (bytes: Buffer): string | Buffer {
-  const first = bytes[0]
-  if (bytes.length > longestCanonicalBody || (first !== 0x7b && first !== 0x5b)) return bytes
-  return bytes.toString('latin1').replace(/("(?:[^"\\]|\\.)*")|\s+/gs, '$1')
-}

@@ -43,7 +43,7 @@ export const cacheFields = {
   negativeStatuses: Type.Array(Type.Integer({ minimum: 400, maximum: 599 }), { default: [404, 410], description: 'Statuses that lifetimes.negativeMs is for.' }),
   heuristic: oneOf(['prefixes', 'always', 'never'], 'prefixes', 'Where an answer without any stated lifetime is reused for a tenth of its age by Last-Modified (RFC 9111 section 4.2.2): on prefix routes, always, or never.'),
   heuristicMaxMs: lifetimeMs('Longest lifetime that is guessed so.', 3_600_000),
-  methods: Type.Array(oneOf(['POST', 'QUERY'], 'POST', 'A method.'), { default: [], description: 'Methods beside GET and HEAD whose answers may be reused, for messages whose effect is safe. The body is part of the key. A lifetime, the origin\'s or your own, is needed.' }),
+  methods: Type.Array(oneOf(['POST', 'QUERY'], 'POST', 'A method.'), { default: [], description: 'Methods beside GET and HEAD whose answers may be reused, for messages whose effect is safe. The body is part of the key, JSON in one spelling: space and the order of members do not count. A lifetime, the origin\'s or your own, is needed.' }),
   normalizeAccept: flag('On message routes the format comes from the path, and hosts say Vary: Accept without regard to it: Accept then tells no answers apart.', true),
   clientDirectives: oneOf(['everybody', 'trusted', 'nobody'], 'everybody', 'Whose Cache-Control on requests counts (no-cache, max-age, only-if-cached …). Not everybody\'s: strangers cannot make the gateway ask the origin.'),
   setCookie: oneOf(['pass', 'strip', 'store'], 'pass', 'An answer with Set-Cookie: pass does not store it (a cookie is mostly somebody\'s); strip stores it without; store keeps the cookie for everybody, as HTTP itself has it.'),
