@@ -1,11 +1,24 @@
-// Whether an empty answer of Consul says that nothing is registered, or only that our token may not see it: both come as a calm `200 []`.
+// Whether what an answer of Consul leaves out is gone: an empty one may only say that our token may not see it (both come as a calm `200 []`), and one under the same index says that nothing has changed.
 import { AgentError, type AgentAnswer, type AgentConnection } from './consul-agent.ts'
+import type { Registration } from './registration.ts'
 
 /**
  * `gone`: Consul positively says so. `doubtful`: it has access rules and nothing tells the two apart (a rule of the same policy was edited);
  * `withheld`: the service exists, and the token may not read it.
  */
 export type Absence = 'gone' | 'doubtful' | 'withheld'
+
+interface View { readonly registrations: readonly Registration[], readonly index: number | undefined }
+
+/**
+ * Whether an answer leaves out what one under the same index named: a proxy or an agent that lost something, for every deregistration moves
+ * the index. Pure.
+ */
+export function contradicts (before: View | undefined, after: View): boolean {
+  if (before === undefined || after.index === undefined || before.index !== after.index) return false
+  const named = new Set(after.registrations.map(({ node, id }) => `${node}/${id}`))
+  return before.registrations.some(({ node, id }) => !named.has(`${node}/${id}`))
+}
 
 /** Nobody registers under this name. */
 const nobody = 'postern-asks-for-nobody'

@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulConfig } from '../config/schema.ts'
-import { explainAbsence } from './consul-absence.ts'
+import { contradicts, explainAbsence } from './consul-absence.ts'
 import { connectAgent } from './consul-agent.ts'
 import type { AgentAnswer, AgentConnection, AgentSelf } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
@@ -34,6 +34,8 @@ interface LoopState {
   /** Not the nearest of several: nobody waits for it longer than for its first failure. */
   readonly far: boolean
   view: ServiceView | undefined
+  /** The index under which an answer left out what another had named: until it moves every answer is read anew. */
+  contradicted: number | undefined
   error: string | undefined
   lastGoodAt: number | undefined
   agent: string | undefined
@@ -55,7 +57,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   let errors = 0
   const datacenters = config.datacenters.length > 0 ? config.datacenters : [config.datacenter]
   const loops = datacenters.flatMap((datacenter, index) => [...new Set(config.services)].map((service): LoopState =>
-    ({ service, datacenter, far: index > 0, view: undefined, error: undefined, lastGoodAt: undefined, agent: undefined })))
+    ({ service, datacenter, far: index > 0, view: undefined, contradicted: undefined, error: undefined, lastGoodAt: undefined, agent: undefined })))
 
   const publish = (reset: boolean): void => {
     const views: ServiceView[] = []
@@ -117,12 +119,12 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
         const isDoubtful = await doubt(answer, loop, connection, signal)
         const step = stepIndex(lastSeen, answer.index)
         early = answeredEarly(asked, answer.index, answeredAt - startedAt, config) ? early + 1 : 0
-        if (mustPublish || step.reset || answer.index === undefined || answer.index !== loop.view?.index) {
+        if (mustPublish || step.reset || isNews(answer, loop)) {
           // A node of the same name in another datacenter is another machine.
           const isAgentsOwn = datacenter === undefined || datacenter === self.datacenter || (self.datacenter === undefined && !loop.far)
           const ownNode = connection.onOurMachine === true && isAgentsOwn ? self.node ?? nodeOfOurs(answer.entries) : undefined
-          loop.view = readAll(answer, { ...config, registry, ownNode })
-          publish(step.reset || isDoubtful)
+          take(readAll(answer, { ...config, registry, ownNode }), loop)
+          publish(step.reset || isDoubtful || loop.contradicted !== undefined)
           mustPublish = false
         }
         lastSeen = answer.index === undefined ? lastSeen : answer.index
@@ -179,6 +181,17 @@ async function doubt (answer: AgentAnswer, { view, service }: LoopState, connect
   if (answer.filteredByAcl && view?.filtered === false) return true
   if (answer.entries.length > 0 || view?.registrations.length === 0) return false
   return await explainAbsence(connection, service, signal) === 'doubtful'
+}
+
+/** Whether an answer may say something else than the last one. */
+function isNews ({ index }: AgentAnswer, { view, contradicted }: LoopState): boolean {
+  return index === undefined || index !== view?.index || index === contradicted
+}
+
+function take (view: ServiceView, loop: LoopState): void {
+  if (contradicts(loop.view, view)) loop.contradicted = view.index
+  else if (view.index !== loop.contradicted) loop.contradicted = undefined
+  loop.view = view
 }
 
 function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1]): ServiceView {

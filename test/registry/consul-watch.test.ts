@@ -139,6 +139,23 @@ test('an index that goes backwards is told as a reset, and the watch goes on fro
   assert.equal(watch.snapshots.filter(({ reset }) => reset).length, 1)
 })
 
+test('an answer that leaves one out although its index has not moved is doubted, and read anew until it names it again or the index moves', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a'), healthEntry('b')], 94)
+  const watch = watching(t, config([consul.url], { waitMs: 200 }))
+  await watch.listed('a', 'b')
+  consul.list([healthEntry('a')], 94)
+  consul.breakConnections()
+  await watch.listed('a')
+  assert.equal(watch.snapshots.at(-1)!.reset, true, 'what is missing is not gone')
+  // No failure in between, and no newer index.
+  consul.list([healthEntry('a'), healthEntry('b')], 94)
+  await watch.listed('a', 'b')
+  consul.list([healthEntry('a')], 95)
+  await watch.listed('a')
+  assert.equal(watch.snapshots.at(-1)!.reset, false, 'the index moved: it is gone')
+})
+
 test('a restarted agent with a lower index is not waited on: what registers there shows at once', async (t) => {
   const consul = await fake(t)
   consul.list([healthEntry('a')], 94)

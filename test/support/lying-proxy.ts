@@ -3,14 +3,17 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /**
- * `empty`: a calm `200 []` with a newer index. `forget-one`: all endpoints of one service are left out under an older index.
- * `malformed`: entries of every wrong shape are added. `half`: the connection is cut in the middle of the body.
+ * `empty`: a calm `200 []` with a newer index. `older`: one with an older index. `forget-one`: the registration `forgets` is left out under the index that named it; `drop-one`: the
+ * same under a newer index, which is how Consul tells a deregistration. `malformed`: entries of every wrong shape are added. `half`: the
+ * connection is cut in the middle of the body. `slow`: later than a blocking query of a second waits. `hang`: never.
  */
-export type Mood = 'honest' | 'error' | 'half' | 'html' | 'slow' | 'empty' | 'older' | 'malformed' | 'refuse'
+export type Mood = 'honest' | 'error' | 'half' | 'html' | 'slow' | 'hang' | 'empty' | 'forget-one' | 'drop-one' | 'older' | 'malformed' | 'refuse'
 
 export interface LyingProxy extends AsyncDisposable {
   readonly url: string
   mood: Mood
+  /** Id of the registration that `forget-one` and `drop-one` leave out. */
+  forgets: string
   /** Answers given to the watch in this mood so far. */
   answered (mood: Mood): number
 }
@@ -20,7 +23,7 @@ const broken = [null, 17, 'text', {}, { Service: null }, { Service: { ID: '' } }
 
 export async function startLyingProxy (agent: string): Promise<LyingProxy> {
   const counts = new Map<Mood, number>()
-  const state = { mood: 'honest' as Mood }
+  const state = { mood: 'honest' as Mood, forgets: '' }
   const server = http.createServer(async (request, response) => {
     const isWatch = request.url!.startsWith('/v1/health/service/')
     // What breaks does so at once; a question that waits in the agent gets the mood of its answer.
@@ -34,6 +37,9 @@ export async function startLyingProxy (agent: string): Promise<LyingProxy> {
     counts.set(mood, (counts.get(mood) ?? 0) + 1)
     if (mood === 'slow') await new Promise(resolve => setTimeout(resolve, slowMs))
     if (mood === 'empty') { body = '[]'; index += 1_000 + counts.get(mood)! }
+    if (mood === 'hang') return
+    if (mood === 'forget-one' || mood === 'drop-one') body = JSON.stringify((JSON.parse(body) as Array<{ Service: { ID: string } }>).filter(({ Service }) => Service.ID !== state.forgets))
+    if (mood === 'drop-one') index += 1_000
     if (mood === 'older') { body = '[]'; index = 2 }
     if (mood === 'malformed') { body = JSON.stringify([...broken, ...JSON.parse(body) as unknown[]]); index += 1_000_000 + counts.get(mood)! }
     const bytes = Buffer.from(body)
@@ -53,6 +59,8 @@ export async function startLyingProxy (agent: string): Promise<LyingProxy> {
     get mood () { return state.mood },
     // Questions that wait are cut, so that the new mood shows at once.
     set mood (mood) { state.mood = mood; server.closeAllConnections() },
+    get forgets () { return state.forgets },
+    set forgets (id) { state.forgets = id },
     answered: mood => counts.get(mood) ?? 0,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections()
