@@ -1,6 +1,9 @@
 // Nothing that Consul does takes a healthy route away: a proxy that lies, an agent without its data, a token without its rights, a node in maintenance.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { misdirected, startLoad } from '../support/load.ts'
@@ -160,6 +163,40 @@ describe('a token that may read only one service loses that right', { timeout: 9
 })
 
 describe('orders', { timeout: 60_000, skip }, () => {
+  test('a node in maintenance loses its calls to those elsewhere, not one of them fails, and gets them back', async t => {
+    await using world = await startWorld({}, services.slice(0, 1))
+    // The same service, not on that node.
+    await using elsewhere = await startServiceStackHost({ service: 'One', messages: { First: answer } })
+    const directory = await mkdtemp(join(tmpdir(), 'postern-services-'))
+    t.after(() => rm(directory, { recursive: true, force: true }))
+    const file = join(directory, 'services.yaml')
+    await writeFile(file, `- { service: One, url: "${elsewhere.url}", messages: [First], servicestack: true }\n`)
+    await using gateway = await startGateway({ registry: { file, consul: { agents: [world.consul.url] } }, defaults: { policy: { balancer: { strategy: 'round-robin' } }, balancing: { slowStartMs: 0 } } } as never)
+    const [host] = world.hosts as [ServiceStackHost]
+    for (const { url } of [host, elsewhere]) await gateway.waitForEndpoint(url, { timeoutMs: 15_000 })
+    await using load = startLoad(gateway.url, ['/json/reply/First', 'POST /json/reply/First'])
+    const both = (why: string) => {
+      const before = [host, elsewhere].map(({ executed }) => executed.length)
+      return until(why, () => [host, elsewhere].every(({ executed }, n) => executed.length > before[n]! + 10))
+    }
+    await both('both get calls')
+    await world.consul.put('/v1/agent/maintenance?enable=true&reason=kernel')
+    await until('it drains', async () => await registrations(gateway, 'draining') === 1 && await gateway.metric('postern_endpoint_available', { endpoint: host.url }) === 0)
+    // What was on its way has ended by the time that others have come and gone.
+    const { calls } = load
+    await until('calls go on', () => load.calls > calls + 20)
+    const [asked, drained] = [load.calls, host.executed.length]
+    await until('calls go on', () => load.calls > asked + 100)
+    assert.equal(host.executed.length, drained, 'no new traffic')
+    const row = (await gateway.api('routes')).registrations.find(({ registration }: { registration: string }) => registration === host.id) as { why: string, hint: string }
+    assert.deepEqual([row.why, row.hint], ['Draining: an operator set it to maintenance: kernel.', 'It comes back when maintenance is taken off.'])
+    await world.consul.put('/v1/agent/maintenance?enable=false')
+    await both('both get calls again')
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+    assert.deepEqual(misdirected([host, elsewhere]), [])
+  })
+
   test('a node in maintenance is drained whole, its services answer 503, and come back', async () => {
     await using world = await startWorld()
     await using gateway = await startBehind(world.consul.url)
