@@ -22,9 +22,11 @@ async function followConsul (consul: RealConsul) {
   const state = { stopped: false }
   const following = (async () => {
     for (let index = '0'; !state.stopped;) {
-      const answer = await fetch(`${consul.url}/v1/health/service/api?index=${index}&wait=1s`)
-      index = answer.headers.get('x-consul-index') ?? '0'
-      for (const { Service: { ID } } of await answer.json() as Array<{ Service: { ID: string } }>) if (!seenAt.has(ID)) seenAt.set(ID, performance.now())
+      const answered = fetch(`${consul.url}/v1/health/service/api?index=${index}&wait=1s`).then(async answer => ({ index: answer.headers.get('x-consul-index') ?? '0', entries: await answer.json() as Array<{ Service: { ID: string } }> }))
+      // An error of the agent, or an idle connection that it closed: asked anew.
+      const answer = await answered.catch(() => ({ index: '0', entries: [] }))
+      index = answer.index
+      for (const { Service: { ID } } of answer.entries) if (!seenAt.has(ID)) seenAt.set(ID, performance.now())
     }
   })()
   return { seenAt, stop: async () => { state.stopped = true; await following } }
@@ -118,9 +120,9 @@ describe('a rolling deploy', { timeout: 120_000, skip }, () => {
     assert.deepEqual(load.failures.slice(lost), [])
     assert.deepEqual(load.failures.slice(before).filter(failure => !/503 NoEndpoint|502 Connect/.test(failure)), [], 'refused, not hung and not answered by somebody else')
     assert.deepEqual(hosts.flatMap(host => host.misdirected()), [])
-    // The middle one of six says it without the one that the machine held up.
-    const middle = took.toSorted((a, b) => a - b)[3]!
-    assert.ok(middle <= aSecond, `right after ${took.map(ms => ms.toFixed(0)).join(', ')} ms of an idle machine`)
+    // Each within a second; twice that where the machine held one up in a way that its slowness does not tell.
+    const slowest = took.toSorted((a, b) => b - a)
+    assert.ok(slowest[0]! <= 2 * aSecond && slowest[2]! <= aSecond, `right after ${took.map(ms => ms.toFixed(0)).join(', ')} ms of an idle machine`)
   })
 
   test('a message moves to another service, deployed instance by instance: not one call is lost, and the log says it', async () => {

@@ -1,0 +1,43 @@
+// Whether a registry vouches for what is in force, and how many it does not vouch for.
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import type { CatalogEntry } from '../../src/control/catalog.ts'
+import { Registries } from '../../src/control/registries.ts'
+import { staleness } from '../../src/control/stale.ts'
+import type { WatchState } from '../../src/registry/registration.ts'
+import { registration } from './support.ts'
+
+const well: WatchState = { registry: 'consul', ok: true, lastGoodAt: Date.UTC(2026, 10, 27), error: undefined, agent: 'http://a' }
+const failing: WatchState = { ...well, ok: false, error: 'HTTP 500' }
+const entry: CatalogEntry = { registration: registration({ id: 'a' }), firstSeenAt: 0, unconfirmedSince: undefined, stale: false }
+
+const rows: ReadonlyArray<readonly [sentence: string, state: WatchState | undefined, entry: Partial<CatalogEntry>, stale: RegExp | undefined]> = [
+  ['what a registry says that answers is fresh', well, {}, undefined],
+  ['what it said before it failed is stale, since its last answer', failing, {}, /^consul does not answer, last at 2026-11-27T00:00:00Z \(HTTP 500\)$/],
+  ['what it has forgotten is stale: the sentence of what is unconfirmed says so already', well, { unconfirmedSince: 1 }, /^$/],
+  ['what was read from disk is stale until it answers', { ...well, ok: false, lastGoodAt: undefined }, { stale: true }, /^read from disk, and consul has not answered since the start$/],
+  ['a registry that is only awaited has not failed', { ...well, ok: false, lastGoodAt: undefined }, {}, undefined],
+  ['a datacenter that fails makes stale what it listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc1' }] }, {}, /does not answer/],
+  ['and not what another listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc2' }] }, {}, undefined],
+  ['nor another service', { ...failing, failing: [{ service: 'web', datacenter: undefined }] }, {}, undefined],
+  ['postern.yaml is never stale', failing, { registration: registration({ id: 'f', registry: 'config' }) }, undefined]
+]
+for (const [sentence, state, over, stale] of rows) {
+  test(sentence, () => {
+    const said = staleness({ ...entry, ...over }, () => state)
+    if (stale === undefined) assert.equal(said, undefined)
+    else assert.match(said ?? 'fresh', stale)
+  })
+}
+
+test('they are counted: all while it fails, those of a datacenter that fails, and what it has forgotten', () => {
+  const registries = new Registries()
+  const [near, far] = [registration({ id: 'near' }), registration({ id: 'far', datacenter: 'dc2', service: 'Orders' })]
+  assert.equal(registries.staleIn(failing), 0)
+  registries.told({ registry: 'consul', registrations: [near, far], index: 5, reset: false }, 1)
+  assert.deepEqual([well, failing, { ...failing, failing: [{ service: 'api', datacenter: 'dc2' }] }].map(state => registries.staleIn(state)), [0, 2, 1])
+  registries.told({ registry: 'consul', registrations: [near], index: 3, reset: true }, 2)
+  assert.equal(registries.staleIn(well), 1)
+  registries.expire(700_000, 600_000)
+  assert.equal(registries.staleIn(well), 0)
+})
