@@ -57,7 +57,7 @@ const balanceOf = async (gateway: TestGateway, url: string) => ((await gateway.a
 const shareIs = async (gateway: TestGateway, origin: Origin, expected: number) => await until(`${origin.url} to get ${expected}`, async () => Math.abs(((await balanceOf(gateway, origin.url))?.share ?? 0) - expected) < 0.02, { timeoutMs: 10_000 })
 const strategy = (balancer: object, more: object = {}): PartialConfig => ({ defaults: { policy: { balancer }, ...more } } as PartialConfig)
 
-describe('peak-ewma', { timeout: 60_000 }, () => {
+describe('peak-ewma', { timeout: 300_000 }, () => {
   test('a slow endpoint gets less than its share', async () => {
     await using fleet = await startOrigins([slow(150), slow(2), slow(2)])
     const [slowest] = await shares(fleet.gateway, fleet.origins, 200)
@@ -71,12 +71,12 @@ describe('peak-ewma', { timeout: 60_000 }, () => {
   })
 })
 
-test('weights of the registry share the calls', { timeout: 60_000 }, async () => {
+test('weights of the registry share the calls', { timeout: 300_000 }, async () => {
   await using world = await startWorld([{ weights: { Passing: 3, Warning: 1 } }, {}], strategy({ strategy: 'weighted' }))
   assert.deepEqual((await shares(world.gateway, world.origins, 80)).map(share => Math.round(share * 20) / 20), [0.75, 0.25])
 })
 
-test('warning endpoints stand by, or get calls by Weights.Warning where that is set', { timeout: 60_000 }, async () => {
+test('warning endpoints stand by, or get calls by Weights.Warning where that is set', { timeout: 300_000 }, async () => {
   const registered = [{ weights: { Passing: 3, Warning: 1 } }, { weights: { Passing: 3, Warning: 1 }, status: 'warning' }]
   {
     await using world = await startWorld(registered)
@@ -86,7 +86,7 @@ test('warning endpoints stand by, or get calls by Weights.Warning where that is 
   assert.deepEqual((await shares(world.gateway, world.origins, 80)).map(share => Math.round(share * 20) / 20), [0.75, 0.25])
 })
 
-test('hash: a deploy moves the callers of the endpoint that left, and hardly any other', { timeout: 60_000 }, async () => {
+test('hash: a deploy moves the callers of the endpoint that left, and hardly any other', { timeout: 300_000 }, async () => {
   const all = [{}, {}, {}, {}, {}]
   await using world = await startWorld(all, strategy({ strategy: 'hash', stickTo: 'header', name: 'X-Tenant' }))
   const { consul, gateway, origins } = world
@@ -115,7 +115,7 @@ test('hash: a deploy moves the callers of the endpoint that left, and hardly any
   assert.deepEqual(moved.filter(owner => owner !== 4), [])
 })
 
-describe('hash: the same endpoint for the same caller, by whatever it is told by', { timeout: 60_000 }, () => {
+describe('hash: the same endpoint for the same caller, by whatever it is told by', { timeout: 300_000 }, () => {
   const rows: ReadonlyArray<readonly [what: string, balancer: object, headers: (caller: number) => Array<[string, string]>]> = [
     ['header', { stickTo: 'header', name: 'X-Tenant' }, caller => [['X-Tenant', `t${caller}`]]],
     ['cookie', { stickTo: 'cookie', name: 'basket' }, caller => [['Cookie', `other=1; basket=b${caller}`]]],
@@ -140,7 +140,7 @@ describe('hash: the same endpoint for the same caller, by whatever it is told by
   }
 })
 
-test('a newcomer starts slowly, and says so', { timeout: 60_000 }, async () => {
+test('a newcomer starts slowly, and says so', { timeout: 300_000 }, async () => {
   await using world = await startWorld([{}, {}], strategy({ strategy: 'least-requests' }, { balancing: { slowStartMs: 6_000 } }))
   const { consul, gateway, origins } = world
   consul.list([entryOf(origins[0]!, 0, {})])
@@ -155,7 +155,7 @@ test('a newcomer starts slowly, and says so', { timeout: 60_000 }, async () => {
   await shareIs(gateway, origins[1]!, 0.5)
 })
 
-test('the own zone first; half of it gone, 30 % go to the next; all of it gone, everything; and back', { timeout: 60_000 }, async () => {
+test('the own zone first; half of it gone, 30 % go to the next; all of it gone, everything; and back', { timeout: 300_000 }, async () => {
   const zones = ['a', 'a', 'b', 'b']
   await using world = await startWorld(zones.map(zone => ({ zone })), { locality: { zone: 'a' } } as PartialConfig)
   const { consul, gateway, origins } = world
@@ -174,7 +174,7 @@ test('the own zone first; half of it gone, 30 % go to the next; all of it gone, 
   assert.ok(await gateway.metric('postern_overflow_total') > 0)
 })
 
-test('a zone whose endpoints are at their limits overflows to the next, and back', { timeout: 60_000 }, async () => {
+test('a zone whose endpoints are at their limits overflows to the next, and back', { timeout: 300_000 }, async () => {
   const zones = ['a', 'a', 'b', 'b']
   const policy = { deadlineMs: 40_000, headersTimeoutMs: 40_000, cache: { mode: 'off' } }
   await using world = await startWorld(zones.map(zone => ({ zone })), { locality: { zone: 'a' }, defaults: { bulkhead: { maxPerEndpoint: 1 }, policy } } as PartialConfig)
@@ -209,7 +209,7 @@ test('a zone whose endpoints are at their limits overflows to the next, and back
 
 const outside = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? []).find(({ family, internal }) => family === 'IPv4' && !internal)?.address
 
-test('a second attempt, repeated or hedged, goes to another node', { timeout: 60_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
+test('a second attempt, repeated or hedged, goes to another node', { timeout: 300_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
   const nodes = ['rack-1', 'rack-1', 'rack-1', 'rack-2']
   const run = async (bad: Behaviour, policy: object) => {
     await using world = await startWorld(nodes.map(node => ({ node })), { defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' }, ...policy }, retryBudget: { perSecond: 1_000 } } } as PartialConfig, { host: outside! })
@@ -227,7 +227,7 @@ test('a second attempt, repeated or hedged, goes to another node', { timeout: 60
   await run(hang(), { attempts: 2, hedge: { enabled: true, minDelayMs: 10 } })
 })
 
-test('two datacenters: the own one first, the other when it fails, and back', { timeout: 60_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
+test('two datacenters: the own one first, the other when it fails, and back', { timeout: 300_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
   const datacenters = ['dc1', 'dc2']
   await using world = await startWorld(datacenters.map(datacenter => ({ datacenter })), {}, { host: outside!, consul: { datacenters } })
   const { consul, gateway, origins } = world
@@ -245,7 +245,7 @@ test('two datacenters: the own one first, the other when it fails, and back', { 
   for (let n = 0; n < 5; n++) assert.equal((await gateway.get(path)).status, 200)
 })
 
-test('two datacenters of a real Consul, asked through the agent of one', { timeout: 120_000, skip: outside === undefined ? 'no address beside loopback' : skip }, async () => {
+test('two datacenters of a real Consul, asked through the agent of one', { timeout: 300_000, skip: outside === undefined ? 'no address beside loopback' : skip }, async () => {
   const near = await startConsul({ datacenter: 'dc1', wan: {} })
   const far = await startConsul({ datacenter: 'dc2', wan: { join: near.wanAddress } })
   try {
@@ -272,7 +272,7 @@ test('two datacenters of a real Consul, asked through the agent of one', { timeo
   }
 })
 
-test('a datacenter that does not answer holds nobody up', { timeout: 60_000 }, async () => {
+test('a datacenter that does not answer holds nobody up', { timeout: 300_000 }, async () => {
   const consul = await startFakeConsul()
   await using origin = await startOrigin()
   consul.answer(({ query, response }) => { if (query.get('dc') !== 'dc2') return false; response.writeHead(500).end('No path to datacenter'); return undefined })
@@ -285,7 +285,7 @@ test('a datacenter that does not answer holds nobody up', { timeout: 60_000 }, a
   await consul.close()
 })
 
-test('network coordinates of the registry: the first guess of how far an endpoint is', { timeout: 60_000 }, async () => {
+test('network coordinates of the registry: the first guess of how far an endpoint is', { timeout: 300_000 }, async () => {
   const at = (x: number) => ({ Vec: [x, 0], Height: 0, Adjustment: 0, Error: 0.1 })
   const consul = await startFakeConsul()
   try {

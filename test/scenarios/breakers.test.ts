@@ -15,7 +15,7 @@ const other = '/json/reply/Other'
 const tell = async (gateway: TestGateway, path: string, body: object) =>
   await request(targetOf(gateway.admin), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
 
-describe('a broken message', { timeout: 60_000 }, () => {
+describe('a broken message', { timeout: 300_000 }, () => {
   test('opens its own breaker and closes nothing else; it is back when it works again', async () => {
     await using fleet = await startOrigins([behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'InvalidOperationException' }) }, behave.ok('other'))], { upstreams: { origin: { breaker: { resetTimeoutMs: 300, rampMs: 0 } } } })
     const { gateway, origin } = fleet
@@ -39,7 +39,7 @@ describe('a broken message', { timeout: 60_000 }, () => {
   })
 })
 
-test('thresholds are a message\'s own where it has some, and follow a reload', { timeout: 60_000 }, async () => {
+test('thresholds are a message\'s own where it has some, and follow a reload', { timeout: 300_000 }, async () => {
   const brittle = (consecutiveFailures: number) => ({ upstreams: {}, messages: { Echo: { upstream: 'origin', policy: { cache: { mode: 'off' as const }, messageBreaker: { consecutiveFailures, resetTimeoutMs: 600_000 } } } } })
   await using fleet = await startOrigins([behave.ok('', { status: 500, reason: 'Broken' })], brittle(3))
   const { gateway, origin } = fleet
@@ -56,7 +56,7 @@ test('thresholds are a message\'s own where it has some, and follow a reload', {
   assert.deepEqual(await reasons(echo, 6), [...Array.from({ length: 5 }, () => 'Broken'), 'BreakerOpen'])
 })
 
-describe('who waits in the queue when a breaker opens', { timeout: 60_000 }, () => {
+describe('who waits in the queue when a breaker opens', { timeout: 300_000 }, () => {
   const patient = { queueTimeoutMs: 30_000, deadlineMs: 40_000, headersTimeoutMs: 40_000, cache: { mode: 'off' as const } }
   const queue = { bulkhead: { maxConcurrent: 2, maxQueue: 10 }, policy: patient }
 
@@ -119,7 +119,7 @@ describe('who waits in the queue when a breaker opens', { timeout: 60_000 }, () 
   })
 })
 
-test('a service that becomes slow is not waited for: its breaker opens on calls under way, and it is served soon after it recovers', { timeout: 60_000 }, async () => {
+test('a service that becomes slow is not waited for: its breaker opens on calls under way, and it is served soon after it recovers', { timeout: 300_000 }, async () => {
   await using fleet = await startOrigins([behave.ok('fast')], { defaults: { policy: { messageBreaker: { slowCallMs: 300 } } } })
   const { gateway, origin } = fleet
   for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).status, 200)
@@ -134,7 +134,7 @@ test('a service that becomes slow is not waited for: its breaker opens on calls 
   await Promise.allSettled(waiting)
 })
 
-test('an endpoint that nobody calls is asked itself, and its breaker closes', { timeout: 60_000 }, async () => {
+test('an endpoint that nobody calls is asked itself, and its breaker closes', { timeout: 300_000 }, async () => {
   const breaker = { windowMs: 1_000, resetTimeoutMs: 200, askIdleMs: 200, rampMs: 0 }
   await using fleet = await startOrigins([behave.ok('', { status: 502, reason: 'Bad' })], { upstreams: { origin: { breaker, livenessPath: '/alive' } }, defaults: { policy: { messageBreaker: { enabled: false } } } })
   const { gateway, origin } = fleet
@@ -150,7 +150,7 @@ test('an endpoint that nobody calls is asked itself, and its breaker closes', { 
   assert.equal(origin.received.length, received)
 })
 
-test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeout: 60_000 }, async () => {
+test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeout: 300_000 }, async () => {
   const busy = (status: number) => behave.ok('', { status, reason: 'Busy', headers: [['Retry-After', '600']] })
   await using fleet = await startOrigins([busy(429)], { upstreams: { origin: { breaker: { maxPauseMs: 1_000 } } } })
   const { gateway, origin } = fleet
@@ -163,7 +163,7 @@ test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeou
   await until('the pause is over', async () => (await gateway.post(other, {})).status === 200)
 })
 
-test('429 pauses the endpoint where postern.yaml says so', { timeout: 60_000 }, async () => {
+test('429 pauses the endpoint where postern.yaml says so', { timeout: 300_000 }, async () => {
   await using fleet = await startOrigins([behave.ok('', { status: 429, reason: 'Busy', headers: [['Retry-After', '600']] })], { upstreams: { origin: { breaker: { pauseStatuses: [429, 503], maxPauseMs: 600_000 } } } })
   assert.equal((await fleet.gateway.post(echo, {})).status, 429)
   const refused = await fleet.gateway.post(other, {})
@@ -172,7 +172,7 @@ test('429 pauses the endpoint where postern.yaml says so', { timeout: 60_000 }, 
   assert.equal(fleet.origin.received.length, 1)
 })
 
-describe('degraded', { timeout: 60_000 }, () => {
+describe('degraded', { timeout: 300_000 }, () => {
   const open = { upstream: 'origin', held: 'open', reason: 'test', by: 'me' }
 
   test('a fixed body in place of the error, marked', async () => {
@@ -200,7 +200,7 @@ describe('degraded', { timeout: 60_000 }, () => {
   })
 })
 
-describe('by hand', { timeout: 60_000 }, () => {
+describe('by hand', { timeout: 300_000 }, () => {
   test('held open it gets nothing, held closed it never opens; released it is itself again', async () => {
     await using fleet = await startOrigins([behave.ok('fine')])
     const { gateway, origin } = fleet

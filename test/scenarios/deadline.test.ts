@@ -13,7 +13,7 @@ const code = (response: { json (): { responseStatus: { errorCode: string } } }) 
 const trusted = { edge: { trustedProxies: ['127.0.0.1'] } }
 const policy = (settings: object) => ({ upstreams: { origin: { policy: settings } } })
 
-describe('the time that is left', { timeout: 60_000 }, () => {
+describe('the time that is left', { timeout: 300_000 }, () => {
   test('is sent upstream, less with every attempt, and never a stranger\'s', async () => {
     await using fleet = await startOrigins([behave.hang(), behave.hang()], policy({ deadlineMs: 1_500, headersTimeoutMs: 600, attempts: 3 }))
     await fleet.gateway.get(path, { headers: [['X-Request-Timeout-Ms', '999999']] })
@@ -54,7 +54,7 @@ describe('the time that is left', { timeout: 60_000 }, () => {
   })
 })
 
-describe('every timeout is logged with its name, its value and what was waited for', { timeout: 60_000 }, () => {
+describe('every timeout is logged with its name, its value and what was waited for', { timeout: 300_000 }, () => {
   const rows: ReadonlyArray<readonly [name: string, behaviour: behave.Behaviour, settings: object, detail: object]> = [
     ['headersTimeoutMs', behave.hang(), { headersTimeoutMs: 200 }, { limit: 'headersTimeoutMs', value: 200, waitedFor: 'response head' }],
     ['bodyIdleTimeoutMs', behave.stall(), { bodyIdleTimeoutMs: 200 }, { limit: 'bodyIdleTimeoutMs', value: 200, waitedFor: 'endpoint' }],

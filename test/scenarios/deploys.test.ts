@@ -67,7 +67,7 @@ async function more (load: Load, calls = 60): Promise<void> {
 /** What decisions 4.3 leaves open: a call that is not GET and was already at a process that was killed. */
 const unsaved = (load: Load) => load.failures.filter(failure => !/ POST .* 502 ConnectionClosed/.test(failure))
 
-describe('a rolling deploy as real hosts do it: dead and still registered, then a new id at the same address', { timeout: 90_000 }, () => {
+describe('a rolling deploy as real hosts do it: dead and still registered, then a new id at the same address', { timeout: 300_000 }, () => {
   const three = async (world: World) => {
     const hosts = [await world.deploy('Shop', ['Browse', 'Buy']), await world.deploy('Shop', ['Browse', 'Buy']), await world.deploy('Shop', ['Browse', 'Buy'])]
     for (const host of hosts) await world.gateway.waitForEndpoint(host.url)
@@ -116,7 +116,7 @@ describe('a rolling deploy as real hosts do it: dead and still registered, then 
   })
 })
 
-describe('names change hands', { timeout: 90_000 }, () => {
+describe('names change hands', { timeout: 300_000 }, () => {
   test('a message moves to another service, deployed instance by instance: not one call is lost, and the log says it', async () => {
     await using world = await startWorld()
     const old = [await world.deploy('Stock', ['Keep', 'Move']), await world.deploy('Stock', ['Keep', 'Move'])]
@@ -249,7 +249,7 @@ describe('names change hands', { timeout: 90_000 }, () => {
   })
 })
 
-test('what an operator has settled holds over a restart of the gateway, with its reason, and the newcomer stays quarantined', { timeout: 60_000 }, async t => {
+test('what an operator has settled holds over a restart of the gateway, with its reason, and the newcomer stays quarantined', { timeout: 300_000 }, async t => {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-data-'))
   t.after(() => rm(dataDirectory, { recursive: true, force: true }))
   // A registry that outlives the gateway.

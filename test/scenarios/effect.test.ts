@@ -47,20 +47,20 @@ async function startShop (handler: MessageDefinition['handler'], policy: object)
   }
 }
 
-test('retry and mirror: the question is repeated and copied, the change neither', { timeout: 60_000 }, async () => {
+test('retry and mirror: the question is repeated and copied, the change neither', { timeout: 300_000 }, async () => {
   await using shop = await startShop(() => ({ status: 503, body: {} }), { cache: { mode: 'off' }, retry: { backoffMs: 1, maxBackoffMs: 1 } })
   assert.deepEqual(await shop.ask(5), { question: 10, change: 5 })
   await until('copies are made', () => shop.shadow.received.length > 1)
   assert.ok(shop.shadow.received.every(({ target }) => target.includes('AskStock')))
 })
 
-test('cache: the answer to the question is kept, that of the change is not', { timeout: 60_000 }, async () => {
+test('cache: the answer to the question is kept, that of the change is not', { timeout: 300_000 }, async () => {
   await using shop = await startShop(() => ({ headers: [['Cache-Control', 'max-age=600']], body: {} }), { cache: { methods: ['POST'] } })
   await shop.ask(1)
   assert.deepEqual(await shop.ask(5), { question: 0, change: 5 })
 })
 
-test('hedging: the question is asked twice where an answer is late, the change is made once', { timeout: 60_000 }, async () => {
+test('hedging: the question is asked twice where an answer is late, the change is made once', { timeout: 300_000 }, async () => {
   let isSlow = false
   const handler = async () => {
     if (isSlow) await sleep(150)

@@ -14,7 +14,7 @@ import { until } from '../support/until.ts'
 
 const answered = { handler: () => ({ status: 200, body: '{}' }) }
 
-describe('fallback for unknown messages', { timeout: 30_000 }, () => {
+describe('fallback for unknown messages', { timeout: 300_000 }, () => {
   test('unknown names go there, path and body as they came; hidden, restricted, internal and vanished ones are 404 as before', async () => {
     await using old = await startOrigin(behave.echo())
     const config: PartialConfig = { exposure: { fallback: 'legacy', hide: ['Secret*'] }, upstreams: { legacy: { endpoints: [old.url] } } } as PartialConfig

@@ -25,7 +25,7 @@ async function callBoth (gateway: TestGateway, calls: number): Promise<string[]>
   return found
 }
 
-describe('a service that flaps', { timeout: 90_000 }, () => {
+describe('a service that flaps', { timeout: 300_000 }, () => {
   for (const { name, broken, breaker } of [
     { name: 'one of its messages', broken: behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'Broken' }) }), breaker: 'postern_message_breaker_state' },
     { name: 'all of it', broken: behave.ok('', { status: 502, reason: 'Broken' }), breaker: 'postern_breaker_state' }
@@ -60,7 +60,7 @@ describe('a service that flaps', { timeout: 90_000 }, () => {
   }
 })
 
-test('after it closed the share of calls that pass grows, until all do', { timeout: 60_000 }, async () => {
+test('after it closed the share of calls that pass grows, until all do', { timeout: 300_000 }, async () => {
   await using fleet = await startOrigins([behave.ok('', { status: 500, reason: 'Broken' })], { messages: { Echo: { upstream: 'origin', policy: { messageBreaker: { consecutiveFailures: 3, resetTimeoutMs: 100, trials: 1, rampMs: 4_000 } } } } })
   const { gateway, origin } = fleet
   const state = async () => await gateway.metric('postern_message_breaker_state', { message: 'Echo' })
@@ -88,7 +88,7 @@ test('after it closed the share of calls that pass grows, until all do', { timeo
   assert.ok(refused.every(at => at < 4_400), 'none after the ramp')
 })
 
-test('where calls are rare the endpoint is asked itself: it stays out while it says no, and is back without a call', { timeout: 60_000 }, async () => {
+test('where calls are rare the endpoint is asked itself: it stays out while it says no, and is back without a call', { timeout: 300_000 }, async () => {
   let isWell = false
   let asked = 0
   let called = 0

@@ -7,7 +7,7 @@ import { until } from '../support/until.ts'
 
 const path = '/json/reply/Echo?Id=1'
 
-describe('mirroring', { timeout: 30_000 }, () => {
+describe('mirroring', { timeout: 300_000 }, () => {
   for (const [what, behaviour] of [['answers', behave.ok('shadow')], ['hangs', behave.hang()], ['resets', behave.reset()]] as const) {
     test(`a shadow that ${what} is felt by nobody`, async () => {
       await using shadow = await behave.startOrigin(behaviour)

@@ -26,7 +26,7 @@ const isEjected = async (fleet: OriginFleet) => await until('one is ejected', as
   return (await ejected(fleet)).length > 0
 }, { timeoutMs: 30_000 })
 
-describe('ejection', { timeout: 90_000 }, () => {
+describe('ejection', { timeout: 300_000 }, () => {
   test('five endpoints, one fails half: it gets no calls, is shown with the reason, and is taken back by hand', async () => {
     await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config())
     const [bad] = fleet.origins

@@ -32,7 +32,7 @@ async function storm ({ gateway }: OriginFleet): Promise<{ statuses: Set<number>
 
 const received = ({ origins }: OriginFleet) => origins.reduce((sum, origin) => sum + origin.received.length, 0)
 
-describe('retry storm', { timeout: 60_000 }, () => {
+describe('retry storm', { timeout: 300_000 }, () => {
   for (const [what, behaviour, status] of [
     ['answers 503', behave.ok('', { status: 503, reason: 'Busy' }), 503],
     ['resets', behave.reset(), 502],
@@ -69,7 +69,7 @@ describe('retry storm', { timeout: 60_000 }, () => {
   })
 })
 
-describe('effect and repetition, counted at the origin', { timeout: 60_000 }, () => {
+describe('effect and repetition, counted at the origin', { timeout: 300_000 }, () => {
   const broken = (effect: Effect | 'auto', more: object = {}) => ({ upstreams: { origin: { policy: { effect, ...more } } } })
 
   for (const [what, config, headers, count] of [

@@ -60,7 +60,7 @@ const call = async (gateway: TestGateway, times: number, options: RequestOptions
 const splitting = (parts: object[], more: object = {}): PartialConfig => ({ upstreams: { Orders: { policy: { balancer: { strategy: 'round-robin' }, split: { parts, ...more } } } } } as PartialConfig)
 const three: Service[] = [{ version: '1.0' }, { version: '1.0' }, { version: '2.0', tags: ['canary'], meta: { track: 'blue' } }]
 
-describe('splitting traffic', { timeout: 30_000 }, () => {
+describe('splitting traffic', { timeout: 300_000 }, () => {
   test('a canary gets its share and nothing of the rest', async () => {
     await using world = await startWorld(three, splitting([{ name: 'canary', to: { version: '2.*' }, percent: 20 }]))
     await call(world.gateway, 300)
@@ -150,7 +150,7 @@ describe('splitting traffic', { timeout: 30_000 }, () => {
   })
 })
 
-describe('two services of one name', { timeout: 30_000 }, () => {
+describe('two services of one name', { timeout: 300_000 }, () => {
   const services: Service[] = [{ service: 'Orders' }, { service: 'OrdersNext' }]
 
   test('named by a split, both get their part and there is no conflict; without it the newcomer is quarantined', async () => {

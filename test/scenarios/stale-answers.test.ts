@@ -60,7 +60,7 @@ async function assertStale ({ gateway, origin }: Served, error: string, detail: 
   assert.ok(await gateway.metric('postern_cache_requests_total', { result: 'stale' }) > 0)
 }
 
-describe('a stored answer goes before a refusal', { timeout: 60_000 }, () => {
+describe('a stored answer goes before a refusal', { timeout: 300_000 }, () => {
   for (const [name, target] of [['an endpoint', { endpoint: true }], ['an upstream', {}], ['a message', { message: 'GetReport' }]] as const) {
     test(`the breaker of ${name}, held open by hand`, async () => {
       await using served = await serving()

@@ -50,7 +50,7 @@ const faults: readonly Fault[] = [
   { name: 'accepted for another key', behaviour: behave.raw('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'), expected: '502 BadAnswer' }
 ]
 
-describe('a handshake that fails', { timeout: 60_000 }, () => {
+describe('a handshake that fails', { timeout: 300_000 }, () => {
   for (const { name, behaviour, expected, headersTimeoutMs = 10_000 } of faults) {
     test(`${name}: the client is told, and the breaker opens`, async () => {
       await using origin = await startOrigin(behaviour)
@@ -102,7 +102,7 @@ describe('a handshake that fails', { timeout: 60_000 }, () => {
   })
 })
 
-describe('what the service says', { timeout: 60_000 }, () => {
+describe('what the service says', { timeout: 300_000 }, () => {
   test('a refusal of its own reaches the client whole, and is no failure', async () => {
     await using origin = await startOrigin(behave.ok('who are you?', { status: 401, reason: 'TokenException', headers: [['WWW-Authenticate', 'Bearer'], ['Content-Type', 'text/plain']] }))
     await using gateway = await startGateway(settings([origin.url]))
