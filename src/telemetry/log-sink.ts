@@ -3,7 +3,7 @@ import { openSync } from 'node:fs'
 import { pino } from 'pino'
 
 /** Lines are gathered to this size: one write a line costs four times as much as the line (pino's destination measures its whole buffer at each). */
-const chunkBytes = 32_768
+const chunkBytes = 131_072
 const flushEveryMs = 1_000
 /** Lines waiting for a slow destination; beyond it they are dropped. */
 const maxWaitingBytes = 4 * 1_024 * 1_024
@@ -39,6 +39,9 @@ export function createLogSink (destination: string, onRecovered: (lost: number) 
 
   // Bytes at once, not text: a line is made of forty pieces, and thousands of lines' pieces outlive the collector's first look.
   let chunk = Buffer.allocUnsafeSlow(chunkBytes)
+  /** Handed over last, and one that was written: it is used again, for the memory of a new one counts with the collector. */
+  let handedOver: Buffer | undefined
+  let spare: Buffer | undefined
   let used = 0
   let pendingLines = 0
   let waitingBytes = 0
@@ -50,26 +53,37 @@ export function createLogSink (destination: string, onRecovered: (lost: number) 
     // After EPIPE pino's destination turns itself off: nobody will ever read it again. Anything else (a full disk) is tried again with the next chunk.
     if (error.code === 'EPIPE') state = 'broken'
   })
-  target.on('write', (bytes: number) => { waitingBytes -= bytes })
+  target.on('write', (bytes: number) => {
+    waitingBytes -= bytes
+    if (waitingBytes > 0) return
+    spare = handedOver
+    handedOver = undefined
+  })
 
   function handOver (): void {
     if (used === 0) return
-    const bytes = chunk.subarray(0, used)
+    const isSmall = used < chunkBytes / 2
+    // A few lines (urgent ones, or a quiet second's) would keep a whole chunk each, while a slow destination lets them wait.
+    const bytes = isSmall ? Buffer.from(chunk.subarray(0, used)) : chunk.subarray(0, used)
     const lines = pendingLines
-    chunk = Buffer.allocUnsafeSlow(chunkBytes)
     used = 0
     pendingLines = 0
-    give(bytes, lines)
+    if (!give(bytes, lines) || isSmall) return
+    handedOver = chunk
+    chunk = spare ?? Buffer.allocUnsafeSlow(chunkBytes)
+    spare = undefined
   }
 
-  function give (bytes: Buffer, lines: number): void {
+  /** Returns whether the destination has them now. */
+  function give (bytes: Buffer, lines: number): boolean {
     if (state !== 'open' || waitingBytes > maxWaitingBytes) {
       dropped += lines
-      return
+      return false
     }
     waitingBytes += bytes.length
     // Its types know strings only; `contentMode` says otherwise.
     target.write(bytes as unknown as string)
+    return true
   }
 
   function append (line: string): void {
