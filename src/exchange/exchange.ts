@@ -61,6 +61,8 @@ export interface UpstreamResponse {
   /** End-to-end headers as received, in order and letter case. Flat list. */
   readonly headers: readonly string[]
   readonly body: ResponseBody
+  /** A strict parser has just read it: nothing in its reason and headers could end a line. Left out where nobody knows. */
+  readonly isWellFormed?: boolean
   /** Of the endpoint that a stored answer once came from; left out for what an attempt of this exchange got. */
   readonly endpointUrl?: string | undefined
   /** With 101: the connection, for whoever carries it from now on. Cancelling the body closes it. */

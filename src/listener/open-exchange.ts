@@ -10,7 +10,7 @@ import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
 import type { GatewayCore } from './gateway-core.ts'
-import { headText } from './head-text.ts'
+import { headText, wellFormedText } from './head-text.ts'
 import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
 import { boundaryOf, MultipartScan } from './multipart-scan.ts'
 import { proxyStatus } from './proxy-status.ts'
@@ -83,7 +83,7 @@ function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Repl
   const { correlationHeader, pseudonym } = rules
   const { request: { scheme, authority, correlationId }, degradedBy } = exchange
   const shared = reply.takesText && exchange.addedHeaders === response.shared?.added && degradedBy === undefined ? response.shared : undefined
-  if (shared?.text !== undefined) return { text: shared.text, headers: [correlationHeader, correlationId], trailerAt: -1, hasLength: false }
+  if (shared?.text !== undefined) return { text: shared.text, headers: [correlationHeader, correlationId], trailerAt: -1, hasLength: false, hasDate: true }
   const headers = replyHeaders(response.headers, {
     endpointUrl: response.endpointUrl ?? exchange.endpoint?.url,
     endpointAt: gateway.endpointAt,
@@ -97,7 +97,7 @@ function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Repl
   })
   // Not for the first one: most answers are asked for once in a while only.
   if (shared !== undefined && ++shared.uses === 2) shared.text = headText(response.status, response.reason, headers.headers, correlationHeader)
-  return headers
+  return response.isWellFormed === true && reply.takesText ? wellFormedText(response.status, response.reason, headers) : headers
 }
 
 /** Node refuses to write what endpoints may send: a header twice that HTTP/2 knows once only. */

@@ -23,6 +23,8 @@ export interface ReplyHeaders {
   readonly hasLength: boolean
   /** Status line and fields before `headers`, as they are written (`head-text.ts`). */
   readonly text?: string | undefined
+  /** Whether Date is in the text. */
+  readonly hasDate?: boolean
 }
 
 /** `headers` are end-to-end already; the list is not changed. Order and letter case are kept, ours come last. */

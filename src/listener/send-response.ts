@@ -68,7 +68,8 @@ export class Http1Reply implements Reply, BodySink, PutOff {
   }
 
   get headSent (): boolean { return this.#res.headersSent }
-  get takesText (): boolean { return takesText }
+  /** Where the client waits for 100 Continue, Node closes the connection after an answer without it: not to be passed by. */
+  get takesText (): boolean { return takesText && this.#req.headers.expect === undefined }
 
   attach (exchange: Exchange): void {
     this.#exchange = exchange
@@ -85,7 +86,8 @@ export class Http1Reply implements Reply, BodySink, PutOff {
     this.#res.writeInformation(status, headers)
   }
 
-  send (response: UpstreamResponse, { headers, trailerAt, hasLength, text }: ReplyHeaders): void {
+  send (response: UpstreamResponse, reply: ReplyHeaders): void {
+    const { headers, trailerAt, hasLength } = reply
     const res = this.#res
     const { status, reason, body } = response
     if (res.closed || res.destroyed) {
@@ -98,18 +100,17 @@ export class Http1Reply implements Reply, BodySink, PutOff {
     // Trailers follow chunks only.
     if (trailerAt !== -1 && (headOnly || hasLength || whole !== undefined || this.#req.httpVersionMinor === 0)) headers.splice(trailerAt, 2)
     if (headOnly) {
-      res.writeHead(status, reason, headers)
+      this.#writeHead(status, reason, reply)
       if (whole === undefined) body.pipe(discard)
       this.#end(undefined)
     } else if (whole !== undefined) {
       if (!hasLength) headers.push('Content-Length', String(whole.length))
       // Throws now what cannot be written; only the write itself waits for the end of the turn.
-      if (text === undefined) res.writeHead(status, reason, headers)
-      else writeHeadText(res, status, reason, text, headers)
+      this.#writeHead(status, reason, reply)
       this.#whole = whole
       turnEnd.putOff(this)
     } else {
-      res.writeHead(status, reason, headers)
+      this.#writeHead(status, reason, reply)
       this.#body = body
       res.on('drain', onDrain)
       body.pipe(this)
@@ -169,6 +170,11 @@ export class Http1Reply implements Reply, BodySink, PutOff {
     const left = new GatewayError('ClientClosed')
     exchange.end(left)
     this.#body?.cancel(left)
+  }
+
+  #writeHead (status: number, reason: string, reply: ReplyHeaders): void {
+    if (reply.text === undefined) this.#res.writeHead(status, reason, reply.headers)
+    else writeHeadText(this.#res, status, reason, reply.text, reply)
   }
 
   #end (whole: Buffer | string | undefined): void {

@@ -40,8 +40,8 @@ export function createLogSink (destination: string, onRecovered: (lost: number) 
   // Bytes at once, not text: a line is made of forty pieces, and thousands of lines' pieces outlive the collector's first look.
   let chunk = Buffer.allocUnsafeSlow(chunkBytes)
   /** Handed over last, and one that was written: it is used again, for the memory of a new one counts with the collector. */
-  let handedOver: Buffer | undefined
-  let spare: Buffer | undefined
+  let handedOver: typeof chunk | undefined
+  let spare: typeof chunk | undefined
   let used = 0
   let pendingLines = 0
   let waitingBytes = 0

@@ -66,7 +66,7 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     this.#attempt.answered(status, headers)
     this.#isEventStream = isEventStream(headers)
     this.#body = new ResponseBody(this)
-    this.#resolve({ status, reason: readReason(reason), headers, body: this.#body })
+    this.#resolve({ status, reason: readReason(reason), headers, body: this.#body, isWellFormed: true })
   }
 
   onData (piece: Buffer): void {

@@ -1,7 +1,7 @@
 // A head that is written as text is the head that Node would have written, field by field; and each client's own fields are its own.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { headText } from '../../src/listener/head-text.ts'
+import { headText, wellFormedText } from '../../src/listener/head-text.ts'
 import { startGateway } from '../support/gateway.ts'
 import { ok, startOrigin } from '../support/origin.ts'
 import type { HeaderList } from '../support/raw-server.ts'
@@ -24,6 +24,36 @@ describe('the head as text', () => {
   ]
   for (const [name, reason, headers] of unfit) test(`not: ${name}`, () => assert.equal(headText(200, reason, headers, correlation), undefined))
 })
+
+describe('the head of an answer that came well-formed', () => {
+  const given = (...headers: string[]) => ({ headers, trailerAt: -1, hasLength: true })
+  test('everything but the length, which Node frames by', () => {
+    assert.deepEqual(wellFormedText(404, 'Not There', given('A', '1', 'content-length', '5', 'A', '2', 'date', 'now')),
+      { text: 'HTTP/1.1 404 Not There\r\nA: 1\r\nA: 2\r\ndate: now\r\n', headers: ['content-length', '5'], trailerAt: -1, hasLength: true, hasDate: true })
+  })
+  test('without Date it is Node that adds one', () => assert.equal(wellFormedText(200, 'OK', given('A', '1')).hasDate, false))
+  for (const name of ['Connection', 'Keep-Alive', 'Transfer-Encoding', 'Upgrade', 'Expect']) {
+    test(`${name} is left to Node`, () => assert.equal(wellFormedText(200, 'OK', given('A', '1', name, 'x')).text, undefined))
+  }
+  test('so are answers without a body', () => {
+    for (const status of [204, 304]) assert.equal(wellFormedText(status, '', given('A', '1')).text, undefined)
+  })
+})
+
+for (const status of [204, 404] as const) {
+  test(`${status} in a row from the cache keeps its fields`, { timeout: 120_000 }, async () => {
+    await using origin = await startOrigin(ok('', { status, reason: 'As It Is', headers: [['Cache-Control', 'max-age=600'], ['X-One', '1']] }))
+    await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' } } })
+    await gateway.waitForEndpoint(origin.url)
+    const first = await gateway.get('/json/reply/GetOrder')
+    for (let n = 0; n < 4; n++) {
+      const hit = await gateway.get('/json/reply/GetOrder')
+      assert.equal(hit.statusLine, first.statusLine)
+      assert.deepEqual(fields(hit), fields(first))
+    }
+    assert.equal(origin.received.length, 1)
+  })
+}
 
 /** Fields by name; the ids of each exchange apart, and what changes with the second. */
 const fields = ({ headers }: RawResponse): HeaderList => headers.filter(([name]) => !/^(?:x-mac-requestid|age|cache-status)$/i.test(name)).sort(([a], [b]) => a < b ? -1 : 1)

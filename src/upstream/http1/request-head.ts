@@ -1,4 +1,5 @@
 // A request -> the bytes of its head. Framing and Host are written here and nowhere else. Pure.
+import { NameSet } from '../../lib/name-set.ts'
 import { isFieldValue, isTarget, isToken } from './characters.ts'
 import { UnwritableRequest } from './errors.ts'
 
@@ -16,10 +17,7 @@ export interface RequestHead {
 /** Methods whose requests mean something by their content: without any they say so (RFC 9110 section 8.6). */
 const expectsContent = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
 
-const ours = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'keep-alive'])
-/** Bit n: one of ours has n letters. Most names are passed over by one look at a number. */
-const lengthsOfOurs = [...ours].reduce((bits, name) => bits | (1 << name.length), 0)
-const longestOfOurs = 17
+const ours = new NameSet(['host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'keep-alive'])
 
 /**
  * One character a byte, to be written as latin1.
@@ -33,7 +31,7 @@ export function requestHead ({ method, target, host, headers, length }: RequestH
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
     const value = headers[i + 1]!
-    if (name.length <= longestOfOurs && (lengthsOfOurs >>> name.length & 1) === 1 && ours.has(name.toLowerCase())) continue
+    if (ours.has(name)) continue
     if (!isToken(name)) throw new UnwritableRequest('a header name is no token')
     if (!isFieldValue(value)) throw new UnwritableRequest('a header value holds a character that it may not')
     head += `${name}: ${value}\r\n`
