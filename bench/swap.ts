@@ -9,7 +9,8 @@ import { ask, freePorts, waitUntil } from './support/network.ts'
 import { openStage, type RunningProcess, type Stage } from './support/stage.ts'
 import { quantile } from './support/statistics.ts'
 import { between, parseBuilds, type Builds } from './swap/builds.ts'
-import { startFleet, type Fleet } from './swap/fleet.ts'
+import type { Fleet } from './swap/fleet.ts'
+import { forkFleet } from './swap/fleet-process.ts'
 import type { Phase, PhaseKind, SwapResult } from './swap/verdict.ts'
 
 export interface SwapOptions {
@@ -86,7 +87,8 @@ const setUp = async (stage: Stage, { messages, endpoints, tools, progress }: Swa
   reconfigure()
   writeFileSync(join(directory, 'origin.conf'), originConfig(directory, originPort, fleetPort))
   stage.start('origin', tools.nginx, ['-c', join(directory, 'origin.conf'), '-e', join(directory, 'origin-error.log')])
-  const fleet = await startFleet({ messages, endpoints, origin: `http://127.0.0.1:${originPort}`, port: fleetPort })
+  // Elsewhere in life: where cores are few, writing a catalogue must not keep requests waiting here.
+  const fleet = await forkFleet({ messages, endpoints, origin: `http://127.0.0.1:${originPort}`, port: fleetPort }, { givesWay: true })
   closing.push(() => fleet.close())
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
   const server = stage.start('postern', process.execPath, [`--inspect=127.0.0.1:${inspectorPort}`, main, 'start', '--config', file])
