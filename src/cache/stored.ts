@@ -1,6 +1,6 @@
 // A stored answer: head and body as received, where it belongs, and what a hit needs made ready.
 import type { SharedHead } from '../exchange/exchange.ts'
-import { latin1 } from '../lib/latin1.ts'
+import { latin1, smallBodyBytes } from '../lib/latin1.ts'
 import type { Entry, EntryHead, Terms } from './entry.ts'
 import type { GuardRules, Leaving } from './guard.ts'
 import { neverStored } from './policy.ts'
@@ -30,9 +30,6 @@ export interface Draft extends Entry {
   /** Has it asked for again in the background after a purge; undefined where a purge is final. */
   readonly again: ((purged: Stored) => void) | undefined
 }
-
-/** Up to here one string for head and body beats two pieces, so the string is what is kept. */
-const smallBodyBytes = 16_384
 
 /** What a hit is answered with, Age included: made once a second. */
 export interface Ready {

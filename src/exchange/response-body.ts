@@ -39,7 +39,7 @@ export class ResponseBody {
   #finished = false
   #listeners: Array<(error: GatewayError | undefined) => void> | undefined
   readonly #source: BodySource | undefined
-  /** A body that is kept as latin1 text. */
+  /** The whole body, where it is kept as latin1 text. */
   #text: string | undefined
   /** Bytes that came so far. */
   receivedBytes = 0
@@ -59,9 +59,8 @@ export class ResponseBody {
   /** A body that is kept as latin1 text, a character a byte: small ones leave in one write with their head. */
   static ofText (text: string): ResponseBody {
     const body = new ResponseBody()
-    body.#text = text
-    body.#state = 'whole'
-    body.receivedBytes = text.length
+    body.pushText(text)
+    body.end(none)
     return body
   }
 
@@ -76,6 +75,13 @@ export class ResponseBody {
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
     if (this.#bytes > ResponseBody.highWaterBytes) this.#pause()
+  }
+
+  /** All of it at once, as latin1 text: `end` follows. */
+  pushText (text: string): void {
+    if (this.#sink !== undefined) return this.push(Buffer.from(text, 'latin1'))
+    this.receivedBytes = text.length
+    this.#text = text
   }
 
   end (trailers: readonly string[]): void {
@@ -118,6 +124,7 @@ export class ResponseBody {
   pipe (sink: BodySink): void {
     this.#sink = sink
     if (this.#text !== undefined) this.#chunks.push(Buffer.from(this.#text, 'latin1'))
+    this.#text = undefined
     let wantsMore = true
     for (const chunk of this.#chunks) wantsMore = sink.write(chunk)
     this.#chunks = []

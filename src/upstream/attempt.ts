@@ -74,6 +74,10 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     this.#body!.push(piece)
   }
 
+  onText (body: string): void {
+    this.#body!.pushText(body)
+  }
+
   onEnd (trailers: readonly string[]): void {
     this.#done = true
     this.#body!.end(trailers)

@@ -1,7 +1,7 @@
 // One kept connection to an endpoint: a socket, the answers read from it, one exchange at a time.
 import type { Socket } from 'node:net'
 import type { RequestBody } from '../../exchange/exchange.ts'
-import { latin1 } from '../../lib/latin1.ts'
+import { latin1, smallBodyBytes } from '../../lib/latin1.ts'
 import { turnEnd, type PutOff } from '../../lib/turn-end.ts'
 import type { Connector } from './connector.ts'
 import { BrokenBody, ClosedEarly, ConnectTimeout } from './errors.ts'
@@ -29,6 +29,8 @@ export interface Receiver {
   onInformational (head: ResponseHead): void
   onHead (head: ResponseHead): void
   onData (piece: Buffer): void
+  /** The whole body as latin1 text, in place of `onData`. */
+  onText (body: string): void
   onEnd (trailers: readonly string[]): void
   /** One of errors.ts, or what the socket says. The connection is gone. */
   onError (error: Error): void
@@ -41,9 +43,6 @@ export interface ConnectionOwner {
   onFree (connection: Connection, keepAliveMs: number | undefined): void
   onGone (connection: Connection): void
 }
-
-/** A body of this size leaves with the head in one string, which costs less than a `writev` of two. */
-const smallBodyBytes = 16_384
 
 /** All sockets are read into the same memory, one after the other: what is to stay is copied out before the next read. */
 const readBuffer = Buffer.allocUnsafeSlow(65_536)
@@ -223,6 +222,10 @@ export class Connection implements ResponseEvents, RequestStreamEvents, PutOff {
 
   onData (piece: Buffer): void {
     this.#receiver?.onData(piece)
+  }
+
+  onText (body: string): void {
+    this.#receiver?.onText(body)
   }
 
   onComplete (trailers: readonly string[], reusable: boolean): void {

@@ -1,4 +1,5 @@
 // Bytes of one connection -> answers: strict, incremental, bounded. Pure: it is handed bytes and calls back.
+import { latin1, smallBodyBytes } from '../../lib/latin1.ts'
 import { ChunkDecoder } from './chunk-decoder.ts'
 import { HeadScanner } from './head-scanner.ts'
 import { ProtocolError } from './errors.ts'
@@ -10,6 +11,8 @@ export interface ResponseEvents {
   onHead (head: ResponseHead): void
   /** A piece of the body, in memory of its own. */
   onData (piece: Buffer): void
+  /** The whole body as latin1 text: a small one that came in one piece, as most do. In place of `onData`. */
+  onText (body: string): void
   /** The answer is whole. `reusable`: the connection may carry the next exchange. Trailers as a flat list. */
   onComplete (trailers: readonly string[], reusable: boolean): void
 }
@@ -33,7 +36,8 @@ export class ResponseParser {
   #state: State = 'idle'
   #headOnly = false
   #keepAlive = false
-  /** Bytes of the body that are still to come. */
+  /** Bytes of the body, and those of them that are still to come. */
+  #length = 0
   #left = 0
   /** A head, or trailers, that came in more than one piece. */
   #held: Buffer | undefined
@@ -143,7 +147,7 @@ export class ResponseParser {
     this.#events.onHead(head)
     switch (head.framing) {
       case 'none': return this.#complete(noTrailers, head.keepAlive && next === end)
-      case 'length': this.#left = head.length; break
+      case 'length': this.#left = this.#length = head.length; break
       case 'chunked': this.#chunks.reset(); break
       case 'close': // Whatever comes is body.
     }
@@ -151,9 +155,11 @@ export class ResponseParser {
   }
 
   #counted (bytes: Buffer, at: number, end: number): number {
+    const isWhole = this.#left === this.#length && this.#length <= smallBodyBytes && end - at >= this.#left
     const stop = Math.min(end, at + this.#left)
     this.#left -= stop - at
-    this.#events.onData(copy(bytes, at, stop))
+    if (isWhole) this.#events.onText(latin1(bytes, at, stop))
+    else this.#events.onData(copy(bytes, at, stop))
     if (this.#left === 0) this.#complete(noTrailers, this.#keepAlive && stop === end)
     return stop
   }

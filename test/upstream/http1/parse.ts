@@ -33,6 +33,7 @@ export function parse (text: string, { headOnly = false, splits = [], close = fa
     onInformational: ({ status, headers }) => informational.push({ status, headers }),
     onHead: one => { head = one },
     onData: piece => body.push(piece),
+    onText: text => body.push(Buffer.from(text, 'latin1')),
     onComplete: (list, again) => {
       outcome = 'whole'
       trailers = list

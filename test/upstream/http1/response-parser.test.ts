@@ -164,8 +164,29 @@ test('how long the endpoint keeps the connection', () => {
   assert.deepEqual(['timeout=5', 'timeout=5, max=100', 'max=100,timeout = 7', 'TIMEOUT="3"', 'max=100', 'timeout=x'].map(says), [5_000, 5_000, 7_000, 3_000, undefined, undefined])
 })
 
+test('a small body in one piece comes as text, any other in pieces', () => {
+  const kinds = (bytes: string, splits: number[] = []) => {
+    const seen: string[] = []
+    const parser = new ResponseParser({ onInformational () {}, onHead () {}, onData: piece => seen.push(`bytes ${piece.length}`), onText: text => seen.push(`text ${text.length}`), onComplete: () => seen.push('end') })
+    parser.expect(false)
+    let from = 0
+    for (const to of [...splits, bytes.length]) {
+      parser.push(Buffer.from(bytes.slice(from, to), 'latin1'), to - from)
+      from = to
+    }
+    return seen
+  }
+  const start = head('Content-Length: 5')
+  assert.deepEqual(kinds(`${start}hello`), ['text 5', 'end'])
+  assert.deepEqual(kinds(`${start}hello`, [start.length]), ['text 5', 'end'])
+  assert.deepEqual(kinds(`${start}hello`, [start.length + 2]), ['bytes 2', 'bytes 3', 'end'])
+  assert.deepEqual(kinds(head('Content-Length: 16384') + 'x'.repeat(16_384)), ['text 16384', 'end'])
+  assert.deepEqual(kinds(head('Content-Length: 16385') + 'x'.repeat(16_385)), ['bytes 16385', 'end'])
+  assert.deepEqual(kinds(chunked('2\r\nok\r\n0\r\n\r\n')), ['bytes 2', 'end'])
+})
+
 test('bytes that nobody asked for are refused', () => {
-  const parser = new ResponseParser({ onInformational () {}, onHead () {}, onData () {}, onComplete () {} })
+  const parser = new ResponseParser({ onInformational () {}, onHead () {}, onData () {}, onText () {}, onComplete () {} })
   assert.throws(() => parser.push(Buffer.from('HTTP/1.1 200 OK\r\n'), 5), ProtocolError)
 })
 
