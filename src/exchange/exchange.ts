@@ -61,14 +61,21 @@ export interface UpstreamResponse {
   /** End-to-end headers as received, in order and letter case. Flat list. */
   readonly headers: readonly string[]
   readonly body: ResponseBody
-  /** A strict parser has just read it: nothing in its reason and headers could end a line. Left out where nobody knows. */
-  readonly isWellFormed?: boolean
+  /** How a strict parser has just read it, where it did: nothing in reason and lines could end a line before its end. */
+  readonly read?: ReadHeaders | undefined
   /** Of the endpoint that a stored answer once came from; left out for what an attempt of this exchange got. */
   readonly endpointUrl?: string | undefined
   /** With 101: the connection, for whoever carries it from now on. Cancelling the body closes it. */
   readonly socket?: Duplex | undefined
   /** Of an answer whose head many exchanges get within a moment. */
   readonly shared?: SharedHead | undefined
+}
+
+/** It holds for the list that is `headers` here, and for no other. */
+export interface ReadHeaders {
+  readonly headers: readonly string[]
+  /** All of them but Content-Length as lines of text; undefined where they are not. */
+  readonly lines: string | undefined
 }
 
 /** Where the listener keeps what it makes of a head that it is given time and again: status, `headers` and `added` are the same then. */

@@ -1,7 +1,9 @@
-// The head of an answer as text: of one that many clients get in a row put together once, of any other without a second look at each field.
+// The head of an answer as text: of one that many clients get in a row put together once, of any other its lines as they came.
 import { ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { UpstreamResponse } from '../exchange/exchange.ts'
+import { viaWith } from '../exchange/headers.ts'
 import { NameSet } from '../lib/name-set.ts'
-import type { ReplyHeaders } from './reply-headers.ts'
+import type { ReplyContext, ReplyHeaders } from './reply-headers.ts'
 
 /** What `writeHead` itself calls with its status line: no part of Node's documentation, so it may be missing one day. */
 interface StoresHeader { _storeHeader? (firstLines: string, headers: readonly string[]): void }
@@ -11,8 +13,8 @@ export const takesText = typeof (ServerResponse.prototype as StoresHeader)._stor
 const framing = ['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade', 'expect']
 /** And those that name what differs from client to client. */
 const unfit = new NameSet([...framing, 'location', 'content-location'])
-/** What Node has to know of, whoever writes it. */
-const noted = new NameSet([...framing, 'content-length', 'date'])
+/** What is changed on its way to the client, and what Node has to know of whoever writes it. */
+const noted = new NameSet([...framing, 'via', 'location', 'content-location', 'content-length', 'date'])
 
 /** `writeHead` itself takes note that no body follows. */
 const isBodiless = (status: number): boolean => status === 204 || status === 304
@@ -42,25 +44,26 @@ export function headText (status: number, reason: string, headers: readonly stri
 }
 
 /**
- * For fields that a parser as strict as Node's let through, and ours: Node would look at each of them once more, which is 3 % of an exchange
- * (measured). What it decides framing by is left to it.
+ * The head of an answer that a parser as strict as Node's has just read: its lines as they came, and ours. Undefined where one of them is not
+ * to leave as it is. Node would look at each field once more and put the lines together anew.
  */
-export function wellFormedText (status: number, reason: string, reply: ReplyHeaders): ReplyHeaders {
-  const { headers, trailerAt, hasLength } = reply
-  if (trailerAt !== -1 || isBodiless(status)) return reply
+export function headAsRead ({ status, reason, headers, read }: UpstreamResponse, { added, correlationHeader, correlationId, pseudonym }: ReplyContext): ReplyHeaders | undefined {
+  if (read?.lines === undefined || read.headers !== headers || isBodiless(status)) return undefined
   const left: string[] = []
-  let text = `HTTP/1.1 ${status} ${reason}\r\n`
   let hasDate = false
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
-    const value = headers[i + 1]!
-    const lower = noted.has(name) ? name.toLowerCase() : ''
-    if (lower === 'content-length') left.push(name, value)
-    else if (lower === 'date' || lower === '') text += `${name}: ${value}\r\n`
-    else return reply
-    hasDate ||= lower === 'date'
+    if (noted.has(name)) {
+      const lower = name.toLowerCase()
+      if (lower === 'content-length') left.push(name, headers[i + 1]!)
+      else if (lower === 'date') hasDate = true
+      else return undefined
+    } else if (name.length === correlationHeader.length && name.toLowerCase() === correlationHeader.toLowerCase()) return undefined
   }
-  return { headers: left, trailerAt, hasLength, text, hasDate }
+  let text = `HTTP/1.1 ${status} ${reason}\r\n${read.lines}`
+  for (let i = 0; i < added.length; i += 2) text += `${added[i]!}: ${added[i + 1]!}\r\n`
+  text += `Via: ${viaWith(undefined, '1.1', pseudonym)}\r\n${correlationHeader}: ${correlationId}\r\n`
+  return { text, headers: left, trailerAt: -1, hasLength: left.length > 0, hasDate }
 }
 
 /** `writeHead`, where the text is there. Connection, keep-alive and framing are Node's to decide, as always. */

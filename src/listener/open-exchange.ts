@@ -10,11 +10,11 @@ import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
 import type { GatewayCore } from './gateway-core.ts'
-import { headText, wellFormedText } from './head-text.ts'
+import { headAsRead, headText } from './head-text.ts'
 import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
 import { boundaryOf, MultipartScan } from './multipart-scan.ts'
 import { proxyStatus } from './proxy-status.ts'
-import { replyHeaders, type ReplyHeaders } from './reply-headers.ts'
+import { replyHeaders, type ReplyContext, type ReplyHeaders } from './reply-headers.ts'
 import { BodyAccount, gatherBody, planBody, StreamedBody, type BodyMemory, type Inspect } from './request-body.ts'
 import { expectsBody, Http1Reply, type Reply } from './send-response.ts'
 import { Http2Reply } from './send-response-http2.ts'
@@ -84,7 +84,7 @@ function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Repl
   const { request: { scheme, authority, correlationId }, degradedBy } = exchange
   const shared = reply.takesText && exchange.addedHeaders === response.shared?.added && degradedBy === undefined ? response.shared : undefined
   if (shared?.text !== undefined) return { text: shared.text, headers: [correlationHeader, correlationId], trailerAt: -1, hasLength: false, hasDate: true }
-  const headers = replyHeaders(response.headers, {
+  const context: ReplyContext = {
     endpointUrl: response.endpointUrl ?? exchange.endpoint?.url,
     endpointAt: gateway.endpointAt,
     scheme,
@@ -94,10 +94,11 @@ function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Repl
     pseudonym,
     // An answer in place of an error says which one.
     added: degradedBy === undefined ? exchange.addedHeaders : [...exchange.addedHeaders, 'Proxy-Status', proxyStatus(pseudonym, degradedBy)]
-  })
+  }
+  const headers = (reply.takesText ? headAsRead(response, context) : undefined) ?? replyHeaders(response.headers, context)
   // Not for the first one: most answers are asked for once in a while only.
   if (shared !== undefined && ++shared.uses === 2) shared.text = headText(response.status, response.reason, headers.headers, correlationHeader)
-  return response.isWellFormed === true && reply.takesText ? wellFormedText(response.status, response.reason, headers) : headers
+  return headers
 }
 
 /** Node refuses to write what endpoints may send: a header twice that HTTP/2 knows once only. */

@@ -59,14 +59,15 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     this.#exchange.onInformational?.({ status, headers })
   }
 
-  onHead ({ status, reason, headers }: ResponseHead): void {
+  onHead (head: ResponseHead): void {
+    const { status, reason, headers } = head
     this.#stage = 'body'
     this.#connection!.unwatch()
     this.#exchange.waiting(undefined)
     this.#attempt.answered(status, headers)
     this.#isEventStream = isEventStream(headers)
     this.#body = new ResponseBody(this)
-    this.#resolve({ status, reason: readReason(reason), headers, body: this.#body, isWellFormed: true })
+    this.#resolve({ status, reason: readReason(reason), headers, body: this.#body, read: head })
   }
 
   onData (piece: Buffer): void {

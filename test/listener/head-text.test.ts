@@ -1,11 +1,13 @@
 // A head that is written as text is the head that Node would have written, field by field; and each client's own fields are its own.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { headText, wellFormedText } from '../../src/listener/head-text.ts'
+import { ResponseBody } from '../../src/exchange/response-body.ts'
+import { headAsRead, headText } from '../../src/listener/head-text.ts'
 import { startGateway } from '../support/gateway.ts'
 import { ok, startOrigin } from '../support/origin.ts'
 import type { HeaderList } from '../support/raw-server.ts'
 import { requestBytes, type RawResponse } from '../support/http-client.ts'
+import { parse } from '../upstream/http1/parse.ts'
 
 const correlation = 'x-mac-requestId'
 const date = ['Date', 'Fri, 27 Nov 2026 12:00:00 GMT'] as const
@@ -25,18 +27,34 @@ describe('the head as text', () => {
   for (const [name, reason, headers] of unfit) test(`not: ${name}`, () => assert.equal(headText(200, reason, headers, correlation), undefined))
 })
 
-describe('the head of an answer that came well-formed', () => {
-  const given = (...headers: string[]) => ({ headers, trailerAt: -1, hasLength: true })
-  test('everything but the length, which Node frames by', () => {
-    assert.deepEqual(wellFormedText(404, 'Not There', given('A', '1', 'content-length', '5', 'A', '2', 'date', 'now')),
-      { text: 'HTTP/1.1 404 Not There\r\nA: 1\r\nA: 2\r\ndate: now\r\n', headers: ['content-length', '5'], trailerAt: -1, hasLength: true, hasDate: true })
-  })
-  test('without Date it is Node that adds one', () => assert.equal(wellFormedText(200, 'OK', given('A', '1')).hasDate, false))
-  for (const name of ['Connection', 'Keep-Alive', 'Transfer-Encoding', 'Upgrade', 'Expect']) {
-    test(`${name} is left to Node`, () => assert.equal(wellFormedText(200, 'OK', given('A', '1', name, 'x')).text, undefined))
+describe('the head as it was read', () => {
+  const read = (lines: string, { status = 200, reason = 'OK', correlationHeader = correlation } = {}) => {
+    const bytes = `HTTP/1.1 ${status} ${reason}\r\n${lines}\r\n`
+    const { head } = parse(bytes, { headOnly: true })
+    assert.ok(head, bytes)
+    const response = { status: head.status, reason: head.reason, headers: head.headers, body: new ResponseBody(), read: head }
+    return headAsRead(response, { endpointUrl: undefined, endpointAt: () => undefined, scheme: 'http', authority: 'a', correlationHeader, correlationId: 'id', pseudonym: 'postern', added: ['Cache-Status', 'x'] })
   }
-  test('so are answers without a body', () => {
-    for (const status of [204, 304]) assert.equal(wellFormedText(status, '', given('A', '1')).text, undefined)
+  const ours = `Cache-Status: x\r\nVia: 1.1 postern\r\n${correlation}: id\r\n`
+
+  test('everything but the length, which Node frames by, and what stays on its hop', () => {
+    assert.deepEqual(read('A: 1\r\nContent-length: 5\r\nB:2\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nb: \r\nDATE: now\r\n', { status: 404, reason: 'Not There' }),
+      { text: `HTTP/1.1 404 Not There\r\nA: 1\r\nB:2\r\nb: \r\nDATE: now\r\n${ours}`, headers: ['Content-length', '5'], trailerAt: -1, hasLength: true, hasDate: true })
+  })
+  test('the fields that leave last, and none at all', () => {
+    assert.equal(read('A: 1\r\nContent-Length: 5\r\n')?.text, `HTTP/1.1 200 OK\r\nA: 1\r\n${ours}`)
+    assert.equal(read('Transfer-Encoding: chunked\r\nA: 1\r\n')?.text, `HTTP/1.1 200 OK\r\nA: 1\r\n${ours}`)
+    assert.equal(read('')?.text, `HTTP/1.1 200 OK\r\n${ours}`)
+    assert.equal(read('A: 1\r\n')?.hasDate, false)
+  })
+  for (const line of ['Via: 1.1 inner', 'Location: /a', 'Content-Location: /a', 'Trailer: x', 'Expect: x', 'X-MAC-requestid: theirs', 'Connection: x-own']) {
+    test(`not with ${line}`, () => assert.equal(read(`A: 1\r\n${line}\r\n`), undefined))
+  }
+  test('not where no body follows, nor for other headers than were read', () => {
+    for (const status of [204, 304]) assert.equal(read('A: 1\r\n', { status, reason: '' }), undefined)
+    const { head } = parse('HTTP/1.1 200 OK\r\nA: 1\r\n\r\n', { headOnly: true })
+    const changed = { status: 200, reason: 'OK', headers: ['A', '2'], body: new ResponseBody(), read: head! }
+    assert.equal(headAsRead(changed, { endpointUrl: undefined, endpointAt: () => undefined, scheme: 'http', authority: 'a', correlationHeader: correlation, correlationId: 'id', pseudonym: 'postern', added: [] }), undefined)
   })
 })
 

@@ -13,6 +13,8 @@ export interface ResponseHead {
   readonly reason: string
   /** End-to-end. Flat list. */
   readonly headers: string[]
+  /** The same without Content-Length as lines, as they came; undefined where that is not in one place. */
+  readonly lines: string | undefined
   readonly framing: Framing
   /** Of the body to come; 0 unless `framing` is length. */
   readonly length: number
@@ -34,6 +36,8 @@ const droppedByLength: ReadonlyArray<string | undefined> = (() => {
   for (const name of ['te', 'upgrade', 'proxy-connection', 'proxy-authenticate']) byLength[name.length] = name
   return byLength
 })()
+
+const emptyLine = 2
 
 /** What the fields say of the connection and of the body's end. */
 class Delimiters {
@@ -82,11 +86,23 @@ export function readHead (scanner: HeadScanner, bytes: Buffer, from: number, end
   const { marks, fields, status, minor } = scanner
   const headers: string[] = []
   const delimiters = new Delimiters()
+  // Fields that stay next to each other stay one piece of text.
+  let lines = ''
+  let linesAt = -1
   for (let i = 0, mark = 0; i < fields; i++, mark += 4) {
     const name = text.slice(marks[mark]!, marks[mark + 1]!)
     const value = text.slice(marks[mark + 2]!, marks[mark + 3]!)
-    if (!delimiters.take(name, value)) headers.push(name, value)
+    const isLength = name.length === 14 && delimiters.length === -1
+    const stays = !delimiters.take(name, value)
+    if (stays) headers.push(name, value)
+    if (stays && !(isLength && delimiters.length !== -1)) {
+      if (linesAt === -1) linesAt = marks[mark]!
+    } else if (linesAt !== -1) {
+      lines += text.slice(linesAt, marks[mark]!)
+      linesAt = -1
+    }
   }
+  if (linesAt !== -1) lines += text.slice(linesAt, text.length - emptyLine)
   const { length, chunked, connection, keepAlive } = delimiters
   if (chunked && length !== -1) throw new ProtocolError('both Content-Length and Transfer-Encoding')
   const bodiless = headOnly || status < 200 || status === 204 || status === 304
@@ -98,6 +114,7 @@ export function readHead (scanner: HeadScanner, bytes: Buffer, from: number, end
     status,
     reason: text.slice(scanner.reasonAt, scanner.reasonEnd),
     headers: named === undefined ? headers : without(headers, named),
+    lines: named === undefined ? lines : undefined,
     framing,
     length: framing === 'length' ? length : 0,
     keepAlive: framing !== 'close' && !unclear && staysOpen(minor, connection, chunked),

@@ -58,7 +58,17 @@ function assertRow (parsed: Parsed, row: Row): void {
     { status: row.status ?? 200, reason: row.reason ?? 'OK', headers: row.headers ?? [], body: row.body ?? '', trailers: row.trailers ?? [], informational: row.informational ?? [] })
 }
 
+/** Lines of text -> flat list. */
+const fieldsOf = (lines: string): string[] => lines.split('\r\n').slice(0, -1).flatMap(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).replace(/^[\t ]+|[\t ]+$/g, '')])
+
 for (const row of whole) {
+  test(`the same as lines: ${row.name}`, () => {
+    const { headers, lines } = parse(row.bytes, row).head!
+    const without = headers.flatMap((text, i) => i % 2 === 1 || text.toLowerCase() === 'content-length' ? [] : [text, headers[i + 1]!])
+    if (/^Connection: x-one/m.test(row.bytes)) assert.equal(lines, undefined)
+    else assert.deepEqual(fieldsOf(lines!), without)
+  })
+
   test(`read: ${row.name}`, () => {
     const parsed = parse(row.bytes, row)
     assertRow({ ...parsed, head: { ...parsed.head!, reason: parsed.head!.reason } }, { ...row, reason: row.reason ?? (row.status === undefined ? 'OK' : row.reason!) })
