@@ -1,6 +1,6 @@
 // What the registries say, remembered against their forgetting (decisions 1.5): snapshot after snapshot, entry by entry. Pure.
 import { sameData } from '../lib/same-data.ts'
-import type { Registration, Snapshot } from '../registry/registration.ts'
+import type { Dropped, Registration, Snapshot } from '../registry/registration.ts'
 
 export interface CatalogEntry {
   readonly registration: Registration
@@ -10,7 +10,12 @@ export interface CatalogEntry {
   readonly unconfirmedSince: number | undefined
   /** Read from our own disk; the registry has not answered yet. */
   readonly stale: boolean
+  /** Why what the registry lists of it now cannot be read: this is its last good form. Unconfirmed as well: it is missing, and an unreadable entry may be it. */
+  readonly unread?: string | undefined
 }
+
+/** Whether it is unconfirmed for a while only. What may be listed in a form that cannot be read has not been forgotten. */
+export const isTimed = ({ unconfirmedSince, unread }: CatalogEntry): boolean => unconfirmedSince !== undefined && unread === undefined
 
 /** An id is unique on its node only: another datacenter's web-1 is another one. */
 export function keyOf ({ id, node, datacenter }: Registration): string {
@@ -23,6 +28,8 @@ export interface RegistryMemory {
   readonly entries: ReadonlyMap<string, CatalogEntry>
   /** The operator has pointed to another registry: its first answer holds whole, what it leaves out is gone. */
   readonly replaced?: boolean
+  /** What of its last answer could not be read. Left out: not known. */
+  readonly suspects?: readonly Dropped[]
 }
 
 export type Catalog = ReadonlyMap<Registration['registry'], RegistryMemory>
@@ -54,33 +61,63 @@ export function looksForgetful (memory: RegistryMemory, snapshot: Snapshot): boo
   return false
 }
 
+/** Whether an unreadable entry may be about a registration: nothing of it that can be read says otherwise. */
+const couldBe = (suspect: Dropped, registration: Registration): boolean =>
+  (['id', 'registeredAs', 'node', 'datacenter'] as const).every(field => suspect[field] === undefined || suspect[field] === registration[field])
+
+/** Those that an earlier answer did not have: what was unreadable while a registration was listed beside it is not that registration. */
+function newAmong (suspects: readonly Dropped[], before: readonly Dropped[] = []): readonly Dropped[] {
+  const left = new Map<string, number>()
+  for (const suspect of before) {
+    const signature = JSON.stringify(suspect)
+    left.set(signature, (left.get(signature) ?? 0) + 1)
+  }
+  return suspects.filter(suspect => {
+    const signature = JSON.stringify(suspect)
+    const count = left.get(signature) ?? 0
+    left.set(signature, count - 1)
+    return count <= 0
+  })
+}
+
+/** What is remembered of a registration that was just listed. What cannot be read whole takes nothing away from what was read before. */
+function take (before: CatalogEntry | undefined, registration: Registration, now: number): CatalogEntry {
+  const held = registration.malformed !== undefined && before?.registration.malformed === undefined ? before?.registration : undefined
+  const unread = held === undefined ? undefined : registration.malformed
+  const isSame = before !== undefined && (held !== undefined || sameData(before.registration, registration))
+  if (isSame && before.unconfirmedSince === undefined && !before.stale && before.unread === unread) return before
+  return { registration: isSame ? before.registration : registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false, ...(unread === undefined ? {} : { unread }) }
+}
+
 /** The memory after a snapshot. What says the same as before stays the same object: nothing that was made of it has to be made anew. `now`: ms since epoch. */
 export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot, now: number): RegistryMemory {
+  const known = memory?.replaced === true ? undefined : memory
   const entries = new Map<string, CatalogEntry>()
   for (const registration of snapshot.registrations) {
     const key = keyOf(registration)
-    const before = memory?.entries.get(key)
-    const isSame = before !== undefined && sameData(before.registration, registration)
-    entries.set(key, isSame && before.unconfirmedSince === undefined && !before.stale
-      ? before
-      : { registration: isSame ? before.registration : registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false })
+    entries.set(key, take(known?.entries.get(key), registration, now))
   }
-  if (memory === undefined || memory.replaced === true) return { index: snapshot.index, entries }
-  const forgetful = looksForgetful(memory, snapshot)
+  const { dropped: suspects = [] } = snapshot
+  if (known === undefined) return { index: snapshot.index, entries, suspects }
+  const forgetful = looksForgetful(known, snapshot)
+  const fresh = newAmong(suspects, known.suspects)
   let kept = 0
-  for (const [id, entry] of memory.entries) {
+  for (const [id, entry] of known.entries) {
     if (entries.has(id) || kept === mostUnconfirmed) continue
-    // What is unconfirmed stays so until the registry names it again or its time is over; what goes one by one is gone.
-    if (!forgetful && entry.unconfirmedSince === undefined) continue
+    const isForgotten = entry.unconfirmedSince !== undefined && entry.unread === undefined
+    const suspect = (entry.unconfirmedSince === undefined ? fresh : suspects).find(one => couldBe(one, entry.registration))
+    // What is unconfirmed stays so until the registry names it again or its time is over; what goes one by one is gone, unless it may still be
+    // there in a form that cannot be read.
+    if (!forgetful && !isForgotten && suspect === undefined) continue
     kept++
-    entries.set(id, { ...entry, stale: false, unconfirmedSince: entry.unconfirmedSince ?? now })
+    entries.set(id, { ...entry, stale: false, unconfirmedSince: entry.unconfirmedSince ?? now, unread: forgetful || isForgotten ? undefined : suspect?.reason })
   }
-  return { index: snapshot.index, entries }
+  return { index: snapshot.index, entries, suspects }
 }
 
 /** Drops what has been unconfirmed for longer than `unconfirmedMs`. Gives back the same object when nothing is. */
 export function expire (memory: RegistryMemory, now: number, unconfirmedMs: number): RegistryMemory {
-  const isOver = (entry: CatalogEntry) => entry.unconfirmedSince !== undefined && now - entry.unconfirmedSince >= unconfirmedMs
+  const isOver = (entry: CatalogEntry) => isTimed(entry) && now - entry.unconfirmedSince! >= unconfirmedMs
   if (![...memory.entries.values()].some(isOver)) return memory
   return { ...memory, entries: new Map([...memory.entries].filter(([, entry]) => !isOver(entry))) }
 }

@@ -1,8 +1,9 @@
 // What an operator reads when names and endpoints change: one line each, in the words of `postern routes`. Pure.
 import { keyOf } from './catalog.ts'
-import type { Snapshot, WatchState } from '../registry/registration.ts'
+import type { WatchState } from '../registry/registration.ts'
 import { explainEndpoint, explainName } from './explain.ts'
 import type { Decision, EndpointDecision, NameDecision } from './plan.ts'
+import type { Unreadable } from './protocol.ts'
 
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
@@ -35,7 +36,7 @@ export function describeRegistry (before: WatchState | undefined, { registry, ok
 }
 
 /** When the number of entries that cannot be read changes. */
-export function describeDropped (registry: string, before: Snapshot['dropped'], after: Snapshot['dropped']): LogLine | undefined {
+export function describeDropped (registry: string, before: Unreadable | undefined, after: Unreadable | undefined): LogLine | undefined {
   if ((before?.count ?? 0) === (after?.count ?? 0)) return undefined
   return after === undefined
     ? { level: 'info', fields: { registry }, message: 'every entry of the registry can be read' }
@@ -92,11 +93,11 @@ function describeEndpoints (before: Decision | undefined, after: Decision): LogL
     const id = idOf(decision)
     const old = endpoints.get(id)
     endpoints.delete(id)
-    const isSame = old?.state === state && old.verdict.cause === verdict.cause && old.out?.cause === decision.out?.cause
+    const isSame = old?.state === state && old.verdict.cause === verdict.cause && old.out?.cause === decision.out?.cause && old.verdict.entry.unread === verdict.entry.unread
     if (isSame || (before === undefined && worst[state] === undefined)) continue
     lines.push({
-      level: worst[state] ?? 'info',
-      fields: { service: upstream, endpoint: verdict.url, registration: verdict.registration.id, state, ...explainEndpoint(decision) },
+      level: verdict.entry.unread === undefined ? worst[state] ?? 'info' : 'warn',
+      fields: { service: upstream, endpoint: verdict.url, registration: verdict.registration.id, state, ...(verdict.entry.unread === undefined ? {} : { stale: verdict.entry.unread }), ...explainEndpoint(decision) },
       message: `endpoint ${state}`
     })
   }

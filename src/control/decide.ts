@@ -4,7 +4,7 @@ import { neverRouted } from '../contracts/operations.ts'
 import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
-import { keyOf, type CatalogEntry } from './catalog.ts'
+import { isTimed, keyOf, type CatalogEntry } from './catalog.ts'
 import { Choices } from './choices.ts'
 import type { UpstreamView } from './claims.ts'
 import { planCustomRoutes, type RouteSource } from './custom-routes.ts'
@@ -111,8 +111,9 @@ function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choi
 /** When time alone changes something: a name may pass, or an unconfirmed endpoint is dropped. */
 function nextTime (names: NamesDecided, verdicts: readonly Verdict[], unconfirmedMs: number): number | undefined {
   let next = names.nextAt
-  for (const { entry: { unconfirmedSince } } of verdicts) {
-    if (unconfirmedSince !== undefined && (next === undefined || unconfirmedSince + unconfirmedMs < next)) next = unconfirmedSince + unconfirmedMs
+  for (const { entry } of verdicts) {
+    const { unconfirmedSince } = entry
+    if (unconfirmedSince !== undefined && isTimed(entry) && (next === undefined || unconfirmedSince + unconfirmedMs < next)) next = unconfirmedSince + unconfirmedMs
   }
   return next
 }

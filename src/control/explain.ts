@@ -95,9 +95,11 @@ function explainUnwell (verdict: Verdict, state: EndpointDecision['state'], byPa
 
 /** Of what its registry has forgotten. */
 function sayUnconfirmed (verdict: Verdict, byPanic: boolean): string {
-  const { cause, knowledge } = verdict
-  const forgotten = 'Unconfirmed: its registry has forgotten it together with others'
-  if (cause === 'unconfirmed') return `${forgotten}, but it answers us; served for registry.unconfirmedMs at most.`
+  const { cause, knowledge, entry: { unread } } = verdict
+  const forgotten = unread === undefined
+    ? 'Unconfirmed: its registry has forgotten it together with others'
+    : `Unconfirmed: its registry does not name it, but lists an entry that may be it and cannot be read (${unread})`
+  if (cause === 'unconfirmed') return `${forgotten}, ${unread === undefined ? 'but it answers us; served for registry.unconfirmedMs at most' : 'and it answers us'}.`
   if (cause === 'unconfirmed-silent') return `${forgotten}, and it does not answer us.`
   const unwell = knowledge?.sick === undefined ? 'its checks failed before that, although it answers us' : sayUnwell(verdict)
   return `${forgotten}, and ${unwell}; ${byPanic ? 'served because no endpoint of its upstream is well' : 'it gets traffic only when no other endpoint is well'}.`

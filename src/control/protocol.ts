@@ -37,6 +37,9 @@ export interface ControlCounts {
   readonly served: number
 }
 
+/** Entries of a registry's last answer that cannot be read, or not whole: how many, and the first few reasons. */
+export interface Unreadable { readonly count: number, readonly reasons: readonly string[] }
+
 export interface ControlStatus {
   readonly registries: WatchState[]
   readonly embeddedUrl: string | undefined
@@ -45,8 +48,8 @@ export interface ControlStatus {
   readonly counts: ControlCounts
   /** Names that changed hands since the thread started, by reason. */
   readonly moves: Readonly<Record<string, number>>
-  /** Entries of the last answer that could not be read, by registry. */
-  readonly dropped: Readonly<Record<string, { readonly count: number, readonly reasons: readonly string[] }>>
+  /** By registry. */
+  readonly dropped: Readonly<Record<string, Unreadable>>
   /** Registrations in force that the registry does not vouch for now, by registry. */
   readonly stale: Readonly<Record<string, number>>
 }

@@ -1,21 +1,30 @@
 // How each registry is doing, for /api, metrics and log: its last state, and what it listed that nobody can read.
 import type { Registration, Snapshot, WatchState } from '../registry/registration.ts'
 import { describeDropped, describeRegistry, type LogLine } from './changes-log.ts'
+import type { Unreadable } from './protocol.ts'
 
 type Registry = Registration['registry']
-type Dropped = NonNullable<Snapshot['dropped']>
+/** Reasons that are shown. */
+const reasonsShown = 10
+
+/** What an answer of a registry has that cannot be read, or not whole. */
+function toUnreadable ({ dropped = [], registrations }: Snapshot): Unreadable | undefined {
+  const reasons = dropped.map(({ reason }) => reason)
+  for (const { id, malformed } of registrations) if (malformed !== undefined) reasons.push(`${id}: ${malformed}`)
+  return reasons.length === 0 ? undefined : { count: reasons.length, reasons: reasons.slice(0, reasonsShown) }
+}
 
 export type DescribedRegistry = WatchState & {
   /** Registrations in force that it does not vouch for now. */
   readonly stale: number
-  readonly dropped: Dropped | undefined
+  readonly dropped: Unreadable | undefined
 }
 
 export class RegistryStates {
   readonly #log: (line: LogLine) => void
   readonly #staleIn: (state: WatchState) => number
   readonly #states = new Map<Registry, WatchState>()
-  readonly #dropped = new Map<Registry, Dropped>()
+  readonly #dropped = new Map<Registry, Unreadable>()
 
   /** `staleIn`: how many registrations are in force that the registry does not vouch for. */
   constructor (log: (line: LogLine) => void, staleIn: (state: WatchState) => number) {
@@ -27,7 +36,7 @@ export class RegistryStates {
   /** Each with what it listed that cannot be read, and what stays in force without its word. */
   get described (): DescribedRegistry[] { return this.all.map(state => ({ ...state, stale: this.#staleIn(state), dropped: this.#dropped.get(state.registry) })) }
   get stale (): Record<string, number> { return Object.fromEntries(this.all.map(state => [state.registry, this.#staleIn(state)])) }
-  get dropped (): Record<string, Dropped> { return Object.fromEntries(this.#dropped) }
+  get dropped (): Record<string, Unreadable> { return Object.fromEntries(this.#dropped) }
 
   told (state: WatchState): void {
     const line = describeRegistry(this.#states.get(state.registry), state, this.#staleIn(state))
@@ -35,7 +44,9 @@ export class RegistryStates {
     if (line !== undefined) this.#log(line)
   }
 
-  read ({ registry, dropped }: Pick<Snapshot, 'registry' | 'dropped'>): void {
+  read (snapshot: Snapshot): void {
+    const { registry } = snapshot
+    const dropped = toUnreadable(snapshot)
     const line = describeDropped(registry, this.#dropped.get(registry), dropped)
     if (dropped === undefined) this.#dropped.delete(registry)
     else this.#dropped.set(registry, dropped)

@@ -13,8 +13,8 @@ export function failsFor (state: WatchState | undefined, { registeredAs, datacen
   return state.failing === undefined || state.failing.some(part => part.service === registeredAs && (part.datacenter === undefined || part.datacenter === datacenter))
 }
 
-/** The registry's last answer did not name it, or comes from disk. */
-export const isUnvouched = ({ stale, unconfirmedSince }: Pick<CatalogEntry, 'stale' | 'unconfirmedSince'>): boolean => stale || unconfirmedSince !== undefined
+/** The registry's last answer did not name it, or not in a form that can be read, or comes from disk. */
+export const isUnvouched = ({ stale, unconfirmedSince, unread }: Pick<CatalogEntry, 'stale' | 'unconfirmedSince' | 'unread'>): boolean => stale || unconfirmedSince !== undefined || unread !== undefined
 
 /** `reason`: as the end of a sentence; '' where the sentence on an unconfirmed registration says it already. Undefined: it is fresh. */
 export function staleness (entry: CatalogEntry, stateOf: StateOf): string | undefined {
@@ -23,7 +23,8 @@ export function staleness (entry: CatalogEntry, stateOf: StateOf): string | unde
   if (registry === 'config') return undefined
   if (entry.stale) return `read from disk, and ${registry} has not answered since the start`
   if (failsFor(state, entry.registration)) return `${registry} does not answer${sayLast(state)}`
-  return entry.unconfirmedSince === undefined ? undefined : ''
+  if (entry.unconfirmedSince !== undefined) return ''
+  return entry.unread === undefined ? undefined : `what ${registry} lists of it now cannot be read (${entry.unread}), and its last good form stays in force`
 }
 
 /** Since when, and what went wrong. */

@@ -4,7 +4,7 @@ import { judgeHealth } from './health.ts'
 import type { ConsulCheck } from './health.ts'
 import { carriesTag, readNames } from './names.ts'
 import type { Kind, NameRules } from './names.ts'
-import type { Registration } from './registration.ts'
+import type { Dropped, Registration } from './registration.ts'
 
 /** How entries of this catalog are to be read. */
 export interface EntryRules extends NameRules {
@@ -14,10 +14,10 @@ export interface EntryRules extends NameRules {
 }
 
 /**
- * `dropped`: too broken to be shown under any id; counted with its reason. `elsewhere`: sound, but of another environment.
- * A registration that has an id but cannot be called comes as a registration with `refused`.
+ * `dropped`: too broken to be shown under any id. `elsewhere`: sound, but of another environment. What has an id but cannot be called comes as a
+ * registration with `refused`, what cannot be read whole with `malformed`.
  */
-export type ReadEntry = { readonly registration: Registration } | { readonly dropped: string } | { readonly elsewhere: true }
+export type ReadEntry = { readonly registration: Registration } | { readonly dropped: Dropped } | { readonly elsewhere: true }
 
 const guid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 /** ss-{ServiceName}-{guid}; the service's name may contain dashes itself. */
@@ -25,15 +25,19 @@ const pluginId = new RegExp(`^ss-(.+)-${guid}$`, 'i')
 
 /** Reads one entry. Never throws: whatever one registration holds, the others are not affected. */
 export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
-  if (!isObject(entry)) return { dropped: 'an entry is not an object' }
+  if (!isObject(entry)) return drop('an entry is not an object')
   const service = entry.Service
-  if (!isObject(service)) return { dropped: 'an entry has no Service' }
-  const registeredAs = text(service.Service)
-  const id = text(service.ID) || registeredAs
-  if (id === '') return { dropped: 'an entry has neither an ID nor a service name' }
   const node = isObject(entry.Node) ? entry.Node : {}
+  if (!isObject(service)) return drop('an entry has no Service', {}, node)
+  const registeredAs = text(service.Service)
+  const id = text(service.ID)
+  // Consul lists everything under an ID, on a node. Anything in their place would make a new registration of one that is only listed badly.
+  if (id === '') return drop('an entry has no ID', service, node)
+  const nodeName = text(node.Node)
+  if (nodeName === '') return drop('an entry has no node', service, node)
   const tags = strings(service.Tags)
-  if (rules.environmentTag !== undefined && !carriesTag(tags, rules.environmentTag)) return { elsewhere: true }
+  const isElsewhere = rules.environmentTag !== undefined && !carriesTag(tags, rules.environmentTag)
+  if (isElsewhere && isList(service.Tags, isText)) return { elsewhere: true }
 
   const meta = textRecord(service.Meta)
   const written = text(service.Address)
@@ -45,8 +49,8 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
     nodeAddress: text(node.Address),
     scheme: meta.scheme?.toLowerCase() === 'https' ? 'https' : 'http'
   })
+  const malformed = faultOf(service, entry) ?? ('refused' in parsed ? parsed.refused : undefined)
   const { health, notes, healthCheck } = judgeHealth(Array.isArray(entry.Checks) ? entry.Checks.filter(isObject) as ConsulCheck[] : [])
-  const nodeName = text(node.Node)
   return {
     registration: {
       id,
@@ -55,7 +59,8 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
       service: pluginId.exec(id)?.[1] ?? (registeredAs || id),
       kind,
       address: 'address' in parsed ? parsed.address : undefined,
-      refused: refusal(service, entry) ?? ('refused' in parsed ? parsed.refused : undefined),
+      refused: refusal(service, entry, isElsewhere) ?? ('refused' in parsed ? parsed.refused : undefined),
+      ...(malformed === undefined ? {} : { malformed }),
       names,
       version: version ?? (kind === 'req' ? versionInId(id) : undefined),
       tags,
@@ -72,12 +77,28 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
   }
 }
 
+function drop (reason: string, service: Record<string, unknown> = {}, node: Record<string, unknown> = {}): ReadEntry {
+  const known = (value: unknown): string | undefined => text(value) || undefined
+  return { dropped: { reason, id: known(service.ID), registeredAs: known(service.Service), node: known(node.Node), datacenter: known(node.Datacenter) } }
+}
+
 /** Why the entry as such cannot be used, whatever its address. */
-function refusal (service: Record<string, unknown>, entry: Record<string, unknown>): string | undefined {
+function refusal (service: Record<string, unknown>, entry: Record<string, unknown>, isElsewhere: boolean): string | undefined {
   const kind = text(service.Kind)
   if (kind !== '') return `it is a ${kind} of the service mesh, not a service`
   // Without its checks nobody knows whether it is in maintenance.
   if (!Array.isArray(entry.Checks) && entry.Checks !== null) return 'the registry lists it without its checks'
+  return isElsewhere ? 'its tags cannot be read, so nobody knows its environment' : undefined
+}
+
+/** What has the wrong type: such an entry is no word of whoever registered it. Null is how Go writes an empty list or map. */
+function faultOf (service: Record<string, unknown>, entry: Record<string, unknown>): string | undefined {
+  if (!isList(entry.Checks, check => isObject(check) && isText(check.Status))) return Array.isArray(entry.Checks) ? 'a check of it cannot be read' : 'the registry lists it without its checks'
+  if (!isText(service.Service)) return 'its service name is no text'
+  if (!isNothing(service.Address) && !isText(service.Address)) return 'its address is no text'
+  if (!isNothing(service.Port) && typeof service.Port !== 'number') return 'its port is no number'
+  if (!isList(service.Tags, isText)) return 'its tags are no list of texts'
+  if (!isNothing(service.Meta) && !(isObject(service.Meta) && Object.values(service.Meta).every(isText))) return 'its Meta is no map of texts'
   return undefined
 }
 
@@ -107,6 +128,10 @@ const weight = (value: unknown): number =>
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isNothing = (value: unknown): boolean => value === null || value === undefined
+/** Null is an empty one. */
+const isList = (value: unknown, isItem: (item: unknown) => boolean): boolean => value === null || (Array.isArray(value) && value.every(isItem))
 const text = (value: unknown): string => typeof value === 'string' ? value : ''
 const strings = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []

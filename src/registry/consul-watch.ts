@@ -7,7 +7,7 @@ import { connectAgent } from './consul-agent.ts'
 import type { AgentAnswer, AgentConnection, AgentSelf } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
 import { readEntry } from './consul-entry.ts'
-import type { Registration, Watch, WatchListener } from './registration.ts'
+import type { Dropped, Registration, Watch, WatchListener } from './registration.ts'
 import { answeredEarly, delayAfterAnswer, delayAfterFailure, stepIndex } from './watch-pace.ts'
 
 export interface WatchOptions {
@@ -20,7 +20,7 @@ export interface WatchOptions {
 /** What one service's latest good answer said. */
 interface ServiceView {
   readonly registrations: readonly Registration[]
-  readonly dropped: readonly string[]
+  readonly dropped: readonly Dropped[]
   readonly index: number | undefined
   /** Something was withheld from our token. */
   readonly filtered: boolean
@@ -40,9 +40,6 @@ interface LoopState {
   lastGoodAt: number | undefined
   agent: string | undefined
 }
-
-/** Reasons of dropped entries that a snapshot carries. */
-const reasonsShown = 10
 
 /**
  * Starts watching. The first snapshot comes when every service has been answered once (or failed, in a datacenter that is not the nearest); later ones whenever Consul's index moves. An
@@ -72,7 +69,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
       registrations: views.length === 1 ? views[0]!.registrations : views.flatMap((view) => view.registrations),
       index: indexes.length === 0 ? undefined : Math.max(...indexes),
       reset,
-      ...(dropped.length === 0 ? {} : { dropped: { count: dropped.length, reasons: dropped.slice(0, reasonsShown) } })
+      ...(dropped.length === 0 ? {} : { dropped })
     })
   }
 
@@ -123,7 +120,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
           // A node of the same name in another datacenter is another machine.
           const isAgentsOwn = datacenter === undefined || datacenter === self.datacenter || (self.datacenter === undefined && !loop.far)
           const ownNode = connection.onOurMachine === true && isAgentsOwn ? self.node ?? nodeOfOurs(answer.entries) : undefined
-          take(readAll(answer, { ...config, registry, ownNode }), loop)
+          take(readAll(answer, { ...config, registry, ownNode }, loop), loop)
           publish(step.reset || isDoubtful || loop.contradicted !== undefined)
           mustPublish = false
         }
@@ -194,13 +191,13 @@ function take (view: ServiceView, loop: LoopState): void {
   loop.view = view
 }
 
-function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1]): ServiceView {
+function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1], { service, datacenter }: LoopState): ServiceView {
   const registrations: Registration[] = []
-  const dropped: string[] = []
+  const dropped: Dropped[] = []
   for (const entry of answer.entries) {
     const read = readEntry(entry, rules)
     if ('registration' in read) registrations.push(read.registration)
-    else if ('dropped' in read) dropped.push(read.dropped)
+    else if ('dropped' in read) dropped.push({ ...read.dropped, registeredAs: read.dropped.registeredAs ?? service, datacenter: read.dropped.datacenter ?? datacenter })
   }
   return { registrations, dropped, index: answer.index, filtered: answer.filteredByAcl }
 }

@@ -2,7 +2,7 @@
 import { readEntry } from './consul-entry.ts'
 import type { EmbeddedRegistry } from './embedded.ts'
 import type { NameRules } from './names.ts'
-import type { Registration, Watch, WatchListener } from './registration.ts'
+import type { Dropped, Registration, Watch, WatchListener } from './registration.ts'
 
 export interface EmbeddedWatchOptions {
   /** A storm of changes is one snapshot per interval. Milliseconds. */
@@ -22,13 +22,13 @@ export function watchEmbedded (registry: Pick<EmbeddedRegistry, 'url' | 'nodeNam
   const publish = (): void => {
     const { index, entries } = registry.health()
     const registrations: Registration[] = []
-    const dropped: string[] = []
+    const dropped: Dropped[] = []
     for (const entry of entries) {
       const read = readEntry(entry, { ...rules, registry: 'embedded', ownNode: registry.nodeName })
       if ('registration' in read) registrations.push(read.registration)
       else if ('dropped' in read) dropped.push(read.dropped)
     }
-    listener.snapshot({ registry: 'embedded', registrations, index, reset: false, ...(dropped.length === 0 ? {} : { dropped: { count: dropped.length, reasons: dropped.slice(0, 10) } }) })
+    listener.snapshot({ registry: 'embedded', registrations, index, reset: false, ...(dropped.length === 0 ? {} : { dropped }) })
     tell()
   }
   const look = (): void => {

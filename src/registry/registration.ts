@@ -30,6 +30,8 @@ export interface Registration {
   readonly address: EndpointAddress | undefined
   /** Why it can never be used as it stands (bad address, network not allowed). */
   readonly refused: string | undefined
+  /** What of it cannot be read; the rest is told as far as it can be. Left out: it is whole. */
+  readonly malformed?: string
   /** Names that may be messages, from tags or Meta, as written. */
   readonly names: readonly string[]
   /** From ss-version-*. */
@@ -54,6 +56,15 @@ export interface Registration {
   readonly ownNode?: boolean
 }
 
+/** An entry too broken to be shown as a registration: why, and what can be read of who it is. */
+export interface Dropped {
+  readonly reason: string
+  readonly id: string | undefined
+  readonly registeredAs: string | undefined
+  readonly node: string | undefined
+  readonly datacenter: string | undefined
+}
+
 /** All registrations of one registry at one time. */
 export interface Snapshot {
   readonly registry: Registration['registry']
@@ -62,8 +73,8 @@ export interface Snapshot {
   readonly index: number | undefined
   /** The index went backwards since the last snapshot: the registry has forgotten something. */
   readonly reset: boolean
-  /** Entries too broken to be shown as registrations: how many, and the first few reasons. */
-  readonly dropped?: { readonly count: number, readonly reasons: readonly string[] }
+  /** Left out: none. */
+  readonly dropped?: readonly Dropped[]
 }
 
 /** How a watch is doing, for /api, metrics and log. */

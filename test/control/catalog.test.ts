@@ -21,6 +21,62 @@ for (const [sentence, next, expected] of [
   test(sentence, () => assert.deepEqual(shortly(remember(first, next, 2_000)), expected))
 }
 
+// ---- What cannot be read takes nothing away ----
+
+const [a1, a2, b1, g1] = full as [typeof full[0], typeof full[0], typeof full[0], typeof full[0]]
+const broken = (like: Partial<typeof a1>) => ({ ...a1, names: [], malformed: 'its tags are no list of texts', ...like })
+const dropped = (like: object = {}) => ({ reason: 'an entry has no ID', id: undefined, registeredAs: 'api', node: 'vm', datacenter: 'dc1', ...like })
+
+test('a registration that cannot be read whole any more keeps its last good form, with the reason, until it can be read', () => {
+  const held = remember(first, snapshot([broken({}), a2, b1, g1], 101), 2_000)
+  const entry = held.entries.get('dc1/vm/a1')
+  assert.equal(entry?.registration, a1)
+  assert.deepEqual([entry.unread, entry.unconfirmedSince, entry.firstSeenAt], ['its tags are no list of texts', undefined, 1_000])
+  const still = remember(held, snapshot([broken({ names: ['Other'] }), a2, b1, g1], 102), 3_000)
+  assert.equal(still.entries.get('dc1/vm/a1'), entry, 'the same object: nothing is made anew')
+  const again = remember(still, snapshot([{ ...a1, version: '2.0' }, a2, b1, g1], 103), 4_000)
+  assert.deepEqual([again.entries.get('dc1/vm/a1')?.registration.version, again.entries.get('dc1/vm/a1')?.unread], ['2.0', undefined])
+})
+
+test('what never could be read whole is taken as far as it can be, and as it changes', () => {
+  const half = remember(undefined, snapshot([broken({ health: 'unchecked' })], 1), 1_000)
+  const next = remember(half, snapshot([broken({ health: 'passing' })], 2), 2_000)
+  assert.deepEqual([next.entries.get('dc1/vm/a1')?.registration.health, next.entries.get('dc1/vm/a1')?.unread], ['passing', undefined])
+})
+
+for (const [sentence, drops, expected] of [
+  ['what is missing beside an entry that may be it is unconfirmed', [dropped()], ['a2', 'b1', 'g1', 'a1?2000']],
+  ['what is missing beside something that nobody can say anything of is unconfirmed', [dropped({ registeredAs: undefined, node: undefined, datacenter: undefined })], ['a2', 'b1', 'g1', 'a1?2000']],
+  ['what is missing beside an unreadable entry of another name is gone', [dropped({ registeredAs: 'web' })], ['a2', 'b1', 'g1']],
+  ['what is missing beside an unreadable entry of another node is gone', [dropped({ node: 'other' })], ['a2', 'b1', 'g1']],
+  ['what is missing beside an unreadable entry of another datacenter is gone', [dropped({ datacenter: 'dc2' })], ['a2', 'b1', 'g1']]
+] as const) {
+  test(sentence, () => assert.deepEqual(shortly(remember(first, { ...snapshot(full.slice(1), 101), dropped: drops }, 2_000)), expected))
+}
+
+test('an entry that says its id and no node may be that id on any node', () => {
+  const drops = [dropped({ id: 'a1', node: undefined, datacenter: undefined })]
+  assert.deepEqual(shortly(remember(first, { ...snapshot(full.slice(2), 101), dropped: drops }, 2_000)), ['b1', 'g1', 'a1?2000'])
+})
+
+test('what may be listed in an unreadable form does not run out of time, and is gone when nothing can be it any more', () => {
+  const doubted = remember(first, { ...snapshot(full.slice(1), 101), dropped: [dropped()] }, 2_000)
+  const later = remember(doubted, { ...snapshot(full.slice(1), 102), dropped: [dropped()] }, 3_000)
+  assert.equal(expire(later, 9_000_000, 600_000), later)
+  assert.deepEqual(shortly(remember(later, snapshot(full.slice(1), 103), 4_000)), ['a2', 'b1', 'g1'])
+})
+
+test('what was unreadable before a registration vanished is not that registration', () => {
+  const before = remember(first, { ...snapshot(full, 101), dropped: [dropped()] }, 2_000)
+  assert.deepEqual(shortly(remember(before, { ...snapshot(full.slice(1), 102), dropped: [dropped()] }, 3_000)), ['a2', 'b1', 'g1'])
+  assert.deepEqual(shortly(remember(before, { ...snapshot(full.slice(1), 102), dropped: [dropped(), dropped()] }, 3_000)), ['a2', 'b1', 'g1', 'a1?3000'], 'one more of the same kind may be it')
+})
+
+test('what was forgotten together with others is not gone when nothing is unreadable any more', () => {
+  const doubted = remember(first, { ...snapshot([g1], 101), dropped: [dropped({ registeredAs: undefined })] }, 2_000)
+  assert.deepEqual(shortly(remember(doubted, snapshot([g1], 102), 3_000)), ['g1', 'a1?2000', 'a2?2000', 'b1?2000'])
+})
+
 test('what is unconfirmed stays so, keeps its time, and is confirmed when it is named again', () => {
   const forgotten = remember(first, snapshot([], 3, true), 2_000)
   const later = remember(forgotten, snapshot(of('Beta', 'b1'), 4), 3_000)

@@ -130,7 +130,6 @@ const shapes: Array<[sentence: string, service: object, over: Partial<EntryRules
   ['weights may be 0', { Weights: { Passing: 0, Warning: 0 } }, {}, { weights: { passing: 0, warning: 0 } }],
   ['no weights are 1', { Weights: undefined }, {}, { weights: { passing: 1, warning: 1 } }],
   ['mad weights are bounded', { Weights: { Passing: -5, Warning: 1e9 } }, {}, { weights: { passing: 1, warning: 65_535 } }],
-  ['no id: Consul\'s own rule, the name is the id', { ID: '', Service: 'orders' }, {}, { id: 'orders' }],
   ['tags of the wrong type are none', { ID: `ss-O-${guid}`, Tags: 'PlaceOrder' }, {}, { names: [], tags: [] }],
   ['tags that are no text are passed over', { ID: `ss-O-${guid}`, Tags: [null, 'A', 3] }, {}, { names: ['A'] }]
 ]
@@ -147,20 +146,50 @@ test('a mesh proxy is refused with the reason', () => {
 test('an entry without its checks is refused, for it might be in maintenance', () => {
   assert.match(read({ ...healthEntry('x'), Checks: undefined }).refused!, /without its checks/)
 })
+for (const [sentence, over, reason] of [
+  ['without its checks', { Checks: undefined }, /without its checks/],
+  ['checks of the wrong type', { Checks: 'none' }, /without its checks/],
+  ['a check of the wrong type', { Checks: [null] }, /a check of it cannot be read/],
+  ['a check whose status is no text', { Checks: [{ ...check({}), Status: 3 }] }, /a check of it cannot be read/],
+  ['tags of the wrong type', { Service: { Tags: 'PlaceOrder' } }, /tags are no list of texts/],
+  ['without its tags', { Service: { Tags: undefined } }, /tags are no list of texts/],
+  ['a tag that is no text', { Service: { Tags: ['A', 3] } }, /tags are no list of texts/],
+  ['Meta of the wrong type', { Service: { Meta: ['a'] } }, /Meta is no map of texts/],
+  ['a value of Meta that is no text', { Service: { Meta: { a: 1 } } }, /Meta is no map of texts/],
+  ['an address of the wrong type', { Service: { Address: 7 } }, /address is no text/],
+  ['an address that is none', { Service: { Address: 'http://' } }, /not a valid URL/],
+  ['a port of the wrong type', { Service: { Port: '80' } }, /port is no number/],
+  ['a service name of the wrong type', { Service: { Service: 7 } }, /service name is no text/]
+] as const) {
+  test(`malformed: ${sentence}`, () => {
+    const { Service, ...rest } = over as { Service?: object }
+    assert.match(read({ ...healthEntry('x', Service === undefined ? {} : { service: Service }), ...rest }).malformed ?? 'whole', reason)
+  })
+}
+test('what can be read of who a dropped entry is about is told', () => {
+  assert.deepEqual(readEntry({ Node: { Node: 'vm', Datacenter: 'dc1' }, Service: { Service: 'api' } }, rules), { dropped: { reason: 'an entry has no ID', id: undefined, registeredAs: 'api', node: 'vm', datacenter: 'dc1' } })
+  assert.deepEqual(readEntry({ Node: null, Service: { ID: 'a', Service: 'api' } }, rules), { dropped: { reason: 'an entry has no node', id: 'a', registeredAs: 'api', node: undefined, datacenter: undefined } })
+})
+for (const [sentence, over] of [['null for an empty list or map', { Tags: null, Meta: null }], ['a mesh proxy', { Kind: 'connect-proxy' }], ['without weights', { Weights: undefined }]] as const) {
+  test(`whole: ${sentence}`, () => assert.equal(ofService(over).malformed, undefined))
+}
+test('whose tags cannot be read may be of any environment', () => {
+  assert.match(ofService({ Tags: 7 }, { environmentTag: 'prod' }).refused ?? 'taken', /nobody knows its environment/)
+})
 test('another environment\'s registration is passed over, not dropped', () => {
   assert.deepEqual(readEntry(healthEntry('x'), { ...rules, environmentTag: 'prod' }), { elsewhere: true })
 })
 test('only the agent\'s own node, on our machine, is our own', () => {
   assert.equal(read(healthEntry('x')).ownNode, true)
   assert.equal(read(healthEntry('x', { node: { Node: 'other' } })).ownNode, false)
-  assert.equal(read(healthEntry('x', { node: { Node: '' } }), { ownNode: undefined }).ownNode, false)
+  assert.equal(read(healthEntry('x'), { ownNode: undefined }).ownNode, false)
 })
 for (const [sentence, entry] of [
-  ['null', null], ['a string', 'x'], ['an array', []], ['no Service', {}], ['Service of the wrong type', { Service: [] }], ['neither id nor name', { Service: {} }]
+  ['null', null], ['a string', 'x'], ['an array', []], ['no Service', {}], ['Service of the wrong type', { Service: [] }], ['neither id nor name', { Service: {} }], ['no id', { Service: { ID: '', Service: 'orders' } }], ['no node', { Service: { ID: 'a', Service: 'orders' } }], ['a node without a name', { Node: { Address: '10.0.0.1' }, Service: { ID: 'a', Service: 'orders' } }], ['an id of the wrong type', { Service: { ID: 7, Service: 'orders' } }]
 ] as const) {
   test(`an entry that is broken beyond showing is dropped with a reason: ${sentence}`, () => {
     const result = readEntry(entry, rules)
-    assert.ok('dropped' in result && result.dropped.startsWith('an entry '))
+    assert.ok('dropped' in result && result.dropped.reason.startsWith('an entry '))
   })
 }
 

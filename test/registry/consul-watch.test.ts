@@ -378,7 +378,7 @@ test('one broken entry does not spoil the others, and is counted with a reason',
   const watch = watching(t, config([consul.url]))
   await watch.listed('a', 'b')
   const [snapshot] = watch.snapshots
-  assert.deepEqual(snapshot!.dropped, { count: 2, reasons: ['an entry is not an object', 'an entry has neither an ID nor a service name'] })
+  assert.deepEqual(snapshot!.dropped, [{ reason: 'an entry is not an object', id: undefined, registeredAs: 'api', node: undefined, datacenter: undefined }, { reason: 'an entry has no ID', id: undefined, registeredAs: 'api', node: undefined, datacenter: undefined }])
   assert.match(snapshot!.registrations[1]!.refused!, /ftp/)
 })
 

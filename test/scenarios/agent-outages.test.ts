@@ -81,9 +81,9 @@ test('half-broken, slow and lying answers of a proxy before the agent', { timeou
   await load.stop()
   assert.deepEqual(load.failures, [])
   assert.deepEqual(misdirected(world.hosts), [])
-  const log = await gateway.log()
   for (const message of ['registry does not answer; its last good list stays in force', 'registry answers', 'endpoint unconfirmed', 'entries of the registry cannot be read; the others are not affected']) {
-    assert.ok(log.some(line => line['msg'] === message), message)
+    // Lines are written behind the calls.
+    await until(`the log to say: ${message}`, async () => (await gateway.log()).some(line => line['msg'] === message), { timeoutMs: 15_000 })
   }
 })
 

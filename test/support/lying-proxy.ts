@@ -19,7 +19,7 @@ export interface LyingProxy extends AsyncDisposable {
 }
 
 const slowMs = 1_500
-const broken = [null, 17, 'text', {}, { Service: null }, { Service: { ID: '' } }, { Node: {}, Service: { ID: 'no-address', Service: 'api', Address: 'http://', Port: 'x' }, Checks: 'none' }]
+const broken = [null, 17, 'text', {}, { Service: null }, { Service: { ID: '' } }, { Node: { Node: 'vm' }, Service: { ID: 'no-address', Service: 'api', Address: 'http://', Port: 'x' }, Checks: 'none' }]
 
 export async function startLyingProxy (agent: string): Promise<LyingProxy> {
   const counts = new Map<Mood, number>()
