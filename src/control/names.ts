@@ -166,7 +166,10 @@ function toPlan (context: NameContext, current: Case, upstream: string, outcome:
   const { key, resolution, claimants, owner } = current
   const { name, state, cause, choice, marker, suggest = false } = outcome
   const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
-  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints: choice === undefined ? 0 : leftOut.countIn(upstream, choice), since: book.mark(upstream, key, state) }
+  const endpoints = choice === undefined ? 0 : leftOut.countIn(upstream, choice)
+  // Routed to nobody is told as something else, so it has a time of its own.
+  const since = book.mark(upstream, key, state === 'routed' && endpoints === 0 ? 'routed to nobody' : state)
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, since }
   return { decision, choice, suggest }
 }
 

@@ -172,7 +172,8 @@ test('a state keeps its time until it changes', () => {
   const second = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, now: 2_000, memory: first.memory })
   const third = decideWorld({ registrations: [{ id: 'a', health: 'maintenance' }], before: { 9101: { id: 'a', ...get } }, now: 3_000, memory: second.memory })
   assert.deepEqual([second, third].map(decision => decision.endpoints[0]?.since), [1_000, 3_000])
-  assert.deepEqual([second, third].map(decision => decision.names[0]?.since), [1_000, 1_000])
+  // Routed to nobody from then on.
+  assert.deepEqual([second, third].map(decision => decision.names[0]?.since), [1_000, 3_000])
 })
 
 test('names of Object.prototype are services and messages like others', () => {
