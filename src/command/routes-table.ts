@@ -91,7 +91,7 @@ function sayTroubles ({ registry, ok, lastGoodAt, error, stale, dropped }: Regis
   const force = stale === 1 ? '1 registration stays in force' : `${stale} registrations stay in force`
   const lines: string[] = []
   if (!ok) lines.push(`${registry} does not answer${lastGoodAt === undefined ? '' : `, last at ${new Date(lastGoodAt).toISOString().slice(0, 19)}Z`}${error === undefined ? '' : ` (${error})`}: ${force} as it said last (stale).`)
-  else if (stale > 0) lines.push(`${registry} has forgotten what it listed: ${force} while the process there answers (stale).`)
+  else if (stale > 0) lines.push(`${registry} answers, and does not vouch for all that it listed: ${force} without its word (stale).`)
   if (dropped !== undefined) lines.push(`${registry} lists ${dropped.count} that cannot be read (${dropped.reasons[0] ?? 'no reason'}); the others are not affected.`)
   return lines
 }

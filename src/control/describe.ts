@@ -28,7 +28,7 @@ function staleMarks ({ endpoints }: Decision, registries: readonly DescribedRegi
     if (!endpoint.verdict.speaks) continue
     const { upstream } = endpoint
     const stale = ofEndpoint(endpoint)
-    if (stale === undefined || !byUpstream.has(upstream)) byUpstream.set(upstream, stale === '' ? `${endpoint.verdict.registration.registry} has forgotten its registrations` : stale)
+    if (stale === undefined || !byUpstream.has(upstream)) byUpstream.set(upstream, stale === '' ? `${endpoint.verdict.registration.registry} no longer names its registrations` : stale)
   }
   return { ofEndpoint, ofUpstream: (upstream: string) => byUpstream.get(upstream) }
 }

@@ -47,11 +47,11 @@ no messages
   assert.match(shown(['routed']), /^ss-Catalog-2 {2}routed .* Routed: its checks pass\. Since/m)
 })
 
-test('a registry that does not answer, or has forgotten, is told before all else; one that is well is not', () => {
+test('a registry that does not answer, or does not vouch for all, is told before all else; one that is well is not', () => {
   const shown = (registry: object) => formatRoutes({ ...onlyMessages, routes: [], registries: [{ registry: 'consul', ok: true, stale: 0, ...registry }] }, { columns: undefined, colours: false })
   assert.equal(shown({}), 'no messages\n')
   assert.equal(shown({ ok: false, stale: 3, lastGoodAt: Date.UTC(2026, 10, 27, 1, 2, 3), error: 'HTTP 500' }), 'consul does not answer, last at 2026-11-27T01:02:03Z (HTTP 500): 3 registrations stay in force as it said last (stale).\n\nno messages\n')
-  assert.equal(shown({ stale: 1 }), 'consul has forgotten what it listed: 1 registration stays in force while the process there answers (stale).\n\nno messages\n')
+  assert.equal(shown({ stale: 1 }), 'consul answers, and does not vouch for all that it listed: 1 registration stays in force without its word (stale).\n\nno messages\n')
   assert.equal(shown({ dropped: { count: 2, reasons: ['no\u001b id'] } }), 'consul lists 2 that cannot be read (no� id); the others are not affected.\n\nno messages\n')
 })
 
