@@ -45,6 +45,8 @@ export type Answer =
     readonly listed: Listed
     /** What its heartbeat or health check said against it: who it is and what it lists is known all the same, but it is no proof of health. */
     readonly sick?: string | undefined
+    /** It answers 200 to whatever it is asked and says neither who it is nor what it lists: no host of the plugin does that. */
+    readonly strange?: true
     /** Its health check warns (429). */
     readonly warns?: string | undefined
     /** From X-Powered-By: 10.15; undefined for what is no ServiceStack host. */
@@ -143,6 +145,11 @@ async function askHealth (put: Put, heartbeat: GetResult, healthCheck: boolean):
   return check.kind === 'answer' && check.status === 429 ? { warns: said } : { sick: said }
 }
 
+/** Whether a program that knows nothing of our questions is content with them: a host that has something to hide refuses or redirects. */
+function isStrange (own: GetResult, list: GetResult, { state }: Listed): boolean {
+  return own.kind === 'answer' && own.status === 200 && toOwnId(own) === undefined && list.kind === 'answer' && list.status === 200 && state !== 'read'
+}
+
 async function askPlugin (put: Put, parse: ParseList, healthCheck: boolean): Promise<Answer> {
   const own = await put('/json/reply/ServiceRegistration')
   // Nobody listens: no point in asking on.
@@ -160,7 +167,7 @@ async function askPlugin (put: Put, parse: ParseList, healthCheck: boolean): Pro
     const isForGood = listed.state === 'none' && heartbeat.kind === 'answer' && heartbeat.status < 500 && !busy.has(heartbeat.status)
     return told.kind === 'silent' ? { ...told, reached: true, ...(isForGood ? { listed } : {}) } : told
   }
-  return answered(toOwnId(own), listed, versionOf(own, answer, heartbeat), await askHealth(put, heartbeat, healthCheck))
+  return { ...answered(toOwnId(own), listed, versionOf(own, answer, heartbeat), await askHealth(put, heartbeat, healthCheck)), ...(isStrange(own, answer, listed) ? { strange: true } : {}) }
 }
 
 async function askPlain (put: Put, parse: ParseList, livenessPath: string): Promise<Answer> {

@@ -8,7 +8,7 @@ export type Tier = 0 | 1 | 2 | 3
 
 export type EndpointCause =
   | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
-  | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
+  | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'says-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
 
 /** `out` and `standby` are decide.ts's: they take more than the registrations of one address. */
 export type EndpointState = 'routed' | 'out' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
@@ -112,6 +112,7 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
     }
     if (registration.health === 'maintenance') return make(0, 'draining', 'maintenance')
     if (listsNothing(registration, knowledge)) return make(0, 'stranger', 'lists-nothing')
+    if (registration.kind !== 'plain' && knowledge?.strange === true) return make(0, 'stranger', 'says-nothing')
     if (entry.unconfirmedSince !== undefined) return make(...judgeUnconfirmed(registration, answersUs(knowledge, isAsked, hadTraffic)))
     switch (registration.health) {
       case 'passing': return make(1, 'routed', 'passing')

@@ -21,6 +21,8 @@ export interface Knowledge {
   readonly markers?: Markers | undefined
   /** Set when the last good answer came with a health check that warns. */
   readonly warns?: string | undefined
+  /** Whoever answers there says 200 to everything, and neither who it is nor what it lists. */
+  readonly strange?: true
   /** It has answered well before, as the process it is now: what is wrong since is a failing check, not a start that never came. */
   readonly wasWell?: boolean
 }
@@ -51,6 +53,7 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
     sick: answer.sick,
     markers: keepsMarkers ? before?.markers : undefined,
     warns: answer.warns,
+    ...(answer.strange === true ? { strange: true } : {}),
     wasWell: answer.sick === undefined || (sameProcess && before.wasWell === true)
   }
 }
@@ -64,7 +67,7 @@ export function learnMarkers (knowledge: Map<string, Knowledge>, url: string, ma
 
 /** Whether two states of knowledge lead to the same decisions. */
 export function isSameKnowledge (a: Knowledge | undefined, b: Knowledge): boolean {
-  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick && a.markers === b.markers && a.warns === b.warns && a.wasWell === b.wasWell &&
+  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick && a.markers === b.markers && a.warns === b.warns && a.strange === b.strange && a.wasWell === b.wasWell &&
     a.silent?.since === b.silent?.since && a.silent?.reached === b.silent?.reached && a.silent?.reason === b.silent?.reason &&
     (a.answeredAt === undefined) === (b.answeredAt === undefined) &&
     a.listed?.state === b.listed?.state && (a.listed?.state !== 'read' || b.listed?.state !== 'read' || a.listed.list === b.listed.list)

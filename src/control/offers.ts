@@ -48,6 +48,8 @@ export interface OfferGroup {
   readonly verdicts: Verdict[]
 }
 
+const nobody: ReadonlySet<string> = new Set()
+
 /** Groups the endpoints of one upstream by what they offer. */
 export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, believed: ReadonlySet<string>): OfferGroup[] {
   const numbers = new Map<OperationList | Markers, number>()
@@ -62,19 +64,21 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, b
     const { names, kind } = verdict.registration
     if (!verdict.speaks || names.length === 0) continue
     const listed = listedOf(verdict)
-    const believes = trustTags || kind === 'plain'
+    // Nobody believes the tags of one registration for the sake of another program at its address.
+    const isStranger = verdict.state === 'stranger'
+    const believes = !isStranger && (trustTags || kind === 'plain')
     let identity: string = listed?.state ?? 'unread'
     const markers = verdict.knowledge?.markers
     if (listed?.state === 'read') identity = markers === undefined ? String(numberOf(listed.list)) : `${numberOf(listed.list)}/${numberOf(markers)}`
     // Comparing names in place costs a fifth of joining them to a key.
-    const signature = `${identity} ${believes} ${names.length} ${names[0]} ${names.at(-1)}`
+    const signature = `${identity} ${believes} ${isStranger} ${names.length} ${names[0]} ${names.at(-1)}`
     const bucket = buckets.get(signature) ?? []
     const group = bucket.find(other => other.names.every((name, index) => name === names[index]))
     if (group !== undefined) {
       group.verdicts.push(verdict)
       continue
     }
-    const fresh = { names, offers: toOffers(names, listed, believes, believed), markers, verdicts: [verdict] }
+    const fresh = { names, offers: toOffers(names, listed, believes, isStranger ? nobody : believed), markers, verdicts: [verdict] }
     bucket.push(fresh)
     buckets.set(signature, bucket)
     groups.push(fresh)

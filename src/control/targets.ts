@@ -24,7 +24,7 @@ export function toTargets (decision: Decision, upstreams: Config['upstreams'], t
     const isPlugin = registrations.some(({ kind }) => kind !== 'plain')
     // What the upstream of the one that speaks says about TLS and paths.
     const upstream = (endpoints.find(({ verdict }) => verdict.speaks) ?? endpoints[0])?.upstream ?? ''
-    const isWatched = decision.watched.has(url) || endpoints.some(({ verdict }) => verdict.entry.unconfirmedSince !== undefined)
+    const isWatched = decision.watched.has(url) || endpoints.some(({ verdict }) => verdict.entry.unconfirmedSince !== undefined || verdict.cause === 'says-nothing')
     const isOurs = endpoints.some(({ verdict }) => verdict.speaks && verdict.registration.health === 'unchecked')
     const healthCheck = registrations.some(registration => registration.healthCheck === true)
     const isSlow = registrations.every(({ health, registry }) => health === 'critical' || registry === 'config')

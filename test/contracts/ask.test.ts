@@ -106,6 +106,21 @@ for (const [sentence, reply, state] of [
   })
 }
 
+for (const [sentence, replies, strange] of [
+  ['a program that answers 200 to everything', { [own]: { body: 'fine' }, [operations]: { body: 'fine', headers: { 'content-type': 'text/plain' } }, [heartbeat]: { body: 'fine' } }, true],
+  ['one that answers JSON to everything', { [own]: { body: '{}' }, [operations]: { body: '{}' }, [heartbeat]: { body: '{}' } }, true],
+  ['a host that says who it is and shows a page for its list', { [own]: registration, [operations]: { body: '<html>', headers: { 'content-type': 'text/html' } }, [heartbeat]: { body: '{}' } }, undefined],
+  ['a host that says neither to strangers', { [own]: { status: 401 }, [operations]: { status: 401 }, [heartbeat]: { body: '{}' } }, undefined],
+  ['a host without the question for its id, and with a page for its list', { [own]: { status: 405 }, [operations]: { body: '<html>', headers: { 'content-type': 'text/html' } }, [heartbeat]: { body: '{}' } }, undefined]
+] as ReadonlyArray<readonly [string, Record<string, Reply>, true | undefined]>) {
+  test(`strange or not: ${sentence}`, async t => {
+    const { url } = await host(t, replies)
+    const answer = await put(url)
+    assert.ok(answer.kind === 'answered')
+    assert.equal(answer.strange, strange)
+  })
+}
+
 test('without a list and with a failing heartbeat it does not count as answered, but it was reached', async t => {
   const { url } = await host(t, { [heartbeat]: { status: 503 } })
   assert.deepEqual(await put(url), { kind: 'silent', reached: true, reason: 'its heartbeat answered 503' })

@@ -68,6 +68,11 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['the list of another process is not kept', { registrations: [{ id: 'b' }], before: { 9101: { id: 'a', ...get } }, says: { 9101: { id: 'b', unread: true } } }, ['GetProduct unread']],
   ['one endpoint that is read is enough', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', unread: true } } }, ['GetProduct→Catalog 9101']],
 
+  ['a program that says yes to everything and nothing of itself is a stranger', { registrations: [{ id: 'a' }], says: { 9101: { none: true, strange: true } } }, ['GetProduct hidden'], { a: 'stranger' }],
+  ['nobody believes its tags, whatever is said of the service', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { none: true, strange: true }, 9102: { id: 'b', none: true } }, config: { upstreams: { Catalog: { trustTags: true } } } }, ['GetProduct→Catalog 9102'], { a: 'stranger', b: 'routed' }],
+  ['nor those of a message that is exposed by name', { registrations: [{ id: 'a' }], says: { 9101: { none: true, strange: true } }, config: { messages: { GetProduct: { expose: true } } } }, ['GetProduct hidden'], { a: 'stranger' }],
+  ['an ordinary service may answer 200 to everything', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: { none: true, strange: true } } }, ['GetProduct→Catalog 9101'], { a: 'routed' }],
+
   // ---- Exposure ----
   ['a pattern of hide hides', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, config: { exposure: { hide: ['get*'] } } }, ['GetProduct hidden']],
   ['hidden by pattern is hidden before its list is read', { registrations: [{ id: 'a' }], config: { exposure: { hide: ['get*'] } } }, ['GetProduct hidden']],
