@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { startOrigins } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
@@ -61,7 +60,7 @@ describe('a service that flaps', { timeout: 300_000 }, () => {
 })
 
 test('after it closed the share of calls that pass grows, until all do', { timeout: 300_000 }, async () => {
-  await using fleet = await startOrigins([behave.ok('', { status: 500, reason: 'Broken' })], { messages: { Echo: { upstream: 'origin', policy: { messageBreaker: { consecutiveFailures: 3, resetTimeoutMs: 100, trials: 1, rampMs: 4_000 } } } } })
+  await using fleet = await startOrigins([behave.ok('', { status: 500, reason: 'Broken' })], { messages: { Echo: { upstream: 'origin', policy: { messageBreaker: { consecutiveFailures: 3, resetTimeoutMs: 100, trials: 1, rampMs: 8_000 } } } } })
   const { gateway, origin } = fleet
   const state = async () => await gateway.metric('postern_message_breaker_state', { message: 'Echo' })
   await until('it is open', async () => {
@@ -70,22 +69,23 @@ test('after it closed the share of calls that pass grows, until all do', { timeo
   })
   origin.behave(behave.ok('mended'))
   await until('a trial succeeds', async () => (await gateway.post(echo, {})).status === 200)
-  const closedAt = performance.now()
-  const passed: number[] = []
-  const refused: number[] = []
-  while (performance.now() - closedAt < 4_500) {
+  // How many are refused before one passes, each time.
+  const gaps: number[] = []
+  let gap = 0
+  await until('ten pass in a row', async () => {
     const answer = await gateway.post(echo, {})
-    ;(answer.status === 200 ? passed : refused).push(performance.now() - closedAt)
-    assert.ok(answer.status === 200 || answer.reason === 'BreakerOpen', answer.statusLine)
-    await sleep(5)
-  }
-  const shareWithin = (fromMs: number, toMs: number) => {
-    const count = (times: number[]) => times.filter(at => at >= fromMs && at < toMs).length
-    return count(passed) / Math.max(1, count(passed) + count(refused))
-  }
-  assert.ok(shareWithin(0, 1_000) < 0.4 && shareWithin(0, 1_000) > 0, `${shareWithin(0, 1_000)}`)
-  assert.ok(shareWithin(3_000, 4_000) > 0.6, `${shareWithin(3_000, 4_000)}`)
-  assert.ok(refused.every(at => at < 4_400), 'none after the ramp')
+    if (answer.status === 200) {
+      gaps.push(gap)
+      gap = 0
+    } else {
+      assert.equal(answer.reason, 'BreakerOpen')
+      gap++
+    }
+    return gaps.length >= 10 && gaps.slice(-10).every(refused => refused === 0)
+  }, { everyMs: 5 })
+  const sum = (part: readonly number[]) => part.reduce((total, refused) => total + refused, 0)
+  const half = Math.floor(gaps.length / 2)
+  assert.ok(gaps[0]! > 0 && sum(gaps.slice(0, half)) > sum(gaps.slice(half)), gaps.join())
 })
 
 test('where calls are rare the endpoint is asked itself: it stays out while it says no, and is back without a call', { timeout: 300_000 }, async () => {
