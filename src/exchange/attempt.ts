@@ -14,6 +14,8 @@ export class Attempt {
   outcome: Outcome = 'ignored'
   /** HTTP status, or the code of the GatewayError; empty while it is under way. */
   result = ''
+  /** What it failed with. */
+  error: GatewayError | undefined = undefined
   /** The endpoint may have seen it. */
   sent = true
   /** A second attempt that began before the first had ended. */
@@ -54,6 +56,7 @@ export class Attempt {
   }
 
   failed (error: GatewayError): void {
+    this.error = error
     if (error.spec.retry === 'always') this.sent = false
     this.#finish(classifyError(error), error.code, undefined, error)
     this.leave()

@@ -6,6 +6,8 @@ export interface AttemptLine {
   readonly outcome: string
   /** HTTP status, or the code of the error. */
   readonly result: string
+  /** Of a time-out it is told which limit, its value and what was waited for: the exchange may have gone on to a good end. */
+  readonly error?: { readonly detail?: Readonly<Record<string, unknown>> | undefined } | undefined
   /** It began before the attempt before it had ended. */
   readonly hedge?: boolean
   readonly durationMs: number
@@ -127,9 +129,15 @@ export function exchangeLine (head: string, line: ExchangeLine): string {
   const count = Math.min(line.attempts.length, maxAttempts)
   for (let i = 0; i < count; i++) {
     const attempt = line.attempts[i]!
-    text += `${i === 0 ? '' : ','}{"endpoint":${quoteName(attempt.endpoint)},"outcome":${quoteName(attempt.outcome)},"result":${quoteName(attempt.result)},"ms":${decimal(attempt.durationMs)}${attempt.hedge === true ? ',"hedge":true' : ''}}`
+    text += `${i === 0 ? '' : ','}{"endpoint":${quoteName(attempt.endpoint)},"outcome":${quoteName(attempt.outcome)},"result":${quoteName(attempt.result)},"ms":${decimal(attempt.durationMs)}${attempt.hedge === true ? ',"hedge":true' : ''}${limitText(attempt.error?.detail)}}`
   }
   return `${text}]${line.retryRefused === true ? ',"retryRefused":true' : ''}${line.fault === undefined ? '' : `,"fault":${quote(line.fault)}`},"msg":"exchange"}\n`
+}
+
+function limitText (detail: Readonly<Record<string, unknown>> | undefined): string {
+  const { limit, value, waitedFor } = detail ?? {}
+  if (typeof limit !== 'string' || typeof value !== 'number' || typeof waitedFor !== 'string') return ''
+  return `,"limit":${quote(limit)},"value":${value},"waitedFor":${quote(waitedFor)}`
 }
 
 /** As exchangeLine, for the security stream. */

@@ -124,7 +124,7 @@ export class Upstream implements UpstreamHandle {
     const open = mine.filter(endpoint => endpoint.reachable && !endpoint.usable).length
     const full = mine.filter(endpoint => endpoint.usable).length
     const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open, full }
-    if (full > 0) return new GatewayError('BulkheadFull', { detail: { ...detail, limit: 'maxPerEndpoint', value: this.#settings.maxSeats } })
+    if (full > 0) return new GatewayError('BulkheadFull', { detail: { ...detail, limit: 'maxPerEndpoint', value: this.#settings.maxSeats, inFlight: this.bulkhead.inFlight, queued: this.bulkhead.queued } })
     if (open === 0) return new GatewayError('NoEndpoint', { detail })
     const first = mine.filter(endpoint => endpoint.reachable).reduce((soonest, endpoint) => endpoint.retryAfterMs < soonest.retryAfterMs ? endpoint : soonest)
     return breakerOpen({ state: first.breakerState, held: first.breakerHeld, retryAfterMs: first.retryAfterMs }, { ...detail, scope: 'endpoint' })

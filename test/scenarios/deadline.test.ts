@@ -76,6 +76,16 @@ describe('every timeout is logged with its name, its value and what was waited f
     assert.deepEqual(factsOf(await lineOf(gateway)), { error: 'ConnectTimeout', limit: 'connectTimeoutMs', value: 200, waitedFor: 'connection' })
   })
 
+  test('of an attempt, although the next one brought a good answer', async () => {
+    await using fleet = await startOrigins([behave.hang(), behave.ok()], policy({ headersTimeoutMs: 3_000, balancer: { strategy: 'round-robin' } }))
+    // Of two in turn one meets the endpoint that hangs.
+    for (let n = 0; n < 2; n++) assert.equal((await fleet.gateway.get(path)).status, 200)
+    const attempts = await until('the line is written', async () => (await fleet.gateway.log()).map(line => line['attempts'] as Array<Record<string, unknown>> | undefined).find(list => list?.length === 2))
+    const { result, limit, value, waitedFor } = attempts[0]!
+    assert.deepEqual({ result, limit, value, waitedFor }, { result: 'HeadersTimeout', limit: 'headersTimeoutMs', value: 3_000, waitedFor: 'response head' })
+    assert.equal(attempts[1]!['limit'], undefined)
+  })
+
   test('queueTimeoutMs', async () => {
     await using fleet = await startOrigins([behave.hang()], { upstreams: { origin: { bulkhead: { maxConcurrent: 1 }, policy: { queueTimeoutMs: 200, headersTimeoutMs: 60_000, deadlineMs: 60_000 } } } })
     using holder = await fleet.gateway.connect()
