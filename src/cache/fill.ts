@@ -289,7 +289,8 @@ export class Fill {
     exchange.upstream = upstream
     exchange.endpoints = endpoints
     exchange.timeoutHeader = this.#client.timeoutHeader
-    exchange.onOverdue = () => this.#tooLong()
+    const tooLong = (): void => this.#tooLong()
+    exchange.onOverdue = tooLong
     return exchange
   }
 }

@@ -171,6 +171,10 @@ export interface Informational {
   readonly headers: string[]
 }
 
+export interface Informed {
+  inform (informational: Informational): void
+}
+
 /** Called when an exchange is over. `response` when there was one; `error` when it failed, or its body did. */
 export type EndListener = (exchange: Exchange, response: UpstreamResponse | undefined, error: GatewayError | undefined) => void
 
@@ -214,8 +218,8 @@ export class Exchange {
   ended: GatewayError | undefined = undefined
   /** Called when a breaker counts its attempt as too slow, although it goes on. */
   onOverdue: (() => void) | undefined = undefined
-  /** Passes 1xx answers of the service on to the client. */
-  onInformational: ((informational: Informational) => void) | undefined = undefined
+  /** Who passes 1xx answers of the service on to the client. */
+  informed: Informed | undefined = undefined
   /** What a filter adds to whatever the client gets, a local reply too. Flat list. */
   addedHeaders: readonly string[] = none
   /** What the cache did, in one word, for the log; undefined where there is none. */
@@ -271,7 +275,7 @@ export class Exchange {
     // The exchange itself waits for its branches, and watches the deadline for them.
     branch.onFirstWait = undefined
     // The client has been told by the first what is on its way.
-    if (isHedge) branch.onInformational = undefined
+    if (isHedge) branch.informed = undefined
     return branch
   }
 

@@ -57,7 +57,7 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
     if (head.timeout !== undefined) exchange.callerTimeoutMs = parseTimeout(head.timeout)
     reply.attach(exchange)
     if (hasBody(req)) await prepareBody(state, req, reply, exchange, admitted)
-    if (req.httpVersion !== '1.0') exchange.onInformational = informational => reply.inform(informational)
+    if (req.httpVersion !== '1.0') exchange.informed = reply
     handled = true
     sendAnswer(await route.handle(exchange), exchange, reply, admission, gateway)
   } catch (thrown) {

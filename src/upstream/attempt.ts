@@ -56,7 +56,7 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
   }
 
   onInformational ({ status, headers }: ResponseHead): void {
-    this.#exchange.onInformational?.({ status, headers })
+    this.#exchange.informed?.inform({ status, headers })
   }
 
   onHead (head: ResponseHead): void {

@@ -139,7 +139,7 @@ test('a client that leaves while the service works ends the exchange', async () 
 test('1xx answers pass, but not to HTTP/1.0', async () => {
   await using fake = await startFake({
     answer: exchange => {
-      exchange.onInformational?.({ status: 103, headers: ['Link', '</a.css>; rel=preload'] })
+      exchange.informed?.inform({ status: 103, headers: ['Link', '</a.css>; rel=preload'] })
       return ok()
     }
   })

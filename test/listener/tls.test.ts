@@ -139,7 +139,7 @@ test('HTTP/2: calls, bodies, repeated headers, cookies, HEAD, local replies', as
 test('HTTP/2: streams, trailers, 1xx', async () => {
   await using fake = await startTls({
     answer: exchange => {
-      exchange.onInformational?.({ status: 103, headers: ['Link', '</a>'] })
+      exchange.informed?.inform({ status: 103, headers: ['Link', '</a>'] })
       const { body } = openBody()
       setImmediate(() => {
         body.push(Buffer.from('one'))

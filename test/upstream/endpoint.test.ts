@@ -102,7 +102,7 @@ test('1xx answers pass, and trailers', async t => {
   const port = await raw(t, socket => socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n'))
   const exchange = makeExchange()
   const informational: unknown[] = []
-  exchange.onInformational = one => informational.push(one)
+  exchange.informed = { inform (one) { informational.push(one) } }
   assert.equal(await read(await endpointAt(t, port).send(exchange)), 'ok|X-Sum 7')
   assert.deepEqual(informational, [{ status: 103, headers: ['Link', '</a>'] }])
 })
