@@ -14,7 +14,9 @@ const settings = {
   'without cookies': { setCookie: 'strip' },
   'each their own': { identity: { mode: 'perIdentity' } },
   shared: { identity: { mode: 'shared' } },
-  stale: { stale: { ifErrorMs: 60_000 } }
+  stale: { stale: { ifErrorMs: 60_000 } },
+  'kept no longer than 100 seconds': { guard: { maxStoredMs: 100_000 } },
+  'stale no longer than ten seconds': { stale: { maxMs: 10_000 } }
 }
 
 describe('HTTP caching, through the whole gateway', { timeout: 120_000 }, () => {

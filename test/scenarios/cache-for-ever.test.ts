@@ -113,7 +113,7 @@ describe('a lifetime for ever', { timeout: 120_000 }, () => {
     const answer = await until('the other one answers', async () => {
       const given = await fleet.gateway.get(path)
       return given.status === 200 ? given : undefined
-    })
+    }, { timeoutMs: 20_000 })
     assert.deepEqual([answer.text(), answer.header('cache-control'), answer.header('expires'), answer.header('cdn-cache-control')], ['instead', 'no-store', undefined, undefined])
     assert.notEqual(answer.header('cache-status'), undefined)
   })

@@ -51,6 +51,12 @@ describe('an operator purges', { timeout: 120_000 }, () => {
       assert.equal(await purge(gateway, body), purged)
       for (const id of [1, 2, 3]) assert.equal(await get(gateway, order(id)) !== before[id - 1], gone.includes(id), `order ${id}`)
       assert.equal((await gateway.get(order(1))).header('cache-tag'), undefined, 'tags end here')
+      // Softly: as many are stale from now on, and all of them stay until the service has been asked.
+      const current = [await get(gateway, order(1)), await get(gateway, order(2)), await get(gateway, order(3))]
+      assert.equal(await purge(gateway, { ...body, soft: true }), purged)
+      const { entries } = (await request(targetOf(gateway.admin), '/api/cache/entries')).json() as { entries: Array<{ ttlS: number }> }
+      assert.deepEqual([entries.length, entries.filter(({ ttlS }) => ttlS <= 0).length], [3, purged])
+      for (const id of [1, 2, 3]) assert.equal(await get(gateway, order(id)) !== current[id - 1], gone.includes(id), `order ${id}`)
     })
   }
 

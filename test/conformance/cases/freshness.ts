@@ -8,6 +8,8 @@ const notGuessable = [201, 202, 302, 303, 307, 403, 500, 502, 503, 504, 599]
 const explicit = [200, 203, 204, 299, 301, 302, 303, 307, 308, 400, 404, 410, 451, 500, 502, 503, 504, 599]
 
 export const cases: Case[] = [
+  reused('4.2: a lifetime of years: kept as long as the operator lets it', ['Cache-Control: max-age=315360000'], { after: 99, under: 'kept no longer than 100 seconds' }),
+  notReused('4.2: a lifetime of years: and no longer', ['Cache-Control: max-age=315360000'], { after: 101, under: 'kept no longer than 100 seconds' }),
   reused('4.2.1: max-age: fresh', [fresh]),
   notReused('4.2: max-age: stale when its age is its lifetime', ['Cache-Control: max-age=2']),
   notReused('4.2.1: max-age=0', ['Cache-Control: max-age=0']),

@@ -92,6 +92,15 @@ export const cases: Case[] = [
   { name: 'RFC 5861 4: an error with a lifetime of its own takes the place of nothing that may stand in', steps: [answered(['Cache-Control: max-age=1, stale-if-error=60']), { after: 2, answer: { status: 503, headers: [fresh] }, from: 'origin', bodyIs: '{first}' }, { after: 2, answer: 'close', from: 'origin', bodyIs: '{first}' }] },
   { name: 'RFC 5861 4: not for 404', steps: [answered(['Cache-Control: max-age=1, stale-if-error=60']), { after: 2, answer: { status: 404 }, from: 'origin', status: 404 }] },
   { name: 'RFC 5861 4: no longer than it says', steps: [answered(['Cache-Control: max-age=1, stale-if-error=60']), { after: 62, answer: { status: 503 }, from: 'origin', status: 503 }] },
+  {
+    name: 'RFC 5861 4: no longer than the operator believes it',
+    under: 'stale no longer than ten seconds',
+    steps: [
+      answered(['Cache-Control: max-age=1, stale-if-error=3600, stale-while-revalidate=3600']),
+      { after: 10, answer: { status: 503 }, from: 'stored', refreshes: 1 },
+      { after: 2, answer: { status: 503 }, from: 'origin', status: 503 }
+    ]
+  },
   { name: 'RFC 5861 4: by the client\'s word', steps: [answered([stale, 'ETag: "a"']), { headers: ['Cache-Control: stale-if-error=60'], after: 2, answer: { status: 503 }, from: 'origin', bodyIs: '{first}' }] },
   { name: 'RFC 5861 4: by the operator\'s word', under: 'stale', steps: [answered([stale]), { after: 2, answer: { status: 503 }, from: 'origin', bodyIs: '{first}' }] },
   { name: 'RFC 5861 3: stale-while-revalidate', steps: [answered(['Cache-Control: max-age=1, stale-while-revalidate=60']), { after: 2, from: 'stored', refreshes: 1, answer: { headers: [fresh] } }] },
