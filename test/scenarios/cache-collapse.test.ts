@@ -8,16 +8,18 @@ import { hang, ok, startOrigin, type Behaviour, type Origin } from '../support/o
 import { until } from '../support/until.ts'
 
 const path = '/legacy/thing?id=1'
+/** Patient in everything: on a busy machine a thousand connections take their time, and nothing here is about that. */
 const configFor = (origin: Origin, more: PartialConfig = {}): PartialConfig => ({
+  listener: { limits: { headersTimeoutMs: 60_000 } },
   upstreams: { legacy: { endpoints: [origin.url] } },
-  prefixes: { '/legacy/*': { upstream: 'legacy', policy: { deadlineMs: 60_000, headersTimeoutMs: 60_000, cache: { collapseWaitMs: 60_000 } } } },
+  prefixes: { '/legacy/*': { upstream: 'legacy', policy: { deadlineMs: 60_000, headersTimeoutMs: 60_000, messageBreaker: { slowCallFactor: 0 }, cache: { collapseWaitMs: 60_000 } } } },
   ...more
 })
 
-/** An origin that answers when it is told to. */
-function gate (answer: Behaviour): { behaviour: Behaviour, open: () => void } {
+/** An origin that answers when it is told to; or when the test is over, so that a failure is told at once. */
+function gate (answer: Behaviour): { behaviour: Behaviour, open: () => void, [Symbol.dispose]: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>()
-  return { behaviour: async request => { await promise; await answer(request) }, open: resolve }
+  return { behaviour: async request => { await promise; await answer(request) }, open: resolve, [Symbol.dispose]: resolve }
 }
 const cacheable = (body: string): Behaviour => ok(body, { headers: [['Cache-Control', 'max-age=60'], ['Content-Type', 'text/plain']] })
 
@@ -25,25 +27,29 @@ const cacheable = (body: string): Behaviour => ok(body, { headers: [['Cache-Cont
 async function burst (gateway: TestGateway, count: number): Promise<{ answers: () => Promise<RawResponse[]>, [Symbol.dispose]: () => void }> {
   const target = targetOf(gateway.url)
   const before = await gateway.metric('postern_in_flight', { upstream: 'legacy' })
-  const connections = await Promise.all(Array.from({ length: count }, () => openConnection(target, { timeoutMs: 60_000 })))
-  for (const connection of connections) connection.send(requestBytes(`${target.host}:${target.port}`, path))
+  const connections = await Promise.all(Array.from({ length: count }, async () => {
+    const connection = await openConnection(target, { timeoutMs: 90_000 })
+    connection.send(requestBytes(`${target.host}:${target.port}`, path))
+    return connection
+  }))
   await until('all of them are under way', async () => await gateway.metric('postern_in_flight', { upstream: 'legacy' }) >= before + count, { timeoutMs: 30_000 })
   const close = () => { for (const connection of connections) connection.close() }
   return { answers: () => Promise.all(connections.map(connection => connection.response())), [Symbol.dispose]: close }
 }
 
 test('1,000 misses at once ask the origin once, also when the first client leaves', { timeout: 120_000 }, async () => {
-  const { behaviour, open } = gate(cacheable('hello'))
-  await using origin = await startOrigin(behaviour)
+  await using origin = await startOrigin()
   await using gateway = await startGateway(configFor(origin))
   await gateway.waitForEndpoint(origin.url)
-  const first = await openConnection(targetOf(gateway.url))
+  using held = gate(cacheable('hello'))
+  origin.behave(held.behaviour)
+  const first = await openConnection(targetOf(gateway.url), { timeoutMs: 90_000 })
   first.send(requestBytes(gateway.url.slice(7), path))
   await until('the origin is asked', () => origin.received.length === 1)
   using followers = await burst(gateway, 1_000)
   first.close()
   await until('the first is gone', async () => await gateway.metric('postern_in_flight', { upstream: 'legacy' }) === 1_000)
-  open()
+  held.open()
   const answers = await followers.answers()
   assert.equal(answers.filter(answer => answer.status === 200 && answer.text() === 'hello').length, 1_000)
   assert.equal(origin.received.length, 1)
@@ -60,10 +66,11 @@ test('1,000 misses at once ask the origin once, also when the first client leave
 })
 
 test('an answer that proves uncacheable: one, then no more at once than the bulkhead allows, and the rest are told', { timeout: 120_000 }, async () => {
-  const { behaviour, open } = gate(ok('mine', { headers: [['Cache-Control', 'no-store']] }))
-  await using origin = await startOrigin(behaviour)
+  await using origin = await startOrigin()
   await using gateway = await startGateway(configFor(origin, { defaults: { bulkhead: { maxConcurrent: 8, maxQueue: 20 }, policy: { queueTimeoutMs: 10_000 } } }))
   await gateway.waitForEndpoint(origin.url)
+  using held = gate(ok('mine', { headers: [['Cache-Control', 'no-store']] }))
+  origin.behave(held.behaviour)
   using all = await burst(gateway, 1_000)
   assert.equal(origin.received.length, 1)
   let most = 0
@@ -73,7 +80,7 @@ test('an answer that proves uncacheable: one, then no more at once than the bulk
     answered++
   })
   let answered = 1
-  open()
+  held.open()
   const answers = await all.answers()
   const served = answers.filter(({ status }) => status === 200).length
   // The first answer holds its slot until it is delivered.
@@ -85,39 +92,41 @@ test('an answer that proves uncacheable: one, then no more at once than the bulk
 })
 
 test('the origin dies before the first byte of a body: all share one second attempt', { timeout: 120_000 }, async () => {
-  const { behaviour, open } = gate(async request => {
+  await using origin = await startOrigin()
+  await using gateway = await startGateway(configFor(origin))
+  await gateway.waitForEndpoint(origin.url)
+  using held = gate(async request => {
     await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', '10']]))
     request.socket.destroySoon()
   })
-  await using origin = await startOrigin(behaviour)
-  await using gateway = await startGateway(configFor(origin))
-  await gateway.waitForEndpoint(origin.url)
+  origin.behave(held.behaviour)
   using all = await burst(gateway, 100)
   origin.behave(cacheable('0123456789'))
-  open()
+  held.open()
   const answers = await all.answers()
   assert.equal(answers.filter(answer => answer.status === 200 && answer.text() === '0123456789').length, 100)
   assert.equal(origin.received.length, 2)
 })
 
 test('the origin dies in the middle: clients that have bytes are cut, those that come then share one second attempt', { timeout: 120_000 }, async () => {
-  const part = gate(async () => {})
-  await using origin = await startOrigin(async request => {
+  await using origin = await startOrigin()
+  await using gateway = await startGateway(configFor(origin))
+  await gateway.waitForEndpoint(origin.url)
+  using part = gate(async () => {})
+  origin.behave(async request => {
     await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', '10']]))
     await write(request.socket, '01234')
     await part.behaviour(request)
     request.socket.destroySoon()
   })
-  await using gateway = await startGateway(configFor(origin))
-  await gateway.waitForEndpoint(origin.url)
   using early = await burst(gateway, 50)
   const reading = early.answers()
   // Comes while it is arriving, and reads what is there.
-  using late = await gateway.connect()
+  using late = await gateway.connect({ timeoutMs: 90_000 })
   late.send(requestBytes(gateway.url.slice(7), path))
   await late.head()
   assert.equal((await late.reader.some(5))?.toString(), '01234')
-  const second = gate(cacheable('0123456789'))
+  using second = gate(cacheable('0123456789'))
   origin.behave(second.behaviour)
   part.open()
   assert.ok((await reading).every(({ whole }) => !whole))
@@ -132,7 +141,7 @@ test('whoever waits too long for somebody else asks anew, once for all', { timeo
   await using origin = await startOrigin(hang())
   await using gateway = await startGateway({ ...configFor(origin), prefixes: { '/legacy/*': { upstream: 'legacy', policy: { cache: { collapseWaitMs: 300 } } } } })
   await gateway.waitForEndpoint(origin.url)
-  using first = await gateway.connect()
+  using first = await gateway.connect({ timeoutMs: 90_000 })
   first.send(requestBytes(gateway.url.slice(7), path))
   await until('the origin is asked', () => origin.received.length === 1)
   using others = await burst(gateway, 20)
