@@ -1,4 +1,5 @@
 // The way to the second level: over TLS, cut for longer than its stream of purges goes back, and to nowhere at all.
+import { randomUUID } from 'node:crypto'
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
@@ -15,11 +16,14 @@ const skip = await valkeySkip()
 // Without the package a gateway goes on without its second level; here that would be waited for in vain.
 await import('@redis/client')
 
+/** In every path of this run: whatever else calls a port that was somebody else's a moment ago is not counted. */
+const run = randomUUID()
+
 /** Answers with a new number each time, to be kept for an hour. */
 async function startNumbers (): Promise<Origin> {
   let number = 0
   return await startOrigin(async request => {
-    const body = String(++number)
+    const body = request.target.includes(run) ? String(++number) : 'for somebody else'
     await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=3600'], ['Cache-Tag', 'all'], ['Content-Length', String(body.length)]]) + body)
   })
 }
@@ -78,7 +82,7 @@ async function startWith (origin: Origin, url: string): Promise<TestGateway> {
 const isUp = async (gateway: TestGateway) => await until('the second level', async () => await gateway.metric('postern_cache_second_level_up') === 1, { timeoutMs: 15_000 })
 const isDown = async (gateway: TestGateway) => await until('the second level not to be asked', async () => await gateway.metric('postern_cache_second_level_up') === 0, { timeoutMs: 15_000 })
 const written = async (gateway: TestGateway, least: number) => await until(`${least} written`, async () => await gateway.metric('postern_cache_second_level_writes_total', { result: 'written' }) >= least)
-const order = (id: number) => `/json/reply/GetOrder?Id=${id}`
+const order = (id: number) => `/json/reply/GetOrder?Id=${id}&Run=${run}`
 const shared = { headers: [['Host', 'shop.test']] as HeaderList }
 const text = async (gateway: TestGateway, id: number) => (await gateway.get(order(id), shared)).text()
 const purge = async (gateway: TestGateway, body: object) => await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
@@ -109,7 +113,7 @@ describe('the way to the second level', { skip, timeout: 120_000 }, () => {
     assert.equal(await text(one, 1), '2')
     await written(one, 1)
     assert.equal(await text(other, 1), '2')
-    assert.equal(origin.received.length, 2)
+    assert.equal(origin.received.filter(({ target }) => target.includes(run)).length, 2)
   })
 
   test('cut for longer than the purges go back: everything that was stored is asked for anew', async () => {
