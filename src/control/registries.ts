@@ -53,10 +53,9 @@ export class Registries {
   staleIn (state: WatchState): number {
     const known = this.#memories.get(state.registry)
     if (known === undefined) return 0
-    const entries = known.entries.values()
-    if (isFailing(state)) return state.failing === undefined ? known.entries.size : entries.filter(entry => isUnvouched(entry) || failsFor(state, entry.registration)).toArray().length
+    if (isFailing(state)) return countInForce(known, entry => isUnvouched(entry) || failsFor(state, entry.registration))
     let count = this.#unvouched.get(known)
-    if (count === undefined) this.#unvouched.set(known, count = entries.filter(isUnvouched).toArray().length)
+    if (count === undefined) this.#unvouched.set(known, count = countInForce(known, isUnvouched))
     return count
   }
 
@@ -76,4 +75,11 @@ export class Registries {
       this.#restored.add(registry)
     }
   }
+}
+
+/** What can never be used as it stands is in force neither way. */
+function countInForce ({ entries }: RegistryMemory, is: (entry: CatalogEntry) => boolean): number {
+  let count = 0
+  for (const entry of entries.values()) if (entry.registration.address !== undefined && entry.registration.refused === undefined && is(entry)) count++
+  return count
 }

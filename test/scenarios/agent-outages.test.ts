@@ -63,7 +63,7 @@ test('half-broken, slow and lying answers of a proxy before the agent', { timeou
     await until('calls go on', () => load.calls > calls + 100)
     assert.deepEqual(load.failures, [], mood)
     proxy.mood = 'honest'
-    await until(`it is believed again after ${mood}`, async () => await isUp(gateway) && await registrations(gateway, 'unconfirmed') === 0 && await registrations(gateway, 'routed') === 3 && await stale(gateway) === 0, { timeoutMs: 15_000, everyMs: 25 })
+    await until(`it is believed again after ${mood}`, async () => await isUp(gateway) && await gateway.metric('postern_registry_dropped') === 0 && await registrations(gateway, 'unconfirmed') === 0 && await registrations(gateway, 'routed') === 3 && await stale(gateway) === 0, { timeoutMs: 15_000, everyMs: 25 })
   }
   const isDown = async () => !await isUp(gateway) && await stale(gateway) === 3
   for (const mood of ['error', 'half', 'html', 'refuse'] as const) await endure(mood, isDown)
