@@ -60,7 +60,7 @@ function describeNames (before: Decision | undefined, after: Decision): LogLine[
     own?.delete(decision.key)
     const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0)
     const isExpected = before === undefined && worst[decision.state] === undefined
-    if (!isSame && !isExpected && decision.state !== 'absent') lines.push(toNameLine(decision, owners.get(decision.key)))
+    if (!isSame && !isExpected && decision.state !== 'absent') lines.push(toNameLine(decision, old, owners.get(decision.key)))
   }
   for (const decision of names.values().flatMap(own => own.values())) {
     if (decision.state === 'absent' || decision.state === 'hidden') continue
@@ -71,14 +71,16 @@ function describeNames (before: Decision | undefined, after: Decision): LogLine[
   return lines
 }
 
-function toNameLine (decision: NameDecision, owner: string | undefined): LogLine {
-  const { name, upstream, state, conflictWith } = decision
-  const isMove = state === 'routed' && owner !== undefined && owner !== upstream
+/** `owner`: who had the name at the last decision. Who had it before that, and went before anybody else claimed it, is known to the decision. */
+function toNameLine (decision: NameDecision, old: NameDecision | undefined, owner: string | undefined): LogLine {
+  const { name, upstream, state, conflictWith, moved, since } = decision
+  const from = owner ?? (old?.state !== 'routed' && moved?.at === since ? moved.from : undefined)
+  const isMove = state === 'routed' && from !== undefined && from !== upstream
   // Routed to nobody who can be called.
   const isVain = state === 'routed' && decision.endpoints === 0
   return {
     level: isVain ? 'warn' : worst[state] ?? 'info',
-    fields: { name, service: upstream, state, ...(isMove ? { from: owner } : {}), ...(conflictWith.length > 0 ? { conflictWith } : {}), ...explainName(decision) },
+    fields: { name, service: upstream, state, ...(isMove ? { from } : {}), ...(conflictWith.length > 0 ? { conflictWith } : {}), ...explainName(decision) },
     message: isMove ? 'message moved' : `message ${state}`
   }
 }

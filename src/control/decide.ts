@@ -138,7 +138,7 @@ export function decide (input: DecideInput): Decision {
   const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, { panic: config.registry.panic, warning: warningOf(config, name), splits, locate })]))
   const book = new MarkBook(memory.marks, now)
   const leftOut = new LeftOutBook(input.leftOut)
-  const names = decideNames({ views, choices, leftOut, exposure, splits, settled: settledOf(config), owners: memory.owners, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
+  const names = decideNames({ views, choices, leftOut, exposure, splits, settled: settledOf(config), owners: memory.owners, departed: memory.departed, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
 
   const upstreams = new Map<string, UpstreamPlan>()
   const served = new Set<string>()
@@ -155,7 +155,7 @@ export function decide (input: DecideInput): Decision {
   const endpoints = verdicts.map(verdict => toEndpointDecision(verdict, choices, leftOut, book))
   return {
     plan: { upstreams, messages, customRoutes: routes },
-    memory: { served, owners: names.owners, marks: book.all, judged: judges.all },
+    memory: { served, owners: names.owners, departed: names.departed, marks: book.all, judged: judges.all },
     names: names.names,
     endpoints,
     pathConflicts: conflicts,

@@ -226,6 +226,7 @@ export function createEngine (options: EngineOptions): Engine {
       registries: registries.kept,
       knowledge: [...knowledge],
       owners: [...memory.owners],
+      departed: [...memory.departed],
       claimed: [...claimed.keys],
       names: admission.resolved
     }
@@ -234,7 +235,7 @@ export function createEngine (options: EngineOptions): Engine {
   function restore (kept: KeptState): void {
     registries.restore(kept, config.registry)
     for (const [url, known] of kept.knowledge) knowledge.set(url, known)
-    memory = { ...memory, owners: new Map([...kept.owners, ...memory.owners]) }
+    memory = { ...memory, owners: new Map([...kept.owners, ...memory.owners]), departed: new Map(kept.departed) }
     claimed = new ClaimedNames([...claimed.keys, ...kept.claimed ?? []])
   }
 

@@ -3,6 +3,7 @@ import { stricter, type Effect } from '../exchange/effect.ts'
 import type { MessagePlan } from '../routing/plan.ts'
 import type { Choices } from './choices.ts'
 import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.ts'
+import { asMove, rememberDeparted, type Departed } from './departed.ts'
 import type { Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
 import type { LeftOutBook } from './left-out-book.ts'
@@ -20,6 +21,7 @@ export interface NameContext {
   /** messages.X.upstream of postern.yaml, by lower-cased name. */
   readonly settled: ReadonlyMap<string, { readonly upstream: string, readonly name: string }>
   readonly owners: ReadonlyMap<string, Owner>
+  readonly departed: Departed
   readonly book: MarkBook
   readonly ownerGoneMs: number
   readonly complete: boolean
@@ -37,6 +39,7 @@ export interface NamesDecided {
   readonly names: readonly NameDecision[]
   readonly messages: ReadonlyMap<string, MessagePlan>
   readonly owners: ReadonlyMap<string, Owner>
+  readonly departed: Departed
   /** Names that changed hands just now. */
   readonly moves: readonly Move[]
   /** Endpoints of owners whose name others claim too. */
@@ -66,15 +69,17 @@ export function decideNames (context: NameContext): NamesDecided {
   let nextAt: number | undefined
   for (const [key, views] of claimsByKey(context)) {
     const claimants = toClaimants(key, views)
-    const resolution = resolve(context, key, claimants)
-    const owner = toOwner(resolution, context.owners.get(key), claimants)
+    const recorded = context.owners.get(key)
+    const resolved = resolve(context, key, claimants)
+    const resolution = recorded === undefined ? asMove(resolved, context.departed.get(key)) : resolved
+    const owner = toOwner(resolution, recorded, claimants)
     if (owner !== undefined) owners.set(key, owner)
     if (resolution.moved !== undefined) moves.push(resolution.moved)
     if (resolution.nextAt !== undefined && (nextAt === undefined || resolution.nextAt < nextAt)) nextAt = resolution.nextAt
     if (resolution.quarantined.length > 0) watchOwner(context, resolution, watched)
     planned.push(...planName(context, { key, resolution, claimants, owner }, views))
   }
-  return { names: planned.map(({ decision }) => decision), messages: toMessages(context, planned), owners, moves, watched, nextAt }
+  return { names: planned.map(({ decision }) => decision), messages: toMessages(context, planned), owners, departed: rememberDeparted(context.departed, context.owners, owners), moves, watched, nextAt }
 }
 
 function claimsByKey ({ views, settled }: NameContext): Map<string, UpstreamView[]> {

@@ -1,6 +1,7 @@
 // What the control plane decided, whole: the table to be and the reasons for everything in it. Types, and what they are before the first decision.
 import type { Effect } from '../exchange/effect.ts'
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
+import type { Departed } from './departed.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 import type { EndpointState, Verdict } from './endpoints.ts'
 import type { ExposureCause } from './exposure.ts'
@@ -24,11 +25,12 @@ export interface Memory {
   /** Endpoints (url) in the table. */
   readonly served: ReadonlySet<string>
   readonly owners: ReadonlyMap<string, Owner>
+  readonly departed: Departed
   readonly marks: Marks
   readonly judged: Judged
 }
 
-export const emptyMemory: Memory = { served: new Set(), owners: new Map(), marks: new Map(), judged: nothingJudged }
+export const emptyMemory: Memory = { served: new Set(), owners: new Map(), departed: new Map(), marks: new Map(), judged: nothingJudged }
 
 /** `absent`: a tag that no endpoint lists, so no message. `conflict`: its owner has left and several others claim it. */
 export type NameState = 'routed' | 'hidden' | 'unread' | 'quarantined' | 'conflict' | 'absent'

@@ -10,6 +10,7 @@ import type { Registration } from '../registry/registration.ts'
 import type { Config } from '../config/schema.ts'
 import { mostNames, type ResolvedName } from './admission.ts'
 import { keyOf, type CatalogEntry, type RegistryMemory } from './catalog.ts'
+import { mostDeparted } from './departed.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Owner } from './ownership.ts'
 import { sourceOf, type WatchedRegistry } from './watches.ts'
@@ -20,6 +21,8 @@ export interface KeptState {
   readonly owners: ReadonlyArray<readonly [key: string, owner: Owner]>
   /** Every name ever claimed, lower-cased. */
   readonly claimed?: readonly string[]
+  /** Names that nobody claims any more. */
+  readonly departed?: ReadonlyArray<readonly [key: string, upstream: string]>
   /** What the host names of endpoints resolved to. */
   readonly names?: readonly ResolvedName[]
 }
@@ -40,6 +43,7 @@ interface OnDisk {
   readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed' | 'markers'> & { readonly list: number | undefined, readonly none: string | undefined, readonly markers?: number | undefined }]>
   readonly owners: KeptState['owners']
   readonly claimed?: KeptState['claimed']
+  readonly departed?: KeptState['departed']
   readonly names?: KeptState['names']
 }
 
@@ -57,7 +61,7 @@ export function serializeState (state: KeptState, now: Date): string {
       none: listed?.state === 'none' ? listed.reason : undefined
     }] as const
   })
-  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], names: state.names ?? [] }
+  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], departed: state.departed ?? [], names: state.names ?? [] }
   return JSON.stringify(content)
 }
 
@@ -79,8 +83,8 @@ export function parseState (text: string): KeptState {
   const value: unknown = JSON.parse(text)
   if (!isObject(value)) throw new Error('it is no object')
   if (value['version'] !== version) throw new Error(`it has version ${String(value['version'])}, and this program reads ${version}`)
-  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [], names = [] } = value
-  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names)) throw new Error('a part of it is missing')
+  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [], departed = [], names = [] } = value
+  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names) || !Array.isArray(departed)) throw new Error('a part of it is missing')
   const markerMaps = markerLists.map(list => toMarkersAgain(list))
   const operationLists = lists.map(list => toOperationList(list as Operation[]))
   return {
@@ -96,12 +100,19 @@ export function parseState (text: string): KeptState {
       return [url, { ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined }] as const
     }),
     names: names.slice(0, mostNames).map(toNameAgain),
+    departed: departed.slice(-mostDeparted).map(toDepartedAgain),
     claimed: claimed.filter(key => typeof key === 'string'),
     owners: owners.map(pair => {
       if (!isPair(pair) || typeof pair[1]['upstream'] !== 'string' || typeof pair[1]['since'] !== 'number') throw new Error('its owners cannot be read')
       return pair as unknown as KeptState['owners'][number]
     })
   }
+}
+
+function toDepartedAgain (pair: unknown): readonly [key: string, upstream: string] {
+  const [key, upstream] = Array.isArray(pair) ? pair as unknown[] : []
+  if (typeof key !== 'string' || typeof upstream !== 'string') throw new Error('its departed names cannot be read')
+  return [key, upstream]
 }
 
 function toNameAgain (pair: unknown): ResolvedName {

@@ -55,6 +55,32 @@ test('it passes after ownerGoneMs when no endpoint of the owner answers, and the
   assert.deepEqual(namesOf(decideWorld(early), 'Pay'), { Alpha: 'quarantined', Beta: 'routed' })
 })
 
+test('an owner that goes before anybody else claims its name has handed it on all the same', () => {
+  const rest = { ...a, id: 'r', port: 9105, service: 'Rest', names: ['Rest'] }
+  const says = { ...bothSay, 9105: lists('r', 'Rest') }
+  const owned = decideWorld({ registrations: [a, rest], says, now: 1_000 })
+  const gone = decideWorld({ registrations: [rest], says, memory: owned.memory, now: 2_000 })
+  assert.deepEqual([...gone.memory.departed], [['pay', 'Alpha']])
+  const waiting = decideWorld({ registrations: [rest, b], says: { 9105: says[9105] }, memory: gone.memory, now: 3_000 })
+  assert.deepEqual(namesOf(waiting, 'Pay'), { Beta: 'unread' })
+  const moved = decideWorld({ registrations: [rest, b], says, memory: waiting.memory, now: 4_000 })
+  assert.deepEqual(moved.moves, [{ from: 'Alpha', because: 'gone' }])
+  const [line] = describeChanges(waiting, moved).filter(({ fields }) => fields['name'] === 'Pay')
+  assert.deepEqual([line?.message, line?.fields['from']], ['message moved', 'Alpha'])
+  assert.match(String(line?.fields['why']), /it moved here from Alpha, who has gone/)
+  assert.deepEqual([...moved.memory.departed], [])
+  const later = decideWorld({ registrations: [rest, b], says, memory: moved.memory, now: 5_000 })
+  assert.deepEqual([later.moves, describeChanges(moved, later)], [[], []], 'told once')
+})
+
+test('an owner that comes back has not moved anything, and a name that nobody had before is new', () => {
+  const owned = decideWorld({ registrations: [a], says: bothSay, now: 1_000 })
+  const gone = decideWorld({ registrations: [], memory: owned.memory, now: 2_000 })
+  const back = decideWorld({ registrations: [a], says: bothSay, memory: gone.memory, now: 3_000 })
+  assert.deepEqual([back.moves, describeChanges(gone, back).find(({ fields }) => fields['name'] === 'Pay')?.message], [[], 'message routed'])
+  assert.deepEqual(decideWorld({ registrations: [b], says: bothSay, memory: decideWorld({ registrations: [] }).memory }).moves, [])
+})
+
 test('what moved stays moved, and the old owner back from the dead is the newcomer', () => {
   const moved = decideWorld({ registrations: [b], says: bothSay, memory: ownedByAlpha })
   const back = decideWorld({ registrations: [a, b], says: bothSay, memory: moved.memory })

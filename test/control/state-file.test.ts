@@ -14,6 +14,7 @@ const state: KeptState = {
   registries: [{ registry: 'consul', source: 'consul x', index: 7, entries: [{ registration: registration({ id: 'a' }), firstSeenAt: 1, unconfirmedSince: undefined, stale: false }] }],
   knowledge: [['http://10.0.0.1:9101', known], ['http://10.0.0.1:9102', known], ['http://10.0.0.1:9103', learn(undefined, toAnswer({ id: 'b', none: true }), 'k', 5)]],
   owners: [['getproduct', { upstream: 'Catalog', since: 3 }]],
+  departed: [['pay', 'Alpha']],
   names: [['catalog.internal', ['10.0.0.1', 'fd00::1']]]
 }
 
@@ -29,7 +30,7 @@ test('what is written is read back, lists written once and shared', () => {
   assert.equal(text.split('"Reindex"').length, 2)
   assert.equal(back.registries[0]?.entries[0]?.registration.id, 'a')
   assert.deepEqual(back.owners, state.owners)
-  assert.deepEqual(back.names, state.names)
+  assert.deepEqual([back.names, back.departed], [state.names, state.departed])
   const [first, second, third] = back.knowledge.map(([, knowledge]) => knowledge.listed)
   assert.ok(first?.state === 'read' && second?.state === 'read')
   assert.equal(first.list, second.list)
@@ -48,6 +49,7 @@ for (const [sentence, text] of [
   ['registrations that are none', '{"version":1,"registries":[{"registry":"consul","source":"","entries":[{"firstSeenAt":1,"registration":{"id":7}}]}],"lists":[],"knowledge":[],"owners":[]}'],
   ['owners that are none', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[["a",{"upstream":5}]]}'],
   ['markers that are none', '{"version":1,"registries":[],"lists":[],"markers":[[["a","perhaps"]]],"knowledge":[],"owners":[]}'],
+  ['departed names that are none', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[],"departed":[["pay"]]}'],
   ['host names that lead nowhere', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[],"names":[["catalog.internal",["elsewhere"]]]}'],
   ['lists that are none', '{"version":1,"registries":[],"lists":[7],"knowledge":[],"owners":[]}']
 ] as const) {

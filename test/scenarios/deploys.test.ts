@@ -116,6 +116,9 @@ describe('a rolling deploy as real hosts do it: dead and still registered, then 
   })
 })
 
+/** The first line of the log that says so. Lines are written behind the calls. */
+const logged = (gateway: TestGateway, message: string) => until(`the log to say: ${message}`, async () => (await gateway.log()).find(({ msg }) => msg === message), { timeoutMs: 15_000 })
+
 describe('names change hands', { timeout: 300_000 }, () => {
   test('a message moves to another service, deployed instance by instance: not one call is lost, and the log says it', async () => {
     await using world = await startWorld()
@@ -141,7 +144,7 @@ describe('names change hands', { timeout: 300_000 }, () => {
     assert.ok(fresh.executed.length > 0)
     assert.deepEqual(misdirected(world.hosts), [])
     assert.equal(await world.gateway.metric('postern_message_moves_total', { reason: 'unlisted' }), 1)
-    const line = (await world.gateway.log()).find(({ msg }) => msg === 'message moved')!
+    const line = await logged(world.gateway, 'message moved')
     assert.deepEqual([line['name'], line['service'], line['from'], line['level']], ['Move', 'Depot', 'Stock', 30])
     assert.match(String(line['why']), /^Routed to Depot: Depot lists it; it moved here from Stock, who no longer has it, at /)
   })
@@ -221,7 +224,7 @@ describe('names change hands', { timeout: 300_000 }, () => {
     await gateway.waitForRoute('Invoice')
     await more(load)
     assert.deepEqual(billing.executed, [], 'never merged')
-    const conflict = (await gateway.log()).find(({ msg }) => msg === 'message quarantined')!
+    const conflict = await logged(gateway, 'message quarantined')
     assert.deepEqual([conflict['level'], conflict['name'], conflict['service'], conflict['conflictWith']], [40, 'PlaceOrder', 'Billing', ['Orders']])
     assert.equal(conflict['why'], 'Quarantined: Orders owns the name and keeps its traffic.')
     assert.match(String(conflict['hint']), /postern settle PlaceOrder Billing$/)
@@ -237,7 +240,7 @@ describe('names change hands', { timeout: 300_000 }, () => {
     await more(load)
     await load.stop()
     assert.deepEqual(load.failures, [])
-    const moved = (await gateway.log()).find(({ msg }) => msg === 'message moved')!
+    const moved = await logged(gateway, 'message moved')
     assert.match(String(moved['why']), /from Orders, by an operator's word \(agreed with Ann\), at /)
     assert.equal(await gateway.metric('postern_message_moves_total', { reason: 'settled' }), 1)
 

@@ -1,0 +1,26 @@
+// Names that nobody claims any more, and whose they were last: whoever claims one later has it from them, and an operator reads of a move. Pure.
+import type { Owner, Resolution } from './ownership.ts'
+
+/** By lower-cased name: the upstream that had it last. The newest stand last. */
+export type Departed = ReadonlyMap<string, string>
+
+/** Most names remembered; the oldest are forgotten. As many as a large fleet has. */
+export const mostDeparted = 20_000
+
+/** What is remembered after a decision. `before` and `owners`: who had which name before it, and after it. */
+export function rememberDeparted (departed: Departed, before: ReadonlyMap<string, Owner>, owners: ReadonlyMap<string, Owner>): Departed {
+  const isBack = [...departed.keys()].some(key => owners.has(key))
+  const gone = [...before].filter(([key]) => !owners.has(key))
+  if (!isBack && gone.length === 0) return departed
+  const all = new Map([...departed].filter(([key]) => !owners.has(key)))
+  for (const [key, { upstream }] of gone) {
+    all.delete(key)
+    all.set(key, upstream)
+  }
+  return all.size <= mostDeparted ? all : new Map([...all].slice(-mostDeparted))
+}
+
+/** The resolution of a name that had no owner, as a move where it had one before. */
+export function asMove (resolution: Resolution, from: string | undefined): Resolution {
+  return resolution.owner === undefined || from === undefined || from === resolution.owner ? resolution : { ...resolution, moved: { from, because: 'gone' } }
+}
