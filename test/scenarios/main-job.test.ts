@@ -7,6 +7,7 @@ import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { startLoad } from '../support/load.ts'
 import { deregister, deregisterAsPlugin, registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost, type HostOptions, type ServiceStackHost } from '../support/servicestack-host.ts'
+import { watchSlowness, type Slowness } from '../support/slowness.ts'
 import { until } from '../support/until.ts'
 
 const long = process.env['POSTERN_LONG'] === '1'
@@ -16,21 +17,34 @@ const skip = await consulSkip()
 describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
   let consul: RealConsul
   let gateway: TestGateway
+  let slowness: Slowness
   const hosts: ServiceStackHost[] = []
   before(async () => {
     consul = await startConsul({ keepData: true })
+    slowness = await watchSlowness()
     // Shares are counted here, so that they must not depend on who is quicker.
     gateway = await startGateway({ registry: { consul: { agents: [consul.url] } }, defaults: { policy: { balancer: { strategy: 'round-robin' } } } } as never)
   })
   after(async () => {
     await gateway.close()
     await Promise.all(hosts.map(async host => { await host.close() }))
+    await slowness[Symbol.asyncDispose]()
     await consul.stop()
   })
   const start = async (options: HostOptions): Promise<ServiceStackHost> => {
     const host = await startServiceStackHost(options)
     hosts.push(host)
     return host
+  }
+  /** From now on: asserts that it took no more than a second of a machine that has nothing else to do. */
+  const second = () => {
+    const startedAt = performance.now()
+    const isSlower = slowness.measure()
+    return (what: string) => {
+      const tookMs = performance.now() - startedAt
+      const times = isSlower()
+      assert.ok(tookMs < 1_000 * times, `${tookMs.toFixed(0)} ms ${what}, on a machine ${times.toFixed(1)} times as slow as an idle one`)
+    }
   }
   const status = async (name: string) => (await gateway.get(`/json/reply/${name}`)).status
 
@@ -48,10 +62,9 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
       await sleep(600)
       assert.notEqual(await status(name), 200)
       await host.listen()
-      const listening = performance.now()
+      const isWithinASecond = second()
       await until('the call works', async () => await status(name) === 200, { everyMs: 5 })
-      const took = performance.now() - listening
-      assert.ok(took < 1_000, `${took.toFixed(0)} ms after listening`)
+      isWithinASecond('after listening')
       const entry = (await consul.get('/v1/health/service/api') as Array<{ Service: { ID: string }, Checks: Array<{ Status: string, ServiceID: string }> }>).find(({ Service }) => Service.ID === host.id)!
       assert.ok(entry.Checks.some(check => check.ServiceID === host.id && check.Status === 'critical'), 'Consul itself still says critical')
       assert.ok(host.calls.every(({ target }) => target.startsWith(basePath)))
@@ -69,17 +82,17 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
     assert.equal(await status('Ailing'), 503)
     assert.deepEqual(host.executed, [])
     host.failing = undefined
-    const well = performance.now()
+    const isWithinASecond = second()
     await until('the call works', async () => await status('Ailing') === 200, { everyMs: 5 })
-    assert.ok(performance.now() - well < 1_000, `${performance.now() - well} ms`)
+    isWithinASecond('after it is well')
   })
 
   test('a running host that registers is callable within a second', async () => {
     const host = await start({ service: 'Catalog' })
-    const started = performance.now()
+    const isWithinASecond = second()
     await registerAsPlugin(consul.url, host)
     await until('the call works', async () => await status('GetProduct') === 200, { everyMs: 5 })
-    assert.ok(performance.now() - started < 1_000, `${performance.now() - started} ms`)
+    isWithinASecond('after it registered')
     assert.equal(await status('ReindexProducts'), 404, 'restricted ones are hidden before their first call')
     assert.equal(await status('team-catalog'), 404, 'a custom tag is no message')
     assert.equal(await status('ss-version-1.0'), 404)
@@ -92,10 +105,10 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
     await until('the call works', async () => await status('ShortLived') === 200)
     assert.equal((await deregisterAsPlugin(consul.url, host.id)).status, 405)
     assert.equal(await status('ShortLived'), 200)
-    const started = performance.now()
+    const isWithinASecond = second()
     await deregister(consul.url, host.id)
     await until('it is unknown', async () => await status('ShortLived') === 404)
-    assert.ok(performance.now() - started < 1_000)
+    isWithinASecond('after it was deregistered')
     assert.ok(await gateway.metric('postern_requests_total', { message: 'ShortLived' }) === 0, 'its series are gone')
   })
 
