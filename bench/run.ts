@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util'
 import { simulateNewcomer, simulateStrategies, simulateZone } from './balancer/fleet.ts'
 import { balancerMarkdown } from './balancer/report.ts'
 import { describeCatalog, isMet, measureCatalog } from './catalog.ts'
+import { measureCache } from './cache.ts'
+import { describeCache, judgeCache } from './cache/verdict.ts'
 import { compare } from './compare.ts'
 import { cachingContenders, contenders, postern, unprotected } from './contenders.ts'
 import { measureMemory } from './memory.ts'
@@ -26,6 +28,7 @@ Measurements:
   compare (default)  CPU time per request of Postern and others, as ratios
   profile            where Postern's CPU time goes: functions and modules by self time
   hit                CPU time per request of an answer from the cache, beside nginx proxy_cache and Varnish (options as compare)
+  cache              bytes of a stored answer, memory in a flood of unique keys, hits while 10,000 answers end at once
   protections        CPU time per request with all protections on, over the same code without them (options as compare)
   memory             whether a million requests leave anything behind
   swap               what swapping a table of 20,000 messages adds to requests in flight
@@ -46,6 +49,7 @@ Options of compare:
 
 Options of profile:  --seconds N (10), --warm-up N (4), --scenario NAME (get-small), --contender NAME (postern, tcp-relay, http-proxy),
                      --top N (40), --out FILE (keeps the .cpuprofile, for a browser's developer tools)
+Options of cache:    --seconds N (30, of the flood), --json FILE
 Options of memory:   --requests N (1000000), --json FILE
 Options of swap:     --seconds N (6, each phase), --rounds N (5, of four phases), --messages N (20000), --endpoints N (2000), --rate N (200 requests/s),
                      --json FILE
@@ -188,6 +192,18 @@ const runMemory = async (options: Options): Promise<number> => {
   return verdict.flat ? 0 : 1
 }
 
+const runCache = async (options: Options): Promise<number> => {
+  const result = await measureCache({
+    seconds: wholeNumber('seconds', options.seconds, 30),
+    connections: wholeNumber('connections', options.connections, 64),
+    tools: { nginx: tool('nginx'), wrk: tool('wrk') },
+    progress
+  })
+  process.stdout.write(describeCache(result))
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ...result, verdict: judgeCache(result) }, null, 2)}\n`)
+  return judgeCache(result).met ? 0 : 1
+}
+
 const runSwap = async (options: Options): Promise<number> => {
   const result = await measureSwap({
     messages: wholeNumber('messages', options.messages, 20_000),
@@ -244,7 +260,7 @@ const runBalancer = (options: Options): Promise<number> => {
 }
 
 const measurements: Readonly<Record<string, (options: Options) => Promise<number>>> = {
-  compare: options => runCompare(options), hit: runHit, protections: runProtections, profile: runProfile, memory: runMemory, swap: runSwap, catalog: runCatalog, story: runStory, balancer: runBalancer
+  compare: options => runCompare(options), hit: runHit, cache: runCache, protections: runProtections, profile: runProfile, memory: runMemory, swap: runSwap, catalog: runCatalog, story: runStory, balancer: runBalancer
 }
 
 const run = async (): Promise<number> => {

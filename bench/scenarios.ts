@@ -31,6 +31,9 @@ export const scenarios: readonly Scenario[] = [
   scenario('post-64k', `POST of 64 KB, answer of ${smallBytes} bytes`, 'POST', 'PostBenchLarge', largeBytes, smallBytes, false)
 ]
 
+/** Whose answers end soon. */
+export const shortLived = { message: 'GetBenchShort', seconds: 6 }
+
 /** A JSON object of exactly so many bytes. */
 export const json = (bytes: number): string => {
   const frame = '{"items":""}'
@@ -53,6 +56,7 @@ http {
     listen 127.0.0.1:${port} backlog=4096;
     location = /json/reply/GetBenchLarge { alias ${directory}/large.json; }
     location = /json/reply/GetBenchCached { add_header Cache-Control "max-age=86400"; return 200 '${json(smallBytes)}'; }
+    location = /json/reply/${shortLived.message} { add_header Cache-Control "max-age=${shortLived.seconds}"; return 200 '${json(smallBytes)}'; }
     location = /json/reply/BenchFailing { return 500; }
     location /json/reply/ { return 200 '${json(smallBytes)}'; }
   }

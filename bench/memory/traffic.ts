@@ -28,7 +28,7 @@ interface Kind {
   readonly path: string
   readonly method?: 'POST'
   readonly bodyBytes?: number
-  readonly randomNames?: boolean
+  readonly names?: 'random'
   /** Whether every answer is an error. */
   readonly fails?: boolean
   /** Seconds of it in each turn. */
@@ -41,7 +41,7 @@ const [get, , post] = scenarios
 const kinds: readonly Kind[] = [
   { path: get!.path, seconds: 2 },
   { path: post!.path, method: 'POST', bodyBytes: post!.bodyBytes, seconds: 2 },
-  { path: '/json/reply/Unknown', randomNames: true, fails: true, seconds: 2 },
+  { path: '/json/reply/Unknown', names: 'random', fails: true, seconds: 2 },
   { path: '/json/reply/BenchFailing', fails: true, seconds: 1 },
   { path: '/json/reply/BenchGone', fails: true, seconds: 1 },
   { path: '/json/reply/BenchSilent', fails: true, seconds: 2 },
@@ -56,8 +56,8 @@ export interface TrafficOptions { readonly stage: Stage, readonly wrk: string, r
 /** One turn of everything. Resolves with the number of requests. Throws when something was answered otherwise than it should. */
 export async function sendTurn ({ stage, wrk, port, connections }: TrafficOptions): Promise<number> {
   let sent = 0
-  for (const { path, method = 'GET', bodyBytes = 0, randomNames = false, fails = false, seconds } of kinds) {
-    const result = await runLoad(stage, wrk, { port, path, method, bodyBytes, randomNames, seconds, connections })
+  for (const { path, method = 'GET', bodyBytes = 0, names, fails = false, seconds } of kinds) {
+    const result = await runLoad(stage, wrk, { port, path, method, bodyBytes, ...names !== undefined && { names }, seconds, connections })
     if (result.refused !== (fails ? result.requests : 0) || result.broken > 0) throw new Error(`${method} ${path}: ${result.refused} of ${result.requests} refused, ${result.broken} broken`)
     sent += result.requests
   }

@@ -1,4 +1,4 @@
--- What wrk sends, and its result as one line of JSON. Arguments after the address: METHOD, bytes of body, path prefix of random names.
+-- What wrk sends, and its result as one line of JSON. Arguments after the address: METHOD, bytes of body, path prefix of names, how many names in turn (without it they are random).
 function init(args)
   wrk.method = args[1] or "GET"
   local bytes = tonumber(args[2] or "0")
@@ -8,9 +8,13 @@ function init(args)
   end
   if args[3] ~= nil then
     local prefix = args[3]
+    local count = tonumber(args[4] or "0")
+    local next = 0
     math.randomseed(os.time())
     request = function()
-      return wrk.format(nil, prefix .. string.format("%x", math.random(0, 2147483647)))
+      if count == 0 then return wrk.format(nil, prefix .. string.format("%x", math.random(0, 2147483647))) end
+      next = (next + 1) % count
+      return wrk.format(nil, prefix .. next)
     end
   end
 end

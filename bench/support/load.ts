@@ -8,8 +8,8 @@ export interface Load {
   readonly method: string
   /** Bytes of JSON sent with each request; 0 = no body. */
   readonly bodyBytes: number
-  /** Calls `path` followed by a random name each time. */
-  readonly randomNames?: boolean
+  /** Calls `path` followed by a name each time: a random one, or one of so many in turn. */
+  readonly names?: 'random' | number
   readonly seconds: number
   readonly connections: number
 }
@@ -54,7 +54,7 @@ const script = fileURLToPath(new URL('load.lua', import.meta.url))
 export const runLoad = async (stage: Stage, wrk: string, load: Load): Promise<LoadResult> => {
   const generator = stage.start('wrk', wrk, [
     '-t1', `-c${load.connections}`, `-d${load.seconds}s`, '-s', script, `http://127.0.0.1:${load.port}${load.path}`,
-    '--', load.method, String(load.bodyBytes), ...load.randomNames === true ? [load.path] : []
+    '--', load.method, String(load.bodyBytes), ...load.names === undefined ? [] : [load.path, ...load.names === 'random' ? [] : [String(load.names)]]
   ])
   const code = await generator.exit
   if (code !== 0) throw new Error(generator.ended)
