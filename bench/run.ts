@@ -7,7 +7,7 @@ import { balancerMarkdown } from './balancer/report.ts'
 import { describeCatalog, isMet, measureCatalog } from './catalog.ts'
 import { measureCache } from './cache.ts'
 import { describeCache, judgeCache } from './cache/verdict.ts'
-import { compare } from './compare.ts'
+import { compareStarts } from './compare.ts'
 import { cachingContenders, contenders, postern, unprotected } from './contenders.ts'
 import { measureMemory } from './memory.ts'
 import { describe } from './memory/verdict.ts'
@@ -38,6 +38,7 @@ Measurements:
 
 Options of compare:
   --rounds N         rounds (20)
+  --starts N         how often all contenders are started anew, the rounds shared out among them (1; protections: 5)
   --seconds N        length of a slice (2)
   --warm-up N        seconds of load on each contender and scenario before the first round (3)
   --quick            3 rounds of 1 s, 1 s of warm-up: to see that all works, not to measure
@@ -77,6 +78,7 @@ const parse = () => {
       allowPositionals: true,
       options: {
         rounds: { type: 'string' },
+        starts: { type: 'string' },
         seconds: { type: 'string' },
         'warm-up': { type: 'string' },
         connections: { type: 'string', default: '64' },
@@ -132,7 +134,7 @@ const otherPostern = (text: string) => {
 
 const runCompare = async (options: Options, mark?: string): Promise<number> => {
   const connections = wholeNumber('connections', options.connections, 64)
-  const comparison = await compare({
+  const comparison = await compareStarts({
     contenders: [...options.only === undefined ? contenders : choose('contender', [...contenders, ...cachingContenders], options.only), ...options.also.map(otherPostern)],
     scenarios: options.scenario === undefined ? scenarios.filter(({ standard }) => standard) : choose('scenario', scenarios, options.scenario),
     rounds: wholeNumber('rounds', options.rounds, options.quick ? 3 : 20),
@@ -141,7 +143,7 @@ const runCompare = async (options: Options, mark?: string): Promise<number> => {
     connections,
     tools: { nginx: tool('nginx'), wrk: tool('wrk') },
     progress
-  })
+  }, wholeNumber('starts', options.starts, 1))
   const table = markdown(comparison)
   const reached = targetLines(comparison)
   process.stdout.write(`\n${table}\n`)
@@ -160,7 +162,7 @@ const runHit = async (options: Options): Promise<number> => await runCompare({
 
 /** The same comparison, of Postern with and without its protections. */
 const runProtections = async (options: Options): Promise<number> => await runCompare({
-  ...options, scenario: options.scenario ?? 'get-small,post-small', only: options.only ?? ['postern', unprotected.name].join(',')
+  ...options, starts: options.starts ?? '5', scenario: options.scenario ?? 'get-small,post-small', only: options.only ?? ['postern', unprotected.name].join(',')
 }, 'protections')
 
 const runProfile = async (options: Options): Promise<number> => {

@@ -23,7 +23,7 @@ export interface HitPhase {
 
 export interface CacheResult {
   readonly bodyBytes: number
-  readonly empty: CacheSample
+  readonly few: CacheSample
   readonly filled: CacheSample
   readonly phases: readonly HitPhase[]
   readonly floodRequests: number
@@ -35,9 +35,9 @@ export interface CacheResult {
 /** What is really live may be so much more than what the cache counts. */
 const mostUncounted = 1.25
 
-export const judgeCache = ({ bodyBytes, empty, filled, phases, flooded, maxBytes }: CacheResult) => {
-  const entryBytes = (filled.liveBytes - empty.liveBytes) / (filled.entries - empty.entries)
-  const uncounted = (flooded.liveBytes - empty.liveBytes) / (flooded.storedBytes - empty.storedBytes)
+export const judgeCache = ({ bodyBytes, few, filled, phases, flooded, maxBytes }: CacheResult) => {
+  const entryBytes = (filled.liveBytes - few.liveBytes) / (filled.entries - few.entries)
+  const uncounted = (flooded.liveBytes - few.liveBytes) / (flooded.storedBytes - few.storedBytes)
   const failed = phases.reduce((sum, phase) => sum + phase.failed, 0)
   const bounded = flooded.storedBytes <= maxBytes && uncounted <= mostUncounted
   return { entryBytes, overheadBytes: entryBytes - bodyBytes, uncounted, met: bounded && failed === 0 }
@@ -47,18 +47,18 @@ const megabytes = (bytes: number) => (bytes / 1_048_576).toFixed(1)
 
 /** The result as text. */
 export const describeCache = (result: CacheResult): string => {
-  const { bodyBytes, empty, filled, phases, floodRequests, flooded, maxBytes } = result
+  const { bodyBytes, few, filled, phases, floodRequests, flooded, maxBytes } = result
   const { entryBytes, overheadBytes, uncounted, met } = judgeCache(result)
   const row = (name: string, { entries, storedBytes, liveBytes, rss }: CacheSample) => `| ${name} | ${entries} | ${megabytes(storedBytes)} | ${megabytes(liveBytes)} | ${megabytes(rss)} |`
   return [
     '| | entries | counted MB | live MB | resident MB |',
     '| --- | --: | --: | --: | --: |',
-    row('empty', empty),
+    row('few', few),
     row('filled', filled),
     row(`after ${floodRequests} requests for keys that never come again`, flooded),
     '',
     `An entry of ${bodyBytes} bytes takes ${entryBytes.toFixed(0)}: ${overheadBytes.toFixed(0)} of overhead, its head and key among them.`,
-    `The flood leaves ${megabytes(flooded.storedBytes)} MB by the cache's count (at most ${megabytes(maxBytes)}); live memory is ${uncounted.toFixed(2)} times what is counted (at most ${mostUncounted}).`,
+    `The flood leaves ${megabytes(flooded.storedBytes)} MB by the cache's count (at most ${megabytes(maxBytes)}); what came to be live since the few is ${uncounted.toFixed(2)} times what is counted (at most ${mostUncounted}).`,
     '',
     '| hits beside answers that | p50 ms | p99 ms | slowest ms | failed | requests of the others |',
     '| --- | --: | --: | --: | --: | --: |',
