@@ -39,6 +39,13 @@ const loopback = listOf(['127.0.0.0/8', '::1/128'])
 /** A connection to an unspecified address reaches the own machine. */
 const unspecified = listOf(['0.0.0.0/8', '::/128'])
 
+const refusedAlways = never.map(([cidr, what]) => ({ list: listOf([cidr]), what }))
+
+/** Why nobody may have Postern connect there, whatever is allowed; undefined: nothing speaks against it. */
+export function whyNever (ip: string): string | undefined {
+  return refusedAlways.find(({ list }) => has(list, unmapped(ip)))?.what
+}
+
 /**
  * Builds the rules from the operator's `allowedNetworks`.
  * @param ownListeners Postern's own: an endpoint there would be a loop.
@@ -47,13 +54,13 @@ const unspecified = listOf(['0.0.0.0/8', '::/128'])
  */
 export function createNetworkRules (cidrs: readonly string[], ownListeners: readonly OwnListener[], ownIps: readonly string[] = machineIps()): NetworkRules {
   const allowed = listOf(cidrs)
-  const refusedAlways = never.map(([cidr, what]) => ({ list: listOf([cidr]), what }))
   const own = listOf(ownIps.filter((ip) => isIP(ip) !== 0).map((ip) => `${ip}/${isIP(ip) === 6 ? 128 : 32}`))
 
   const checkIp = (written: string, port: number, facts: AddressFacts): string | undefined => {
     const ip = unmapped(written)
     const toOurselves = has(loopback, ip) || has(unspecified, ip)
-    for (const { list, what } of refusedAlways) if (has(list, ip)) return `${written} is ${what}`
+    const what = whyNever(ip)
+    if (what !== undefined) return `${written} is ${what}`
     for (const listener of ownListeners) {
       if (listener.port === port && reaches(ip, unmapped(listener.host), toOurselves, has(own, ip))) return `${written}:${port} is Postern's own listener`
     }

@@ -2,6 +2,8 @@
 import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
+import { lookup } from 'node:dns'
+import { whyNever } from './allowed-networks.ts'
 import { hostAndPort } from './embedded-body.ts'
 import type { CheckDefinition, Status } from './embedded-body.ts'
 import type { Store, StoredCheck } from './embedded-store.ts'
@@ -113,7 +115,28 @@ export async function probe (check: CheckDefinition, signal: AbortSignal): Promi
 
 interface Answer { status: number, phrase: string, body: string }
 
+/** A registrant says where a check goes, and a redirect where it goes on: never to what answers with a machine's credentials. */
+function permit (ip: string): void {
+  const reason = net.isIP(ip) === 0 ? undefined : whyNever(ip)
+  if (reason !== undefined) throw new Error(`${ip} is ${reason}: no check goes there`)
+}
+
+/** The same for what a name stands for. */
+const permittedLookup: net.LookupFunction = (hostname, options, done) => {
+  lookup(hostname, { ...options, all: true }, (error, addresses) => {
+    if (error !== null) return done(error, [])
+    try {
+      for (const { address } of addresses) permit(address)
+    } catch (refused) {
+      return done(refused as Error, [])
+    }
+    if (options.all === true) done(null, addresses)
+    else done(null, addresses[0]!.address, addresses[0]!.family)
+  })
+}
+
 async function get (check: CheckDefinition, url: URL, signal: AbortSignal, redirects: number): Promise<Answer> {
+  permit(url.hostname.replace(/^\[|\]$/g, ''))
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       method: check.method,
@@ -121,6 +144,7 @@ async function get (check: CheckDefinition, url: URL, signal: AbortSignal, redir
       headers: ['Host', url.host, 'User-Agent', 'Postern Health Check', 'Accept', 'text/plain, text/*, */*', 'Connection', 'close',
         ...(check.body === '' ? [] : ['Content-Length', String(Buffer.byteLength(check.body))]), ...check.header.flat()],
       signal,
+      lookup: permittedLookup,
       rejectUnauthorized: !check.tlsSkipVerify
     }, resolve)
     request.once('error', reject)
@@ -147,8 +171,9 @@ async function get (check: CheckDefinition, url: URL, signal: AbortSignal, redir
 function connect (target: string, signal: AbortSignal): Promise<void> {
   const address = hostAndPort(target)
   if (address === undefined) throw new Error('not host:port')
+  permit(address.host)
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ ...address, signal } as net.TcpNetConnectOpts)
+    const socket = net.connect({ ...address, signal, lookup: permittedLookup } as net.TcpNetConnectOpts)
     socket.once('connect', () => {
       socket.destroy()
       resolve()
