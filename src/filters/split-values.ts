@@ -18,7 +18,8 @@ export function readProperty (exchange: Exchange, name: string): string | undefi
   if (inQuery !== undefined || body.kind !== 'held' || body.bytes.length > mostBodyBytes) return inQuery
   const type = headerValue(exchange.upstreamRequest.headers, 'content-type')?.toLowerCase() ?? ''
   if (type.startsWith('application/x-www-form-urlencoded')) return valueIn(body.bytes.toString(), name, true)
-  if (!type.includes('json')) return undefined
+  // As hosts do: JsonApiClient sends its JSON as text/plain, others say nothing.
+  if (type !== '' && !type.includes('json') && !type.startsWith('text/plain')) return undefined
   const message = parseObject(body.bytes.toString())
   const key = message === undefined ? undefined : Object.keys(message).find(key => key.toLowerCase() === name.toLowerCase())
   const value = key === undefined ? undefined : message![key]

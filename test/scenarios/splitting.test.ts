@@ -86,6 +86,8 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     ['a query value', { query: 'v', value: '2' }, {}, `${path}?v=2`],
     ['a property in the query', { property: 'version', value: '2' }, {}, `${path}?Version=2`],
     ['a property of a JSON body', { property: 'Version', value: '2' }, { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"name":"x","version":2}' }, path],
+    ['a property of JSON called text', { property: 'Version', value: '2' }, { method: 'POST', headers: [['Content-Type', 'text/plain;charset=UTF-8']], body: '{"version":2}' }, path],
+    ['a property of JSON that is called nothing', { property: 'Version', value: '2' }, { method: 'POST', body: '{"version":2}' }, path],
     ['a field of a form', { property: 'Version', value: '2' }, { method: 'POST', headers: [['Content-Type', 'application/x-www-form-urlencoded']], body: 'version=2' }, path]
   ] as const) {
     test(`${what} decides`, async () => {
