@@ -46,7 +46,8 @@ export interface Ejectable {
   readonly url: string
   successes: number
   failures: number
-  readonly available: boolean
+  /** Whether it may get calls, be it full or not. */
+  readonly usable: boolean
   readonly ejection: { readonly untilMs: number } | undefined
   eject (reason: string, untilMs: number): void
   takeBack (): void
@@ -75,7 +76,7 @@ export class Outliers<E extends Ejectable> {
   tick (endpoints: readonly E[], nowMs: number): void {
     for (const endpoint of endpoints) if (endpoint.ejection !== undefined && (nowMs >= endpoint.ejection.untilMs || !this.#settings.enabled)) endpoint.takeBack()
     // Better one that does badly than none at all.
-    if (endpoints.every(({ available }) => !available)) for (const endpoint of endpoints) endpoint.takeBack()
+    if (endpoints.every(({ usable }) => !usable)) for (const endpoint of endpoints) endpoint.takeBack()
     if (nowMs - this.#comparedAtMs < this.#settings.intervalMs) return
     this.#comparedAtMs = nowMs
     if (this.#settings.enabled && endpoints.length > 1) this.#compare(endpoints, nowMs)
@@ -87,7 +88,7 @@ export class Outliers<E extends Ejectable> {
     const records = candidates.map(endpoint => this.#recordOf(endpoint))
     const reasons = findOutliers(candidates.map(({ successes, failures }, index) => ({ successes, failures, past: records[index]!.past })), this.#settings)
     let room = Math.max(1, Math.floor(endpoints.length * this.#settings.maxPercent / 100)) - (endpoints.length - candidates.length)
-    let available = candidates.filter(endpoint => endpoint.available).length
+    let usable = candidates.filter(endpoint => endpoint.usable).length
     for (const [index, endpoint] of candidates.entries()) {
       const record = records[index]!
       const reason = reasons[index]
@@ -95,9 +96,9 @@ export class Outliers<E extends Ejectable> {
         this.#remember(record, endpoint)
         continue
       }
-      if (room <= 0 || available - (endpoint.available ? 1 : 0) < 1) continue
+      if (room <= 0 || usable - (endpoint.usable ? 1 : 0) < 1) continue
       room--
-      if (endpoint.available) available--
+      if (endpoint.usable) usable--
       record.ejections++
       endpoint.eject(reason, nowMs + Math.min(this.#settings.maxMs, this.#settings.baseMs * record.ejections))
     }

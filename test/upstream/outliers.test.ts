@@ -26,9 +26,11 @@ class Fake {
   successes = 0
   failures = 0
   up = true
+  full = false
   ejection: { untilMs: number } | undefined
   constructor (url: string) { this.url = url }
-  get available (): boolean { return this.up && this.ejection === undefined }
+  get usable (): boolean { return this.up && this.ejection === undefined }
+  get available (): boolean { return this.usable && !this.full }
   eject (_reason: string, untilMs: number): void { this.ejection = { untilMs } }
   takeBack (): void { this.ejection = undefined }
 }
@@ -78,4 +80,16 @@ test('with nobody else left, an ejected one is taken back', () => {
   endpoints[0]!.up = false
   tick(200)
   assert.deepEqual(ejected(), [])
+})
+
+test('while the others are only full, an ejected one stays out, and they may be ejected too', () => {
+  const { endpoints, interval, ejected, tick } = start(3, { baseMs: 60_000, maxPercent: 67 })
+  interval([])
+  interval([2])
+  assert.deepEqual(ejected(), [2])
+  for (const endpoint of endpoints) endpoint.full = true
+  tick(200)
+  assert.deepEqual(ejected(), [2])
+  interval([1])
+  assert.deepEqual(ejected(), [1, 2])
 })
