@@ -39,6 +39,9 @@ export function retry (policy: Policy, random: () => number = Math.random): Filt
   }
 }
 
+/** Timers count whole milliseconds: one of a second may come so much early, and find the endpoint still at rest. */
+const timerEarlyMs = 2
+
 /** An exchange that meets nothing but dead endpoints gives up here. */
 const mostUnsent = 8
 
@@ -64,7 +67,7 @@ function pauseAfterAnswer (exchange: Exchange, { status, headers }: UpstreamResp
   const field = status === 429 || (status === 503 && reach === 'same') ? headerValue(headers, 'retry-after') : undefined
   const afterMs = field === undefined ? 0 : parseRetryAfter(field, Date.now()) ?? 0
   if (afterMs > policy.retry.maxRetryAfterMs) return undefined
-  return withinDeadline(exchange, afterMs + backoffMs(exchange, policy, random))
+  return withinDeadline(exchange, (afterMs === 0 ? 0 : afterMs + timerEarlyMs) + backoffMs(exchange, policy, random))
 }
 
 /** Whether what may have been sent may be sent once more. */

@@ -140,6 +140,16 @@ describe('retry', { timeout: 300_000 }, () => {
     })
   }
 
+  test('a short Retry-After is really waited for', async () => {
+    let calls = 0
+    const busy = behave.ok('', { status: 503, reason: 'Busy', headers: [['Retry-After', '1']] })
+    await using fleet = await startOrigins([async request => { await (calls++ === 0 ? busy : behave.ok('rested'))(request) }])
+    const started = performance.now()
+    assert.equal((await fleet.gateway.get(path)).text(), 'rested')
+    assert.ok(performance.now() - started >= 990, 'not before it is over')
+    assert.equal(fleet.origin.received.length, 2)
+  })
+
   test('a one-way GET and a GET overridden by a trusted proxy are not safe to repeat', async () => {
     await using fleet = await startOrigins([behave.reset(), behave.reset()], { edge: { trustedProxies: ['127.0.0.1'], methodOverride: 'allow' } })
     assert.equal((await fleet.gateway.get('/json/oneway/Echo')).status, 502)
