@@ -36,6 +36,22 @@ describe('fallback for unknown messages', { timeout: 300_000 }, () => {
     assert.equal(old.received.length, before)
   })
 
+  test('a quarantined name never goes there, not even when nobody has it', async () => {
+    await using old = await startOrigin()
+    const config: PartialConfig = { exposure: { fallback: 'legacy' }, upstreams: { legacy: { endpoints: [old.url] } } } as PartialConfig
+    const name = '/json/reply/PlaceOrder'
+    await using fleet = await startFleet([{ service: 'Sales', messages: { PlaceOrder: answered } }, { service: 'Billing', messages: { Invoice: answered, PlaceOrder: answered } }, { service: 'Shop', messages: { Browse: answered, PlaceOrder: answered } }], config)
+    const { gateway, hosts: [owner] } = fleet
+    await until('the newcomers are quarantined', async () => await gateway.metric('postern_routes', { state: 'quarantined' }) === 2)
+    assert.equal((await gateway.get(name)).status, 200)
+    await deregister(gateway.embedded!, owner!.id)
+    // Two newcomers, and nobody to say which: neither gets it.
+    await until('nobody has it', async () => (await gateway.get(name)).status === 404)
+    assert.deepEqual(old.received, [])
+    assert.equal((await gateway.get('/json/reply/OldReport')).status, 200)
+    assert.equal(old.received.length, 1)
+  })
+
   test('what has vanished stays claimed over a restart', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'postern-data-'))
     await using old = await startOrigin()

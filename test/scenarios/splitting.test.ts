@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { writeFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf, type RequestOptions } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
@@ -59,6 +60,8 @@ const call = async (gateway: TestGateway, times: number, options: RequestOptions
 }
 const splitting = (parts: object[], more: object = {}): PartialConfig => ({ upstreams: { Orders: { policy: { balancer: { strategy: 'round-robin' }, split: { parts, ...more } } } } } as PartialConfig)
 const three: Service[] = [{ version: '1.0' }, { version: '1.0' }, { version: '2.0', tags: ['canary'], meta: { track: 'blue' } }]
+
+interface Part { readonly part: string, readonly errorRate: number, readonly meanMs: number | null, readonly p50Ms: number | null, readonly p95Ms: number | null, readonly p99Ms: number | null }
 
 describe('splitting traffic', { timeout: 300_000 }, () => {
   test('a canary gets its share and nothing of the rest', async () => {
@@ -143,12 +146,20 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     })
   })
 
-  test('errors of the parts stand side by side', async () => {
-    await using world = await startWorld([{ version: '1.0' }, { version: '2.0', behaviour: behave.ok('{}', { status: 500, reason: 'Broken' }) }], splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two' } }]))
+  test('errors and latency of the parts stand side by side', async () => {
+    const late: Behaviour = async request => {
+      await sleep(400)
+      await behave.ok('{}', { status: 500, reason: 'Broken' })(request)
+    }
+    await using world = await startWorld([{ version: '1.0' }, { version: '2.0', behaviour: late }], splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two' } }]))
     await call(world.gateway, 4)
     for (let n = 0; n < 4; n++) await world.gateway.get(path, { headers: [['X-Two', '1']] })
-    const [split] = ((await request(targetOf(world.gateway.admin), '/api/splits')).json() as { splits: Array<{ parts: Array<{ part: string, errorRate: number }> }> }).splits
-    assert.deepEqual(Object.fromEntries(split!.parts.map(({ part, errorRate }) => [part, errorRate])), { two: 1, rest: 0 })
+    const [split] = ((await request(targetOf(world.gateway.admin), '/api/splits')).json() as { splits: Array<{ parts: Part[] }> }).splits
+    const { two, rest } = Object.fromEntries(split!.parts.map(part => [part.part, part])) as Record<'two' | 'rest', Part>
+    assert.deepEqual([two.errorRate, rest.errorRate], [1, 0])
+    // The upper bounds of histogram buckets: null would be beyond half a minute.
+    for (const ms of [two.meanMs, two.p50Ms, two.p95Ms, two.p99Ms]) assert.ok(ms !== null && ms >= 390, JSON.stringify(two))
+    for (const ms of [rest.meanMs, rest.p50Ms, rest.p95Ms, rest.p99Ms]) assert.ok(ms !== null && ms > 0, JSON.stringify(rest))
   })
 })
 
