@@ -22,17 +22,18 @@ export class Attempt {
   readonly hedge: boolean
   /** The fault that was injected into it, for the log. */
   fault: string | undefined = undefined
-  /** The route it belongs to; '' before it is sent. */
-  message = ''
+  /** The route it belongs to. */
+  readonly message: string
   /** How long the endpoint asked to be left alone (Retry-After of a 429 or 503), ms. */
   retryAfterMs: number | undefined = undefined
   readonly #handle: EndpointHandle
   #trial: boolean
   #seated = true
 
-  constructor (handle: EndpointHandle, hedge = false) {
+  constructor (handle: EndpointHandle, { route, isHedge }: Exchange) {
     this.endpoint = handle.url
-    this.hedge = hedge
+    this.hedge = isHedge
+    this.message = route.name
     this.#handle = handle
     this.#trial = handle.begin()
   }

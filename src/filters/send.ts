@@ -10,7 +10,7 @@ export const send: Next = function send (exchange) {
 
 /** An attempt begins at the endpoint that was picked. */
 export function begin (exchange: Exchange): Attempt {
-  const attempt = new Attempt(exchange.endpoint!, exchange.isHedge)
+  const attempt = new Attempt(exchange.endpoint!, exchange)
   exchange.attempts.push(attempt)
   if (exchange.timeoutHeader !== undefined) tellTimeout(exchange, attempt.startedAtMs)
   return attempt

@@ -14,8 +14,10 @@ export class MessageHistory {
   readonly name: string
   /** Smoothed time to the response head of answers that are no failures, ms. */
   normalMs = 0
-  /** Whether it fails at more than one endpoint. */
+  /** Told of every attempt that fails: whether that is at more than one endpoint. */
   readonly endpoints = new Suspicion()
+  /** performance.now() when an endpoint last answered it well. */
+  workedAtMs = -Infinity
   #answers = 0
   /** Called since this was last looked at. */
   used = true
@@ -25,6 +27,11 @@ export class MessageHistory {
   }
 
   get known (): boolean { return this.#answers >= knownAfter }
+
+  /** An attempt failed at this endpoint. Whether it fails wherever it is tried: at another one as well, and has worked nowhere since. */
+  failed (endpoint: string, nowMs: number, windowMs: number): boolean {
+    return this.endpoints.confirms(endpoint, nowMs, windowMs) && this.endpoints.otherAtMs > this.workedAtMs
+  }
 
   answered (ms: number): void {
     this.normalMs = this.#answers === 0 ? ms : this.normalMs + weight * (ms - this.normalMs)

@@ -30,12 +30,14 @@ export interface EndpointEvents {
   ejected (reason: string | undefined, ms: number): void
 }
 
-/** What the queue of its upstream wants to know. */
+/** What its upstream wants to know. */
 export interface EndpointOwner {
   /** It was full, and has a place again. */
   room (): void
   /** It gets no calls from now on: who could go nowhere else need not wait. */
   shut (): void
+  /** An attempt at this message has failed there. Whether it fails at the others as well. */
+  failsEverywhere (message: string, endpoint: string): boolean
 }
 
 export interface EndpointBreakerSettings extends BreakerSettings {
@@ -79,7 +81,7 @@ export class Endpoint implements EndpointHandle {
   #ejectedFor = ''
   readonly #suspicion = new Suspicion()
 
-  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {} }) {
+  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {}, failsEverywhere: () => false }) {
     this.url = plan.url
     this.plan = plan
     this.#settings = settings
@@ -165,7 +167,6 @@ export class Endpoint implements EndpointHandle {
 
   /** @throws GatewayError by the promise */
   request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse> {
-    attempt.message = exchange.route.name
     if (exchange.upgrade) return this.#pool.upgrade(exchange, attempt)
     // After it closed a kept connection without an answer, the next try is made on one that was not used before.
     const { attempts } = exchange
@@ -174,7 +175,8 @@ export class Endpoint implements EndpointHandle {
   }
 
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
-    this.#breaker.report(this.#pausedBy(attempt, status) || !this.#isSuspect(attempt, error) ? 'ignored' : attempt.outcome, trial)
+    const isSuspect = this.#isSuspect(attempt, status, error)
+    this.#breaker.report(this.#pausedBy(attempt, status) || !isSuspect ? 'ignored' : attempt.outcome, trial)
     if (status === undefined ? attempt.outcome === 'failure' : status >= 500) this.failures++
     else if (attempt.outcome === 'success') this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)
@@ -215,10 +217,14 @@ export class Endpoint implements EndpointHandle {
     return askHeartbeat(this.url + this.heartbeatPath, { timeoutMs: heartbeatTimeoutMs, lookup: this.#lookup, tls: this.#pool.tls })
   }
 
-  /** Where there are others, a failing message fails there as well, and opens its own breaker before theirs. */
-  #isSuspect ({ outcome, message, trial }: Attempt, error: GatewayError | undefined): boolean {
-    if (outcome !== 'failure' || !this.alone || trial || error?.spec.retry === 'always') return true
-    return this.#suspicion.confirms(message, performance.now(), this.#settings.breaker.windowMs)
+  /** A message that fails everywhere has a breaker of its own. Of an endpoint that is alone, nobody can say more until a second message fails. */
+  #isSuspect ({ outcome, message, trial }: Attempt, status: number | undefined, error: GatewayError | undefined): boolean {
+    if (error?.spec.retry === 'always') return true
+    const isFailed = outcome === 'failure'
+    // Told of a plain 500 too, which is the message's failure and not the endpoint's.
+    const isEverywhere = (isFailed || (status !== undefined && status >= 500)) && this.#owner.failsEverywhere(message, this.url)
+    if (!isFailed || trial) return true
+    return this.alone ? this.#suspicion.confirms(message, performance.now(), this.#settings.breaker.windowMs) : !isEverywhere
   }
 
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */

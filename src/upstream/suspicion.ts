@@ -6,6 +6,9 @@ export class Suspicion {
   #lastAtMs = -Infinity
   #otherAtMs = -Infinity
 
+  /** performance.now() when another one than the last has failed; -Infinity = none has. */
+  get otherAtMs (): number { return this.#otherAtMs }
+
   /** One has failed. Whether another one has as well within the window. */
   confirms (one: string, nowMs: number, windowMs: number): boolean {
     if (this.#last !== one) {
@@ -13,6 +16,11 @@ export class Suspicion {
       this.#last = one
     }
     this.#lastAtMs = nowMs
+    return this.isConfirmed(nowMs, windowMs)
+  }
+
+  /** Whether more than one have failed within the window. */
+  isConfirmed (nowMs: number, windowMs: number): boolean {
     return nowMs - this.#otherAtMs <= windowMs
   }
 }

@@ -33,8 +33,9 @@ export interface UpstreamBreakersOptions {
 
 /**
  * A message's failures count for the message, once it has failed at a second endpoint as well where there are several: what only one of them
- * does is left to that one's breaker. For the upstream they count once a second message has failed as well, so that one broken message
- * does not close a service. Failed connections, which say nothing of a message, count at once.
+ * does is left to that one's breaker, which in turn leaves to the message what fails everywhere. For the upstream they count once a second
+ * message has failed as well, so that one broken message does not close a service. Failed connections, which say nothing of a message, count
+ * at once.
  */
 export class UpstreamBreakers implements BreakersHandle, CallOwner {
   readonly own: Breaker
@@ -93,7 +94,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   answered (call: Call, status: number): void {
     if (status < 500) {
-      this.#lastAnswerAtMs = performance.now()
+      this.#lastAnswerAtMs = call.history.workedAtMs = performance.now()
       this.#rejectedSinceAnswer = 0
       const attempt = call.exchange.attempts.at(-1)
       // A late answer counts too: what is slow for good, and works, is normal before long.
@@ -107,18 +108,17 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.#left(call, judgeError(error))
   }
 
+  /** An attempt at a message has failed. Whether that is the message's trouble rather than this endpoint's: it fails at the others as well. */
+  failsEverywhere (message: string, endpoint: string): boolean {
+    return this.#histories.get(message)?.failed(endpoint, performance.now(), this.#settings.windowMs) === true
+  }
+
   /** Called by the clock: counts what takes too long now, not when its time-out comes. */
   tick (nowMs: number): boolean {
     this.#onTick(nowMs)
     for (let call = this.#calls.first; call !== undefined;) {
       const next = call.next
-      if (this.#isSlow(call, nowMs)) {
-        this.#calls.remove(call)
-        this.#count(call, tooSlow)
-        call.overdue = true
-        call.exchange.attempts.at(-1)!.overdue()
-        call.exchange.onOverdue?.()
-      }
+      if (this.#isSlow(call, nowMs)) this.#overdue(call, nowMs)
       call = next
     }
     this.#watched = this.#calls.first !== undefined
@@ -157,6 +157,18 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.#breakers.clear()
   }
 
+  #overdue (call: Call, nowMs: number): void {
+    const { exchange, history } = call
+    const { messageBreaker } = exchange.route.policy
+    const attempt = exchange.attempts.at(-1)!
+    this.#calls.remove(call)
+    history.endpoints.confirms(attempt.endpoint, nowMs, messageBreaker.windowMs)
+    this.#count(call, tooSlow)
+    call.overdue = true
+    attempt.overdue()
+    exchange.onOverdue?.()
+  }
+
   #watch (call: Call): void {
     this.#calls.add(call)
     if (this.#watched) return
@@ -185,7 +197,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   /** What fails at one of several endpoints is that endpoint's trouble, and its breaker's. */
   #failsEverywhere ({ exchange, history }: Call): boolean {
-    return this.#endpoints() === 1 || history.endpoints.confirms(exchange.attempts.at(-1)!.endpoint, performance.now(), exchange.route.policy.messageBreaker.windowMs)
+    return this.#endpoints() === 1 || history.endpoints.isConfirmed(performance.now(), exchange.route.policy.messageBreaker.windowMs)
   }
 
   /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs. */

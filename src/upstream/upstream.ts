@@ -45,6 +45,7 @@ export class Upstream implements UpstreamHandle {
   readonly #balancer: Balancer<Endpoint>
   readonly #onRoom = (): void => this.bulkhead.admitWaiting()
   readonly #onShut = (): void => this.bulkhead.rejectWaiting()
+  readonly #failsEverywhere = (message: string, endpoint: string): boolean => this.breakers.failsEverywhere(message, endpoint)
   #settings: UpstreamSettings
   #plan: UpstreamPlan
   #endpoints: readonly Endpoint[] = []
@@ -171,7 +172,7 @@ export class Upstream implements UpstreamHandle {
     const before = new Map(this.#endpoints.map(endpoint => [endpoint.url, endpoint]))
     this.#endpoints = plan.endpoints.map(endpointPlan => {
       const kept = before.get(endpointPlan.url)
-      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events.endpoint(endpointPlan.url), { room: this.#onRoom, shut: this.#onShut })
+      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events.endpoint(endpointPlan.url), { room: this.#onRoom, shut: this.#onShut, failsEverywhere: this.#failsEverywhere })
       before.delete(endpointPlan.url)
       kept.plan = endpointPlan
       return kept

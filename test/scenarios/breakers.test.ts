@@ -32,6 +32,34 @@ describe('a broken message', { timeout: 300_000 }, () => {
     await until('it is answered again', async () => (await gateway.post(echo, {})).status === 200)
   })
 
+  for (const instances of [2, 3]) {
+    for (const [what, broken] of [['answers 503', behave.ok('', { status: 503, reason: 'Broken' })], ['resets', behave.reset()], ['garbles', behave.raw('no HTTP\r\n\r\n', { close: true })]] as const) {
+      test(`that ${what} at each of ${instances} instances, tried at one after the other, closes none of them`, async () => {
+        const one = behave.byPath({ [echo]: broken }, behave.ok('other'))
+        await using fleet = await startOrigins(Array.from({ length: instances }, () => one), { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
+        const { gateway } = fleet
+        for (let n = 0; n < 40; n++) {
+          await gateway.get(echo)
+          assert.equal((await gateway.get(other)).text(), 'other')
+        }
+        assert.equal((await gateway.get(echo)).reason, 'BreakerOpen')
+        assert.equal(await gateway.metric('postern_breaker_state'), 0)
+      })
+    }
+  }
+
+  test('that works at two of four instances is left to the breakers of the others', async () => {
+    const down = behave.ok('', { status: 503, reason: 'Down' })
+    await using fleet = await startOrigins([down, behave.ok('well'), down, behave.ok('well')], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, policy: { balancer: { strategy: 'round-robin' }, messageBreaker: { enabled: false } } } } })
+    const { gateway, origins: [first, , third] } = fleet
+    const state = async (url: string) => await gateway.metric('postern_breaker_state', { endpoint: url })
+    await until('both are out', async () => {
+      await gateway.post(echo, {})
+      return await state(first!.url) === 2 && await state(third!.url) === 2
+    })
+    for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).text(), 'well')
+  })
+
   test('4xx opens nothing', async () => {
     await using fleet = await startOrigins([behave.ok('{}', { status: 404, reason: 'NotFound' })])
     for (let n = 0; n < 30; n++) assert.equal((await fleet.gateway.post(echo, {})).status, 404)
