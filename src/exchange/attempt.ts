@@ -1,6 +1,6 @@
 // One try at one endpoint: as logged, and as told to the endpoint.
 import type { GatewayError } from './errors.ts'
-import type { EndpointHandle } from './exchange.ts'
+import type { EndpointHandle, Exchange } from './exchange.ts'
 import { headerValue } from './headers.ts'
 import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
 import { parseRetryAfter } from './retry-after.ts'
@@ -9,7 +9,9 @@ import { parseRetryAfter } from './retry-after.ts'
 export class Attempt {
   readonly endpoint: string
   readonly startedAtMs = performance.now()
-  /** Until the response head, or until it failed. */
+  /** performance.now() from which on the time is the endpoint's. A streamed body ends first; Infinity while the client still sends it. */
+  dueFromMs = this.startedAtMs
+  /** The endpoint's time until the response head, or until it failed; where it never had the whole request (`isTimed`), that of the whole attempt. */
   durationMs = 0
   outcome: Outcome = 'ignored'
   /** HTTP status, or the code of the GatewayError; empty while it is under way. */
@@ -40,6 +42,8 @@ export class Attempt {
 
   /** Trial of the endpoint's breaker. */
   get trial (): boolean { return this.#trial }
+  /** Whether the endpoint had the whole request: else how long it took was up to the client. */
+  get isTimed (): boolean { return this.dueFromMs !== Infinity }
 
   /** A trial that takes too long has failed, whatever becomes of it: the breaker need not wait for it. */
   overdue (): void {
@@ -72,7 +76,7 @@ export class Attempt {
 
   #finish (outcome: Outcome, result: string, status: number | undefined, error: GatewayError | undefined): void {
     if (this.result !== '') return
-    this.durationMs = performance.now() - this.startedAtMs
+    this.durationMs = performance.now() - (this.isTimed ? this.dueFromMs : this.startedAtMs)
     this.outcome = outcome
     this.result = result
     this.#handle.report(this, this.#trial, status, error)

@@ -67,16 +67,19 @@ export class GatewayError extends Error {
   readonly code: ErrorCode
   readonly spec: ErrorSpec
   readonly detail: Readonly<Record<string, unknown>> | undefined
+  /** Nobody's failure, although another of its code may be somebody's. */
+  readonly blameless: boolean
   /** Headers of the local reply, e.g. Allow. Flat list. */
   readonly headers: readonly string[]
 
-  constructor (code: ErrorCode, options: { message?: string, detail?: Record<string, unknown>, headers?: readonly string[], cause?: unknown } = {}) {
+  constructor (code: ErrorCode, options: { message?: string, detail?: Record<string, unknown>, headers?: readonly string[], blameless?: boolean, cause?: unknown } = {}) {
     const spec: ErrorSpec = errorTable[code]
     super(options.message ?? spec.message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'GatewayError'
     this.code = code
     this.spec = spec
     this.detail = options.detail
+    this.blameless = options.blameless === true
     this.headers = options.headers ?? []
   }
 }

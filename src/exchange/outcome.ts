@@ -27,8 +27,9 @@ export function judgeStatus (status: number): Verdict {
   return status === 502 || status === 503 || status === 504 ? ofAll : ofMessage
 }
 
-/** The client leaving, and whatever is its own or our own doing (an open breaker, a full queue, no endpoint), is nobody's failure. */
+/** The client leaving or giving up, and whatever is its own or our own doing (an open breaker, a full queue, no endpoint), is nobody's failure. */
 export function judgeError (error: GatewayError): Verdict {
+  if (error.blameless) return nobodys
   switch (error.code) {
     case 'ConnectFailed':
     case 'ConnectTimeout': return ofConnection

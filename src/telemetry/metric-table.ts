@@ -21,7 +21,7 @@ export const metricTable = {
   bulkheadLimit: { name: 'postern_bulkhead_limit', type: 'gauge', labels: ['upstream'], help: 'Exchanges at one time to the upstream: maxConcurrent, or what the adaptive limit found.' },
   bulkheadRejections: { name: 'postern_bulkhead_rejections_total', type: 'counter', labels: ['upstream', 'limit', 'priority'], help: 'Exchanges a bulkhead turned away, by limit (maxQueue, queueTimeoutMs, displaced: it waited, and gave way to a higher priority) and by their priority.' },
   attempts: { name: 'postern_attempts_total', type: 'counter', labels: ['upstream', 'endpoint', 'outcome'], help: 'Tries at an endpoint, by outcome: success, failure, or ignored (nobody\'s failure).' },
-  attemptDuration: { name: 'postern_attempt_duration_seconds', type: 'histogram', labels: ['upstream'], buckets: seconds, help: 'From the start of an attempt until its response head or its failure.' },
+  attemptDuration: { name: 'postern_attempt_duration_seconds', type: 'histogram', labels: ['upstream'], buckets: seconds, help: 'From the start of an attempt, or the end of a body that streams, until its response head or its failure.' },
   retries: { name: 'postern_retries_total', type: 'counter', labels: ['upstream'], help: 'Second and later attempts, hedges not among them.' },
   hedges: { name: 'postern_hedges_total', type: 'counter', labels: ['upstream'], help: 'Attempts made before the first had ended, because it was slower than its message usually is (policy.hedge).' },
   mirrored: { name: 'postern_mirrored_total', type: 'counter', labels: ['upstream', 'result'], help: 'Copies for this upstream (policy.mirror), by what became of them: success, failure, ignored, or dropped: no room for it, or no such upstream.' },

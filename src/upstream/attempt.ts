@@ -42,17 +42,20 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     connection.send({ method, target: basePath + path, host, headers, body }, this)
   }
 
-  get waitsFor (): string { return this.#stage === 'connecting' ? 'connection' : 'response head' }
+  get waitsFor (): string { return this.#stage === 'connecting' ? 'connection' : this.#attempt.isTimed ? 'response head' : 'request body' }
 
   // ---- called by the connection ----
 
   onStart (): void {
     this.#stage = 'sent'
+    if (this.#exchange.upstreamRequest.body.kind === 'stream') this.#attempt.dueFromMs = Infinity
   }
 
   /** The endpoint's time for the head begins when it has everything: connecting has a limit of its own, and a client may be slow to send. */
   onSent (): void {
-    if (this.#stage === 'sent') this.#connection!.watch(this.#exchange.route.policy.headersTimeoutMs)
+    if (this.#stage !== 'sent') return
+    if (!this.#attempt.isTimed) this.#attempt.dueFromMs = performance.now()
+    this.#connection!.watch(this.#exchange.route.policy.headersTimeoutMs)
   }
 
   onInformational ({ status, headers }: ResponseHead): void {

@@ -199,7 +199,7 @@ export class Bulkhead {
   /** Only answers say how fast the upstream is, and failures that took longer than answers do: a fast failure must not look fast. */
   #learn (adaptive: AdaptiveLimit, { attempts }: Exchange): void {
     const last = attempts.at(-1)
-    if (last === undefined || last.outcome === 'ignored') return
+    if (last === undefined || last.outcome === 'ignored' || !last.isTimed) return
     if (last.outcome === 'failure' && last.durationMs < adaptive.baselineMs) return
     adaptive.sample(last.durationMs, this.#inFlight + 1, performance.now())
   }

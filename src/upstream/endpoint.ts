@@ -180,7 +180,7 @@ export class Endpoint implements EndpointHandle {
     if (status === undefined ? attempt.outcome === 'failure' : status >= 500) this.failures++
     else if (attempt.outcome === 'success') this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)
-    this.standing.report(scoredAs(attempt.outcome, status), attempt.durationMs, performance.now(), this.plan.rttMs)
+    this.#score(attempt, status)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
   }
 
@@ -215,6 +215,12 @@ export class Endpoint implements EndpointHandle {
 
   #heartbeat (): Promise<boolean> {
     return askHeartbeat(this.url + this.heartbeatPath, { timeoutMs: heartbeatTimeoutMs, lookup: this.#lookup, tls: this.#pool.tls })
+  }
+
+  /** What ended while the client was still sending says nothing of the endpoint's time. */
+  #score (attempt: Attempt, status: number | undefined): void {
+    const scored = scoredAs(attempt.outcome, status)
+    if (attempt.isTimed || scored === 'failure') this.standing.report(scored, attempt.isTimed ? attempt.durationMs : 0, performance.now(), this.plan.rttMs)
   }
 
   /** A message that fails everywhere has a breaker of its own. Of an endpoint that is alone, nobody can say more until a second message fails. */

@@ -98,7 +98,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
       this.#rejectedSinceAnswer = 0
       const attempt = call.exchange.attempts.at(-1)
       // A late answer counts too: what is slow for good, and works, is normal before long.
-      if (attempt !== undefined) call.history.answered(attempt.durationMs)
+      if (attempt?.isTimed === true) call.history.answered(attempt.durationMs)
     }
     this.#left(call, judgeStatus(status))
   }
@@ -215,7 +215,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     // In the queue, or between two attempts: not the service's time.
     if (attempt === undefined || attempt.result !== '') return false
     const isTrial = trialOfUpstream || trialOfMessage || attempt.trial
-    return (history.known || isTrial) && nowMs - attempt.startedAtMs > slowAfterMs(history, messageBreaker)
+    return (history.known || isTrial) && nowMs - attempt.dueFromMs > slowAfterMs(history, messageBreaker)
   }
 
   #breakerOf (message: string, settings: BreakerSettings, always = false): Breaker | undefined {

@@ -38,6 +38,14 @@ describe('the time that is left', { timeout: 300_000 }, () => {
     assert.equal(fleet.origin.received.length, 1, 'what nobody waits for is not started')
   })
 
+  test('of callers who give up early opens no breaker for those who wait', async () => {
+    await using fleet = await startOrigins([behave.hang()], { ...trusted, ...policy({ deadlineMs: 60_000, headersTimeoutMs: 60_000 }) })
+    const { gateway, origin } = fleet
+    for (let n = 0; n < 25; n++) assert.equal(code(await gateway.get(path, { headers: [['X-Request-Timeout-Ms', '50']] })), 'DeadlineExceeded')
+    origin.behave(behave.ok('patient'))
+    assert.equal((await gateway.get(path)).text(), 'patient')
+  })
+
   test('is told under another name, or not at all where a message wants none', async () => {
     await using fleet = await startOrigins([behave.ok()], { edge: { timeoutHeader: 'grpc-timeout' }, messages: { Other: { upstream: 'origin', policy: { tellTimeout: false } } }, ...policy({ deadlineMs: 60_000, headersTimeoutMs: 60_000 }) })
     await fleet.gateway.get(path)

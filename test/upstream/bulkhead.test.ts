@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Attempt } from '../../src/exchange/attempt.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import { Bulkhead, eachRejection } from '../../src/upstream/bulkhead.ts'
-import { makeExchange } from '../support/exchange.ts'
+import { fakeEndpoint, makeExchange } from '../support/exchange.ts'
 
 const code = (expected: string) => (error: unknown) => error instanceof GatewayError && error.code === expected
 
@@ -170,4 +171,25 @@ test('who waits for a seat does not hold up who has one', async () => {
   assert.equal(bulkhead.acquire(makeExchange()), undefined)
   bulkhead.rejectWaiting(() => new GatewayError('BulkheadFull'))
   await blocked
+})
+
+test('the time in which a client sends its body is no latency of the service', t => {
+  let nowMs = 0
+  t.mock.method(performance, 'now', () => nowMs)
+  const bulkhead = new Bulkhead('orders', { maxConcurrent: 10, maxQueue: 0, adaptive: { enabled: true, minConcurrent: 1, tolerance: 2 } })
+  const endpoint = fakeEndpoint('http://a', () => Promise.reject(new Error('not used')))
+  const exchangeOf = (dueFromMs: number, tookMs: number) => {
+    const exchange = makeExchange()
+    assert.equal(bulkhead.acquire(exchange), undefined)
+    const attempt = new Attempt(endpoint, exchange)
+    exchange.attempts.push(attempt)
+    attempt.dueFromMs = dueFromMs
+    nowMs += tookMs
+    attempt.answered(200)
+    bulkhead.release(exchange)
+  }
+  for (let n = 0; n < 20; n++) exchangeOf(Infinity, 60_000)
+  assert.equal(bulkhead.baselineMs, 0)
+  for (let n = 0; n < 20; n++) exchangeOf(nowMs + 59_900, 60_000)
+  assert.equal(bulkhead.baselineMs, 100)
 })

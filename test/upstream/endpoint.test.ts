@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import net, { type Socket } from 'node:net'
-import { Readable } from 'node:stream'
-import { test } from 'node:test'
+import { PassThrough, Readable } from 'node:stream'
+import { describe, test, type TestContext } from 'node:test'
+import { deadlineExceeded } from '../../src/exchange/deadline.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import { Scale } from '../../src/upstream/balancing/standing.ts'
 import { makeExchange } from '../support/exchange.ts'
@@ -123,6 +124,50 @@ test('a streamed body reaches the endpoint, and one that breaks is the client\'s
   assert.equal(bodies[0], 'abcd')
   assert.notEqual(bodies[1], 'ab')
   assert.deepEqual(endpoint.events, ['success', 'ignored'])
+})
+
+describe('while the client still sends a body that streams', { timeout: 120_000 }, () => {
+  const uploading = (t: TestContext) => {
+    const stream = new PassThrough()
+    t.after(() => stream.destroy())
+    const exchange = makeExchange({ method: 'POST', headers: ['Content-Length', '4'], body: { kind: 'stream', stream, contentLength: 4 } })
+    stream.write('ab')
+    return { stream, exchange }
+  }
+
+  test('time is the client\'s; the endpoint\'s begins when it has everything', async t => {
+    const endpoint = endpointAt(t, await listen(t, http.createServer((request, response) => { request.resume().on('end', () => response.end('ok')) })))
+    const { stream, exchange } = uploading(t)
+    const sent = endpoint.send(exchange)
+    await until('its head is sent', () => exchange.waitsFor === 'request body')
+    const attempt = exchange.attempts[0]!
+    assert.equal(attempt.isTimed, false)
+    const endedAtMs = performance.now()
+    stream.end('cd')
+    await read(await sent)
+    assert.ok(attempt.dueFromMs >= endedAtMs)
+    assert.ok(attempt.durationMs <= performance.now() - endedAtMs)
+  })
+
+  test('a deadline is nobody\'s failure', async t => {
+    const endpoint = endpointAt(t, await raw(t, () => {}))
+    const { exchange } = uploading(t)
+    const sent = assert.rejects(endpoint.send(exchange), code('DeadlineExceeded'))
+    await until('its head is sent', () => exchange.waitsFor === 'request body')
+    exchange.end(deadlineExceeded(exchange, exchange.waitsFor!))
+    await sent
+    assert.deepEqual(endpoint.events, ['ignored'])
+  })
+
+  test('an answer before its end is no measure of the endpoint; a failure is one', async t => {
+    for (const [status, measured] of [[413, false], [503, true]] as const) {
+      const endpoint = endpointAt(t, await raw(t, (socket, _request, nth) => { if (nth === 1) socket.write(answer('no', `HTTP/1.1 ${status} No\r\n`)) }))
+      endpoint.standing.join(new Scale({ decayMs: 10_000, failurePenaltyMs: 5_000, slowStartMs: 0, slowStartPercent: 10 }), 0)
+      const { exchange } = uploading(t)
+      await read(await endpoint.send(exchange))
+      assert.deepEqual([endpoint.standing.measured, exchange.attempts[0]!.isTimed], [measured, false])
+    }
+  })
 })
 
 test('an endpoint that is back after refused connections is unknown again and starts slowly', async t => {
