@@ -22,6 +22,8 @@ export class Attempt {
   sent = true
   /** A second attempt that began before the first had ended. */
   readonly hedge: boolean
+  /** A mirrored copy: what becomes of it touches nobody. */
+  readonly isMirrored: boolean
   /** The fault that was injected into it, for the log. */
   fault: string | undefined = undefined
   /** The route it belongs to. */
@@ -32,9 +34,10 @@ export class Attempt {
   #trial: boolean
   #seated = true
 
-  constructor (handle: EndpointHandle, { route, isHedge }: Exchange) {
+  constructor (handle: EndpointHandle, { route, isHedge, isMirrored }: Exchange) {
     this.endpoint = handle.url
     this.hedge = isHedge
+    this.isMirrored = isMirrored
     this.message = route.name
     this.#handle = handle
     this.#trial = handle.begin()

@@ -204,6 +204,8 @@ export class Exchange {
   upgrade = false
   /** A branch for a second attempt beside one that is under way. */
   isHedge = false
+  /** A copy for another upstream: it touches nobody. */
+  isMirrored = false
   /** What another answer stands in for: an error, or the service's own status. That answer (stale, another upstream's, a fixed one, an outage copy) is never stored. */
   degradedBy: GatewayError | number | undefined = undefined
   /** Whose bulkhead slot it holds. */

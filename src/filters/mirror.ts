@@ -28,7 +28,8 @@ const nobody: BodySink = { write: () => true, end () {}, fail () {} }
 
 /**
  * Undefined where nothing is mirrored. Below the bulkhead, so that only what goes to the service is copied, and once. A copy takes a slot of the
- * other upstream only if one is free at once, meets its breakers, is tried once, and is over, body included, within the message's deadline.
+ * other upstream only if one is free at once, meets its breakers and tells them nothing, is tried once, and is over, body included, within the
+ * message's deadline.
  */
 export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, deadlineMs }: Policy, { upstreamNamed, count, random = Math.random }: MirrorOptions): Filter | undefined {
   if (to === undefined || percent === 0) return undefined
@@ -69,6 +70,7 @@ export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, dead
     const headers = identity === 'send' ? [...upstreamRequest.headers] : without(upstreamRequest.headers, identityHeaders)
     headers.push(mirrorHeader, '1')
     const copy = new Exchange(request, { ...upstreamRequest, headers, host: undefined }, route, performance.now())
+    copy.isMirrored = true
     copy.upstream = upstream
     copy.endpoints = undefined
     void run(copy, upstream)

@@ -175,6 +175,8 @@ export class Endpoint implements EndpointHandle {
   }
 
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
+    // Whatever becomes of a copy touches nobody who calls the endpoint himself.
+    if (attempt.isMirrored) return this.#events.attempt('ignored', attempt.durationMs, status)
     const isSuspect = this.#isSuspect(attempt, status, error)
     this.#breaker.report(this.#pausedBy(attempt, status) || !isSuspect ? 'ignored' : attempt.outcome, trial)
     if (status === undefined ? attempt.outcome === 'failure' : status >= 500) this.failures++

@@ -25,4 +25,22 @@ describe('mirroring', { timeout: 300_000 }, () => {
       await until('nothing is left', async () => await gateway.metric('postern_pool_connections', { state: 'busy' }) === 0)
     })
   }
+
+  test('what becomes of copies closes nothing for those who call the shadow themselves', async () => {
+    const one = behave.byPath({ '/json/reply/Echo': behave.ok('', { status: 503, reason: 'Broken', headers: [['Retry-After', '60']] }) }, behave.ok('own'))
+    await using first = await behave.startOrigin(one)
+    await using second = await behave.startOrigin(one)
+    await using fleet = await startOrigins([behave.ok('real')], {
+      upstreams: { shadow: { endpoints: [first.url, second.url] }, origin: { policy: { mirror: { to: 'shadow' } } } },
+      messages: { Own: { upstream: 'shadow', policy: { cache: { mode: 'off' } } } }
+    })
+    const { gateway } = fleet
+    const copies = 30
+    for (let n = 0; n < copies; n++) {
+      assert.equal((await gateway.get(path)).text(), 'real')
+      await until('the copy is over', async () => await gateway.metric('postern_mirrored_total', { upstream: 'shadow', result: 'failure' }) === n + 1)
+    }
+    assert.equal(await gateway.metric('postern_attempts_total', { upstream: 'shadow', outcome: 'ignored' }), copies)
+    for (let n = 0; n < 4; n++) assert.equal((await gateway.post('/json/reply/Own', {})).text(), 'own')
+  })
 })
