@@ -64,7 +64,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     observe: observe(log),
     shedding: sampler.gauge,
     faults,
-    mirroring: { upstreamNamed: name => dataPlane.upstreamNamed(name), count: (upstream, result) => metrics.copied(upstream, result) },
+    mirroring: { upstreamNamed: name => dataPlane.upstreamNamed(name), count: (upstream, result) => metrics.copied(upstream, result), timedOut: (service, message, { code: error, detail }) => log.warn({ service, message, error, detail }, 'a mirrored copy took too long') },
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
   const holdsFile = createHoldsFile(config.dataDirectory, (problem, err) => log.error({ err }, problem))
@@ -181,11 +181,11 @@ interface Told {
 function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onEndpoint, onHeld }: Told): DataPlaneEvents {
   return {
     upstream: service => ({
-      breaker: (message, breaker) => log.warn({ service, message, breaker }, 'breaker changed'),
+      breaker: (message, breaker, cause) => log.warn({ service, message, breaker, ...cause }, 'breaker changed'),
       endpoint: endpoint => {
         const meter = metrics.endpointMeter(service, endpoint)
         return {
-          breaker: breaker => { log.warn({ service, endpoint, breaker }, 'breaker changed'); onEndpoint() },
+          breaker: (breaker, cause) => { log.warn({ service, endpoint, breaker, ...cause }, 'breaker changed'); onEndpoint() },
           returning: () => recheck(endpoint, true),
           reachable: (reachable, reason) => {
             log.warn({ service, endpoint, reachable, reason }, 'endpoint reachability changed')

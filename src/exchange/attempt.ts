@@ -2,7 +2,7 @@
 import type { GatewayError } from './errors.ts'
 import type { EndpointHandle, Exchange } from './exchange.ts'
 import { headerValue } from './headers.ts'
-import { classifyError, classifyStatus, type Outcome } from './outcome.ts'
+import { classifyError, classifyStatus, type FailureCause, type Outcome } from './outcome.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
 /** One try at one endpoint: as logged, and as told to the endpoint. */
@@ -49,10 +49,10 @@ export class Attempt {
   get isTimed (): boolean { return this.dueFromMs !== Infinity }
 
   /** A trial that takes too long has failed, whatever becomes of it: the breaker need not wait for it. */
-  overdue (): void {
+  overdue (cause: FailureCause): void {
     if (!this.#trial || this.result !== '') return
     this.#trial = false
-    this.#handle.trialOverdue()
+    this.#handle.trialOverdue(cause)
   }
 
   answered (status: number, headers: readonly string[] = []): void {

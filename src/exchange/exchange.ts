@@ -5,6 +5,7 @@ import type { Attempt } from './attempt.ts'
 import type { BreakersHandle } from './breakers.ts'
 import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
+import type { FailureCause } from './outcome.ts'
 import type { Rest, Selector } from './selection.ts'
 import type { Budget, Meter, ResponseTimes } from './counts.ts'
 import type { ResponseBody } from './response-body.ts'
@@ -104,7 +105,7 @@ export interface EndpointHandle {
   /** What became of an attempt: a status, or an error. Once for every `begin`. */
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void
   /** The trial that is under way takes too long: it is not reported as one any more. */
-  trialOverdue (): void
+  trialOverdue (cause: FailureCause): void
 }
 
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */

@@ -3,6 +3,16 @@ import type { GatewayError } from './errors.ts'
 
 export type Outcome = 'success' | 'failure' | 'ignored'
 
+/** What a failure was, for the log: a status, the code of an error, or in words; of a limit its name, its value, and what was waited for. */
+export interface FailureCause {
+  readonly cause: string
+  readonly limit?: string
+  readonly value?: number
+  /** The time that the limit came to, ms. */
+  readonly afterMs?: number
+  readonly waitedFor?: string
+}
+
 /** What one answer says of the endpoint that gave it, of the upstream as a whole, and of the message on it. */
 export interface Verdict {
   readonly endpoint: Outcome

@@ -1,6 +1,7 @@
 // Copies a share of the safe traffic to another upstream. Nobody waits for a copy, nobody sees its answer, nobody feels its failure.
 import { compose, type Filter } from '../exchange/compose.ts'
-import { GatewayError, toGatewayError } from '../exchange/errors.ts'
+import { deadlineExceeded } from '../exchange/deadline.ts'
+import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
 import { Exchange, type Policy, type UpstreamHandle, type UpstreamResponse } from '../exchange/exchange.ts'
 import { headerValue, without } from '../exchange/headers.ts'
 import { classifyError, classifyStatus, type Outcome } from '../exchange/outcome.ts'
@@ -13,6 +14,8 @@ export interface MirrorOptions {
   readonly upstreamNamed: (name: string) => UpstreamHandle | undefined
   /** What became of a copy; `dropped`: there was no room for it, or no upstream. */
   readonly count: (upstream: string, result: Outcome | 'dropped') => void
+  /** A copy of this message took too long: its error says which limit, its value and what was waited for. */
+  readonly timedOut: (upstream: string, message: string, error: GatewayError) => void
   /** 0 to 1. */
   readonly random?: () => number
 }
@@ -31,7 +34,7 @@ const nobody: BodySink = { write: () => true, end () {}, fail () {} }
  * other upstream only if one is free at once, meets its breakers and tells them nothing, is tried once, and is over, body included, within the
  * message's deadline.
  */
-export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, deadlineMs }: Policy, { upstreamNamed, count, random = Math.random }: MirrorOptions): Filter | undefined {
+export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, deadlineMs }: Policy, { upstreamNamed, count, timedOut, random = Math.random }: MirrorOptions): Filter | undefined {
   if (to === undefined || percent === 0) return undefined
   const path = compose([pickEndpoint], send)
   let underWay = 0
@@ -39,7 +42,7 @@ export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, dead
   const run = async (copy: Exchange, upstream: UpstreamHandle) => {
     let response: UpstreamResponse | undefined
     const timer = setTimeout(() => {
-      const late = new GatewayError('DeadlineExceeded')
+      const late = deadlineExceeded(copy, copy.waitsFor ?? 'response body')
       copy.end(late)
       response?.body.cancel(late)
     }, deadlineMs)
@@ -48,6 +51,7 @@ export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, dead
       underWay--
       upstream.releaseExtra()
       copy.over(response, error)
+      if (error?.detail?.['waitedFor'] !== undefined) timedOut(to, copy.route.name, error)
       count(to, error === undefined ? classifyStatus(response!.status) : classifyError(error))
     }
     try {

@@ -1,6 +1,6 @@
 // One circuit breaker: opossum counts and keeps the state; gates of ours (trials, ramp, pause, an operator's hold) stand in front.
 import CircuitBreaker from 'opossum'
-import type { Outcome } from '../exchange/outcome.ts'
+import type { FailureCause, Outcome } from '../exchange/outcome.ts'
 import { bucketCount, type BreakerClock } from './breaker-clock.ts'
 
 export interface BreakerSettings {
@@ -22,6 +22,9 @@ export type BreakerState = 'closed' | 'open' | 'half-open'
 /** What an operator holds it at. */
 export type Held = 'open' | 'closed'
 
+/** `cause`: of the last failure, where it opened. */
+type OnChange = (state: BreakerState, cause?: FailureCause) => void
+
 /** What opossum is fired with: an outcome that is known already. Its own timeout, cache and semaphore stay unused. */
 const settle = (outcome: Outcome): Promise<void> => outcome === 'failure' ? Promise.reject(new Error('call failed')) : Promise.resolve()
 // The rejection is the failure we have just reported to it ourselves.
@@ -40,11 +43,12 @@ const trialRetryMs = 1_000
  */
 export class Breaker {
   readonly #clock: BreakerClock
-  readonly #onChange: (state: BreakerState) => void
+  readonly #onChange: OnChange
   readonly #ask: (() => Promise<boolean>) | undefined
   #settings: BreakerSettings
   #circuit: CircuitBreaker<[Outcome], void> | undefined
   #lastFailureAtMs = 0
+  #cause: FailureCause | undefined
   #failuresInARow = 0
   #openedAtMs = 0
   #trialsUnderWay = 0
@@ -57,7 +61,7 @@ export class Breaker {
   #held: Held | undefined
 
   /** `ask`: whether what it guards is well, asked where calls are rare. Never rejects. */
-  constructor (settings: BreakerSettings, clock: BreakerClock, onChange: (state: BreakerState) => void = () => {}, ask?: () => Promise<boolean>) {
+  constructor (settings: BreakerSettings, clock: BreakerClock, onChange: OnChange = () => {}, ask?: () => Promise<boolean>) {
     this.#settings = settings
     this.#clock = clock
     this.#onChange = onChange
@@ -125,14 +129,15 @@ export class Breaker {
     return true
   }
 
-  /** A call has ended. Late answers of calls from before the breaker opened do not count. */
-  report (outcome: Outcome, trial: boolean): void {
+  /** A call has ended. Late answers of calls from before the breaker opened do not count. `cause`: of a failure. */
+  report (outcome: Outcome, trial: boolean, cause?: FailureCause): void {
     if (trial && this.#trialsUnderWay > 0) this.#trialsUnderWay--
     if (outcome === 'success' && this.#circuit === undefined) return
     if (outcome === 'ignored' || !this.#settings.enabled || this.#held !== undefined) return
     if (outcome === 'success') this.#failuresInARow = 0
     else {
       this.#lastFailureAtMs = performance.now()
+      this.#cause = cause
       this.#failuresInARow++
       this.#circuit ??= this.#create()
     }
@@ -145,9 +150,10 @@ export class Breaker {
   }
 
   /** Opens it at once. */
-  trip (): void {
+  trip (cause: FailureCause): void {
     if (!this.#settings.enabled || this.#held !== undefined) return
     this.#lastFailureAtMs = performance.now()
+    this.#cause = cause
     this.#circuit ??= this.#create()
     if (this.#circuit.closed) this.#circuit.open()
   }
@@ -214,7 +220,7 @@ export class Breaker {
     if (this.#ask === undefined || askIdleMs === 0 || performance.now() - this.#triedAtMs < askIdleMs || !this.#hasRoomForTrial()) return
     this.#trialsUnderWay++
     const isWell = await this.#ask()
-    if (this.#circuit === circuit && circuit.halfOpen) this.report(isWell ? 'success' : 'failure', true)
+    if (this.#circuit === circuit && circuit.halfOpen) this.report(isWell ? 'success' : 'failure', true, isWell ? undefined : { cause: 'heartbeat' })
   }
 
   /** One trial first; each that succeeds makes room for one more beside it. */
@@ -245,7 +251,7 @@ export class Breaker {
       this.#openedAtMs = performance.now()
       this.#trialsUnderWay = 0
       this.#trialsPassed = 0
-      this.#onChange('open')
+      this.#onChange('open', this.#cause)
     })
     circuit.on('halfOpen', () => {
       this.#triedAtMs = performance.now()

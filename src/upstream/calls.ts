@@ -2,6 +2,7 @@
 import type { GatewayError } from '../exchange/errors.ts'
 import type { AdmittedCall } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
+import type { FailureCause } from '../exchange/outcome.ts'
 import { Suspicion } from './suspicion.ts'
 
 /** Answers after which a message's normal time counts as known. */
@@ -98,7 +99,19 @@ export class CallList {
   }
 }
 
+interface SlowSettings {
+  readonly slowCallFactor: number
+  readonly slowCallMs: number
+}
+
 /** How long a call may take before it counts as slow, ms. */
-export function slowAfterMs ({ normalMs }: MessageHistory, { slowCallFactor, slowCallMs }: { readonly slowCallFactor: number, readonly slowCallMs: number }): number {
+export function slowAfterMs ({ normalMs }: MessageHistory, { slowCallFactor, slowCallMs }: SlowSettings): number {
   return Math.max(slowCallMs, slowCallFactor * normalMs)
+}
+
+/** What a slow call is in the log: which of the two limits it was, its value, the time that came to, and what was waited for. */
+export function slowCall (history: MessageHistory, settings: SlowSettings, waitedFor = 'response head'): FailureCause {
+  const afterMs = slowAfterMs(history, settings)
+  const limit = afterMs === settings.slowCallMs ? 'slowCallMs' : 'slowCallFactor'
+  return { cause: 'slow call', limit, value: settings[limit], afterMs: Math.round(afterMs), waitedFor }
 }

@@ -1,6 +1,6 @@
 // One instance of an upstream: its connections, its breaker, and whether it may be picked.
 import type { LookupFunction } from 'node:net'
-import type { Outcome } from '../exchange/outcome.ts'
+import type { FailureCause, Outcome } from '../exchange/outcome.ts'
 import type { GatewayError } from '../exchange/errors.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import type { EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
@@ -18,7 +18,7 @@ const heartbeatTimeoutMs = 2_000
 
 /** What an endpoint tells; for log and metrics. */
 export interface EndpointEvents {
-  breaker (state: BreakerState): void
+  breaker (state: BreakerState, cause: FailureCause | undefined): void
   reachable (reachable: boolean, reason: string | undefined): void
   /** It takes connections again, and gets calls when this settles. Must not reject. */
   returning (): Promise<void>
@@ -87,10 +87,10 @@ export class Endpoint implements EndpointHandle {
     this.#settings = settings
     this.#events = events
     this.#owner = owner
-    this.#breaker = new Breaker(settings.breaker, clock, state => {
+    this.#breaker = new Breaker(settings.breaker, clock, (state, cause) => {
       // Its trial has to be drawn.
       if (state === 'half-open') this.standing.forget()
-      events.breaker(state)
+      events.breaker(state, cause)
       if (state === 'open') owner.shut()
     }, () => this.#heartbeat())
     this.#lookup = lookupOf(() => this.plan.ips)
@@ -134,8 +134,8 @@ export class Endpoint implements EndpointHandle {
     if (this.#settings.maxSeats !== undefined) this.#owner.room()
   }
 
-  trialOverdue (): void {
-    this.#breaker.report('failure', true)
+  trialOverdue (cause: FailureCause): void {
+    this.#breaker.report('failure', true, cause)
   }
 
   hold (held: Held | undefined): void {
@@ -178,7 +178,8 @@ export class Endpoint implements EndpointHandle {
     // Whatever becomes of a copy touches nobody who calls the endpoint himself.
     if (attempt.isMirrored) return this.#events.attempt('ignored', attempt.durationMs, status)
     const isSuspect = this.#isSuspect(attempt, status, error)
-    this.#breaker.report(this.#pausedBy(attempt, status) || !isSuspect ? 'ignored' : attempt.outcome, trial)
+    const outcome = this.#pausedBy(attempt, status) || !isSuspect ? 'ignored' : attempt.outcome
+    this.#breaker.report(outcome, trial, outcome === 'failure' ? { cause: attempt.result } : undefined)
     if (status === undefined ? attempt.outcome === 'failure' : status >= 500) this.failures++
     else if (attempt.outcome === 'success') this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)

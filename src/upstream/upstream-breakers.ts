@@ -1,15 +1,15 @@
 // The breakers in front of an upstream's queue: its own, and one for each of its messages that fails. Fed with whole exchanges.
-import { GatewayError } from '../exchange/errors.ts'
+import { GatewayError, type ErrorCode } from '../exchange/errors.ts'
 import type { BreakersHandle } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
-import { judgeError, judgeStatus, nobodys, type Verdict } from '../exchange/outcome.ts'
+import { judgeError, judgeStatus, nobodys, type FailureCause, type Verdict } from '../exchange/outcome.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
-import { Call, CallList, MessageHistory, slowAfterMs, type CallOwner } from './calls.ts'
+import { Call, CallList, MessageHistory, slowAfterMs, slowCall, type CallOwner } from './calls.ts'
 import { Suspicion } from './suspicion.ts'
 
 /** `message` undefined: the upstream's own. */
-export type OnBreaker = (message: string | undefined, state: BreakerState) => void
+export type OnBreaker = (message: string | undefined, state: BreakerState, cause: FailureCause | undefined) => void
 
 /** More messages than this are not told apart: their failures still count for the upstream. */
 const mostBreakers = 1_000
@@ -60,7 +60,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.#onChange = onChange
     this.#endpoints = endpoints
     this.#onTick = onTick
-    this.own = new Breaker(settings, clock, state => onChange(undefined, state))
+    this.own = new Breaker(settings, clock, (state, cause) => onChange(undefined, state, cause))
   }
 
   /** Those that exist: of messages that failed lately, or are held. */
@@ -100,12 +100,12 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
       // A late answer counts too: what is slow for good, and works, is normal before long.
       if (attempt?.isTimed === true) call.history.answered(attempt.durationMs)
     }
-    this.#left(call, judgeStatus(status))
+    this.#left(call, judgeStatus(status), status)
   }
 
   failed (call: Call, error: GatewayError): void {
     if (error.code === 'BulkheadFull' || error.code === 'QueueTimeout') this.#rejected()
-    this.#left(call, judgeError(error))
+    this.#left(call, judgeError(error), error.code)
   }
 
   /** An attempt at a message has failed. Whether that is the message's trouble rather than this endpoint's: it fails at the others as well. */
@@ -163,9 +163,10 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const attempt = exchange.attempts.at(-1)!
     this.#calls.remove(call)
     history.endpoints.confirms(attempt.endpoint, nowMs, messageBreaker.windowMs)
-    this.#count(call, tooSlow)
+    const cause = slowCall(history, messageBreaker, exchange.waitsFor)
+    this.#count(call, tooSlow, cause)
     call.overdue = true
-    attempt.overdue()
+    attempt.overdue(cause)
     exchange.onOverdue?.()
   }
 
@@ -176,23 +177,24 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.#clock.watch(this)
   }
 
-  #left (call: Call, verdict: Verdict): void {
+  #left (call: Call, verdict: Verdict, result: number | ErrorCode): void {
     if (call.overdue) return
     this.#calls.remove(call)
     // What never got to an endpoint says nothing of what stands behind the queue.
-    if (call.exchange.attempts.length > 0 || verdict.message !== 'failure') this.#count(call, verdict)
-    else this.#count(call, nobodys)
+    if (call.exchange.attempts.length === 0 && verdict.message === 'failure') return this.#count(call, nobodys)
+    const isFailed = verdict.upstream === 'failure' || verdict.message === 'failure'
+    this.#count(call, verdict, isFailed ? { cause: String(result) } : undefined)
   }
 
-  #count (call: Call, verdict: Verdict): void {
+  #count (call: Call, verdict: Verdict, cause?: FailureCause): void {
     const { history: { name }, exchange: { route: { policy: { messageBreaker } } } } = call
     const isFailed = verdict.message === 'failure'
     const isEverywhere = !isFailed || this.#failsEverywhere(call)
     const isSuspect = !isFailed || call.trialOfUpstream || (isEverywhere && this.#messages.confirms(name, performance.now(), this.#settings.windowMs))
-    this.own.report(isSuspect ? verdict.upstream : 'ignored', call.trialOfUpstream)
+    this.own.report(isSuspect ? verdict.upstream : 'ignored', call.trialOfUpstream, cause)
     if (!messageBreaker.enabled) return
     const breaker = isFailed && isEverywhere ? this.#breakerOf(name, messageBreaker) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
-    breaker?.report(isEverywhere || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage)
+    breaker?.report(isEverywhere || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage, cause)
   }
 
   /** What fails at one of several endpoints is that endpoint's trouble, and its breaker's. */
@@ -205,7 +207,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.#rejectedSinceAnswer++
     if (this.#rejectedSinceAnswer < this.#settings.consecutiveFailures || performance.now() - this.#lastAnswerAtMs < this.#settings.resetTimeoutMs) return
     this.#rejectedSinceAnswer = 0
-    this.own.trip()
+    this.own.trip({ cause: 'full queue, no answers' })
   }
 
   #isSlow ({ exchange, history, trialOfUpstream, trialOfMessage }: Call, nowMs: number): boolean {
@@ -221,7 +223,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   #breakerOf (message: string, settings: BreakerSettings, always = false): Breaker | undefined {
     let breaker = this.#breakers.get(message)
     if (breaker === undefined && (always || this.#breakers.size < mostBreakers)) {
-      breaker = new Breaker(settings, this.#clock, state => this.#onChange(message, state))
+      breaker = new Breaker(settings, this.#clock, (state, cause) => this.#onChange(message, state, cause))
       this.#breakers.set(message, breaker)
     }
     return breaker

@@ -2,6 +2,7 @@
 import type { BalancingConfig } from '../config/schema.ts'
 import { GatewayError } from '../exchange/errors.ts'
 import type { EndpointHandle, Exchange, UpstreamHandle } from '../exchange/exchange.ts'
+import type { FailureCause } from '../exchange/outcome.ts'
 import type { UpstreamPlan } from '../routing/plan.ts'
 import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
 import { Balancer } from './balancing/balancer.ts'
@@ -30,7 +31,7 @@ export interface UpstreamSettings extends EndpointSettings {
 export interface UpstreamEvents {
   endpoint (url: string): EndpointEvents
   /** The breaker of a message on it; `message` undefined: its own. */
-  breaker (message: string | undefined, state: BreakerState): void
+  breaker (message: string | undefined, state: BreakerState, cause: FailureCause | undefined): void
 }
 
 export class Upstream implements UpstreamHandle {
@@ -65,7 +66,7 @@ export class Upstream implements UpstreamHandle {
       name: plan.name,
       settings: settings.breaker,
       clock,
-      onChange: (message, state) => this.#breakerChanged(message, state),
+      onChange: (message, state, cause) => this.#breakerChanged(message, state, cause),
       endpoints: () => this.#endpoints.length,
       onTick: nowMs => this.#outliers.tick(this.#endpoints, nowMs)
     })
@@ -160,9 +161,9 @@ export class Upstream implements UpstreamHandle {
   }
 
   /** A breaker that opens, by itself or by hand, turns away those who wait for what cannot succeed: all, or those of its message. */
-  #breakerChanged (message: string | undefined, state: BreakerState): void {
+  #breakerChanged (message: string | undefined, state: BreakerState, cause: FailureCause | undefined): void {
     if (state === 'open') this.bulkhead.rejectWaiting(({ route: { name } }) => message === undefined || name === message ? this.breakers.refusal(message) : undefined)
-    this.#events.breaker(message, state)
+    this.#events.breaker(message, state, cause)
   }
 
   #among (within: ReadonlySet<string> | undefined): readonly Endpoint[] {

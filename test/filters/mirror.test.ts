@@ -20,7 +20,7 @@ interface Options extends ExchangeOptions {
 
 function start (options: Options = {}) {
   const { shadow = 200, slot = true, known = true, random = 0, deadlineMs = 1_000, ...request } = options
-  const state = { slots: 0, copies: [] as Exchange[], results: [] as string[], cancelled: 0 }
+  const state = { slots: 0, copies: [] as Exchange[], results: [] as string[], late: [] as string[], cancelled: 0 }
   const upstream: UpstreamHandle = {
     ...makeExchange().upstream,
     name: 'shadow',
@@ -28,7 +28,7 @@ function start (options: Options = {}) {
     releaseExtra: () => { state.slots-- },
     pick: () => fakeEndpoint('http://shadow', (copy, attempt) => {
       state.copies.push(copy)
-      if (shadow === 'hang') return new Promise((resolve, reject) => copy.waiting({ cancel: error => { attempt.failed(error); reject(error) } }))
+      if (shadow === 'hang') return new Promise((resolve, reject) => copy.waiting({ waitsFor: 'response head', cancel: error => { attempt.failed(error); reject(error) } }))
       if (typeof shadow === 'string' && shadow !== 'endless') {
         const error = new GatewayError(shadow)
         attempt.failed(error)
@@ -40,7 +40,7 @@ function start (options: Options = {}) {
     })
   }
   const mine: Policy = { ...policy, deadlineMs, mirror: { to: 'shadow', percent: 50, maxConcurrent: 2, identity: 'remove', ...options.mirror } }
-  const filter = mirror(mine, { upstreamNamed: () => known ? upstream : undefined, count: (name, result) => state.results.push(`${name} ${result}`), random: () => random })!
+  const filter = mirror(mine, { upstreamNamed: () => known ? upstream : undefined, count: (name, result) => state.results.push(`${name} ${result}`), timedOut: (name, message, { code, detail }) => state.late.push(`${name} ${message} ${code} ${String(detail?.['limit'])} ${String(detail?.['value'])} ${String(detail?.['waitedFor'])}`), random: () => random })!
   const call = async (more: ExchangeOptions = {}) => {
     const exchange = makeExchange({ ...request, ...more, policy: mine })
     return (await filter(exchange, async () => ({ status: 200, reason: '', headers: [], body: ResponseBody.of(Buffer.from('real')) }))).status
@@ -49,7 +49,7 @@ function start (options: Options = {}) {
 }
 
 test('off: no filter', () => {
-  const options = { upstreamNamed: () => undefined, count () {} }
+  const options = { upstreamNamed: () => undefined, count () {}, timedOut () {} }
   assert.equal(mirror(policy, options), undefined)
   assert.equal(mirror({ ...policy, mirror: { ...policy.mirror, to: 'shadow', percent: 0 } }, options), undefined)
 })
@@ -77,6 +77,7 @@ for (const [shadow, result] of [[503, 'failure'], [404, 'success'], ['ConnectFai
     assert.deepEqual(state.results, [`shadow ${result}`])
     assert.equal(state.slots, 0)
     assert.equal(state.cancelled, shadow === 'endless' ? 1 : 0)
+    assert.deepEqual(state.late, shadow === 'hang' || shadow === 'endless' ? [`shadow GetOrder DeadlineExceeded deadlineMs 30 ${shadow === 'hang' ? 'response head' : 'response body'}`] : [])
   })
 }
 

@@ -22,6 +22,16 @@ describe('mirroring', { timeout: 300_000 }, () => {
       for (const copy of shadow.received) assert.deepEqual([copy.method, copy.target, copy.header('x-postern-mirror'), copy.header('authorization')], ['GET', path, '1', undefined])
       assert.equal(origin.received.length, 6)
       assert.ok(origin.received.every(request => request.header('x-postern-mirror') === undefined))
+      if (what === 'hangs') {
+        const lines = await until('every time-out is in the log', async () => {
+          const late = (await gateway.log()).filter(({ msg }) => msg === 'a mirrored copy took too long')
+          return late.length === 5 && late
+        })
+        for (const { service, message, detail } of lines) {
+          const { limit, value, waitedFor } = detail as Record<string, unknown>
+          assert.deepEqual([service, message, typeof limit, typeof value, typeof waitedFor], ['shadow', 'Echo', 'string', 'number', 'string'])
+        }
+      }
       await until('nothing is left', async () => await gateway.metric('postern_pool_connections', { state: 'busy' }) === 0)
     })
   }

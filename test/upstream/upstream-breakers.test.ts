@@ -1,0 +1,98 @@
+// What counts for the breakers of a message and its upstream: slow calls while they are under way, and where a message fails.
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { validate } from '../../src/config/validator.ts'
+import { upstreamFor } from '../../src/config/resolve.ts'
+import { Attempt } from '../../src/exchange/attempt.ts'
+import { BreakerClock } from '../../src/upstream/breaker-clock.ts'
+import { MessageHistory } from '../../src/upstream/calls.ts'
+import { UpstreamBreakers } from '../../src/upstream/upstream-breakers.ts'
+import { fakeEndpoint, makeExchange, policy } from '../support/exchange.ts'
+
+const endpoint = fakeEndpoint('http://a', () => Promise.reject(new Error('not used')))
+
+/** One slow call is enough to open the breaker of its message, whose answers are known to take next to no time. */
+function start (t: TestContext) {
+  const told: unknown[] = []
+  const messageBreaker = { ...policy.messageBreaker, consecutiveFailures: 1, slowCallMs: 1_000, slowCallFactor: 10 }
+  const breakers = new UpstreamBreakers({ name: 'orders', settings: upstreamFor(validate({}).config, 'orders').breaker, clock: new BreakerClock(), onChange: (message, state, cause) => told.push({ message, state, ...cause }), endpoints: () => 1, onTick: () => {} })
+  t.after(() => breakers.close())
+  const begin = () => {
+    const exchange = makeExchange({ policy: { messageBreaker } })
+    const call = breakers.enter(exchange)
+    const attempt = new Attempt(endpoint, exchange)
+    exchange.attempts.push(attempt)
+    return { call, attempt }
+  }
+  for (let n = 0; n < 10; n++) {
+    const { call, attempt } = begin()
+    attempt.answered(200)
+    attempt.durationMs = 1
+    call.answered(200)
+  }
+  return { breakers, begin, told }
+}
+
+test('a slow call opens the breaker while it is under way, and it is told which limit it was', t => {
+  const { breakers, begin, told } = start(t)
+  const { attempt } = begin()
+  breakers.tick(attempt.startedAtMs + 500)
+  assert.deepEqual(told, [])
+  breakers.tick(performance.now() + 60_000)
+  assert.deepEqual(told, [{ message: 'GetOrder', state: 'open', cause: 'slow call', limit: 'slowCallMs', value: 1_000, afterMs: 1_000, waitedFor: 'response head' }])
+})
+
+test('the time in which a client sends its body is not the service\'s; what comes after it is', t => {
+  const { breakers, begin, told } = start(t)
+  const { attempt } = begin()
+  attempt.dueFromMs = Infinity
+  breakers.tick(performance.now() + 60_000)
+  assert.deepEqual(told, [])
+  attempt.dueFromMs = performance.now()
+  breakers.tick(performance.now() + 60_000)
+  assert.equal(told.length, 1)
+})
+
+test('an answer that came before the client had sent everything says nothing of the message\'s normal time', t => {
+  const { breakers, begin, told } = start(t)
+  for (let n = 0; n < 50; n++) {
+    const { call, attempt } = begin()
+    attempt.dueFromMs = Infinity
+    attempt.answered(413)
+    // As if the client had taken very long.
+    attempt.durationMs = 3_600_000
+    call.answered(413)
+  }
+  begin()
+  breakers.tick(performance.now() + 60_000)
+  assert.equal(told.length, 1)
+})
+
+test('the breaker says which failure opened it', t => {
+  const { begin, told } = start(t)
+  const { call, attempt } = begin()
+  attempt.answered(503)
+  call.answered(503)
+  assert.deepEqual(told, [{ message: 'GetOrder', state: 'open', cause: '503' }])
+})
+
+const windowMs = 10_000
+const rows: ReadonlyArray<readonly [what: string, events: ReadonlyArray<readonly [endpoint: string, atMs: number] | number>, everywhere: boolean]> = [
+  ['at one endpoint only', [['a', 0], ['a', 1]], false],
+  ['at another one too', [['a', 0], ['b', 1]], true],
+  ['at both in turn', [['a', 0], ['b', 1], ['a', 2]], true],
+  ['at another one, but long ago', [['a', 0], ['b', windowMs + 1]], false],
+  ['at two, and it worked in between: those two are bad', [['a', 0], 1, ['b', 2]], false],
+  ['at two since it last worked', [0, ['a', 1], ['b', 2]], true]
+]
+for (const [what, events, everywhere] of rows) {
+  test(`a message fails ${what}: ${everywhere ? 'its own trouble' : 'the endpoint\'s'}`, () => {
+    const history = new MessageHistory('GetOrder')
+    let last = false
+    for (const event of events) {
+      if (typeof event === 'number') history.workedAtMs = event
+      else last = history.failed(event[0], event[1], windowMs)
+    }
+    assert.equal(last, everywhere)
+  })
+}
