@@ -14,7 +14,7 @@ export type FillResult =
   | { readonly kind: 'whole', readonly stored: Stored, readonly status: number, readonly kept: boolean }
   /** The answer as it arrives; it will be stored if it fits. */
   | { readonly kind: 'arriving', readonly draft: Draft, readonly status: number, readonly body: ResponseBody }
-  /** Not to be stored: the first who waits gets it as it came. */
+  /** Not to be stored: whose request it was gets it as it came. */
   | { readonly kind: 'own', readonly response: UpstreamResponse }
   /** Not to be stored: go on by yourself. */
   | { readonly kind: 'alone', readonly status: number }

@@ -225,14 +225,14 @@ export class Fill {
     this.#over()
   }
 
-  /** The one who waits longest gets what came; the others go on by themselves, as far as the bulkhead lets them. */
+  /** Whose request it was gets what came, for it may be his alone; if he is gone, nobody. The others go on by themselves, as far as the bulkhead lets them. */
   #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean): void {
     this.#options.events.notStored(this, reason, forNext)
-    const [first, ...others] = this.#take()
+    const waiters = this.#take()
     this.#over()
-    if (first === undefined) response.body.cancel(new GatewayError('ClientClosed'))
-    else first.done({ kind: 'own', response })
-    for (const waiter of others) waiter.done({ kind: 'alone', status: response.status })
+    const own = waiters.find(({ exchange }) => exchange === this.#client)
+    if (own === undefined) response.body.cancel(new GatewayError('ClientClosed'))
+    for (const waiter of waiters) waiter.done(waiter === own ? { kind: 'own', response } : { kind: 'alone', status: response.status })
   }
 
   #settleAll (result: FillResult): void {

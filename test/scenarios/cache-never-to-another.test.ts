@@ -2,9 +2,11 @@
 // The decisions alone have their own test (test/cache/never-to-another.test.ts); here it is key, store and collapsing as well.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { startOrigins } from '../support/fleet.ts'
+import { startOrigins, type OriginFleet } from '../support/fleet.ts'
+import { request as ask, requestBytes, targetOf } from '../support/http-client.ts'
 import { people, pick, randomAnswer, randomCase, randomFrom } from '../support/random-answers.ts'
-import { head, write, type RawRequest } from '../support/raw-server.ts'
+import { head, write, type HeaderList, type RawRequest } from '../support/raw-server.ts'
+import { until } from '../support/until.ts'
 
 const rounds = 60
 const seed = 20261127
@@ -59,3 +61,74 @@ for (const mode of ['pass', 'perIdentity'] as const) {
     })
   })
 }
+
+describe('an answer that proves to be one caller\'s own, when he has gone and another waits', { timeout: 120_000 }, () => {
+  const path = '/json/reply/Echo'
+  const cached = { messages: { Echo: { upstream: 'origin', policy: { cache: { refillAfterPurge: true, refreshAhead: { minHits: 1 } } } } } }
+  const pairs: Array<[name: string, ann: HeaderList, bob: HeaderList]> = [
+    ['tokens', [['Authorization', 'Bearer ann']], [['Authorization', 'Bearer bob']]],
+    ['API keys', [['X-Api-Key', 'ann']], [['X-Api-Key', 'bob']]],
+    ['sessions', [['Cookie', 'ss-id=ann']], [['Cookie', 'ss-id=bob']]],
+    ['nothing that tells them apart', [['User-Agent', 'ann']], [['User-Agent', 'bob']]]
+  ]
+  const waiting = async ({ gateway }: OriginFleet) => await gateway.metric('postern_in_flight', { upstream: 'origin' })
+
+  /** The origin names whoever asks in body and cookie; what is not `held` back is for all. */
+  async function startNaming (): Promise<{ fleet: OriginFleet, hold: () => void, open: () => void, [Symbol.asyncDispose]: () => Promise<void> }> {
+    let held: PromiseWithResolvers<void> | undefined
+    const fleet = await startOrigins([async request => {
+      const own = held
+      await request.body()
+      await own?.promise
+      const who = /ann|bob/.exec([callerOf(request), request.header('user-agent')].join())![0]
+      const lines: HeaderList = own === undefined ? [['Cache-Control', 'public, max-age=60']] : [['Cache-Control', 'private, max-age=60'], ['Set-Cookie', `mine=${who}`]]
+      await write(request.socket, head(200, 'OK', [...lines, ['Content-Length', String(who.length)]]) + who)
+    }], cached)
+    const open = () => { held?.resolve() }
+    return {
+      fleet,
+      hold: () => { held = Promise.withResolvers() },
+      open,
+      [Symbol.asyncDispose]: async () => {
+        open()
+        await fleet[Symbol.asyncDispose]()
+      }
+    }
+  }
+
+  for (const [name, ann, bob] of pairs) {
+    test(`told apart by ${name}`, async () => {
+      await using naming = await startNaming()
+      const { fleet, fleet: { gateway, origin } } = naming
+      naming.hold()
+      using first = await gateway.connect()
+      first.send(requestBytes(gateway.url.slice(7), path, { headers: ann }))
+      await until('the origin is asked', () => origin.received.length === 1)
+      const second = gateway.get(path, { headers: bob })
+      await until('both wait', async () => await waiting(fleet) === 2)
+      first.close()
+      await until('the first is gone', async () => await waiting(fleet) === 1)
+      assert.equal(origin.received.length, 1, 'the second waits for the first one\'s answer')
+      naming.open()
+      const answer = await second
+      assert.deepEqual([answer.text(), answer.all('set-cookie')], ['bob', ['mine=bob']])
+      assert.equal(origin.received.length, 2)
+    })
+
+    test(`told apart by ${name}, when it is asked for again in the background`, async () => {
+      await using naming = await startNaming()
+      const { fleet, fleet: { gateway, origin } } = naming
+      for (let n = 0; n < 3; n++) assert.equal((await gateway.get(path, { headers: ann })).text(), 'ann', 'said to be for all')
+      naming.hold()
+      assert.equal((await ask(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"all":true}' })).json().purged, 1)
+      await until('it is asked for again', () => origin.received.length === 2)
+      await until('no client waits', async () => await waiting(fleet) === 0)
+      const second = gateway.get(path, { headers: bob })
+      await until('the second waits', async () => await waiting(fleet) === 1)
+      assert.equal(origin.received.length, 2, 'for what was asked with the first one\'s words')
+      naming.open()
+      const answer = await second
+      assert.deepEqual([answer.text(), answer.all('set-cookie')], ['bob', ['mine=bob']])
+    })
+  }
+})
