@@ -1,8 +1,8 @@
 // What an answer to a write makes wrong of what is stored (RFC 9111 section 4.4). Pure.
 import { fieldValues } from './field-syntax.ts'
 
-/** RFC 9110 section 9.2.1 and the registry of methods. A method that is not known may write. */
-const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'])
+/** RFC 9110 section 9.2.1 and the registry of methods. A method that is not known may write; so may GET and HEAD, of which `safe` tells. */
+const safeMethods: ReadonlySet<string> = new Set(['OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'])
 
 export interface Written {
   readonly method: string

@@ -20,6 +20,8 @@ const mostTags = 64
 
 /** By which an answer of `message` to a request with this property is found. Names in lower case. */
 const ownTag = (message: string, property: string, value: string): string => `${message.toLowerCase()}?${property.toLowerCase()}=${value}`
+/** Stands for a value that cannot be read: it is part of a RESTful path, or of a body that is neither a form nor JSON. Any may be meant. */
+const anyValue = '*'
 
 /** Properties of requests by which some write finds the answers of a message; messages and properties in lower case. */
 export type Indexed = ReadonlyMap<string, ReadonlySet<string>>
@@ -42,12 +44,7 @@ export function ownTags (exchange: Exchange, indexed: Indexed): readonly string[
   const properties = indexed.get(exchange.route.name.toLowerCase())
   if (properties === undefined) return none
   const values = requestValues(exchange)
-  const tags: string[] = []
-  for (const property of properties) {
-    const value = values.get(property)
-    if (value !== undefined) tags.push(ownTag(exchange.route.name, property, value))
-  }
-  return tags
+  return [...properties].map(property => ownTag(exchange.route.name, property, values.get(property) ?? anyValue))
 }
 const none: readonly string[] = []
 
@@ -74,7 +71,7 @@ export function afterWrite (exchange: Exchange, response: UpstreamResponse, { in
   const ofRequest = rules.filter(rule => !asksResponse(rule))
   if (ofRequest.length > 0) {
     const values = requestValues(exchange)
-    for (const rule of ofRequest) purge(selectorOf(rule, values))
+    for (const rule of ofRequest) for (const selector of selectorsOf(rule, values)) purge(selector)
   }
   const ofResponse = rules.filter(asksResponse)
   return ofResponse.length === 0 ? response : withBodySearched(exchange, response, ofResponse, purge)
@@ -83,9 +80,10 @@ export function afterWrite (exchange: Exchange, response: UpstreamResponse, { in
 const asksResponse = ({ from }: Rule): boolean => from?.startsWith('response.') === true
 
 /** Without the property, or where it is not found, everything of the message goes: rather too much than a write read stale. */
-function selectorOf ({ message, property, from }: Rule, values: ReadonlyMap<string, string>): Selector {
+function selectorsOf ({ message, property, from }: Rule, values: ReadonlyMap<string, string>): Selector[] {
   const value = property === undefined ? undefined : values.get((from === undefined ? property : from.slice(from.indexOf('.') + 1)).toLowerCase())
-  return property === undefined || value === undefined ? { kind: 'message', message } : { kind: 'tag', tag: ownTag(message, property, value) }
+  if (property === undefined || value === undefined) return [{ kind: 'message', message }]
+  return [value, anyValue].map(each => ({ kind: 'tag', tag: ownTag(message, property, each) }))
 }
 
 function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules: readonly Rule[], purge: (selector: Selector) => void): UpstreamResponse {
@@ -94,7 +92,7 @@ function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules
     if (done) return
     done = true
     const values = bytes === undefined || bytes.length > longestSearched ? new Map<string, string>() : jsonValues(bytes)
-    for (const rule of rules) purge(selectorOf(rule, values))
+    for (const rule of rules) for (const selector of selectorsOf(rule, values)) purge(selector)
   }
   const whole = response.body.takeWhole()
   if (whole !== undefined) {

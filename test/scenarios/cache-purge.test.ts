@@ -2,6 +2,7 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { runCommand } from '../../src/command/cli.ts'
+import { startFleet } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
@@ -147,6 +148,58 @@ describe('a write', { timeout: 120_000 }, () => {
       for (const path of paths) assert.equal(await get(gateway, path) !== before.get(path), gone.includes(path), path)
     })
   }
+
+  for (const [name, path, effect] of [['by a one-way GET', '/json/oneway/PlaceOrder?Id=2', 'auto'], ['by a GET of what is said to be unsafe', '/json/reply/PlaceOrder?Id=2', 'unsafe']] as const) {
+    test(`${name} takes the one that its request names`, async () => {
+      await using origin = await startNumbers()
+      await using gateway = await startGateway({
+        upstreams: { Shop: { endpoints: [origin.url] } },
+        messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { effect, cache: { invalidates: [{ message: 'GetOrder', property: 'Id' }] } } } }
+      } as PartialConfig)
+      await gateway.waitForEndpoint(origin.url)
+      const before = [await get(gateway, order(1)), await get(gateway, order(2))]
+      assert.equal((await gateway.get(path)).status, 200)
+      assert.deepEqual([await get(gateway, order(1)) === before[0], await get(gateway, order(2)) === before[1]], [true, false])
+    })
+  }
+
+  test('takes what was asked for by a RESTful path, where it cannot tell which', async () => {
+    let number = 0
+    const handler = () => ({ headers: [['Cache-Control', 'max-age=60']] as HeaderList, body: `{"n":${++number}}` })
+    await using fleet = await startFleet([{
+      service: 'Shop',
+      replay: false,
+      messages: { GetOrder: { actions: ['GET'], marker: 'IGet', serviceName: 'ShopServices', routes: ['/orders/{Id}'], handler }, PlaceOrder: { actions: ['POST'], marker: 'IPost', serviceName: 'ShopServices', handler } }
+    }], { upstreams: { Shop: { customRoutes: true } }, messages: { PlaceOrder: { policy: { cache: { invalidates: [{ message: 'GetOrder', property: 'Id' }] } } } } } as PartialConfig)
+    const { gateway } = fleet
+    const paths = ['/orders/1', order(1), order(2)]
+    const before = new Map<string, string>()
+    for (const path of paths) before.set(path, await get(gateway, path))
+    for (const path of paths) assert.equal(await get(gateway, path), before.get(path), `${path} is stored`)
+    assert.equal((await gateway.post('/json/reply/PlaceOrder', { Id: 2 })).status, 200)
+    assert.deepEqual(await Promise.all(paths.map(async path => await get(gateway, path) === before.get(path))), [false, true, false])
+  })
+
+  test('takes what was asked for by a body that is neither a form nor JSON', async () => {
+    let number = 0
+    await using origin = await startOrigin(async request => {
+      await request.body()
+      const body = String(++number)
+      await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', String(body.length)]]) + body)
+    })
+    await using gateway = await startGateway({
+      upstreams: { Shop: { endpoints: [origin.url] } },
+      messages: { GetOrder: { upstream: 'Shop', policy: { effect: 'safe', cache: { methods: ['POST'] } } }, PlaceOrder: { upstream: 'Shop', policy: { cache: { invalidates: [{ message: 'GetOrder', property: 'Id' }] } } } }
+    } as PartialConfig)
+    await gateway.waitForEndpoint(origin.url)
+    const bodies: Array<[format: string, body: string]> = [['xml', '<GetOrder><Id>2</Id></GetOrder>'], ['jsv', '{Id:2}'], ['json', '{"Id":2}'], ['json', '{"Id":1}']]
+    const texts = async () => await Promise.all(bodies.map(async ([format, body]) => (await gateway.post(`/${format}/reply/GetOrder`, body, { headers: [['Content-Type', `application/${format}`]] })).text()))
+    const before = await texts()
+    assert.deepEqual(await texts(), before, 'all are stored')
+    assert.equal((await gateway.post('/json/reply/PlaceOrder', { Id: 2 })).status, 200)
+    const after = await texts()
+    assert.deepEqual(after.map((text, n) => text === before[n]), [false, false, false, true])
+  })
 
   test('takes what Location names, written as the service knows it: below its base path, with keys that do not count', async () => {
     await using origin = await startOrigin(async request => {

@@ -8,7 +8,7 @@ export const cacheWorkFields = {
   invalidates: Type.Array(object({
     message: text('The message whose stored answers are wrong after this one succeeded.'),
     property: Type.Optional(text('The property of its requests that says which of them. Left out: all of its answers.')),
-    from: Type.Optional(Type.String({ pattern: '^(?:request|response)\\..+$', description: 'Where the value stands: request.NAME (query, form or JSON body) or response.NAME (JSON body). Default: the property of the same name in the request. Where it is not found, all answers of the message go.' }))
+    from: Type.Optional(Type.String({ pattern: '^(?:request|response)\\..+$', description: 'Where the value stands: request.NAME (query, form or JSON body) or response.NAME (JSON body). Default: the property of the same name in the request. Where it is not found, all answers of the message go; and so does each that was asked for with the property where it cannot be read (in a RESTful path, XML or JSV).' }))
   }, { description: 'What is wrong after a write.' }), { default: [], description: 'What the success of this message makes wrong of other messages\' stored answers, so that nobody reads his own write stale. Its own URL, and what Location and Content-Location name, go always (RFC 9111 section 4.4).' }),
   hideOrigin: oneOf(['no', 'busy', 'accepted'], 'no', 'No request of a client reaches the service for what may be stored: what is not here is answered 503 (busy) or 202 (accepted) with Retry-After, and asked for in the background.'),
   refreshAhead: section({
