@@ -187,6 +187,10 @@ export function passesBy (request: CacheRequest, rules: CacheRules): Reuse | und
   return undefined
 }
 
+/** Whether the origin is hidden from what passes the cache by, too: it reads, but nobody else could answer it (a GET with If-Match, or with a body). */
+export const isHidden = ({ safe, method }: CacheRequest, { config: { hideOrigin, mode }, methods }: CacheRules): boolean =>
+  hideOrigin !== 'no' && mode !== 'off' && safe && methods.has(method)
+
 /** `missed`: what was not found, where there is no entry. */
 export function reuse (request: CacheRequest, entry: Entry | undefined, nowMs: number, rules: CacheRules, missed: 'uri-miss' | 'vary-miss' = 'uri-miss'): Reuse {
   const decided = entry === undefined ? asks[missed === 'uri-miss' ? 'uriMiss' : 'varyMiss'] : reuseOf(request, entry, nowMs, rules)

@@ -189,4 +189,7 @@ function condition (conditions: Conditions, which: Kind, value: string): void {
   else conditions.originOnly = true
 }
 
+/** The same with nothing of its client's own: what is asked in the background, of a GET for the whole. */
+export const unasked = (request: CacheRequest): CacheRequest => ({ ...request, method: request.method === 'HEAD' ? 'GET' : request.method, directives: none, conditions: undefined, range: undefined })
+
 const noConditions = (): Conditions => ({ ifNoneMatch: undefined, ifModifiedSince: undefined, ifRange: undefined, originOnly: false })

@@ -11,8 +11,8 @@ import { saysNothing, type GuardRules } from '../cache/guard.ts'
 import { isDue } from '../cache/is-due.ts'
 import { learnFromHead } from '../cache/learn-from-head.ts'
 import { isKeyed, targetIndex, type KeyMaker } from '../cache/key.ts'
-import { mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
-import type { CacheRequest } from '../cache/request.ts'
+import { isHidden, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
+import { unasked, type CacheRequest } from '../cache/request.ts'
 import type { CacheRules } from '../cache/rules.ts'
 import { shareFor, type Share } from '../cache/second-level/share.ts'
 import { mayBeStoodInFor } from '../cache/stand-in.ts'
@@ -63,8 +63,10 @@ class CacheFlow {
     const tally = this.#cache.tallyOf(route)
     const request = this.#rules.reader.read({ method, target: path, headers, safe: effect === 'safe', routeKind: route.kind, trusted })
     const by = this.#rules.config.mode === 'off' || !isKeyed(exchange.upstreamRequest) ? 'bypass' : passesBy(request, this.#rules)
-    if (by !== undefined) return this.#pass({ exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' || by.use === 'stored' ? 'bypass' : by.why })
-    return this.#look({ exchange, next, request, tally }, false)
+    if (by === undefined) return this.#look({ exchange, next, request, tally }, false)
+    const asked: Asked = { exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' || by.use === 'stored' ? 'bypass' : by.why }
+    if (isHidden(request, this.#rules)) throw this.#refused(asked, 'not-filled', 'AnswerNotReady')
+    return this.#pass(asked)
   }
 
   /** `again`: after waiting for an answer that was not for this request. `found`: the second level had something, and it is in the store. */
@@ -83,7 +85,8 @@ class CacheFlow {
       }
       return Promise.resolve(this.#hit(start, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : fromSecond ? 'second-level' : undefined))
     }
-    if (decided.use === 'nothing') throw this.#unanswered(exchange, tally, decided.why)
+    // RFC 9111 section 5.2.1.7.
+    if (decided.use === 'nothing') throw this.#refused({ ...start, why: decided.why }, 'only-if-cached', 'NotStored')
     const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why, found: fromSecond, spentMs }
     if (this.#rules.config.hideOrigin !== 'no') return this.#hidden(asked, this.#rules.config.hideOrigin)
     return this.#mayFill(asked) ? this.#wait(asked, decided.validate, again) : this.#pass(asked)
@@ -97,7 +100,7 @@ class CacheFlow {
 
   /** A client's miss never reaches the origin: what others have shared is all it waits for. @throws GatewayError AnswerNotReady, AnswerOrdered */
   async #hidden (asked: Asked, how: 'busy' | 'accepted'): Promise<UpstreamResponse> {
-    const { exchange, request, tally, key, why } = asked
+    const { request, key } = asked
     const { fills, store } = this.#cache
     const isHopeless = fills.isMarked(fillKey(key, request, none))
     const since = store.purges.count
@@ -106,16 +109,14 @@ class CacheFlow {
     if (!isHopeless) this.#refresh({ ...asked, found: true })
     const standIn = this.#standIn(asked)
     if (standIn !== undefined) return standIn
-    this.#count(exchange, tally, 'pass', why)
-    exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, detail: 'not-filled' })]
-    throw new GatewayError(how === 'busy' ? 'AnswerNotReady' : 'AnswerOrdered')
+    throw this.#refused(asked, 'not-filled', how === 'busy' ? 'AnswerNotReady' : 'AnswerOrdered')
   }
 
-  /** RFC 9111 section 5.2.1.7. */
-  #unanswered (exchange: Exchange, tally: Tally, why: Forwarded): GatewayError {
+  /** Nothing is given, and the origin is not asked. */
+  #refused ({ exchange, tally, why }: Start & Pick<Asked, 'why'>, detail: Detail, code: 'NotStored' | 'AnswerNotReady' | 'AnswerOrdered'): GatewayError {
     this.#count(exchange, tally, 'pass', why)
-    exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, detail: 'only-if-cached' })]
-    return new GatewayError('NotStored')
+    exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, detail })]
+    return new GatewayError(code)
   }
 
   /** Whether its answer could be stored at all, and others may wait for it. */
@@ -216,13 +217,13 @@ class CacheFlow {
     if (mayStore(request, { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }, this.#rules).store) tally.notStoredInARow = 0
   }
 
-  /** Asks behind the client's back. */
+  /** Asks behind the client's back, and not as he does: a HEAD, or that he wants nothing stored, says nothing of what others want. */
   #refresh (asked: Asked): void {
     const { exchange, request, key, entry } = asked
     const { fills, background, store } = this.#cache
     const id = fillKey(key, request, store.varyOf(key))
     if (fills.find(id) !== undefined) return
-    background.offer(exchange.upstream.name, id, () => fills.find(id) === undefined ? this.#start(asked, id, entry).finished : Promise.resolve())
+    background.offer(exchange.upstream.name, id, () => fills.find(id) === undefined ? this.#start({ ...asked, request: unasked(request) }, id, entry).finished : Promise.resolve())
   }
 
   #start (asked: Asked, id: string, previous: Stored | undefined): Fill {

@@ -43,6 +43,34 @@ describe('a hidden origin', { timeout: 120_000 }, () => {
     })
   }
 
+  for (const [name, options] of [
+    ['If-Match', { headers: [['If-Match', '"x"']] }],
+    ['If-Unmodified-Since', { headers: [['If-Unmodified-Since', 'Fri, 27 Nov 2026 11:00:00 GMT']] }],
+    ['a body', { body: '{}', headers: [['Content-Type', 'application/json']] }]
+  ] as const) {
+    test(`is not reached by a GET with ${name} either; a write goes through`, async () => {
+      await using origin = await startNumbers('max-age=60')
+      await using gateway = await startWith(origin, { hideOrigin: 'busy' })
+      const refused = await gateway.request(path, { method: 'GET', ...options })
+      assert.deepEqual([refused.status, refused.reason], [503, 'AnswerNotReady'])
+      assert.match(refused.header('cache-status')!, /fwd=bypass; detail=not-filled$/)
+      assert.equal(origin.received.length, 0)
+      assert.equal((await gateway.post('/json/reply/GetOrder', {}, { headers: [['If-Match', '"x"']] })).status, 200)
+      assert.equal(origin.received.length, 1)
+    })
+  }
+
+  for (const [name, method, headers] of [['a HEAD', 'HEAD', []], ['a client that wants nothing stored', 'GET', [['Cache-Control', 'no-store']]]] as const) {
+    test(`is asked for the whole answer, also for ${name}`, async () => {
+      await using origin = await startNumbers('max-age=60')
+      await using gateway = await startWith(origin, { hideOrigin: 'busy' })
+      assert.equal((await gateway.request(path, { method, headers })).status, 503)
+      await until('it is filled', async () => await gateway.metric('postern_cache_entries') === 1)
+      assert.equal((await gateway.get(path)).text(), '1')
+      assert.equal(origin.received.length, 1)
+    })
+  }
+
   test('stands behind a stale answer too', async () => {
     await using origin = await startNumbers('max-age=0, stale-if-error=60')
     await using gateway = await startWith(origin, { hideOrigin: 'busy' })

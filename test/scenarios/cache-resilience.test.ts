@@ -129,6 +129,21 @@ describe('revalidation', { timeout: 120_000 }, () => {
     assert.equal(round, 2)
   })
 
+  for (const [name, method, headers] of [['a HEAD', 'HEAD', []], ['a client that wants nothing stored', 'GET', [['Cache-Control', 'no-store']]]] as const) {
+    test(`stale-while-revalidate: what ${name} gets stale is not lost by asking for it`, async () => {
+      let round = 0
+      await using origin = await startOrigin(async request => {
+        const lines: HeaderList = [['ETag', '"1"'], ['Cache-Control', ++round === 1 ? 'max-age=0, stale-while-revalidate=600' : 'max-age=600']]
+        await write(request.socket, request.header('if-none-match') === '"1"' ? head(304, 'Not Modified', lines) : head(200, 'OK', [...lines, ['Content-Length', '4']]) + 'body')
+      })
+      await using gateway = await startWith(origin)
+      assert.equal((await gateway.get(order(1))).text(), 'body')
+      assert.equal(detailOf(await gateway.request(order(1), { method, headers })), 'stale-while-revalidate')
+      await until('it is fresh', async () => /^Postern; hit; ttl=[1-9]/.test((await gateway.get(order(1), { headers: [['Cache-Control', 'only-if-cached']] })).header('cache-status')!))
+      assert.equal(origin.received.length, 2)
+    })
+  }
+
   test('losing everything at once asks in the background no faster than is allowed', async () => {
     let now = 0
     let most = 0

@@ -10,7 +10,7 @@ export const cacheWorkFields = {
     property: Type.Optional(text('The property of its requests that says which of them. Left out: all of its answers.')),
     from: Type.Optional(Type.String({ pattern: '^(?:request|response)\\..+$', description: 'Where the value stands: request.NAME (query, form or JSON body) or response.NAME (JSON body). Default: the property of the same name in the request. Where it is not found, all answers of the message go; and so does each that was asked for with the property where it cannot be read (in a RESTful path, XML or JSV).' }))
   }, { description: 'What is wrong after a write.' }), { default: [], description: 'What the success of this message makes wrong of other messages\' stored answers, so that nobody reads his own write stale. Its own URL, and what Location and Content-Location name, go always (RFC 9111 section 4.4).' }),
-  hideOrigin: oneOf(['no', 'busy', 'accepted'], 'no', 'No request of a client reaches the service for what may be stored: what is not here is answered 503 (busy) or 202 (accepted) with Retry-After, and asked for in the background.'),
+  hideOrigin: oneOf(['no', 'busy', 'accepted'], 'no', 'No request of a client reaches the service for what may be stored: what is not here is answered 503 (busy) or 202 (accepted) with Retry-After, and asked for in the background. A GET that only the service could answer (If-Match, If-Unmodified-Since, a body) is answered 503.'),
   refreshAhead: section({
     percent: Type.Integer({ minimum: 0, maximum: 90, default: 0, description: 'Asks anew in the background when so much of the lifetime is left, so that popular answers never end. 0 = off.' }),
     minHits: count('Answers that were asked for less often just end.', 3, 1)
