@@ -66,13 +66,7 @@ export class Background {
     for (const [key, job] of lane.waiting) {
       if (lane.running >= concurrency) return
       const now = performance.now()
-      if (now < lane.nextAtMs) {
-        lane.timer ??= setTimeout(() => {
-          lane.timer = undefined
-          this.#advance(upstream)
-        }, lane.nextAtMs - now)
-        return
-      }
+      if (now < lane.nextAtMs) return this.#wake(upstream, lane, lane.nextAtMs - now)
       lane.waiting.delete(key)
       lane.nextAtMs = Math.max(now, lane.nextAtMs) + 1_000 / perSecond
       lane.running++
@@ -81,6 +75,17 @@ export class Background {
         this.#advance(upstream)
       })
     }
-    if (lane.running === 0) this.#lanes.delete(upstream)
+    if (lane.running > 0) return
+    // Its pace outlives what ran in it, or whatever is offered next would begin at once.
+    const leftMs = lane.nextAtMs - performance.now()
+    if (leftMs > 0) this.#wake(upstream, lane, leftMs)
+    else this.#lanes.delete(upstream)
+  }
+
+  #wake (upstream: string, lane: Lane, afterMs: number): void {
+    lane.timer ??= setTimeout(() => {
+      lane.timer = undefined
+      this.#advance(upstream)
+    }, afterMs)
   }
 }
