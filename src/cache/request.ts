@@ -51,7 +51,7 @@ const identityKeys = ['apikey', 'api_key', 'api-key', 'ss-id', 'ss-pid', 'ss-tok
  * (RFC 9110 section 12.5.5); or that the gateway writes itself from what is part of the key.
  */
 const inertHeaders = [
-  'accept', 'accept-charset', 'accept-encoding', 'content-type', 'content-length', 'user-agent', 'referer', 'from', 'date', 'dnt', 'te', 'priority', 'max-forwards', 'early-data', 'cdn-loop', 'save-data',
+  'accept', 'accept-charset', 'accept-encoding', 'content-length', 'user-agent', 'referer', 'from', 'date', 'dnt', 'te', 'priority', 'max-forwards', 'early-data', 'cdn-loop', 'save-data',
   'upgrade-insecure-requests', 'sec-*', 'via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip', 'traceparent', 'tracestate', 'baggage', 'request-id', 'x-request-id', 'x-correlation-id',
   'x-trace-id', 'b3', 'x-b3-*', 'uber-trace-id', 'uberctx-*', 'x-datadog-*', 'x-amzn-trace-id', 'x-cloud-trace-context', 'sentry-trace', 'newrelic', 'idempotency-key'
 ]
@@ -65,11 +65,11 @@ const proxyHeaders = [
 ]
 const inertCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', 'arraffinity*']
 
-const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11, shaping: 12, ofProxy: 13 } as const
+const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11, shaping: 12, ofProxy: 13, contentType: 14 } as const
 type Kind = (typeof kind)[keyof typeof kind]
 const known: ReadonlyArray<readonly [string, Kind]> = [
   ['cookie', kind.cookie], ['cache-control', kind.cacheControl], ['pragma', kind.pragma], ['if-none-match', kind.ifNoneMatch], ['if-modified-since', kind.ifModifiedSince],
-  ['if-match', kind.originOnly], ['if-unmodified-since', kind.originOnly], ['if-range', kind.ifRange], ['range', kind.range]
+  ['if-match', kind.originOnly], ['if-unmodified-since', kind.originOnly], ['if-range', kind.ifRange], ['range', kind.range], ['content-type', kind.contentType]
 ]
 /** Spellings of header names whose kind is remembered. Clients choose them, so there must be an end. */
 const mostRemembered = 1_000
@@ -122,6 +122,8 @@ export class RequestReader {
         case kind.shaping: if (unkeyedHeaders !== 'never') key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
         case kind.ofProxy: if (!trusted && unkeyedHeaders !== 'never') key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
         case kind.unknown: if (strict) key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
+        // By it hosts choose the format of an answer to `Accept: */*` on RESTful paths; elsewhere the URL says which.
+        case kind.contentType: if (routeKind === 'custom') key.push(`content-type: ${value}`); break
         case kind.cookie: this.#cookies(value, strict, identity, key); break
         case kind.cacheControl: cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`; break
         case kind.pragma: pragma = value; break

@@ -1,6 +1,7 @@
 // What tells one stored answer from another, and what does not: query keys, bodies, headers nobody named, codings.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { startFleet } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { head, write, type HeaderList, type RawRequest } from '../support/raw-server.ts'
 import { startOrigin, type Origin } from '../support/origin.ts'
@@ -92,6 +93,19 @@ describe('what tells one answer from another', { timeout: 120_000 }, () => {
     const answers = async (gateway: TestGateway) => [await gateway.get('/json/reply/Search', { headers: edge(1) }), await gateway.get('/json/reply/Search', { headers: edge(2) })]
     assert.deepEqual((await answers(behind)).map(isHit), [false, true])
     assert.deepEqual((await answers(open)).map(isHit), [false, false])
+  })
+
+  test('on RESTful paths a Content-Type does, by which hosts choose the format of an answer to */*', async () => {
+    const handler = ({ request }: { request: RawRequest }) => ({ headers: [['Cache-Control', 'max-age=60']] as HeaderList, body: JSON.stringify(request.header('content-type') ?? 'none') })
+    await using fleet = await startFleet([{ service: 'Shop', replay: false, messages: { GetOrder: { actions: ['GET'], marker: 'IGet', serviceName: 'ShopServices', routes: ['/orders/{Id}'], handler } } }], { upstreams: { Shop: { customRoutes: true } } } as PartialConfig)
+    const get = async (path: string, headers: HeaderList = []) => await fleet.gateway.get(path, { headers: [['Accept', '*/*'], ...headers] })
+    const xml: HeaderList = [['Content-Type', 'application/xml']]
+    assert.match((await get('/orders/1', xml)).text(), /xml/)
+    assert.match((await get('/orders/1')).text(), /none/)
+    assert.deepEqual([isHit(await get('/orders/1', xml)), isHit(await get('/orders/1'))], [true, true])
+    // Where the URL names the format it does not.
+    assert.match((await get('/json/reply/GetOrder?Id=1', xml)).text(), /xml/)
+    assert.ok(isHit(await get('/json/reply/GetOrder?Id=1')))
   })
 
   test('codings do, although the origin never says Vary', async () => {
