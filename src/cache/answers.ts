@@ -42,6 +42,13 @@ export function fromArriving (exchange: Exchange, request: CacheRequest, { draft
   return { status: 304, reason: 'Not Modified', headers: notModifiedHeaders(headers), body: ResponseBody.of(nothing), endpointUrl: draft.endpointUrl }
 }
 
+/** Unless it is a 304 to a request that carried no condition (`may304`): whoever has nothing would take it for an error. @throws GatewayError BadAnswer */
+export function meaningful (response: UpstreamResponse, may304: boolean): UpstreamResponse {
+  if (response.status !== 304 || may304) return response
+  response.body.cancel(new GatewayError('ClientClosed'))
+  throw new GatewayError('BadAnswer', { detail: { status: 304 } })
+}
+
 /** An answer to a fill that is not stored, for the one who asked: his conditions did not go up with it, so they are judged here. */
 export function judged (request: CacheRequest, response: UpstreamResponse): UpstreamResponse {
   if (request.conditions === undefined) return response

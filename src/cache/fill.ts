@@ -3,6 +3,7 @@ import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
 import type { Next } from '../exchange/compose.ts'
 import { headerValue } from '../exchange/headers.ts'
+import { meaningful } from './answers.ts'
 import { ArrivingBody } from './arriving-body.ts'
 import { validatorHeaders, withoutConditions } from './conditional.ts'
 import { drafted } from './draft.ts'
@@ -131,7 +132,7 @@ export class Fill {
     this.#requestAtMs = Date.now()
     let response: UpstreamResponse
     try {
-      response = await this.#options.path(this.#exchange)
+      response = meaningful(await this.#options.path(this.#exchange), this.#previous !== undefined)
     } catch (thrown) {
       this.#settleAll({ kind: 'failed', error: toGatewayError(thrown) })
       return

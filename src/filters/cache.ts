@@ -1,8 +1,9 @@
 // Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
-import { fromArriving, fromOrigin, fromStored, judged, passedOn, type Detail } from '../cache/answers.ts'
+import { fromArriving, fromOrigin, fromStored, judged, meaningful, passedOn, type Detail } from '../cache/answers.ts'
 import type { Asked, Start } from '../cache/asked.ts'
 import { cacheName, cacheStatus, ttlS } from '../cache/cache-status.ts'
 import type { Cache, Caching } from '../cache/cache.ts'
+import { takes304 } from '../cache/conditional.ts'
 import type { Forwarded } from '../cache/entry.ts'
 import { Fill } from '../cache/fill.ts'
 import type { FillResult } from '../cache/fill-result.ts'
@@ -189,7 +190,7 @@ class CacheFlow {
     const { exchange, request, tally, why, entry } = asked
     let response: UpstreamResponse
     try {
-      response = await asked.next(exchange)
+      response = meaningful(await asked.next(exchange), takes304(request))
     } catch (thrown) {
       const standIn = this.#standIn(asked, toGatewayError(thrown))
       if (standIn !== undefined) return standIn

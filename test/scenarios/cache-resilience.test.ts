@@ -111,6 +111,19 @@ describe('revalidation', { timeout: 120_000 }, () => {
     assert.equal(origin.received.length, 2)
   })
 
+  test('a 304 that nobody asked for is no answer, to a client that has nothing', async () => {
+    await using origin = await startOrigin(async request => { await write(request.socket, head(304, 'Not Modified', [['ETag', '"1"']])) })
+    await using gateway = await startWith(origin)
+    const range: HeaderList = [['Range', 'bytes=0-1']]
+    for (const [method, headers] of [['GET', []], ['GET', []], ['HEAD', []], ['GET', range], ['GET', [...range, ['If-Range', '"1"']]]] as Array<[string, HeaderList]>) {
+      const answer = await gateway.request(order(1), { method, headers })
+      assert.deepEqual([answer.status, answer.reason], [502, 'BadAnswer'])
+    }
+    // Past the cache as well; and whoever asks for it gets it.
+    assert.equal((await gateway.get(order(1), { headers: [['If-Match', '"1"']] })).status, 502)
+    assert.equal((await gateway.get(order(1), { headers: [['If-Match', '"1"'], ['If-None-Match', '"1"']] })).status, 304)
+  })
+
   test('stale-while-revalidate: given at once, asked for once behind the client\'s back', async () => {
     let round = 0
     let release = () => {}

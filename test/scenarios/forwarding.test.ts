@@ -145,7 +145,7 @@ describe('forwarding for strangers', { timeout: 60_000 }, () => {
     })
     using connection = await fleet.gateway.connect()
     for (const [method, status] of [['HEAD', 200], ['GET', 204], ['GET', 304], ['HEAD', 304]] as const) {
-      connection.send(requestBytes('x', `${path}?s=${status}`, { method }))
+      connection.send(requestBytes('x', `${path}?s=${status}`, { method, headers: status === 304 ? [['If-None-Match', '"x"']] : [] }))
       const response = await connection.response(method)
       assert.equal(response.status, status)
       assert.equal(response.header('etag'), '"x"')

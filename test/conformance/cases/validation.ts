@@ -66,6 +66,7 @@ export const cases: Case[] = [
   asked('4.3.2: If-Match is the origin\'s to judge', [fresh, 'ETag: "a"'], ['If-Match: "b"'], { from: 'origin', answer: { status: 412 }, status: 412, asks: ['If-Match: "b"'] }),
   asked('4.3.2: If-Unmodified-Since is the origin\'s to judge', [fresh, `Last-Modified: ${date}`], [`If-Unmodified-Since: ${date}`], { from: 'origin', asks: [`If-Unmodified-Since: ${date}`] }),
   { name: '4.3.2: after validation, for a client with a condition', steps: [answered([stale, `Last-Modified: ${date}`]), { headers: [`If-Modified-Since: ${date}`], after: 2, from: 'validated', status: 304 }] },
+  { name: '4.3.2: after validation, for a client that has another answer', steps: [answered([stale, 'ETag: "a"']), { headers: ['If-None-Match: "b"'], after: 2, from: 'validated', asks: ['If-None-Match: "a"'], sees: ['ETag: "a"'] }] },
   { name: '4.3.2: a fill for a client whose condition it meets', steps: [{ headers: ['If-None-Match: "a"'], answer: { headers: [fresh, 'ETag: "a"'] }, from: 'origin', status: 304 }, { from: 'stored' }] },
   ...[['ETag: "a"', 'If-None-Match: "a"'], [`Last-Modified: ${date}`, `If-Modified-Since: ${date}`]].map(([validator, condition]): Case => ({
     name: `4.3.2: a fill that proves not to be storable, for a client whose condition it meets: ${condition!.split(':')[0]!}`,
