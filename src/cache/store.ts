@@ -32,6 +32,8 @@ export interface Shelf {
   readonly upstream: string
   readonly message: string
   readonly resources: Set<Resource>
+  /** Answers under them, each variant counted. */
+  entries: number
   bytes: number
 }
 
@@ -100,6 +102,7 @@ export class CacheStore {
     }
     // In place first, so that what it pushes out does not take its resource along.
     resource.variants.unshift(stored)
+    shelf.entries++
     shelf.bytes += stored.bytes
     for (const tag of tagsOf(stored)) addTo(this.#byTag, tag, stored)
     this.#entries.set(stored, stored)
@@ -194,6 +197,7 @@ export class CacheStore {
     if (resource === undefined || at === -1) return
     resource.variants.splice(at, 1)
     const { shelf } = resource
+    shelf.entries--
     shelf.bytes -= stored.bytes
     if (resource.variants.length > 0) return
     this.#resources.delete(resource.key)
@@ -209,22 +213,23 @@ export class CacheStore {
 
   /**
    * A flood of keys of one message pushes out its own: the hand of a clock passes over what was asked for since it came by last, and takes
-   * the first that was not. `newest` is spared, else nothing new could ever be asked for twice.
+   * the first that was not. `newest` is spared, else nothing new could ever be asked for twice; where nothing else is left, its oldest variants go.
    */
   #keepWithinShare (shelf: Shelf, newest: Resource): void {
     const share = this.#limits.messageSharePercent / 100
     const mostBytes = this.#limits.maxBytes * share
-    const mostKeys = Math.max(1, Math.floor(this.#limits.maxEntries * share))
-    while ((shelf.bytes > mostBytes || shelf.resources.size > mostKeys) && shelf.resources.size > 1) {
-      const taken = handOf(shelf, newest)
-      for (const stored of [...taken.variants]) this.#remove(stored, true)
+    const mostEntries = Math.max(1, Math.floor(this.#limits.maxEntries * share))
+    while ((shelf.bytes > mostBytes || shelf.entries > mostEntries) && shelf.entries > 1) {
+      const [only] = shelf.resources
+      const taken = shelf.resources.size === 1 ? [this.#coldest(only!)] : [...handOf(shelf, newest).variants]
+      for (const stored of taken) this.#remove(stored, true)
     }
   }
 
   #shelf (upstream: string, message: string): Shelf {
     const id = shelfKey(upstream, message)
     let shelf = this.#shelves.get(id)
-    if (shelf === undefined) this.#shelves.set(id, shelf = { upstream, message, resources: new Set(), bytes: 0 })
+    if (shelf === undefined) this.#shelves.set(id, shelf = { upstream, message, resources: new Set(), entries: 0, bytes: 0 })
     return shelf
   }
 }

@@ -43,6 +43,19 @@ describe('the store', () => {
     assert.ok(store.evicted >= 4_900)
   })
 
+  test('variants count towards the share of a message, in number and in bytes', () => {
+    const inLanguage = (n: number) => ({ vary: ['accept-language'], headers: ['Accept-Language', `x-${n}`] })
+    const store = new CacheStore(limits)
+    for (let n = 0; n < 50; n++) store.put(stored(`other-${n}`, { message: 'Other' }))
+    for (let key = 0; key < 20; key++) for (let n = 0; n < 32; n++) store.put(stored(`flood-${key}`, inLanguage(n)))
+    assert.ok([...store.of('Shop', 'GetOrder')].length <= 100)
+    for (let n = 0; n < 32; n++) assert.equal(store.put(stored('large', { ...inLanguage(n), bytes: 60_000 })), true)
+    const large = [...store.of('Shop', 'GetOrder')]
+    assert.ok(large.reduce((sum, { bytes }) => sum + bytes, 0) <= limits.maxBytes / 2)
+    assert.deepEqual([large.length, large[0]!.variant.includes('x-31'), large.at(-1)!.variant.includes('x-24')], [8, true, true], 'of one key the oldest go')
+    assert.equal([...store.of('Shop', 'Other')].length, 50, 'another message keeps its answers')
+  })
+
   test('never more bytes than allowed, large and small ones mixed; too large ones are refused', () => {
     const store = new CacheStore(limits)
     for (let n = 0; n < 2_000; n++) {
