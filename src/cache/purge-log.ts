@@ -20,22 +20,54 @@ export function selects (selector: Selector, place: Place, tags: readonly string
   }
 }
 
-/** Purges remembered; an answer that took longer than that many is not stored. */
-const mostRemembered = 1_024
+/** Equal keys mean the same answers: names in any letter case. */
+export function selectorKey (selector: Selector): string {
+  switch (selector.kind) {
+    case 'target': return `target ${selector.target}`
+    case 'tag': return `tag ${selector.tag}`
+    case 'message': return `message ${selector.message.toLowerCase()}`
+    case 'service': return `service ${selector.service.toLowerCase()}`
+    case 'all': return 'all'
+  }
+}
+
+/** Keys of all selectors that mean an answer at this place with these tags. */
+export function keysMeaning ({ target, message, upstream, ownTags }: Place, tags: readonly string[]): string[] {
+  const selectors: Selector[] = [
+    { kind: 'all' }, { kind: 'target', target }, { kind: 'message', message }, { kind: 'service', service: upstream },
+    ...[...tags, ...ownTags].map(tag => ({ kind: 'tag', tag }) as const)
+  ]
+  return selectors.map(selectorKey)
+}
+
+/** Different purges remembered, and the letters of all; what was asked for before one that was forgotten is not stored. */
+const mostRemembered = 10_000
+const mostLetters = 4_194_304
 
 export class PurgeLog {
-  readonly #recent: Selector[] = []
+  /** By selector the count at its latest purge, oldest first. */
+  readonly #latest = new Map<string, number>()
+  /** Count at the latest purge that was forgotten. */
+  #forgotten = 0
+  #letters = 0
   /** Purges so far. */
   count = 0
 
   add (selector: Selector): void {
-    this.#recent[this.count++ % mostRemembered] = selector
+    const key = selectorKey(selector)
+    if (!this.#latest.delete(key)) this.#letters += key.length
+    this.#latest.set(key, ++this.count)
+    for (const [oldest, at] of this.#latest) {
+      if (this.#latest.size <= mostRemembered && this.#letters <= mostLetters) return
+      this.#latest.delete(oldest)
+      this.#letters -= oldest.length
+      this.#forgotten = at
+    }
   }
 
-  /** Whether anything that was purged after `since` purges means this answer. */
+  /** Whether anything that was purged after `since` purges means this answer, or may have. */
   hits (since: number, place: Place, tags: readonly string[]): boolean {
-    if (this.count - since > mostRemembered) return true
-    for (let n = since; n < this.count; n++) if (selects(this.#recent[n % mostRemembered]!, place, tags)) return true
-    return false
+    if (since === this.count) return false
+    return since < this.#forgotten || keysMeaning(place, tags).some(key => (this.#latest.get(key) ?? 0) > since)
   }
 }

@@ -96,8 +96,20 @@ describe('the store', () => {
     assert.equal(store.put(stored('k', { tags: ['t'] }), since), true)
     store.purge({ kind: 'tag', tag: 't' }, false, nowMs)
     assert.equal(store.put(stored('k', { tags: ['t'] }), since), false)
-    for (let n = 0; n < 2_000; n++) store.purge({ kind: 'tag', tag: 'many' }, false, nowMs)
-    assert.equal(store.put(stored('k2'), since), false, 'nobody remembers that far back')
+  })
+
+  test('what was purged while it came is remembered by what it was, up to a number and a length', () => {
+    for (const [name, count, length] of [['many', 10_001, 1], ['long', 1_000, 8_192]] as const) {
+      const store = new CacheStore(limits)
+      const since = store.purges.count
+      store.purge({ kind: 'target', target: 'k' }, false, nowMs)
+      for (let n = 0; n < 20_000; n++) store.purge({ kind: 'tag', tag: 'again' }, false, nowMs)
+      assert.deepEqual([store.put(stored('k'), since), store.put(stored('k2'), since), store.put(stored('k3', { tags: ['again'] }), since)], [false, true, false], name)
+      const later = store.purges.count
+      for (let n = 0; n < count; n++) store.purge({ kind: 'tag', tag: `t${n}`.padEnd(length, '.') }, false, nowMs)
+      assert.equal(store.put(stored('k2'), later - 1), false, 'nobody remembers that far back')
+      assert.equal(store.put(stored('k2'), store.purges.count - 100), true)
+    }
   })
 
   test('smaller limits push out what was asked for longest ago', () => {

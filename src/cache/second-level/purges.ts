@@ -1,5 +1,5 @@
 // Which purges an answer of the second level came before: in the order of the server's ids, because the clocks of gateways differ. Pure but for its memory.
-import type { Selector } from '../purge-log.ts'
+import { keysMeaning, selectorKey, type Selector } from '../purge-log.ts'
 import type { Place } from '../stored.ts'
 import { compareIds } from './frame.ts'
 
@@ -74,14 +74,11 @@ export class SharedPurges {
   }
 
   /** `mark`: the last purge that was known when the answer was asked for. */
-  judge (mark: string, { target, message, upstream, ownTags }: Place, tags: readonly string[]): Judged {
+  judge (mark: string, place: Place, tags: readonly string[]): Judged {
     if (compareIds(mark, this.#floor) < 0) return 'gone'
-    const selectors: Selector[] = [
-      { kind: 'all' }, { kind: 'target', target }, { kind: 'message', message }, { kind: 'service', service: upstream },
-      ...[...tags, ...ownTags].map(tag => ({ kind: 'tag', tag }) as const)
-    ]
-    if (selectors.some(selector => this.#isAfter(keyOf(selector, false), mark))) return 'gone'
-    return selectors.some(selector => this.#isAfter(keyOf(selector, true), mark)) ? 'stale' : 'usable'
+    const keys = keysMeaning(place, tags)
+    if (keys.some(key => this.#isAfter(`hard ${key}`, mark))) return 'gone'
+    return keys.some(key => this.#isAfter(`soft ${key}`, mark)) ? 'stale' : 'usable'
   }
 
   #isAfter (key: string, mark: string): boolean {
@@ -94,17 +91,7 @@ export class SharedPurges {
 /** What stands for all of these. */
 const ofWrites = (purges: readonly Outgoing[]): Pick<Outgoing, 'write'> => purges.every(({ write }) => write === true) ? { write: true } : {}
 
-/** Equal keys mean the same answers: names in any letter case. */
-function keyOf (selector: Selector, soft: boolean): string {
-  const strength = soft ? 'soft' : 'hard'
-  switch (selector.kind) {
-    case 'target': return `${strength} target ${selector.target}`
-    case 'tag': return `${strength} tag ${selector.tag}`
-    case 'message': return `${strength} message ${selector.message.toLowerCase()}`
-    case 'service': return `${strength} service ${selector.service.toLowerCase()}`
-    case 'all': return `${strength} all`
-  }
-}
+const keyOf = (selector: Selector, soft: boolean): string => `${soft ? 'soft' : 'hard'} ${selectorKey(selector)}`
 
 /** As it stands in the stream. */
 export const purgeToText = ({ selector, soft, write }: Outgoing): string => JSON.stringify({ ...selector, ...soft ? { soft } : {}, ...write === true ? { write } : {} })
