@@ -10,7 +10,8 @@ import { startOrigin } from '../support/origin.ts'
 import type { HeaderList } from '../support/raw-server.ts'
 import { until } from '../support/until.ts'
 
-const day = 86_400_000
+const hour = 3_600_000
+const day = 24 * hour
 const path = '/json/reply/Echo'
 
 /** A browser, or a provider's cache: it has no purge, and takes words at their face. */
@@ -41,11 +42,12 @@ function keptUntil ({ status, header }: RawResponse): number {
 
 const dated = (stamp: HeaderList): HeaderList => stamp.some(([name]) => name === 'Date') ? stamp : [['Date', new Date().toUTCString()], ...stamp]
 
-const stamps: Array<[stamp: HeaderList, kind: string]> = [
+/** `stored`: the gateway, where it may store, still has it at 23 hours. */
+const stamps: Array<[stamp: HeaderList, kind: string, stored?: true]> = [
   [[['Expires', 'Never']], 'expires-no-date'],
-  [[['Expires', 'Fri, 31 Dec 9999 23:59:59 GMT']], 'lifetime-too-long'],
-  [[['Cache-Control', 'public, max-age=315360000']], 'lifetime-too-long'],
-  [[['Cache-Control', 'max-age=99999999999999999999']], 'lifetime-too-long'],
+  [[['Expires', 'Fri, 31 Dec 9999 23:59:59 GMT']], 'lifetime-too-long', true],
+  [[['Cache-Control', 'public, max-age=315360000']], 'lifetime-too-long', true],
+  [[['Cache-Control', 'max-age=99999999999999999999']], 'lifetime-too-long', true],
   [[['Cache-Control', 'max-age=forever']], 'lifetime-unreadable'],
   [[['X-Accel-Expires', '315360000']], 'lifetime-too-long'],
   [[['X-Accel-Expires', 'max']], 'lifetime-unreadable'],
@@ -53,14 +55,16 @@ const stamps: Array<[stamp: HeaderList, kind: string]> = [
 ]
 
 describe('a lifetime for ever', { timeout: 120_000 }, () => {
-  for (const [stamp, kind] of stamps) {
-    test(stamp.map(line => line.join(': ')).join(', '), async t => {
+  const ways: Array<[way: string, config: PartialConfig]> = [['past the cache', {}], ['through the cache', { messages: { Echo: { upstream: 'origin', policy: { cache: {} } } } }]]
+  for (const [stamp, kind, stored, way, config] of stamps.flatMap(([stamp, kind, stored]) => ways.map(([way, config]) => [stamp, kind, stored, way, config] as const))) {
+    test(`${stamp.map(line => line.join(': ')).join(', ')}, ${way}`, async t => {
       mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 27, 12) })
       t.after(() => { mock.timers.reset() })
-      await using fleet = await startOrigins([behave.ok('wrong', { headers: dated(stamp) })])
+      await using fleet = await startOrigins([behave.ok('wrong', { headers: dated(stamp) })], config)
       const { gateway, origin } = fleet
       const alone = new FarClient()
       const behind = new FarClient()
+      const late = new FarClient()
       assert.equal(await alone.get(origin.url + path), 'wrong')
       assert.equal(await behind.get(gateway.url + path), 'wrong')
 
@@ -69,10 +73,18 @@ describe('a lifetime for ever', { timeout: 120_000 }, () => {
       assert.deepEqual([line['service'], line['message'], line['kind']], ['origin', 'Echo', kind])
       assert.equal(await gateway.metric('postern_cache_alarms_total', { upstream: 'origin', kind }), 1)
 
-      // The service is mended; a day passes.
+      // Somebody else gets it 23 hours later: a hit, where it is stored.
+      mock.timers.setTime(Date.now() + 23 * hour)
+      const askedBefore = origin.received.length
+      assert.equal(await late.get(gateway.url + path), 'wrong')
+      assert.equal(origin.received.length - askedBefore, stored === true && way === 'through the cache' ? 0 : 1)
+
+      // The service is mended; a day is over for the one, then for the other.
       origin.behave(behave.ok('right', { headers: [['Cache-Control', 'max-age=60']] }))
-      mock.timers.setTime(Date.now() + day + 1_000)
+      mock.timers.setTime(Date.now() + hour + 1_000)
       assert.equal(await behind.get(gateway.url + path), 'right', 'behind the gateway nobody is told more than a day')
+      mock.timers.setTime(Date.now() + 23 * hour)
+      assert.equal(await late.get(gateway.url + path), 'right', 'nor is who got it late')
       mock.timers.setTime(Date.now() + 365 * day)
       assert.equal(await alone.get(origin.url + path), 'wrong', 'without it the client has the wrong answer a year later: the story is told right')
     })

@@ -122,6 +122,17 @@ describe('an operator purges', { timeout: 120_000 }, () => {
     assert.equal(await run('purge', '--message', 'GetOrder'), 0)
     assert.equal(text, '1 stored answer removed.\n')
     assert.equal(await run('purge'), 2)
+    for (const [meant, other] of [[['--url', order(1)], ['--url', order(3)]], [['--tag', order(1)], ['--tag', 'b']], [['--service', 'Shop'], ['--service', 'Other']]] as const) {
+      const before = [await get(gateway, order(1)), await get(gateway, order(2))]
+      const went = meant[0] === '--service' ? '2 stored answers' : '1 stored answer'
+      assert.deepEqual([await run('purge', ...other), text], [0, '0 stored answers removed.\n'])
+      assert.deepEqual([await run('purge', ...meant, '--soft'), text], [0, `${went} made stale.\n`])
+      assert.equal(await gateway.metric('postern_cache_entries'), 2, 'all are still there')
+      assert.deepEqual([await run('purge', ...meant), text], [0, `${went} removed.\n`])
+      assert.equal(await gateway.metric('postern_cache_entries'), meant[0] === '--service' ? 0 : 1)
+      assert.notEqual(await get(gateway, order(1)), before[0])
+      assert.equal(await get(gateway, order(2)) === before[1], meant[0] !== '--service')
+    }
   })
 })
 

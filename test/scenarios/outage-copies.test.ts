@@ -1,5 +1,5 @@
 // Outage copies: what was fetched beforehand answers when the service is dead, deregistered and the gateway restarted, and only whom it may.
-import { afterEach, beforeEach, describe, test } from 'node:test'
+import { afterEach, beforeEach, describe, mock, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -82,6 +82,30 @@ describe('outage copies', { timeout: 120_000 }, () => {
     // What the operator hides is hidden, whatever is left of it.
     await restarted.reload({ ...config, messages: { GetOrder: { expose: false, policy: config.messages.GetOrder.policy } } })
     assert.equal((await restarted.get(path)).status, 404)
+  })
+
+  test('tell how old they are, by their service\'s own count, also after a restart', async t => {
+    mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 27, 12) })
+    t.after(() => { mock.timers.reset() })
+    await using origin = await startOrigin(ok('{}', { headers: [...json, ['Age', '100'], ['Cache-Control', 'max-age=600']] }))
+    const check = async (gateway: TestGateway, ageS: number) => {
+      const answer = await until('a copy', async () => {
+        const got = await gateway.get('/json/reply/GetOrder?Id=1')
+        return got.status === 200 && got
+      })
+      assert.deepEqual([answer.header('age'), answer.header('cache-status')], [String(ageS), `Postern; hit; ttl=${600 - ageS}; detail=outage-copy`])
+      assert.equal((await copies(gateway)).copies[0].ageS, ageS)
+    }
+    {
+      await using gateway = await startWith(origin, { requests: ['Id=1'] }, { mode: 'off' })
+      await held(gateway, 1)
+      await origin.server.kill()
+      mock.timers.setTime(Date.now() + 3_600_000)
+      await check(gateway, 3_700)
+    }
+    mock.timers.setTime(Date.now() + 3_600_000)
+    await using restarted = await startGateway({ dataDirectory: directory, upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { cache: { mode: 'off', outage: { requests: ['Id=1'] } } } } } })
+    await check(restarted, 7_300)
   })
 
   test('stand behind a stale and a degraded answer, and before the error, a 500 of the service included', async () => {
