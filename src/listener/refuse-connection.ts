@@ -1,5 +1,6 @@
 // What never becomes a request: parser errors, timeouts of the head, CONNECT. Answered as a responseStatus, then the connection is closed.
 import type { IncomingMessage } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../exchange/errors.ts'
@@ -31,10 +32,16 @@ export function refuseBrokenRequest (state: ListenerState, error: ParserError, s
 }
 
 /** @see https://datatracker.ietf.org/doc/html/rfc9110#section-9.3.6: only a proxy of the client's choice would tunnel. */
-export function refuseConnect (state: ListenerState, req: IncomingMessage, socket: Duplex): void {
-  const identity = state.admission.anonymous(req.method!, req.url!, plainAddress(req.socket.remoteAddress))
+export function refuseConnect (state: ListenerState, req: IncomingMessage | Http2ServerRequest, socket: Duplex | Http2ServerResponse): void {
+  const target = 'authority' in req ? req.authority : req.url!
+  const identity = state.admission.anonymous('CONNECT', target, plainAddress(req.socket.remoteAddress))
   const error = methodNotAllowed()
   state.gateway.refused(error, identity)
+  // HTTP/2 has no such socket to speak on: there Node's own answer does.
+  if ('writeHead' in socket) {
+    socket.writeHead(error.spec.status).end()
+    return
+  }
   socket.on('error', () => socket.destroy())
   socket.end(rawLocalReply(localReply(error, undefined, identity, state.admission)), () => socket.destroy())
 }

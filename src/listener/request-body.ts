@@ -87,6 +87,8 @@ export interface BodyWatch {
   readonly inspect: Inspect | undefined
 }
 
+/** A client that resets its HTTP/2 stream without an error ends the body in the regular way, as Node tells it: only `aborted` says that it did not. */
+const endedShort = (source: Readable): boolean => (source as Readable & { readonly aborted?: boolean }).aborted === true
 const refusedField = (field: string) => new GatewayError('FieldNotAllowed', { detail: { field } })
 const timedOut = (idleMs: number) => new GatewayError('RequestTimeout', { detail: { limit: 'bodyIdleTimeoutMs', value: idleMs, waitedFor: 'request body' } })
 
@@ -119,7 +121,7 @@ export function gatherBody (source: Readable, plan: BodyPlan & { kind: 'gather' 
       chunks.push(chunk)
       timer.refresh()
     }
-    const onEnd = () => finish(plan.length !== undefined && bytes !== plan.length ? new GatewayError('BodyIncomplete') : undefined)
+    const onEnd = () => finish(endedShort(source) || (plan.length !== undefined && bytes !== plan.length) ? new GatewayError('BodyIncomplete') : undefined)
     const onClose = () => finish(new GatewayError('BodyIncomplete'))
     const onError = (cause: Error) => finish(new GatewayError('BodyIncomplete', { cause }))
     const timer = setTimeout(() => finish(timedOut(watch.idleMs)), watch.idleMs)
@@ -148,7 +150,8 @@ export class StreamedBody extends Readable {
   readonly #onData = (chunk: Buffer) => this.#take(chunk)
   readonly #onEnd = () => {
     clearTimeout(this.#timer)
-    this.push(null)
+    if (endedShort(this.#source)) this.#fail(new GatewayError('BodyIncomplete'))
+    else this.push(null)
   }
 
   readonly #onClose = () => this.#break(new GatewayError('BodyIncomplete'))
@@ -194,7 +197,10 @@ export class StreamedBody extends Readable {
   }
 
   #break (error: GatewayError): void {
-    if (this.destroyed || this.readableEnded || this.#source.readableEnded) return
+    if (!this.destroyed && !this.readableEnded && !this.#source.readableEnded) this.#fail(error)
+  }
+
+  #fail (error: GatewayError): void {
     this.#source.pause()
     this.#onBroken(error)
     this.destroy(error)

@@ -115,11 +115,12 @@ export class Http2Reply implements Reply, BodySink {
     if (!this.#stream.readableEnded && !this.#stream.endAfterHeaders) this.#stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
+  /** Node ends a stream that the client resets, as if we had: only `aborted` tells that nobody got the whole answer. */
   closed (): void {
     this.#account?.giveBack()
     this.#account = undefined
     const exchange = this.#exchange
-    if (exchange === undefined || (this.#stream.writableEnded && this.#body === undefined)) return
+    if (exchange === undefined || !this.#stream.aborted) return
     const left = new GatewayError('ClientClosed')
     exchange.end(left)
     this.#body?.cancel(left)

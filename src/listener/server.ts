@@ -75,11 +75,7 @@ export async function createListener (options: { config: ListenerConfig, edge: E
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
     })
-    one.server.on('connect', (req: IncomingMessage, socket: Duplex) => {
-      // HTTP/2 has no such socket to speak on: there Node's own 405 does.
-      if (req.httpVersionMajor === 1) refuseConnect(state, req, socket)
-      else (socket as unknown as { writeHead (status: number): { end (): void } }).writeHead(405).end()
-    })
+    one.server.on('connect', (req: IncomingMessage, socket: Duplex) => refuseConnect(state, req, socket))
   }
   server.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     upgrades.upgrade(req, socket, head).catch((error: unknown) => {

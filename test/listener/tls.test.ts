@@ -4,6 +4,7 @@ import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import http2 from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { connect, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { GatewayError } from '../../src/exchange/errors.ts'
@@ -176,6 +177,76 @@ test('HTTP/2: a body that fails midway resets its stream, the others live on; a 
     stream.close(http2.constants.NGHTTP2_CANCEL)
     assert.equal((await within('the body is cancelled', 3_000, cancelled)).code, 'ClientClosed')
     assert.equal((await ask({ ':path': '/json/reply/plain' })).headers[':status'], 200)
+  })
+})
+
+for (const how of ['resets its stream', 'closes its connection'] as const) {
+  test(`HTTP/2: a client that ${how} while the service works ends the exchange`, async () => {
+    await using fake = await startTls({ answer: exchange => new Promise((_resolve, reject) => exchange.waiting({ cancel: reject })) })
+    await withSession(fake, async (_ask, session) => {
+      const stream = session.request({ ':path': '/json/reply/X', ':authority': 'a' })
+      stream.on('error', () => {}) // It is the test that ends it.
+      await until('the route was asked', () => fake.exchanges.length === 1)
+      if (how === 'resets its stream') stream.close(http2.constants.NGHTTP2_CANCEL)
+      else session.destroy()
+      assert.equal(await until('the exchange ends', () => fake.exchanges[0]!.ended?.code), 'ClientClosed')
+    })
+  })
+}
+
+const frame = (type: number, flags: number, payload: Buffer, stream = 1): Buffer => {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head[3] = type
+  head[4] = flags
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, payload])
+}
+const [data, headers, reset, settings] = [0, 1, 3, 4]
+const endHeaders = 4
+/** A field by its name's index in HPACK's static table (RFC 7541 appendix A), never indexed. */
+const literal = (index: number[], value: string): Buffer => Buffer.from([...index, value.length, ...Buffer.from(value)])
+/** POST over https that waits for 100 Continue. */
+const expectant = (path: string) => Buffer.concat([Buffer.from([0x83, 0x87]), literal([0x04], path), literal([0x01], 'a'), literal([0x0f, 0x14], '100-continue')])
+
+function typesOf (bytes: Buffer): number[] {
+  const types: number[] = []
+  for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) types.push(bytes[at + 3]!)
+  return types
+}
+
+for (const [how, kind] of [['gathered', 'message'], ['streamed', 'prefix']] as const) {
+  test(`HTTP/2: a body whose stream is reset without an error is not whole, ${how}`, async () => {
+    const whole: string[] = []
+    await using fake = await startTls({
+      kind,
+      answer: async ({ upstreamRequest: { body } }) => {
+        whole.push(body.kind === 'stream' ? await text(body.stream) : body.kind)
+        return ok()
+      }
+    })
+    const socket = connect({ host: '127.0.0.1', port: fake.port, rejectUnauthorized: false, ALPNProtocols: ['h2'] })
+    socket.on('error', () => {}) // What counts is what the route is handed.
+    try {
+      let received = Buffer.alloc(0)
+      socket.on('data', (bytes: Buffer) => { received = Buffer.concat([received, bytes]) })
+      socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(settings, 0, Buffer.alloc(0), 0), frame(headers, endHeaders, expectant('/json/reply/X'))]))
+      // No sooner: what is reset before it is read has no body at all.
+      await until('100 Continue', () => typesOf(received).includes(headers))
+      socket.write(Buffer.concat([frame(data, 0, Buffer.from('{"a":')), frame(reset, 0, Buffer.alloc(4))]))
+      await until('it is over', () => whole.length > 0 || fake.refused.length > 0 || fake.exchanges[0]?.ended !== undefined)
+    } finally {
+      socket.destroy()
+    }
+    assert.deepEqual(whole, [])
+  })
+}
+
+test('HTTP/2: CONNECT is refused as on HTTP/1.1', async () => {
+  await using fake = await startTls()
+  await withSession(fake, async ask => {
+    assert.equal((await ask({ ':method': 'CONNECT', ':authority': 'example.com:443' })).headers[':status'], 405)
+    assert.deepEqual(fake.refused, ['MethodNotAllowed'])
   })
 })
 

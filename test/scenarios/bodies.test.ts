@@ -1,7 +1,9 @@
 // Bodies: never cut without notice, never whole when they were not, streamed with backpressure, and let go when the client leaves.
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { connect } from 'node:net'
+import { makeCertificate } from '../support/certificates.ts'
 import { startOrigins, type OriginFleet } from '../support/fleet.ts'
 import { requestBytes, targetOf } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
@@ -157,4 +159,32 @@ describe('bodies', { timeout: 60_000 }, () => {
     const response = await connection.response('POST')
     assert.equal(response.text(), String(total))
   })
+})
+
+test('over HTTP/2 too a client that leaves gives back its slot and its place in the queue, and cancels the work upstream', { timeout: 60_000 }, async t => {
+  const certificate = await makeCertificate(['localhost'])
+  t.after(() => certificate.remove())
+  await using fleet = await startOrigins([behave.hang()], {
+    listener: { tls: { certificates: [{ certFile: certificate.certFile, keyFile: certificate.keyFile }] } },
+    upstreams: { origin: { bulkhead: { maxConcurrent: 1, maxQueue: 1 } } },
+    // Nothing but the client's leaving ends a call here.
+    defaults: { policy: { deadlineMs: 50_000, headersTimeoutMs: 50_000, queueTimeoutMs: 50_000 } }
+  } as never)
+  const { gateway, origin } = fleet
+  const session = connectHttp2(gateway.url.replace('127.0.0.1', 'localhost'), { ca: certificate.pem })
+  session.on('error', () => {}) // The test closes it.
+  t.after(() => session.destroy())
+  const call = () => session.request({ ':path': path }).on('error', () => {})
+  const held = async () => [await gateway.metric('postern_bulkhead_in_flight', { upstream: 'origin' }), await gateway.metric('postern_queue', { upstream: 'origin' })]
+  const hold = async (inFlight: number, queued: number) => await until(`${inFlight} in flight, ${queued} in the queue`, async () => (await held()).join() === [inFlight, queued].join())
+  call()
+  await until('the first call is upstream', () => origin.received.length === 1)
+  const second = call()
+  await hold(1, 1)
+  second.close(constants.NGHTTP2_CANCEL)
+  await hold(1, 0)
+  session.destroy()
+  await until('the origin is told', () => origin.received[0]!.gone)
+  await hold(0, 0)
+  assert.equal(origin.received.length, 1)
 })
