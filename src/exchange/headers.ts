@@ -123,6 +123,8 @@ export class HeaderReader {
         head.host = value
         return
       case action.contentType:
+        // One of them would decide how a body is looked at here, another how the host reads it.
+        if (head.contentType !== undefined) throw new GatewayError('BadRequest', { message: 'The request has more than one Content-Type header.' })
         head.contentType = value
         head.headers.push(name, value)
         return

@@ -81,6 +81,9 @@ test('the own name once in Via is a neighbour that calls back; twice is a loop',
 })
 
 test('two Host headers are refused', () => assert.equal(codeOf(() => read(['Host', 'a', 'host', 'a'])), 'BadRequest'))
+test('two Content-Type headers too, from whomever', () => {
+  for (const trusted of [false, true]) assert.equal(codeOf(() => read(['Content-Type', 'application/x-www-form-urlencoded', 'content-type', 'text/plain'], { trusted })), 'BadRequest')
+})
 
 test('values of headers and cookies are found in a flat list', () => {
   const headers = ['X-Other', 'x-canary', 'X-Canary', '1', 'x-canary', '2', 'Cookie', 'a=1; ss-id=abc=; SS-ID=other;b']

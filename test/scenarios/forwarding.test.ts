@@ -249,6 +249,17 @@ describe('an edge that refuses instead of removing', { timeout: 30_000 }, () => 
   })
 })
 
+test('two Content-Type headers are refused: the service might read a form that nobody has looked at', { timeout: 30_000 }, async () => {
+  await using fleet = await startOrigins([behave.echo()])
+  const types = ['application/x-www-form-urlencoded', 'text/plain']
+  for (const order of [types, types.toReversed()]) {
+    const answer = await fleet.gateway.post(path, 'a=1&X-HTTP-Method-Override=DELETE', { headers: order.map(type => ['Content-Type', type]) })
+    assert.equal(answer.status, 400)
+    assert.equal(answer.json().responseStatus.errorCode, 'BadRequest')
+  }
+  assert.equal(fleet.origin.received.length, 0)
+})
+
 test('a reason phrase of any bytes, and a status of none, take no answer away from the client', { timeout: 30_000 }, async () => {
   await using fleet = await startOrigins([behave.ok()])
   const answering = async (bytes: string) => {
