@@ -16,7 +16,7 @@ import { createControlPlane, type ControlPlane } from './control/control-plane.t
 import { noCounts, noMoves } from './control/protocol.ts'
 import { DataPlane, type DataPlaneEvents } from './data-plane.ts'
 import { Faults } from './filters/faults.ts'
-import { observe } from './filters/observe.ts'
+import { observe, refusal } from './filters/observe.ts'
 import { ShedSampler } from './filters/shed-sampler.ts'
 import { createListener, type GatewayCore, type Listener } from './listener/server.ts'
 import { buildPipeline, type PipelineParts } from './pipeline.ts'
@@ -230,9 +230,7 @@ function refusalRecorder (log: Log, metrics: Metrics): GatewayCore['refused'] {
     metrics.unrouted.start()
     metrics.unrouted.done(error.spec.status, 0, error.code)
     log.exchange({ ...request, service: '', endpoint: undefined, message: '', path: request.target, status: error.spec.status, errorCode: error.code, detail: error.detail, durationMs: 0, bytes: 0, attempts: [] })
-    if (error.spec.security === true) {
-      log.security({ event: error.code, clientAddress: request.clientAddress, method: request.method, path: request.target, status: error.spec.status, correlationId: request.correlationId, traceId: request.traceId, detail: error.detail })
-    }
+    if (error.security) log.security(refusal(error, request))
   }
 }
 

@@ -14,7 +14,7 @@ export interface ErrorSpec {
   readonly proxyStatus: ProxyStatusError
   /** Seconds, sent as Retry-After. */
   readonly retryAfterS?: number
-  /** Logged to the security stream too. */
+  /** Logged to the security stream too (docs/SECURITY-LOG.md). */
   readonly security?: true
   /** A read may be answered with a stale entry of the cache in its place: nothing was sent, and the service is not to be troubled. */
   readonly staleable?: true
@@ -27,7 +27,7 @@ export interface ErrorSpec {
 export const errorTable = {
   MessageNotFound: { status: 404, source: 'client', retry: 'never', proxyStatus: 'destination_not_found', message: 'The message does not exist.', help: 'No route has this name or path, or it is hidden: both answer alike. `postern routes` says which.' },
   RoutesNotReady: { status: 503, source: 'gateway', retry: 'never', proxyStatus: 'destination_unavailable', retryAfterS: 1, message: 'The routes are not known yet.', help: 'No route table yet, a registry has not answered since the start, or the service has registered but its list of operations is not read yet.' },
-  BadRequest: { status: 400, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message: 'The request is not valid HTTP.', help: 'The HTTP parser refused it.' },
+  BadRequest: { status: 400, source: 'client', retry: 'never', proxyStatus: 'http_request_error', security: true, message: 'The request is not valid HTTP.', help: 'The HTTP parser refused it, it has no Host or a malformed one, or it has two of Content-Length, Host or Content-Type.' },
   BadRequestTarget: { status: 400, source: 'client', retry: 'never', proxyStatus: 'http_request_denied', security: true, message: 'The request target is spelled in a way that is not accepted.', help: 'Dot segments, encoded slashes, NUL, bad escapes, or text after the message name: hosts read them as another message than an edge does.' },
   FieldNotAllowed: { status: 400, source: 'client', retry: 'never', proxyStatus: 'http_request_denied', security: true, message: 'The request carries a field that is not accepted from outside.', help: 'A stranger sent a method override, session header or debug key, and edge.* says refuse.' },
   RequestTargetTooLong: { status: 414, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message: 'The request target is too long.', help: 'listener.limits.requestTargetBytes.' },
@@ -36,9 +36,9 @@ export const errorTable = {
   BodyMemoryFull: { status: 503, source: 'gateway', retry: 'never', proxyStatus: 'proxy_internal_response', retryAfterS: 1, message: 'Too many request bodies are being gathered.', help: 'listener.limits.gatheredTotalBytes is used up.' },
   BodyIncomplete: { status: 400, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message: 'The request body ended short.', help: 'The client closed or broke its body; nothing of it counts as sent.' },
   RequestTimeout: { status: 408, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message: 'The request did not arrive in time.', help: 'listener.limits.headersTimeoutMs or bodyIdleTimeoutMs.' },
-  MethodNotAllowed: { status: 405, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message: 'The method is not allowed.', help: 'CONNECT and TRACE are refused; a custom route allows the verbs its service lists. Allow names what works.' },
+  MethodNotAllowed: { status: 405, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message: 'The method is not allowed.', help: 'CONNECT and TRACE are refused, and written to the security stream; a custom route allows the verbs its service lists. Allow names what works.' },
   UpgradeNotAllowed: { status: 400, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message: 'This path takes no upgrade.', help: 'WebSocket passes on prefix routes with websocket: true only.' },
-  LoopDetected: { status: 508, source: 'client', retry: 'never', proxyStatus: 'proxy_loop_detected', message: 'The request came through this gateway already.', help: 'The own Via was seen twice: an upstream points back at Postern.' },
+  LoopDetected: { status: 508, source: 'client', retry: 'never', proxyStatus: 'proxy_loop_detected', security: true, message: 'The request came through this gateway already.', help: 'The own Via was seen twice: an upstream points back at Postern.' },
   BulkheadFull: { status: 503, source: 'gateway', retry: 'never', proxyStatus: 'connection_limit_reached', retryAfterS: 1, staleable: true, message: 'The service is busy.', help: 'The upstream\'s bulkhead and its queue are full (bulkhead.maxConcurrent, maxQueue).' },
   QueueTimeout: { status: 503, source: 'gateway', retry: 'never', proxyStatus: 'connection_limit_reached', retryAfterS: 1, staleable: true, message: 'The service is busy.', help: 'No bulkhead slot became free within queueTimeoutMs.' },
   Overloaded: { status: 503, source: 'gateway', retry: 'never', proxyStatus: 'proxy_internal_response', retryAfterS: 1, staleable: true, message: 'The gateway is overloaded.', help: 'Its event loop is late or its heap nearly full (shedding.*), and messages of this priority are refused until it has recovered.' },
@@ -71,8 +71,10 @@ export class GatewayError extends Error {
   readonly blameless: boolean
   /** Headers of the local reply, e.g. Allow. Flat list. */
   readonly headers: readonly string[]
+  /** Logged to the security stream too. */
+  readonly security: boolean
 
-  constructor (code: ErrorCode, options: { message?: string, detail?: Record<string, unknown>, headers?: readonly string[], blameless?: boolean, cause?: unknown } = {}) {
+  constructor (code: ErrorCode, options: { message?: string, detail?: Record<string, unknown>, headers?: readonly string[], blameless?: boolean, security?: boolean, cause?: unknown } = {}) {
     const spec: ErrorSpec = errorTable[code]
     super(options.message ?? spec.message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'GatewayError'
@@ -81,6 +83,7 @@ export class GatewayError extends Error {
     this.detail = options.detail
     this.blameless = options.blameless === true
     this.headers = options.headers ?? []
+    this.security = options.security ?? spec.security === true
   }
 }
 

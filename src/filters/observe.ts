@@ -1,8 +1,8 @@
 // Counts and logs every exchange that has a route, once, when its body is finished or it failed.
 import type { Filter } from '../exchange/compose.ts'
 import type { GatewayError } from '../exchange/errors.ts'
-import type { EndListener, UpstreamResponse } from '../exchange/exchange.ts'
-import type { Log } from '../telemetry/log.ts'
+import type { ClientRequest, EndListener, UpstreamResponse } from '../exchange/exchange.ts'
+import type { Log, SecurityLine } from '../telemetry/log.ts'
 
 export function observe (log: Log): Filter {
   const record: EndListener = (exchange, response, error) => {
@@ -35,6 +35,7 @@ export function observe (log: Log): Filter {
       retryRefused: exchange.retryRefused,
       fault: attempts.findLast(({ fault }) => fault !== undefined)?.fault
     })
+    if (error?.security === true) log.security(refusal(error, request))
     if (error?.code === 'InternalError') log.error({ err: error.cause, correlationId: request.correlationId }, 'exchange failed by a bug')
   }
   return function observe (exchange, next) {
@@ -42,6 +43,11 @@ export function observe (log: Log): Filter {
     exchange.atEnd(record)
     return next(exchange)
   }
+}
+
+/** What the security stream says of a request that is refused because of how it was made. */
+export function refusal (error: GatewayError, { clientAddress, method, target, correlationId, traceId }: Pick<ClientRequest, 'clientAddress' | 'method' | 'target' | 'correlationId' | 'traceId'>): SecurityLine {
+  return { event: error.code, clientAddress, method, path: target, status: error.spec.status, correlationId, traceId, detail: error.detail }
 }
 
 /** A client that left in the middle of a body counts as such (499); any other break of a body leaves the status that was sent. */

@@ -47,7 +47,8 @@ export interface Admitted {
 
 /** Everything but CONNECT and TRACE. */
 export const allowedMethods = METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE')
-export const methodNotAllowed = (): GatewayError => new GatewayError('MethodNotAllowed', { headers: ['Allow', allowedMethods.join(', ')] })
+/** CONNECT and TRACE: no client of a gateway has a use for them. */
+export const methodNotAllowed = (): GatewayError => new GatewayError('MethodNotAllowed', { headers: ['Allow', allowedMethods.join(', ')], security: true })
 
 const peerOf = Symbol('peer')
 const noFields: FieldRules = { treats: new Map() }
