@@ -9,7 +9,7 @@ import type { ClientRequest, Route, UpstreamRequest } from '../exchange/exchange
 import { addForwarding, HeaderReader, headerValue, type HeaderRules, type RequestHead } from '../exchange/headers.ts'
 import { absoluteAuthority, parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
 import { formats, type Matched } from '../routing/table.ts'
-import { createTrust, forwardedForChain, plainAddress, resolveClient } from './client-address.ts'
+import { createTrust, originOf, plainAddress, type Origin } from './client-address.ts'
 import type { IdSource } from './ids.ts'
 import { isCorrelationId, parseTraceparent } from './ids.ts'
 import type { GatewayCore } from './gateway-core.ts'
@@ -111,13 +111,15 @@ export class Admission {
       peer.authority = authority
     }
     const { traceId, traceparent } = this.#trace(head)
+    const origin: Origin = peer.trusted ? originOf(peer.address, head, this.#trusts) : peer
+    const scheme = origin.proto?.toLowerCase()
     return {
       method: req.method!,
       target: rawTarget,
       httpVersion: req.httpVersion as ClientRequest['httpVersion'],
-      scheme: head.forwardedProto === 'https' || head.forwardedProto === 'http' ? head.forwardedProto : peer.scheme,
-      authority: head.forwardedHost !== undefined && authorityShape.test(head.forwardedHost) ? head.forwardedHost : authority,
-      clientAddress: peer.trusted ? resolveClient(peer.address, head.forwardedFor ?? (head.forwarded && forwardedForChain(head.forwarded)), this.#trusts) : peer.address,
+      scheme: scheme === 'https' || scheme === 'http' ? scheme : peer.scheme,
+      authority: origin.host !== undefined && authorityShape.test(origin.host) ? origin.host : authority,
+      clientAddress: origin.address,
       trusted: peer.trusted,
       correlationId: head.correlationId !== undefined && isCorrelationId(head.correlationId) ? head.correlationId : traceId,
       traceId,

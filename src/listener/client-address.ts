@@ -1,5 +1,6 @@
-// Whose request it is: the connection's peer, or behind trusted proxies the client they name. Pure.
+// Whose request it is, and what it was addressed to: the connection's own peer, or behind trusted proxies what they say. Pure.
 import { BlockList, isIP } from 'node:net'
+import type { RequestHead } from '../exchange/headers.ts'
 
 /** "10.0.0.0/8", "::1" → a rule. Throws on what is neither an address nor a range. */
 export function createTrust (ranges: readonly string[]): (address: string) => boolean {
@@ -34,25 +35,58 @@ export function addressOf (entry: string): string | undefined {
   return isIP(text) === 0 ? undefined : plainAddress(text)
 }
 
+/** What one proxy says of the request that it was sent. */
+interface Hop {
+  /** Who sent it: an address, perhaps with port, brackets or quotes, or unknown. */
+  readonly node: string | undefined
+  readonly proto: string | undefined
+  readonly host: string | undefined
+}
+
+/** Where a request comes from, and what it was addressed to where a proxy says so: as written. */
+export interface Origin {
+  readonly address: string
+  readonly proto?: string | undefined
+  readonly host?: string | undefined
+}
+
 /**
  * Walks the chain from the right, past proxies that are trusted, to the first address that is not. What a stranger wrote to its left is
  * never reached. An entry that names no address ends the walk at the proxy that wrote it.
  */
-export function resolveClient (peer: string, forwardedFor: string | undefined, trusts: (address: string) => boolean): string {
-  if (forwardedFor === undefined || !trusts(peer)) return peer
-  let client = peer
-  const chain = forwardedFor.split(',')
-  for (let i = chain.length - 1; i >= 0; i--) {
-    const address = addressOf(chain[i]!)
-    if (address === undefined) return client
-    client = address
-    if (!trusts(address)) return client
+function walkHops (peer: string, hops: readonly Hop[], trusts: (address: string) => boolean): Origin {
+  let origin: Origin = { address: peer }
+  for (let i = hops.length - 1; i >= 0 && trusts(origin.address); i--) {
+    const { node, proto, host } = hops[i]!
+    const address = node === undefined ? undefined : addressOf(node)
+    origin = { address: address ?? origin.address, proto, host }
+    if (address === undefined) break
   }
-  return client
+  return origin
 }
 
-/** for= of every element of a Forwarded header (RFC 7239), in the form of X-Forwarded-For. */
-export function forwardedForChain (forwarded: string): string | undefined {
-  const entries = [...forwarded.matchAll(/(?:^|[;,])\s*for=("[^"]*"|[^;,\s]*)/gi)].map(match => match[1]!)
-  return entries.length === 0 ? undefined : entries.join(',')
+/** The entries of X-Forwarded-For. */
+const readForwardedFor = (forwardedFor: string): Hop[] => forwardedFor.split(',').map(node => ({ node, proto: undefined, host: undefined }))
+
+const quotedText = /"(?:[^"\\]|\\.)*"/g
+
+/** The elements of Forwarded (RFC 7239 section 4); none where a quotation is left open: it may have swallowed what trusted proxies wrote behind it. */
+function readForwarded (forwarded: string): Hop[] {
+  if (forwarded.replaceAll(quotedText, '').includes('"')) return []
+  return Array.from(forwarded.matchAll(/(?:"(?:[^"\\]|\\.)*"|[^",])+/g), ([element]) => {
+    const said = new Map<string, string>()
+    for (const [, name, quoted, token] of element.matchAll(/(?:^|;)\s*(for|proto|host)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))/gi)) said.set(name!.toLowerCase(), quoted?.replaceAll(/\\(.)/g, '$1') ?? token!)
+    return { node: said.get('for'), proto: said.get('proto'), host: said.get('host') }
+  })
+}
+
+/** Of a list, as proxies in a row write it, what the first one says. */
+const firstOf = (list: string | undefined): string | undefined => list?.split(',', 1)[0]!.trim()
+
+/** What trusted proxies say. X-Forwarded-* count more than Forwarded: proxies that do not know the latter pass on what strangers wrote. */
+export function originOf (peer: string, { forwardedFor, forwardedProto, forwardedHost, forwarded }: Pick<RequestHead, 'forwardedFor' | 'forwardedProto' | 'forwardedHost' | 'forwarded'>, trusts: (address: string) => boolean): Origin {
+  const hops = forwardedFor !== undefined ? readForwardedFor(forwardedFor) : forwarded !== undefined ? readForwarded(forwarded) : []
+  const told = walkHops(peer, hops, trusts)
+  if (forwardedProto === undefined && forwardedHost === undefined) return told
+  return { address: told.address, proto: firstOf(forwardedProto), host: firstOf(forwardedHost) }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
-import { addressOf, createTrust, forwardedForChain, plainAddress, resolveClient } from '../../src/listener/client-address.ts'
+import { addressOf, createTrust, originOf, plainAddress } from '../../src/listener/client-address.ts'
 import { IdSource, isCorrelationId, parseTraceparent } from '../../src/listener/ids.ts'
 import { rawLocalReply, renderLocalReply, replyFormat } from '../../src/listener/local-reply.ts'
 import { boundaryOf, MultipartScan } from '../../src/listener/multipart-scan.ts'
@@ -80,10 +80,30 @@ const chains: ReadonlyArray<readonly [peer: string, chain: string | undefined, c
   ['10.0.0.1', '6.6.6.6, unknown, 10.0.0.6', '10.0.0.6'],
   ['fd00::1', '[2001:db8::5]:443', '2001:db8::5']
 ]
-for (const [peer, chain, client] of chains) test(`${peer} with ${chain ?? 'no chain'} speaks for ${client}`, () => assert.equal(resolveClient(peer, chain, trusts), client))
-test('client addresses: mapped ones, Forwarded, ranges that are none', () => {
+const said = { forwardedFor: undefined, forwardedProto: undefined, forwardedHost: undefined, forwarded: undefined }
+for (const [peer, forwardedFor, client] of chains) test(`${peer} with ${forwardedFor ?? 'no chain'} speaks for ${client}`, () => assert.equal(originOf(peer, { ...said, forwardedFor }, trusts).address, client))
+
+const origins: ReadonlyArray<readonly [what: string, head: Partial<Record<keyof typeof said, string>>, origin: ReadonlyArray<string | undefined>]> = [
+  ['nothing', {}, ['10.0.0.1', undefined, undefined]],
+  ['all of it in Forwarded', { forwarded: 'for=1.1.1.1;proto=https;host=shop.test' }, ['1.1.1.1', 'https', 'shop.test']],
+  ['other letters, quotes and spaces', { forwarded: ' Host="shop.test:81" ; PROTO=HTTPS; For="[2001:db8::1]:4711"' }, ['2001:db8::1', 'HTTPS', 'shop.test:81']],
+  ['the client\'s element, not those of the proxies', { forwarded: 'for=6.6.6.6;proto=http;host=evil.test, for=1.1.1.1;proto=https;host=shop.test, for=10.9.9.9;proto=http;host=inner.test' }, ['1.1.1.1', 'https', 'shop.test']],
+  ['who will not name the client says how it came', { forwarded: 'for=6.6.6.6;host=evil.test, for=_hidden;proto=https, for=10.9.9.9' }, ['10.9.9.9', 'https', undefined]],
+  ['a proto alone', { forwarded: 'proto=https' }, ['10.0.0.1', 'https', undefined]],
+  ['separators within quotes', { forwarded: 'for=1.1.1.1;host="a,b;proto=ftp";proto=https' }, ['1.1.1.1', 'https', 'a,b;proto=ftp']],
+  ['a quotation left open by a stranger takes nothing of what the proxies say', { forwarded: 'for=6.6.6.6;proto=https;host="evil.test, for=1.1.1.1;host="shop.test"' }, ['10.0.0.1', undefined, undefined]],
+  ['lists of proxies in a row', { forwardedProto: 'HTTPS, http', forwardedHost: 'shop.test , inner.test' }, ['10.0.0.1', 'HTTPS', 'shop.test']],
+  ['X-Forwarded-* and what a stranger wrote of it', { forwardedFor: '1.1.1.1', forwarded: 'for=6.6.6.6;proto=https;host=evil.test' }, ['1.1.1.1', undefined, undefined]],
+  ['the same, with a scheme', { forwardedProto: 'http', forwarded: 'for=1.1.1.1;proto=https;host=evil.test' }, ['1.1.1.1', 'http', undefined]]
+]
+for (const [what, head, expected] of origins) {
+  test(`what a trusted proxy says: ${what}`, () => {
+    const { address, proto, host } = originOf('10.0.0.1', { ...said, ...head }, trusts)
+    assert.deepEqual([address, proto, host], expected)
+  })
+}
+test('client addresses: mapped ones, ranges that are none', () => {
   assert.equal(plainAddress('::ffff:127.0.0.1'), '127.0.0.1')
-  assert.equal(forwardedForChain('for=1.1.1.1;proto=http, For="[2001:db8::1]:4711"'), '1.1.1.1,"[2001:db8::1]:4711"')
   assert.throws(() => createTrust(['proxy.test']), /neither an address nor a range/)
 })
 

@@ -222,6 +222,17 @@ describe('forwarding behind a trusted proxy, to a base path', { timeout: 30_000 
     assert.match(request.one('traceparent')!, /^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/)
   })
 
+  for (const [what, headers] of [
+    ['in Forwarded alone', [['Forwarded', 'for=203.0.113.9;proto=https;host=api.shop.test']]],
+    ['in lists and capital letters', [['X-Forwarded-For', '203.0.113.9'], ['X-Forwarded-Proto', 'HTTPS, http'], ['X-Forwarded-Host', 'api.shop.test, inner.test']]]
+  ] as const) {
+    test(`${what} too`, async () => {
+      fleet.origin.behave(behave.echo())
+      const request = seen(await fleet.gateway.get(path, { headers }))
+      assert.deepEqual(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'].map(name => request.all(name)), [['203.0.113.9'], ['https'], ['api.shop.test']])
+    })
+  }
+
   test('the base path is put before the path and taken out of Location', async () => {
     fleet.origin.behave(behave.echo())
     assert.equal(seen(await fleet.gateway.get(`${path}?a=1`)).target, `/sub/api${path}?a=1`)
