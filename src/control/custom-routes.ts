@@ -11,8 +11,6 @@ export interface RouteSource {
   readonly lists: readonly OperationList[]
   /** customRoutes of postern.yaml. */
   readonly isOn: boolean
-  /** A host with the discovery plugin: its /discovery paths tell the whole topology. */
-  readonly hasDiscovery: boolean
   /** Whether the message is kept from outside: restricted, hidden, or never routed. */
   readonly isHidden: (key: string, restricted: boolean) => boolean
   /** Since when this upstream owns the message and it is routed; undefined when it is not. ms since epoch. */
@@ -44,7 +42,6 @@ function * operationsOf (lists: readonly OperationList[]): Generator<readonly [k
 function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: CustomRoutePlan[] } {
   const routed: Candidate[] = []
   const blocked: CustomRoutePlan[] = []
-  if (source.hasDiscovery) for (const path of ['/discovery', '/discovery/{Path*}']) blocked.push({ path, verbs: [], message: 'getservices', routed: false })
   for (const [key, operations] of operationsOf(source.lists)) {
     const hidden = source.isHidden(key, operations.some(operation => operation.restricted))
     const since = source.isOn && !hidden ? source.routedSince(key) : undefined

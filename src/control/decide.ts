@@ -90,7 +90,6 @@ function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Expo
     upstream: view.name,
     lists: [...new Set(lists)],
     isOn: settingsOf(config, view.name)?.customRoutes ?? false,
-    hasDiscovery: view.verdicts.some(({ speaks, registration }) => speaks && registration.kind !== 'plain'),
     isHidden: (key, restricted) => exposure(view.name, key, restricted) !== 'exposed',
     routedSince: key => {
       const plan = messages.get(key)

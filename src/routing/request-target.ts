@@ -27,6 +27,8 @@ const absoluteForm = /^https?:\/\/([^/?#]*)/i
 const pathCharacters = /^[!$-[\]^-~]*$/
 // eslint-disable-next-line no-control-regex
 const controlCharacters = /[\x00-\x1f\x7f]/
+/** Paths of ServiceStack.Discovery.Consul below `/discovery`. */
+const discoveryPaths = new Set(['registration', 'services'])
 
 /**
  * `formats` are those that hosts know; another one is still a message form, and for the route table to answer.
@@ -56,7 +58,8 @@ export function absoluteAuthority (target: string): string | undefined {
 
 /**
  * Lower-cased names under which a ServiceStack host could look up a message for a path. Wherever in the path, because only the host knows
- * below which of its segments it serves (HandlerFactoryPath). An empty name stands for the host's own list at `/api`.
+ * below which of its segments it serves (HandlerFactoryPath). An empty name stands for the host's own list at `/api`, GetServices for all
+ * that the discovery plugin answers on paths of its own: they tell the whole topology.
  */
 export function messageCandidates (decodedPath: string): readonly string[] {
   const segments = decodedPath.toLowerCase().split('/').filter((segment, i, all) => segment !== '' || i === all.length - 1)
@@ -69,6 +72,8 @@ export function messageCandidates (decodedPath: string): readonly string[] {
     } else if (segment === 'api') {
       const last = i === segments.length - 1 ? '' : segments.at(-1)!
       names.push(upTo(last, last.search(/[.[]/)))
+    } else if (segment === 'discovery' && discoveryPaths.has(withoutExtension(segments[i + 1] ?? ''))) {
+      names.push('getservices')
     }
   }
   return names
@@ -76,6 +81,7 @@ export function messageCandidates (decodedPath: string): readonly string[] {
 
 const slash = 0x2f
 const upTo = (text: string, end: number): string => end === -1 ? text : text.slice(0, end)
+const withoutExtension = (segment: string): string => upTo(segment, segment.indexOf('.'))
 
 function refuse (reason: string): never {
   throw new GatewayError('BadRequestTarget', { detail: { reason } })

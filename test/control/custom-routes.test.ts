@@ -5,27 +5,25 @@ import { decideWorld, operation, type World } from './support.ts'
 
 const on = { upstreams: { Catalog: { customRoutes: true } } }
 const pathsOf = (world: World, upstream = 'Catalog') => (decideWorld(world).plan.customRoutes.get(upstream) ?? []).map(({ path, verbs, message, routed }) => `${routed ? 'to' : 'kept'} ${message} ${verbs.join(',') || 'ANY'} ${path}`)
-const discovery = ['kept getservices ANY /discovery', 'kept getservices ANY /discovery/{Path*}']
 const product = operation('GetProduct', { actions: ['GET'], routes: ['/products/{Id}'] })
 const one = { id: 'a' }
 
-test('off by default: only discovery and hidden paths are kept from prefix routes', () => {
-  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } } }), discovery)
+test('off by default: only hidden paths are kept from prefix routes', () => {
+  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } } }), [])
 })
 test('on: the paths of routed messages, verbs as listed', () => {
-  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } }, config: on }), [...discovery, 'to getproduct GET /products/{Id}'])
+  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } }, config: on }), ['to getproduct GET /products/{Id}'])
 })
 test('on: what no tag names is not routed, and not kept: it is nobody\'s secret', () => {
-  assert.deepEqual(pathsOf({ registrations: [{ ...one, names: ['Other'] }], says: { 9101: { id: 'a', lists: ['Other', product] } }, config: on }), discovery)
+  assert.deepEqual(pathsOf({ registrations: [{ ...one, names: ['Other'] }], says: { 9101: { id: 'a', lists: ['Other', product] } }, config: on }), [])
 })
 test('a restricted message is kept from prefix routes, on or off', () => {
   const lists = [operation('GetProduct', { restricted: true, routes: ['/products/{Id}'] })]
-  for (const config of [{}, on]) assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists } }, config }), [...discovery, 'kept getproduct ANY /products/{Id}'])
+  for (const config of [{}, on]) assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists } }, config }), ['kept getproduct ANY /products/{Id}'])
 })
 test('a never-routed message too, also when nobody tags it', () => {
-  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: ['GetProduct', operation('GetServices', { routes: ['/discovery/services'] })] } } }), [...discovery, 'kept getservices ANY /discovery/services'])
+  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: ['GetProduct', operation('GetServices', { routes: ['/discovery/services'] })] } } }), ['kept getservices ANY /discovery/services'])
 })
-test('discovery is kept before any list is read', () => assert.deepEqual(pathsOf({ registrations: [one] }), discovery))
 test('a fixed ServiceStack host keeps its restricted paths too', () => {
   const fixed = { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000'] } } }
   assert.deepEqual(pathsOf({ says: { 7000: { lists: [operation('Reindex', { restricted: true, routes: ['/reindex'] })] } }, config: fixed }, 'Legacy'), ['kept reindex ANY /reindex'])

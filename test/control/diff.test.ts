@@ -3,24 +3,26 @@ import { test } from 'node:test'
 import { batchSize, diff, namesOf, toBatches, unknownPlan } from '../../src/control/diff.ts'
 import { emptyPlan } from '../../src/control/plan.ts'
 import type { Change } from '../../src/routing/plan.ts'
-import { decideWorld, type RegistrationLike, type World } from './support.ts'
+import { decideWorld, operation, type RegistrationLike, type World } from './support.ts'
 
 const plan = (world: World) => decideWorld(world).plan
 const one: RegistrationLike = { id: 'a', names: ['GetProduct', 'Search'] }
-const says = { 9101: { id: 'a', lists: ['GetProduct', 'Search'] }, 9102: { id: 'b', lists: ['GetProduct', 'Search'] } }
+/** The last one gives its upstream a path that is kept from prefix routes. */
+const lists = ['GetProduct', 'Search', operation('Reindex', { restricted: true, routes: ['/reindex'] })]
+const says = { 9101: { id: 'a', lists }, 9102: { id: 'b', lists } }
 const shortly = (changes: readonly Change[]) => changes.map(change => change.kind === 'upstream' ? `upstream ${change.plan.name}` : change.kind === 'message' ? `message ${change.plan.name}` : change.kind === 'message-gone' ? `gone ${change.key}` : change.kind === 'upstream-gone' ? `gone ${change.name}` : `paths ${change.upstream} ${change.routes.length}`)
 
 test('the same world decided twice has no difference', () => {
   assert.deepEqual(diff(plan({ registrations: [one], says }), plan({ registrations: [one], says })), [])
 })
 test('everything is new at first: upstreams before their messages', () => {
-  assert.deepEqual(shortly(diff(emptyPlan, plan({ registrations: [one], says }))), ['upstream Catalog', 'message GetProduct', 'message Search', 'paths Catalog 2'])
+  assert.deepEqual(shortly(diff(emptyPlan, plan({ registrations: [one], says }))), ['upstream Catalog', 'message GetProduct', 'message Search', 'paths Catalog 1'])
 })
 test('another endpoint of the service changes the upstream and none of its messages', () => {
   assert.deepEqual(shortly(diff(plan({ registrations: [one], says }), plan({ registrations: [one, { ...one, id: 'b', port: 9102 }], says }))), ['upstream Catalog'])
 })
 test('what is gone goes after everything else, upstreams last', () => {
-  assert.deepEqual(shortly(diff(plan({ registrations: [one], says }), plan({ registrations: [{ ...one, service: 'New' }], says }))), ['upstream New', 'message GetProduct', 'message Search', 'paths New 2', 'paths Catalog 0', 'gone Catalog'])
+  assert.deepEqual(shortly(diff(plan({ registrations: [one], says }), plan({ registrations: [{ ...one, service: 'New' }], says }))), ['upstream New', 'message GetProduct', 'message Search', 'paths New 1', 'paths Catalog 0', 'gone Catalog'])
   assert.deepEqual(shortly(diff(plan({ registrations: [one], says }), emptyPlan)), ['gone getproduct', 'gone search', 'paths Catalog 0', 'gone Catalog'])
 })
 test('weight, version, state and exposure are differences', () => {
@@ -32,7 +34,7 @@ test('weight, version, state and exposure are differences', () => {
 test('a plan of unknown contents differs in every name, and what it has too much is gone', () => {
   const target = plan({ registrations: [one], says })
   const before = unknownPlan(namesOf(target), { upstreams: ['Old'], messages: [['old', 'Old']], customRoutes: ['Old'] })
-  assert.deepEqual(shortly(diff(before, target)), ['upstream Catalog', 'message GetProduct', 'message Search', 'gone old', 'paths Catalog 2', 'paths Old 0', 'gone Old'])
+  assert.deepEqual(shortly(diff(before, target)), ['upstream Catalog', 'message GetProduct', 'message Search', 'gone old', 'paths Catalog 1', 'paths Old 0', 'gone Old'])
 })
 for (const [count, sizes] of [[0, [0]], [1, [1]], [batchSize, [batchSize]], [batchSize + 1, [batchSize, 1]]] as const) {
   test(`${count} changes make batches of ${sizes.join(' and ')}, the last one commits`, () => {

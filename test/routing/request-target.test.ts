@@ -130,6 +130,11 @@ const candidates: ReadonlyArray<readonly [path: string, names: string[]]> = [
   ['/api/', ['']],
   ['/api/x/', ['']],
   ['/json/reply/api/Hidden', ['api', 'hidden']],
+  ['/discovery/services', ['getservices']],
+  ['/Discovery//Services/Hidden', ['getservices']],
+  ['/below/discovery/registration.json', ['getservices']],
+  ['/discovery/report', []],
+  ['/registration', []],
   ['/products/5', []],
   ['/reply/x', []]
 ]

@@ -69,6 +69,9 @@ const rows: Array<{ name: string, target: string, method?: string, expected: str
   { name: 'nor in another form', target: '/cat/api/x/SlowReport', expected: 'MessageNotFound' },
   { name: 'nor by its custom route', target: '/cat/reports/all', expected: 'MessageNotFound' },
   { name: 'nor what its host keeps to itself', target: '/cat/json/reply/GetServices', expected: 'MessageNotFound' },
+  { name: 'nor the paths of the discovery plugin', target: '/cat/discovery/registration', expected: 'MessageNotFound' },
+  { name: 'wherever its host serves them', target: '/raw/sub/Discovery/services/GetProduct', expected: 'MessageNotFound' },
+  { name: 'which mean nothing to others', target: '/legacy/discovery/services', expected: '/legacy/* /legacy/discovery/services' },
   { name: 'but what is routed', target: '/cat/json/reply/GetProduct', expected: '/cat/* /json/reply/GetProduct' },
   { name: 'and what is no message', target: '/raw/picture.png', expected: '/raw/* /raw/picture.png' }
 ]

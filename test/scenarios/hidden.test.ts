@@ -120,6 +120,18 @@ for (const generation of ['10.1.5', '5.2.0'] as Generation[]) {
       assert.ok(!host().executed.includes(hidden))
     })
 
+    test('nor do the paths of the discovery plugin reach it, wherever a prefix route leads', async () => {
+      const asked = () => host().received.filter(({ target }) => /discovery/i.test(target)).map(({ target }) => target)
+      const before = asked()
+      for (const prefix of ['', '/direct', '/rewritten', '/direct/sub', '/sub/api', '//rewritten/']) {
+        for (const path of ['/discovery/registration', '/discovery/services', '/discovery/services/GetProduct', '/Discovery/Registration.json', '/%64iscovery//services/', '/discovery/registration?format=json']) {
+          const answer = await send('GET', prefix + path, 'Accept: application/json\r\n')
+          assert.equal(answer === 'cut' ? answer : answer.status, 404, prefix + path)
+        }
+      }
+      assert.deepEqual(asked(), before)
+    })
+
     test('what may be called still may, in every accepted spelling', async () => {
       for (const target of ['/json/reply/GetProduct?Id=1', '/json/reply/getproduct?Id=1', '//json/reply/GetProduct?Id=1', '/JSON/Reply/Get%50roduct/?Id=1', '/api/GetProduct?Id=1', '/api/GetProduct.json?Id=1', '/products/1', '/direct/../nothing']) {
         const response = await send('GET', target)
