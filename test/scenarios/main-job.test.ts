@@ -1,5 +1,5 @@
 // The main job on a real Consul agent: hosts register as the plugin does, and clients call their messages; nobody wrote a route.
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, test, type TestContext } from 'node:test'
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
@@ -12,6 +12,8 @@ import { until } from '../support/until.ts'
 
 const long = process.env['POSTERN_LONG'] === '1'
 const outageMs = long ? 60_000 : 3_000
+/** What a busy machine excuses. */
+const mostTimes = 4
 const skip = await consulSkip()
 
 describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
@@ -36,14 +38,16 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
     hosts.push(host)
     return host
   }
-  /** From now on: asserts that it took no more than a second of a machine that has nothing else to do. */
-  const second = () => {
+  /** From now on: asserts that it took no more than a second of a machine that has nothing else to do; four at most, however busy it is. */
+  const second = (t: TestContext) => {
     const startedAt = performance.now()
     const isSlower = slowness.measure()
     return (what: string) => {
       const tookMs = performance.now() - startedAt
       const times = isSlower()
-      assert.ok(tookMs < 1_000 * times, `${tookMs.toFixed(0)} ms ${what}, on a machine ${times.toFixed(1)} times as slow as an idle one`)
+      const said = `${tookMs.toFixed(0)} ms ${what}, on a machine ${times.toFixed(1)} times as slow as an idle one`
+      t.diagnostic(said)
+      assert.ok(tookMs < 1_000 * Math.min(times, mostTimes), said)
     }
   }
   const status = async (name: string) => (await gateway.get(`/json/reply/${name}`)).status
@@ -52,17 +56,19 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
     await until('a table', async () => await status('GetProduct') === 404)
   })
 
-  test('registered before it listens, as real hosts are: callable within a second of listening, though Consul says critical', async () => {
+  test('registered before it listens, as real hosts are: callable within a second of listening, though Consul says critical', async t => {
     for (const [generation, basePath] of [['10.1.5', ''], ['5.2.0', '/sub/api']] as const) {
       const name = `Ping${generation.replaceAll('.', '')}`
       const host = await start({ generation, basePath, service: `Fresh${generation[0]}`, messages: { [name]: () => ({ body: { pong: true } }) }, listen: false })
       await registerAsPlugin(consul.url, host) // Its own interval: 30 s to the first check.
       // Consul knows it; nothing listens: no traffic, and no 200.
       await until('Consul lists it', async () => JSON.stringify(await consul.get('/v1/health/service/api')).includes(host.id))
+      await until('the gateway knows of it', async () => await status(name) === 503)
+      // It is asked again and again meanwhile.
       await sleep(600)
-      assert.notEqual(await status(name), 200)
+      assert.equal(await status(name), 503)
       await host.listen()
-      const isWithinASecond = second()
+      const isWithinASecond = second(t)
       await until('the call works', async () => await status(name) === 200, { everyMs: 5 })
       isWithinASecond('after listening')
       const entry = (await consul.get('/v1/health/service/api') as Array<{ Service: { ID: string }, Checks: Array<{ Status: string, ServiceID: string }> }>).find(({ Service }) => Service.ID === host.id)!
@@ -72,7 +78,7 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
     }
   })
 
-  test('a host that says of itself that it is not well gets no traffic, although Consul has not told its checks yet; then it does', async () => {
+  test('a host that says of itself that it is not well gets no traffic, although Consul has not told its checks yet; then it does', async t => {
     const host = await start({ service: 'Ailing', messages: { Ailing: () => ({ body: {} }) } })
     host.failing = 503
     // The first run fails: Consul may go on showing an empty output for minutes, as if the check had never run.
@@ -82,14 +88,14 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
     assert.equal(await status('Ailing'), 503)
     assert.deepEqual(host.executed, [])
     host.failing = undefined
-    const isWithinASecond = second()
+    const isWithinASecond = second(t)
     await until('the call works', async () => await status('Ailing') === 200, { everyMs: 5 })
     isWithinASecond('after it is well')
   })
 
-  test('a running host that registers is callable within a second', async () => {
+  test('a running host that registers is callable within a second', async t => {
     const host = await start({ service: 'Catalog' })
-    const isWithinASecond = second()
+    const isWithinASecond = second(t)
     await registerAsPlugin(consul.url, host)
     await until('the call works', async () => await status('GetProduct') === 200, { everyMs: 5 })
     isWithinASecond('after it registered')
@@ -99,13 +105,13 @@ describe('the main job', { timeout: long ? 300_000 : 90_000, skip }, () => {
     assert.ok(!host.executed.includes('ReindexProducts'))
   })
 
-  test('the plugin\'s own deregistration is refused by Consul; by PUT it goes, and its messages are unknown again', async () => {
+  test('the plugin\'s own deregistration is refused by Consul; by PUT it goes, and its messages are unknown again', async t => {
     const host = await start({ service: 'Passing', messages: { ShortLived: () => ({ body: {} }) } })
     await registerAsPlugin(consul.url, host)
     await until('the call works', async () => await status('ShortLived') === 200)
     assert.equal((await deregisterAsPlugin(consul.url, host.id)).status, 405)
     assert.equal(await status('ShortLived'), 200)
-    const isWithinASecond = second()
+    const isWithinASecond = second(t)
     await deregister(consul.url, host.id)
     await until('it is unknown', async () => await status('ShortLived') === 404)
     isWithinASecond('after it was deregistered')
