@@ -93,11 +93,11 @@ export async function writeAnswer (request: RawRequest, generation: Generation, 
   await write(socket, `0\r\n${trailers}\r\n`)
 }
 
-/** Writes a recorded answer: its bytes, with today's Date, this double's address, and no `Connection: close` on a connection that stays. */
-export async function writeRecorded (request: RawRequest, recorded: RecordedCase, replace: { from: string, to: string }): Promise<void> {
+/** Writes a recorded answer: its bytes, with this `date`, this double's address, and no `Connection: close` on a connection that stays. */
+export async function writeRecorded (request: RawRequest, recorded: RecordedCase, replace: { from: string, to: string }, date: string): Promise<void> {
   const body = recorded.body === undefined ? htmlOf(recorded.htmlBytes) : replaceAddress(recorded, replace)
   const headers = recorded.headers.flatMap<readonly [string, string]>(([name, value]) => {
-    if (name === 'Date') return [[name, new Date().toUTCString()]]
+    if (name === 'Date') return [[name, date]]
     if (name === 'Connection') return connectionHeader(request)
     if (name === 'Content-Length') return [[name, String(body.length)]]
     return [[name, value]]

@@ -39,6 +39,8 @@ export interface HostOptions {
   readonly messages?: Readonly<Record<string, MessageHandler | (Partial<MessageDefinition> & { handler: MessageHandler })>>
   /** Whether recorded bytes are used where a request matches a recorded case. Default true. */
   readonly replay?: boolean
+  /** The Date of recorded answers. Default: the time of day. */
+  readonly recordedDate?: string
   /** The address in recorded bodies. Default: this double's own. */
   readonly address?: string
   readonly version?: string
@@ -150,7 +152,7 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
     if (recorded !== undefined) {
       await pause(recorded, request)
       if (definition !== undefined && !/^HTTP\/1\.1 405/.test(recorded.status)) execute(record, definition.name)
-      await writeRecorded(request, recorded, { from: recordedFrom, to: options.address ?? address() })
+      await writeRecorded(request, recorded, { from: recordedFrom, to: options.address ?? address() }, options.recordedDate ?? new Date().toUTCString())
       if (recorded.ended === 'timer' && !request.gone.aborted) await new Promise(resolve => request.gone.addEventListener('abort', resolve))
       return
     }
