@@ -63,7 +63,7 @@ export class DataPlane {
   /** With the configuration in force. */
   #maker: RouteMaker
   readonly #inForce = () => this.#maker
-  readonly #effectOf = (key: string) => this.#messages.get(key)?.plan.effect
+  readonly #planInForce = (key: string) => this.#messages.get(key)?.plan
   #nextConfig: { config: Config, generation: number, inForce: () => void } | undefined
   #custom = new Map<string, readonly CustomRoutePlan[]>()
   #customRoutes = CustomRoutes.of<CustomEntry>([])
@@ -247,7 +247,7 @@ export class DataPlane {
   async #buildCustomRoutes (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>): Promise<CustomRoutes<CustomEntry>> {
     const { add, done } = CustomRoutes.building<CustomEntry>()
     const all = custom.entries().flatMap(([name, plans]) => plans.values().map(plan => ({ name, plan })))
-    await inSlices(all, ({ name, plan }) => add({ plan, value: new LazyCustomRoute(plan, this.#upstream(name, this.#maker.config), this.#inForce, this.#effectOf) }))
+    await inSlices(all, ({ name, plan }) => add({ plan, value: new LazyCustomRoute(plan, this.#upstream(name, this.#maker.config), this.#inForce, this.#planInForce) }))
     return done()
   }
 

@@ -55,10 +55,11 @@ export class RouteMaker {
     return { kind, name, upstream, endpoints, alternatives, policy, effect, times: policy.hedge.enabled ? this.#parts.times(upstream.name, name) : undefined, meter: this.#parts.meter(upstream.name, name), handle }
   }
 
-  message (plan: MessagePlan): { readonly route: Route, readonly upstream: Upstream } {
+  /** `kind`: by its name, or by a path of the service's own. */
+  message (plan: MessagePlan, kind: Route['kind'] = 'message'): { readonly route: Route, readonly upstream: Upstream } {
     const upstream = this.#parts.upstream(plan.upstream)
     const alternatives = plan.alternatives === undefined ? undefined : new Map(plan.alternatives.map(other => [other.upstream, this.#shared(other.endpoints)]))
-    return { upstream, route: this.make({ kind: 'message', name: plan.name, upstream, key: plan.key, endpoints: this.#shared(plan.endpoints), alternatives, marker: plan.effect }) }
+    return { upstream, route: this.make({ kind, name: plan.name, upstream, key: plan.key, endpoints: this.#shared(plan.endpoints), alternatives, marker: plan.effect }) }
   }
 
   prefixes (): PrefixEntry[] {
@@ -179,32 +180,34 @@ export interface RememberedMessage extends Pick<MessagePlan, 'key' | 'name' | 'u
   readonly untilMs: number
 }
 
-/** As LazyMessage, for a path of a service's own list. `effectOf`: what the marker of a message says now. */
+/**
+ * As LazyMessage, for a path of a service's own list: another way to its message, so all that holds for that (endpoints, parts, name in
+ * breakers and metrics) holds for the path. `planOf`: what the table in force says of a message.
+ */
 export class LazyCustomRoute implements CustomEntry {
   readonly upstream: Upstream
   readonly #plan: CustomRoutePlan
   readonly #maker: () => RouteMaker
-  readonly #effectOf: (key: string) => Effect | undefined
+  readonly #planOf: (key: string) => MessagePlan | undefined
   #madeBy: RouteMaker | undefined
-  #marker: Effect | undefined
+  #madeOf: MessagePlan | undefined
   #route: Route | undefined
 
-  constructor (plan: CustomRoutePlan, upstream: Upstream, maker: () => RouteMaker, effectOf: (key: string) => Effect | undefined) {
+  constructor (plan: CustomRoutePlan, upstream: Upstream, maker: () => RouteMaker, planOf: (key: string) => MessagePlan | undefined) {
     this.#plan = plan
     this.upstream = upstream
     this.#maker = maker
-    this.#effectOf = effectOf
+    this.#planOf = planOf
   }
 
   get route (): Route | undefined {
-    if (!this.#plan.routed) return undefined
-    const { message } = this.#plan
+    const message = this.#plan.routed ? this.#planOf(this.#plan.message) : undefined
+    if (message?.state !== 'routed') return undefined
     const maker = this.#maker()
-    const marker = this.#effectOf(message)
-    if (this.#madeBy !== maker || this.#marker !== marker) {
-      this.#route = maker.make({ kind: 'custom', name: message, upstream: this.upstream, key: message, marker })
+    if (this.#madeBy !== maker || this.#madeOf !== message) {
+      this.#route = maker.message(message, 'custom').route
       this.#madeBy = maker
-      this.#marker = marker
+      this.#madeOf = message
     }
     return this.#route
   }

@@ -9,9 +9,12 @@ import { join } from 'node:path'
 import { WebSocket, WebSocketServer } from 'ws'
 import { startFleet } from '../support/fleet.ts'
 import { configOf, startGateway, type TestGateway } from '../support/gateway.ts'
-import { requestBytes } from '../support/http-client.ts'
+import { request, requestBytes, targetOf } from '../support/http-client.ts'
+import { misdirected } from '../support/load.ts'
 import * as behave from '../support/origin.ts'
 import { startOrigin, type Origin } from '../support/origin.ts'
+import { registerAsPlugin } from '../support/plugin-registration.ts'
+import { startServiceStackHost } from '../support/servicestack-host.ts'
 import { until, within } from '../support/until.ts'
 
 describe('prefix routes', { timeout: 30_000 }, () => {
@@ -201,4 +204,36 @@ test('RESTful paths of a service\'s own list, where asked for', { timeout: 30_00
   assert.equal(post.status, 405)
   assert.equal(post.header('allow'), 'GET')
   assert.equal((await fleet.gateway.get('/products')).status, 404)
+})
+
+describe('a RESTful path is another way to its message', { timeout: 60_000 }, () => {
+  const config = { upstreams: { Catalog: { customRoutes: true }, Shrinking: { customRoutes: true } }, defaults: { policy: { cache: { mode: 'off' }, balancer: { strategy: 'round-robin' } }, balancing: { slowStartMs: 0 } } } as never
+
+  test('an endpoint whose own list lacks the message does not get its paths', async () => {
+    const answer = () => ({ body: {} })
+    const GoAway = { handler: answer, actions: ['GET'], routes: ['/goes/{Id}'] }
+    await using fleet = await startFleet([{ service: 'Shrinking', messages: { Stays: answer } }, { service: 'Shrinking', messages: { Stays: answer, GoAway } }], config)
+    const { gateway, hosts } = fleet
+    await gateway.waitForRoute('GoAway')
+    await until('its path is routed', async () => (await gateway.get('/goes/1')).status === 200)
+    for (let n = 0; n < 10; n++) {
+      assert.equal((await gateway.get('/json/reply/GoAway')).status, 200)
+      assert.equal((await gateway.get('/goes/1')).status, 200)
+    }
+    assert.deepEqual(misdirected(hosts), [])
+    // The plan of the message changes, and that of the path does not.
+    await using other = await startServiceStackHost({ service: 'Shrinking', messages: { Stays: answer, GoAway } })
+    await registerAsPlugin(gateway.embedded!, other, { heartbeatIntervalS: 1 })
+    await until('the new endpoint gets its paths', async () => { await gateway.get('/goes/1'); return other.calls.some(({ target }) => target === '/goes/1') })
+  })
+
+  test('a message held open by hand gets no calls by its path either', async () => {
+    await using fleet = await startFleet([{ replay: false }], config)
+    const { gateway } = fleet
+    await until('its path is routed', async () => (await gateway.get('/products/1')).status === 200)
+    const hold = { upstream: 'Catalog', message: 'GetProduct', held: 'open', reason: 'table locked', by: 'ann' }
+    assert.equal((await request(targetOf(gateway.admin), '/api/breakers/hold', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(hold) })).status, 200)
+    assert.equal((await gateway.get('/json/reply/GetProduct?Id=1')).reason, 'BreakerOpen')
+    assert.equal((await gateway.get('/products/1')).reason, 'BreakerOpen')
+  })
 })
