@@ -9,6 +9,8 @@ export class Choices {
   readonly #rules: ChoiceRules
   readonly #byGroups = new Map<string, readonly Verdict[]>()
   readonly base: readonly Verdict[]
+  /** Of `base`. */
+  readonly #baseUrls: ReadonlySet<string>
   readonly #chosen = new Set<Verdict>()
   readonly #byUrl = new Map<string, EndpointPlan>()
   readonly #urls = new Map<readonly Verdict[], readonly string[] | undefined>()
@@ -17,6 +19,7 @@ export class Choices {
     this.#view = view
     this.#rules = rules
     this.base = this.#take(pickTier(view.verdicts, rules))
+    this.#baseUrls = new Set(this.base.map(({ url }) => url))
   }
 
   #take (verdicts: readonly Verdict[]): readonly Verdict[] {
@@ -41,22 +44,25 @@ export class Choices {
     return this.#take(pickTier(verdicts, this.#rules))
   }
 
-  /** After all choices are made: undefined when the choice is all endpoints of the upstream. */
+  /** After all choices are made: undefined when the choice is all endpoints of the upstream, and they are its base. */
   urls (choice: readonly Verdict[]): readonly string[] | undefined {
     if (this.#urls.has(choice)) return this.#urls.get(choice)
     const urls = [...new Set(choice.map(verdict => verdict.url))]
-    const result = urls.length === this.#byUrl.size ? undefined : urls.sort()
+    const result = urls.length === this.#byUrl.size && this.#baseUrls.size === urls.length ? undefined : urls.sort()
     this.#urls.set(choice, result)
     return result
   }
 
   has (verdict: Verdict): boolean { return this.#chosen.has(verdict) }
 
+  /** Whether it gets only messages that no better endpoint of the upstream has. */
+  isLastFor (verdict: Verdict): boolean { return this.#chosen.has(verdict) && !this.#baseUrls.has(verdict.url) }
+
   upstreamPlan (): UpstreamPlan {
     const verdicts = this.#view.verdicts.filter(verdict => verdict.speaks)
     const servicestack = verdicts.some(({ registration, knowledge }) => registration.kind !== 'plain' || knowledge?.servicestackVersion !== undefined)
     const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
     const apiForm = !servicestack || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
-    return { name: this.#view.name, endpoints, levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack }
+    return { name: this.#view.name, endpoints, base: this.urls(this.base), levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack }
   }
 }

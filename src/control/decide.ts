@@ -100,11 +100,12 @@ function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Expo
 
 function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choices>, leftOut: LeftOutBook, book: MarkBook): EndpointDecision {
   const { registration, cause, tier } = verdict
-  const isServed = choices.get(registration.service)?.has(verdict) ?? false
+  const choice = choices.get(registration.service)
+  const isServed = choice?.has(verdict) ?? false
   const out = isServed ? leftOut.of(registration.service, verdict.url) : undefined
   const state = out !== undefined ? 'out' : isServed && tier === 3 && verdict.state !== 'unconfirmed' ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
   const since = book.mark(`${registration.registry}/`, keyOf(registration), `${state} ${out?.cause ?? cause}`)
-  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, out, since }
+  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, isLast: choice?.isLastFor(verdict) ?? false, out, since }
 }
 
 /** When time alone changes something: a name may pass, or an unconfirmed endpoint is dropped. */

@@ -58,12 +58,10 @@ export function describeRoutes (decision: Decision, config: Config, registries: 
   return JSON.stringify({
     routes,
     registrations,
-    prefixes: Object.entries(config.prefixes).map(([path, { upstream }]) => ({
-      path,
-      upstream,
-      endpoints: decision.plan.upstreams.get(upstream)?.endpoints.length ?? 0,
-      ...describeEffect(policyFor(config, upstream, path).effect, undefined)
-    })),
+    prefixes: Object.entries(config.prefixes).map(([path, { upstream }]) => {
+      const plan = decision.plan.upstreams.get(upstream)
+      return { path, upstream, endpoints: (plan?.base ?? plan?.endpoints)?.length ?? 0, ...describeEffect(policyFor(config, upstream, path).effect, undefined) }
+    }),
     customRoutes: paths,
     pathConflicts: decision.pathConflicts,
     registries

@@ -16,7 +16,7 @@ const sameLevels = (a: readonly LevelPlan[], b: readonly LevelPlan[]): boolean =
   a.length === b.length && a.every(({ level, weight }, index) => level === b[index]?.level && weight === b[index].weight)
 
 const sameUpstream = (a: UpstreamPlan, b: UpstreamPlan): boolean =>
-  a === b || (sameLevels(a.levels, b.levels) && a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
+  a === b || (sameTexts(a.base, b.base) && sameLevels(a.levels, b.levels) && a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
 
 const sameMessage = (a: MessagePlan, b: MessagePlan): boolean =>
   a === b || (a.name === b.name && a.state === b.state && a.upstream === b.upstream && a.suggest === b.suggest && a.effect === b.effect && sameTexts(a.endpoints, b.endpoints) && sameAlternatives(a.alternatives, b.alternatives))

@@ -80,21 +80,24 @@ const sayUnwell = ({ knowledge }: Verdict) => knowledge?.silent === undefined
   ? `it says that it is not well (${knowledge?.sick ?? 'its heartbeat fails'})`
   : `it does not answer us (${knowledge.silent.reason})`
 
+/** Why something worse than a passing endpoint gets calls. `isLast`: others of its upstream pass, and lack its messages. */
+const sayLack = (isLast: boolean, ofAll: string) => isLast ? 'no passing endpoint has its messages' : ofAll
+
 /** Of what its registry has not checked, and its own words say against it. */
-function explainUnwell (verdict: Verdict, state: EndpointDecision['state'], byPanic: boolean): Explanation {
+function explainUnwell ({ verdict, state, byPanic, isLast }: EndpointDecision): Explanation {
   if (verdict.cause === 'warns') {
     const warning = verdict.knowledge?.warns ?? 'its health check warns'
     return state === 'standby'
       ? { why: `Standby: its registry has not checked it yet, and it warns (${warning}), and others are well.`, hint: 'It gets traffic when no other endpoint is left.' }
-      : { why: `Routed although it warns (${warning}): no passing endpoint is left.`, hint: 'It stands by again when another endpoint is well.' }
+      : { why: `Routed although it warns (${warning}): ${sayLack(isLast, 'no passing endpoint is left')}.`, hint: 'It stands by again when another endpoint is well.' }
   }
   return byPanic
-    ? { why: `Routed although ${sayUnwell(verdict)}: no endpoint of its upstream is well.`, hint: 'It ends when one of them is well; registry.panic: false would refuse instead.' }
+    ? { why: `Routed although ${sayUnwell(verdict)}: ${sayLack(isLast, 'no endpoint of its upstream is well')}.`, hint: 'It ends when one of them is well; registry.panic: false would refuse instead.' }
     : { why: `Waiting: its registry has not checked it yet, and ${sayUnwell(verdict)}.`, hint: 'It gets traffic as soon as it answers well or its checks pass.' }
 }
 
 /** Of what its registry has forgotten. */
-function sayUnconfirmed (verdict: Verdict, byPanic: boolean): string {
+function sayUnconfirmed ({ verdict, byPanic, isLast }: EndpointDecision): string {
   const { cause, knowledge, entry: { unread } } = verdict
   const forgotten = unread === undefined
     ? 'Unconfirmed: its registry has forgotten it together with others'
@@ -102,7 +105,7 @@ function sayUnconfirmed (verdict: Verdict, byPanic: boolean): string {
   if (cause === 'unconfirmed') return `${forgotten}, ${unread === undefined ? 'but it answers us; served for registry.unconfirmedMs at most' : 'and it answers us'}.`
   if (cause === 'unconfirmed-silent') return `${forgotten}, and it does not answer us.`
   const unwell = knowledge?.sick === undefined ? 'its checks failed before that, although it answers us' : sayUnwell(verdict)
-  return `${forgotten}, and ${unwell}; ${byPanic ? 'served because no endpoint of its upstream is well' : 'it gets traffic only when no other endpoint is well'}.`
+  return `${forgotten}, and ${unwell}; ${byPanic ? `served because ${sayLack(isLast, 'no endpoint of its upstream is well')}` : 'it gets traffic only when no other endpoint is well'}.`
 }
 
 /** What speaks for an endpoint that is left out all the same. */
@@ -125,7 +128,8 @@ function explainOut ({ cause, reason }: LeftOut, verdict: Verdict): Explanation 
 
 const sayNotes = ({ notes = '' }: Verdict['registration']) => notes === '' ? '' : `: ${notes.slice(0, 300)}`
 
-export function explainEndpoint ({ verdict, byPanic, state, out }: EndpointDecision): Explanation {
+export function explainEndpoint (decision: EndpointDecision): Explanation {
+  const { verdict, byPanic, isLast, state, out } = decision
   const { registration, otherId } = verdict
   const notes = sayNotes(registration)
   if (out !== undefined) return explainOut(out, verdict)
@@ -137,9 +141,9 @@ export function explainEndpoint ({ verdict, byPanic, state, out }: EndpointDecis
       : { why: 'Routed: its checks pass.', hint: 'It leaves when they fail, a connection to it fails, or somebody sets maintenance.' }
     case 'warning': return state === 'standby'
       ? { why: `Standby: its checks warn${notes}, and others pass.`, hint: 'It gets traffic when no passing endpoint is left.' }
-      : { why: `Routed although its checks warn${notes}: no passing endpoint is left.`, hint: 'It stands by again when another endpoint passes.' }
+      : { why: `Routed although its checks warn${notes}: ${sayLack(isLast, 'no passing endpoint is left')}.`, hint: 'It stands by again when another endpoint passes.' }
     case 'critical': return byPanic
-      ? { why: `Routed although its checks fail${notes}: every endpoint of its upstream fails them.`, hint: 'It ends when one of them passes; registry.panic: false would refuse instead.' }
+      ? { why: `Routed although its checks fail${notes}: ${sayLack(isLast, 'every endpoint of its upstream fails them')}.`, hint: 'It ends when one of them passes; registry.panic: false would refuse instead.' }
       : { why: `Critical: its checks fail${notes}.`, hint: 'It comes back when they pass.' }
     case 'maintenance': return { why: `Draining: an operator set it to maintenance${notes}.`, hint: 'It comes back when maintenance is taken off.' }
     case 'answered': return { why: 'Routed: its registry has not checked it yet, and it answered our own question.', hint: 'Its checks decide as soon as they have run; until then it leaves when it no longer answers well.' }
@@ -147,7 +151,7 @@ export function explainEndpoint ({ verdict, byPanic, state, out }: EndpointDecis
     case 'not-asked': return { why: 'Waiting: its registry has not checked it yet, and it is being asked.', hint: 'It gets traffic as soon as it answers.' }
     case 'warns':
     case 'no-answer':
-    case 'sick': return explainUnwell(verdict, state, byPanic)
+    case 'sick': return explainUnwell(decision)
     case 'other-id': return { why: `Ghost: the process at this address says that it runs as ${otherId}.`, hint: 'It goes when its registry removes it; deregistering it by hand is safe.' }
     case 'unknown-id': return { why: `Ghost: the process at this address says that it runs as ${otherId ?? 'somebody else'}, which no registry lists.`, hint: 'The process has to register, or this registration has to go.' }
     case 'newer': return { why: `Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, hint: 'It goes when its registry removes it.' }
@@ -156,6 +160,6 @@ export function explainEndpoint ({ verdict, byPanic, state, out }: EndpointDecis
     case 'says-nothing': return { why: 'Stranger: whoever answers at this address says yes to every question, but neither who it is nor what it lists.', hint: 'It gets traffic when a host of the service answers there; deregister it if none is to come.' }
     case 'unconfirmed':
     case 'unconfirmed-unwell':
-    case 'unconfirmed-silent': return { why: sayUnconfirmed(verdict, byPanic), hint: 'It has to register again.' }
+    case 'unconfirmed-silent': return { why: sayUnconfirmed(decision), hint: 'It has to register again.' }
   }
 }

@@ -58,8 +58,10 @@ export interface EndpointDecision {
   readonly upstream: string
   readonly verdict: Verdict
   readonly state: EndpointState
-  /** In the table only because every endpoint of its upstream fails its checks. */
+  /** In the table although it fails its checks, because no better one is left. */
   readonly byPanic: boolean
+  /** Better ones of its upstream are left, but none that has its messages: it gets those and nothing else. */
+  readonly isLast: boolean
   /** In the table, and why it gets no calls all the same. */
   readonly out: LeftOut | undefined
   readonly since: number

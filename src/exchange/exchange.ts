@@ -127,7 +127,7 @@ export interface UpstreamHandle {
   readonly breakers: BreakersHandle
   /** Why nothing could be picked: NoEndpoint or BreakerOpen. */
   whyNone (exchange: Exchange): GatewayError
-  /** Endpoints of a part of the traffic, among those of `within` (undefined: all). The same set until the upstream's plan changes. */
+  /** Endpoints of a part of the traffic, among those of `within` (undefined: those that may get anything). The same set until the upstream's plan changes. */
   select (selector: Selector, within: ReadonlySet<string> | undefined): ReadonlySet<string>
   /** Endpoints for what no part has taken. */
   selectRest (rest: Rest, within: ReadonlySet<string> | undefined): ReadonlySet<string>
@@ -145,7 +145,7 @@ export interface Route {
   /** The message's name as its service lists it, or the prefix pattern. A closed set: safe as a metric label. */
   readonly name: string
   readonly upstream: UpstreamHandle
-  /** Keys of the endpoints that have this message; undefined = all of the upstream. */
+  /** Keys of the endpoints that have this message; undefined = those of the upstream that may get anything. */
   readonly endpoints: ReadonlySet<string> | undefined
   /** Other upstreams that a split may send it to, with those of their endpoints that have it. */
   readonly alternatives?: ReadonlyMap<string, ReadonlySet<string> | undefined> | undefined
@@ -188,7 +188,7 @@ export class Exchange {
   readonly route: Route
   /** Where it goes: the route's own, unless a filter sends it elsewhere (another part of a split, a fallback). */
   upstream: UpstreamHandle
-  /** Keys of the endpoints it may go to; undefined = all of the upstream. */
+  /** Keys of the endpoints it may go to; undefined = those of the upstream that may get anything. */
   endpoints: ReadonlySet<string> | undefined
   /** The part of a split it belongs to. */
   part: PartMeter | undefined = undefined

@@ -31,6 +31,11 @@ export interface UpstreamPlan {
   readonly name: string
   /** Endpoints that get traffic. Those that are draining, ghosts, critical or refused are not among them. */
   readonly endpoints: readonly EndpointPlan[]
+  /**
+   * Those (url) that get what has no endpoints of its own: prefixes, the fallback, copies. Others are here only for messages that no better
+   * endpoint has. Undefined = all.
+   */
+  readonly base?: readonly string[] | undefined
   /** Nearest first. */
   readonly levels: readonly LevelPlan[]
   /** Whether every endpoint answers /api/X; if not, /api/X is sent as /json/reply/X. */
@@ -51,9 +56,9 @@ export interface MessagePlan {
   readonly name: string
   readonly state: MessageState
   readonly upstream: string
-  /** Keys (url) of the endpoints that have it; undefined = all endpoints of the upstream. */
+  /** Keys (url) of the endpoints that have it; undefined = the base of the upstream. */
   readonly endpoints: readonly string[] | undefined
-  /** Other upstreams that a split sends a part of its calls to, with those of their endpoints that have it (undefined = all). */
+  /** Other upstreams that a split sends a part of its calls to, with those of their endpoints that have it (undefined = the base). */
   readonly alternatives?: ReadonlyArray<{ readonly upstream: string, readonly endpoints: readonly string[] | undefined }> | undefined
   /** Whether a suggestion may name it. */
   readonly suggest: boolean

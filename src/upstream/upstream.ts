@@ -50,6 +50,8 @@ export class Upstream implements UpstreamHandle {
   #settings: UpstreamSettings
   #plan: UpstreamPlan
   #endpoints: readonly Endpoint[] = []
+  /** Where an exchange without endpoints of its own may go; undefined = to all. */
+  #base: ReadonlySet<string> | undefined
   readonly #selections = new Selections()
 
   constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: BreakerClock, events: UpstreamEvents) {
@@ -110,7 +112,7 @@ export class Upstream implements UpstreamHandle {
     return describeBalance(this.#balancer.eligible(undefined), this.#endpoints, performance.now())
   }
 
-  reach ({ endpoints: only, attempts }: Exchange): 'another' | 'same' | 'none' {
+  reach ({ endpoints: only = this.#base, attempts }: Exchange): 'another' | 'same' | 'none' {
     let found: 'same' | 'none' = 'none'
     for (const { url, available, pausedMs } of this.#endpoints) {
       // One that asked for a pause is waited for by whoever honours its Retry-After.
@@ -123,7 +125,7 @@ export class Upstream implements UpstreamHandle {
 
   /** Why nothing could be picked: for the answer. */
   whyNone (exchange: Exchange): GatewayError {
-    const only = exchange.endpoints
+    const only = exchange.endpoints ?? this.#base
     const mine = only === undefined ? this.#endpoints : this.#endpoints.filter(endpoint => only.has(endpoint.url))
     const open = mine.filter(endpoint => endpoint.reachable && !endpoint.usable).length
     const full = mine.filter(endpoint => endpoint.usable).length
@@ -143,7 +145,7 @@ export class Upstream implements UpstreamHandle {
   }
 
   /** Places left at the endpoints an exchange may go to. Where none may be picked anyway, waiting for a place is no use: the pick says why. */
-  #seats ({ endpoints: only }: Exchange): number {
+  #seats ({ endpoints: only = this.#base }: Exchange): number {
     let seats = 0
     let isAnyUsable = false
     for (const endpoint of this.#endpoints) {
@@ -156,7 +158,7 @@ export class Upstream implements UpstreamHandle {
 
   /** Who waits while there is nowhere to go would only be told so at his turn. */
   #hopeless (exchange: Exchange): GatewayError | undefined {
-    const { endpoints: only } = exchange
+    const { endpoints: only = this.#base } = exchange
     return this.#endpoints.some(({ usable, url }) => usable && only?.has(url) !== false) ? undefined : this.whyNone(exchange)
   }
 
@@ -166,7 +168,7 @@ export class Upstream implements UpstreamHandle {
     this.#events.breaker(message, state, cause)
   }
 
-  #among (within: ReadonlySet<string> | undefined): readonly Endpoint[] {
+  #among (within = this.#base): readonly Endpoint[] {
     return within === undefined ? this.#endpoints : this.#endpoints.filter(({ url }) => within.has(url))
   }
 
@@ -180,7 +182,8 @@ export class Upstream implements UpstreamHandle {
       kept.plan = endpointPlan
       return kept
     })
-    this.#balancer.apply(this.#endpoints, plan.levels)
+    this.#base = plan.base === undefined ? undefined : new Set(plan.base)
+    this.#balancer.apply(this.#endpoints, plan.levels, this.#base)
     this.#plan = plan
     this.#selections.clear()
     for (const gone of before.values()) gone.close()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { explainEndpoint, explainName } from '../../src/control/explain.ts'
 import { emptyMemory } from '../../src/control/plan.ts'
-import { decideWorld, namesOf, operation, statesOf, tableOf, type World } from './support.ts'
+import { decideWorld, namesOf, operation, statesOf, tableOf, type RegistrationLike, type World } from './support.ts'
 
 const had = { ...emptyMemory, served: new Set(['http://10.0.0.1:9101']) }
 const get = { lists: ['GetProduct'] }
@@ -120,6 +120,20 @@ for (const [sentence, world, table, states] of rows) {
 test('an unconfirmed endpoint whose checks failed is not said to be silent', () => {
   const decision = decideWorld({ registrations: [{ id: 'a', unconfirmedSince: 999_000, health: 'critical' }], says: { 9101: { id: 'a', ...get } } })
   assert.match(explainEndpoint(decision.endpoints[0]!).why, /its checks failed before that, although it answers us; served because no endpoint of its upstream is well\.$/)
+})
+
+test('an endpoint that only its own messages need is said to be the last for them, and gets nothing else', () => {
+  const why = (like: Partial<RegistrationLike>, said: object = {}) => {
+    const decision = decideWorld({ registrations: [{ id: 'a', ...like }, { id: 'b', port: 9102, names: ['Other'] }], says: { 9101: { id: 'a', ...get, ...said }, 9102: { id: 'b', lists: ['Other'] } } })
+    assert.deepEqual([tableOf(decision), decision.plan.upstreams.get('Catalog')?.base], [['GetProduct→Catalog 9101', 'Other→Catalog 9102'], ['http://10.0.0.1:9102']])
+    return explainEndpoint(decision.endpoints.find(({ verdict }) => verdict.registration.id === 'a')!).why
+  }
+  assert.equal(why({ health: 'critical' }), 'Routed although its checks fail: no passing endpoint has its messages.')
+  assert.equal(why({ health: 'warning' }), 'Routed although its checks warn: no passing endpoint has its messages.')
+  assert.equal(why({ health: 'unchecked' }, { warns: 'its health check answered 429' }), 'Routed although it warns (its health check answered 429): no passing endpoint has its messages.')
+  const all = decideWorld({ registrations: [{ id: 'a', health: 'critical' }], says: { 9101: { id: 'a', ...get } } })
+  assert.equal(explainEndpoint(all.endpoints[0]!).why, 'Routed although its checks fail: every endpoint of its upstream fails them.')
+  assert.equal(all.plan.upstreams.get('Catalog')?.base, undefined)
 })
 
 test('the sentence of what is hidden for want of a list names the very line that shows it', () => {

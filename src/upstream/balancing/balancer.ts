@@ -24,7 +24,9 @@ export class Balancer<E extends Candidate> {
   #settings: BalancingConfig
   #registered: readonly LevelPlan[] = []
   #endpoints: readonly E[] = []
-  #all: Eligible<E>
+  /** Those that may get anything. */
+  #baseEndpoints: readonly E[] = []
+  #base: Eligible<E>
   /** By the set's identity: sets are made when the table is built, so they live as long as it does. */
   #some = new WeakMap<ReadonlySet<string>, Eligible<E>>()
 
@@ -33,15 +35,16 @@ export class Balancer<E extends Candidate> {
     this.#scale = new Scale(settings)
     this.#now = now
     this.#random = random
-    this.#all = this.#eligible([])
+    this.#base = this.#eligible([])
   }
 
-  /** Takes over the endpoints of a new plan. */
-  apply (endpoints: readonly E[], registered: readonly LevelPlan[]): void {
+  /** Takes over the endpoints of a new plan. `base`: those of them that get calls without endpoints of their own; undefined = all. */
+  apply (endpoints: readonly E[], registered: readonly LevelPlan[], base?: ReadonlySet<string>): void {
     const known = new Set(this.#endpoints)
     for (const endpoint of endpoints) if (!known.has(endpoint)) endpoint.standing.join(this.#scale, this.#now())
     this.#endpoints = endpoints
     this.#registered = registered
+    this.#baseEndpoints = base === undefined ? endpoints : endpoints.filter(({ url }) => base.has(url))
     this.#renew()
   }
 
@@ -51,9 +54,9 @@ export class Balancer<E extends Candidate> {
     this.#renew()
   }
 
-  /** What the calls that may go to these endpoints (undefined: all) are shared among. */
+  /** What the calls that may go to these endpoints (undefined: the base) are shared among. */
   eligible (only: ReadonlySet<string> | undefined): Eligible<E> {
-    if (only === undefined) return this.#all
+    if (only === undefined) return this.#base
     let eligible = this.#some.get(only)
     if (eligible === undefined) {
       eligible = this.#eligible(this.#endpoints.filter(({ url }) => only.has(url)))
@@ -96,11 +99,11 @@ export class Balancer<E extends Candidate> {
   }
 
   #renew (): void {
-    this.#all = this.#eligible(this.#endpoints)
+    this.#base = this.#eligible(this.#baseEndpoints)
     this.#some = new WeakMap()
   }
 
   #eligible (endpoints: readonly E[]): Eligible<E> {
-    return new Eligible(endpoints, this.#endpoints, this.#registered, { overprovisioningPercent: this.#settings.overprovisioningPercent, random: this.#random })
+    return new Eligible(endpoints, this.#baseEndpoints, this.#registered, { overprovisioningPercent: this.#settings.overprovisioningPercent, random: this.#random })
   }
 }

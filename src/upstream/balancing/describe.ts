@@ -27,20 +27,21 @@ export function describeBalance<E extends Described> (eligible: Eligible<E>, end
   const levels = new Map(eligible.levels.map(level => {
     const shares = new Map(level.endpoints.map(endpoint => [endpoint, endpoint.available ? level.relativeShare(endpoint, nowMs) : 0]))
     const total = shares.values().reduce((sum, share) => sum + share, 0)
-    return [level.level, { level, part: eligible.shareOf(level, nowMs), of: (endpoint: E) => total === 0 ? 0 : (shares.get(endpoint) ?? 0) / total }]
+    return [level.level, { level, part: eligible.shareOf(level, nowMs), has: (endpoint: E) => shares.has(endpoint), of: (endpoint: E) => total === 0 ? 0 : (shares.get(endpoint) ?? 0) / total }]
   }))
   return new Map(endpoints.map(endpoint => {
     const { node, zone, datacenter, level, weight, rttMs } = endpoint.plan
     const own = levels.get(level)
     const share = own === undefined ? 0 : own.part * own.of(endpoint)
     const facts = { node, zone, datacenter, level, weight, rttMs, share: round(share, 4), scoreMs: round(endpoint.standing.estimateMs(nowMs, rttMs), 2), measured: endpoint.standing.measured }
-    return [endpoint, { ...facts, why: why(endpoint, own?.part ?? 0, own === undefined ? 0 : Math.round(own.level.partOf(endpoint, nowMs) * 100)) }]
+    return [endpoint, { ...facts, why: why(endpoint, own?.has(endpoint) ?? false, own?.part ?? 0, own === undefined ? 0 : Math.round(own.level.partOf(endpoint, nowMs) * 100)) }]
   }))
 }
 
-function why (endpoint: Described, levelShare: number, ownPercent: number): string {
+function why (endpoint: Described, isEligible: boolean, levelShare: number, ownPercent: number): string {
   if (!endpoint.available) return 'Not available: unreachable, its breaker open, or at its own limit.'
   if (endpoint.plan.weight === 0) return 'Of weight 0: only when all of its zone and datacenter are.'
+  if (!isEligible) return 'Only for messages that no better endpoint has.'
   if (levelShare === 0) return 'In a zone or datacenter farther away: nearer ones carry all calls.'
   if (endpoint.rampFactor < 1) return `Recovering: now ${ownPercent} % of its share.`
   if (ownPercent < 100) return `New: its share grows, now ${ownPercent} % of it.`

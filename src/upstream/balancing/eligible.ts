@@ -20,7 +20,7 @@ export class Eligible<E extends Candidate> {
   readonly #limits: Float64Array
   #renewAtMs = 0
 
-  /** `all`: the upstream's endpoints; `endpoints`: those of them that have the messages. */
+  /** `all`: the upstream's endpoints that may get anything; `endpoints`: those that have the messages. */
   constructor (endpoints: readonly E[], all: readonly E[], registered: readonly LevelPlan[], rules: { readonly overprovisioningPercent: number, readonly random: () => number }) {
     const numbers = [...new Set(endpoints.map(({ plan }) => plan.level))].sort((a, b) => a - b)
     this.levels = numbers.map(number => new Level(number, endpoints.filter(({ plan }) => plan.level === number), rules.random))

@@ -1,0 +1,90 @@
+// Whose checks pass is called before who warns, and who warns before who fails; what needs no message goes where most may go. Through the listener.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
+import { request, targetOf } from '../support/http-client.ts'
+import { ok, startOrigin } from '../support/origin.ts'
+import { serviceBody } from '../support/plugin-registration.ts'
+import { startServiceStackHost, type ServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
+
+/** Endpoints take turns: one that may be called is. */
+const turns = { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } }, balancing: { slowStartMs: 0 } }
+const config = (more: object = {}, registry: object = {}) => ({ defaults: turns, ...more, registry: { embedded: { address: '127.0.0.1:0' }, ...registry } }) as PartialConfig
+const path = '/json/reply/Browse'
+
+async function put (gateway: TestGateway, to: string, body?: object): Promise<void> {
+  const answer = await request(targetOf(gateway.embedded!), `/v1/agent/${to}`, { method: 'PUT', headers: [['Content-Type', 'application/json']], ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+  assert.equal(answer.status, 200, answer.text())
+}
+
+describe('the health that a registry tells', { timeout: 60_000 }, () => {
+  /** Two hosts of one service, with a check that says what the test says. */
+  async function twoHosts (health: 'warning' | 'critical', registry: object = {}) {
+    const stack = new AsyncDisposableStack()
+    const gateway = stack.use(await startGateway(config({}, registry)))
+    const hosts: ServiceStackHost[] = []
+    for (let n = 0; n < 2; n++) {
+      const host = stack.use(await startServiceStackHost({ service: 'Shop', messages: { Browse: () => ({ body: {} }) } }))
+      hosts.push(host)
+      await put(gateway, 'service/register', { ...serviceBody(host), Check: { TTL: '1h', Status: health } })
+    }
+    const [a, b] = hosts as [ServiceStackHost, ServiceStackHost]
+    const status = async () => (await gateway.get(path)).status
+    await until('both are served', async () => { await status(); return a.executed.length > 1 && b.executed.length > 1 })
+    return {
+      gateway,
+      a,
+      b,
+      status,
+      /** Tells the registry, and waits until so many registrations stand so. */
+      check: async (host: ServiceStackHost, how: 'pass' | 'warn' | 'fail', state: string, count: number) => {
+        await put(gateway, `check/${how}/service:${host.id}`)
+        await until(`${count} are ${state}`, async () => await gateway.metric('postern_registrations', { state }) === count)
+      },
+      /** Ten calls, all answered well: how many of them each host got. */
+      share: async () => {
+        const before = [a.executed.length, b.executed.length] as const
+        for (let n = 0; n < 10; n++) assert.equal(await status(), 200)
+        return [a.executed.length - before[0], b.executed.length - before[1]]
+      },
+      [Symbol.asyncDispose]: () => stack.disposeAsync()
+    }
+  }
+
+  test('who warns is called when nobody passes, and stands by otherwise', async () => {
+    await using shop = await twoHosts('warning')
+    assert.ok((await shop.share()).every(calls => calls > 0))
+    await shop.check(shop.a, 'pass', 'standby', 1)
+    assert.deepEqual(await shop.share(), [10, 0])
+    await shop.check(shop.a, 'fail', 'critical', 1)
+    assert.deepEqual(await shop.share(), [0, 10])
+  })
+
+  test('where all fail they are called all the same; one that passes gets all of it; and not at all without the panic rule', async () => {
+    await using shop = await twoHosts('critical')
+    assert.ok((await shop.share()).every(calls => calls > 0))
+    await shop.check(shop.a, 'pass', 'critical', 1)
+    assert.deepEqual(await shop.share(), [10, 0])
+    await shop.check(shop.a, 'fail', 'critical', 0)
+    assert.ok((await shop.share()).every(calls => calls > 0))
+    await shop.gateway.reload(config({}, { panic: false }))
+    await until('nobody is called', async () => await shop.status() === 503)
+    await shop.check(shop.b, 'pass', 'routed', 1)
+    assert.deepEqual(await shop.share(), [0, 10])
+  })
+})
+
+test('while an endpoint passes, one that fails its checks gets its own message and no calls of a prefix', { timeout: 60_000 }, async () => {
+  await using a = await startOrigin(ok('a'))
+  await using b = await startOrigin(ok('b'))
+  await using gateway = await startGateway(config({ prefixes: { '/web/*': { upstream: 'web' } } }))
+  await put(gateway, 'service/register', { ID: 'web-a', Name: 'web', Address: '127.0.0.1', Port: a.port, Meta: { messages: 'OnlyA' }, Check: { TTL: '1h', Status: 'passing' } })
+  await put(gateway, 'service/register', { ID: 'web-b', Name: 'web', Address: '127.0.0.1', Port: b.port, Meta: { messages: 'OnlyB' }, Check: { TTL: '1h', Status: 'critical' } })
+  for (const name of ['OnlyA', 'OnlyB']) await gateway.waitForRoute(name)
+  await until('both messages are called', async () => (await gateway.get('/json/reply/OnlyA')).text() === 'a' && (await gateway.get('/json/reply/OnlyB')).text() === 'b')
+  for (let n = 0; n < 10; n++) assert.equal((await gateway.get('/web/page')).text(), 'a')
+  const { registrations, prefixes } = await gateway.api('routes') as { registrations: Array<{ registration: string, why: string }>, prefixes: Array<{ path: string, endpoints: number }> }
+  assert.equal(registrations.find(({ registration }) => registration === 'web-b')?.why, 'Routed although its checks fail: no passing endpoint has its messages.')
+  assert.equal(prefixes.find(({ path }) => path === '/web/*')?.endpoints, 1)
+})
