@@ -40,10 +40,12 @@ export function isConfirmed (standing: Standing): standing is 'listed' | 'truste
 
 function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
   let since: number | undefined
-  for (const { speaks, state, registration, knowledge } of verdicts) {
+  for (const { speaks, state, registration, knowledge, key } of verdicts) {
     if (!speaks) continue
-    // Merely unhealthy, in an operator's hands, or not asked yet: that is not gone.
-    if (registration.registry === 'config' || state === 'draining' || knowledge?.silent === undefined || knowledge.silent.reached) return undefined
+    // Merely unhealthy, or not asked yet: that is not gone.
+    if (registration.registry === 'config' || knowledge?.silent === undefined || knowledge.silent.reached) return undefined
+    // Who is drained is asked only while somebody else claims a name of his: what was known before that is no answer.
+    if (state === 'draining' && knowledge.key !== key) return undefined
     since = Math.max(since ?? 0, knowledge.silent.since)
   }
   return since

@@ -7,7 +7,10 @@ import { settingsOf } from './decide.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Decision, EndpointDecision } from './plan.ts'
 
-/** Asker targets of all endpoints. Those that only stand in maintenance, or may not be connected to, are left alone. */
+/**
+ * Asker targets of all endpoints. Those that may not be connected to are left alone, and those that only stand in maintenance, unless it has to
+ * be known whether they are still there.
+ */
 export function toTargets (decision: Decision, upstreams: Config['upstreams'], tls: ReadonlyMap<string, AskTls>): Target[] {
   const byUrl = new Map<string, EndpointDecision[]>()
   for (const endpoint of decision.endpoints) {
@@ -20,7 +23,7 @@ export function toTargets (decision: Decision, upstreams: Config['upstreams'], t
   const targets: Target[] = []
   for (const [url, endpoints] of byUrl) {
     const registrations = endpoints.map(({ verdict }) => verdict.registration)
-    if (registrations.every(({ health }) => health === 'maintenance')) continue
+    if (registrations.every(({ health }) => health === 'maintenance') && !decision.watched.has(url)) continue
     const isPlugin = registrations.some(({ kind }) => kind !== 'plain')
     // What the upstream of the one that speaks says about TLS and paths.
     const upstream = (endpoints.find(({ verdict }) => verdict.speaks) ?? endpoints[0])?.upstream ?? ''

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeChanges } from '../../src/control/changes-log.ts'
 import { explainName } from '../../src/control/explain.ts'
-import { emptyMemory } from '../../src/control/plan.ts'
+import { emptyMemory, type Decision } from '../../src/control/plan.ts'
+import { toTargets } from '../../src/control/targets.ts'
 import { decideWorld, namesOf, tableOf, type World } from './support.ts'
 
 const lists = (id: string, ...names: string[]) => ({ id, lists: names })
@@ -53,6 +54,22 @@ test('it passes after ownerGoneMs when no endpoint of the owner answers, and the
   // The same knowledge, thirty seconds on.
   const early = { ...world(1_000_000), config: { registry: { ownerGoneMs: 0 } } }
   assert.deepEqual(namesOf(decideWorld(early), 'Pay'), { Alpha: 'quarantined', Beta: 'routed' })
+})
+
+test('a drained owner keeps its name while it answers, and not when it is dead as well: it is asked as soon as somebody else claims it', () => {
+  const drained = { ...a, health: 'maintenance' } as const
+  const world = { registrations: [drained, b], memory: ownedByAlpha, config: { registry: { ownerGoneMs: 0 } } } satisfies World
+  const ofB = { 9102: lists('b', 'Pay') }
+  const decided = (more: World) => namesOf(decideWorld({ ...world, ...more }), 'Pay')
+  const unasked = decideWorld({ ...world, before: { 9101: 'silent' }, says: ofB })
+  assert.deepEqual(namesOf(unasked, 'Pay'), { Alpha: 'unread', Beta: 'quarantined' }, 'what was known before it was drained is no answer')
+  const urlsOf = (decision: Decision) => toTargets(decision, {}, new Map()).map(({ question }) => question.url)
+  assert.deepEqual(urlsOf(unasked), ['http://10.0.0.1:9101', 'http://10.0.0.1:9102'])
+  assert.deepEqual(urlsOf(decideWorld({ registrations: [drained] })), [], 'of no interest to anybody')
+  assert.deepEqual(decided({ says: { ...ofB, 9101: lists('a', 'Pay') } }), { Alpha: 'routed', Beta: 'quarantined' })
+  assert.deepEqual(decided({ before: { 9101: lists('a', 'Pay') }, says: { ...ofB, 9101: 'silent' } }), { Alpha: 'quarantined', Beta: 'routed' })
+  const other = { ...a, id: 'a2', port: 9104 }
+  assert.deepEqual(decided({ registrations: [drained, other, b], before: { 9101: lists('a', 'Pay') }, says: { ...ofB, 9101: 'silent', 9104: lists('a2', 'Pay') } }), { Alpha: 'routed', Beta: 'quarantined' }, 'another of it lives')
 })
 
 test('an owner that goes before anybody else claims its name has handed it on all the same', () => {

@@ -6,58 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runHere } from '../command/run-command.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
-import { request, targetOf } from '../support/http-client.ts'
 import { misdirected, startLoad, type Load } from '../support/load.ts'
-import { deregister, registerAsPlugin } from '../support/plugin-registration.ts'
-import { startServiceStackHost, type ServiceStackHost } from '../support/servicestack-host.ts'
+import { registerAsPlugin } from '../support/plugin-registration.ts'
+import { startServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
+import { aSecond, get, logged, startWorld, type World } from '../support/world.ts'
 
 const answer = () => ({ body: {} })
-const get = (name: string) => `/json/reply/${name}`
-/** A table must be right within a second; this is how long a loaded machine may take. */
-const aSecond = { timeoutMs: 3_000, everyMs: 5 }
-
-interface World extends AsyncDisposable {
-  readonly gateway: TestGateway
-  readonly hosts: ServiceStackHost[]
-  /** Starts a host, on the port of one that died where one is given, and registers it. */
-  deploy (service: string, messages: readonly string[], port?: number): Promise<ServiceStackHost>
-  /** Takes it out as its operator does, by PUT; the process lives on. */
-  remove (host: ServiceStackHost): Promise<void>
-  maintain (host: ServiceStackHost): Promise<void>
-  /** Under which upstream a message is routed. */
-  ownerOf (message: string): Promise<string | undefined>
-  stateOf (id: string): Promise<string | undefined>
-}
-
-async function startWorld (config: PartialConfig = {}): Promise<World> {
-  const stack = new AsyncDisposableStack()
-  // Endpoints take turns from the first call on: who is quicker, and how slowly a new process is fed, is not what is tested here.
-  const turns = { policy: { balancer: { strategy: 'round-robin' } }, balancing: { slowStartMs: 0 } }
-  const gateway = stack.use(await startGateway({ defaults: turns, ...config, registry: { embedded: { address: '127.0.0.1:0' }, ...config.registry } } as PartialConfig))
-  const hosts: ServiceStackHost[] = []
-  const registry = gateway.embedded!
-  const rows = async () => await gateway.api('routes') as { routes: Array<{ message: string, state: string, upstream: string }>, registrations: Array<{ registration: string, state: string }> }
-  const owned = stack.move()
-  return {
-    gateway,
-    hosts,
-    async deploy (service, messages, port) {
-      const host = owned.use(await startServiceStackHost({ service, messages: Object.fromEntries(messages.map(name => [name, answer])), ...(port === undefined ? {} : { port }) }))
-      hosts.push(host)
-      await registerAsPlugin(registry, host, { heartbeatIntervalS: 1 })
-      return host
-    },
-    remove: host => deregister(registry, host.id),
-    async maintain (host) {
-      const { status } = await request(targetOf(registry), `/v1/agent/service/maintenance/${host.id}?enable=true&reason=deploy`, { method: 'PUT' })
-      assert.equal(status, 200)
-    },
-    ownerOf: async message => (await rows()).routes.find(route => route.message === message && route.state === 'routed')?.upstream,
-    stateOf: async id => (await rows()).registrations.find(({ registration }) => registration === id)?.state,
-    [Symbol.asyncDispose]: () => owned.disposeAsync()
-  }
-}
 
 async function more (load: Load, calls = 60): Promise<void> {
   const before = load.calls
@@ -115,9 +70,6 @@ describe('a rolling deploy as real hosts do it: dead and still registered, then 
     assert.deepEqual(misdirected(world.hosts), [])
   })
 })
-
-/** The first line of the log that says so. Lines are written behind the calls. */
-const logged = (gateway: TestGateway, message: string) => until(`the log to say: ${message}`, async () => (await gateway.log()).find(({ msg }) => msg === message), { timeoutMs: 15_000 })
 
 describe('names change hands', { timeout: 300_000 }, () => {
   test('a message moves to another service, deployed instance by instance: not one call is lost, and the log says it', async () => {
