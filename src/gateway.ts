@@ -68,7 +68,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
   const holdsFile = createHoldsFile(config.dataDirectory, (problem, err) => log.error({ err }, problem))
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, always) => control?.recheck(url, always) ?? Promise.resolve(), onEndpoint: () => leftOutWatch.changed(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => Math.max(cache.storedUntil(upstream, message), outage.storedUntil(upstream, message)), remembered: () => outage.messages() })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, always, mayWait) => control?.recheck(url, always, mayWait) ?? Promise.resolve(), onEndpoint: () => leftOutWatch.changed(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => Math.max(cache.storedUntil(upstream, message), outage.storedUntil(upstream, message)), remembered: () => outage.messages() })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -172,7 +172,7 @@ interface Told {
   readonly metrics: Metrics
   readonly cache: Cache
   readonly outage: Outage
-  readonly recheck: (url: string, always?: boolean) => Promise<void>
+  readonly recheck: ControlPlane['recheck']
   /** Whether it may be called has changed. */
   readonly onEndpoint: () => void
   readonly onHeld: () => void
@@ -186,7 +186,7 @@ function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onEndpoint, on
         const meter = metrics.endpointMeter(service, endpoint)
         return {
           breaker: (breaker, cause) => { log.warn({ service, endpoint, breaker, ...cause }, 'breaker changed'); onEndpoint() },
-          returning: () => recheck(endpoint, true),
+          returning: mayWait => recheck(endpoint, true, mayWait),
           reachable: (reachable, reason) => {
             log.warn({ service, endpoint, reachable, reason }, 'endpoint reachability changed')
             onEndpoint()

@@ -32,9 +32,10 @@ export interface ControlPlane {
   leaveOut (all: readonly LeftOut[]): void
   /**
    * An answer said that the operation does not exist, or (`always`) an endpoint refused a connection or takes them again: it is asked who it is.
-   * Settles when the table has what it says; at latest after recheckMs, for the data plane waits for nobody. Never rejects.
+   * Settles when the table has what it says; at latest after recheckMs, for the data plane waits for nobody; or, as long as `mayWait` says so, after
+   * longestRecheckMs. Never rejects.
    */
-  recheck (endpointUrl: string, always?: boolean): Promise<void>
+  recheck (endpointUrl: string, always?: boolean, mayWait?: () => boolean): Promise<void>
   /** An operator says whose a name is. Rejects while the thread is being restarted. */
   settle (wish: SettleWish): Promise<Settled>
   /** JSON text, made in the thread. Rejects while the thread is being restarted. */
@@ -45,8 +46,9 @@ export interface ControlPlane {
 
 /** Heap of the thread. A catalog of 5,000 instances (16 MB of JSON) takes about 200 MB while it is compared. */
 const heapMb = 1_024
-/** Longest that anybody waits for an endpoint to say who it is, ms. */
+/** Longest that anybody waits for an endpoint to say who it is, ms: who has nothing else, and who has. */
 const recheckMs = 1_000
+const longestRecheckMs = 30_000
 const closeTimeoutMs = 5_000
 /** A thread that ran this long has not died of what it was started with. */
 const settledMs = 60_000
@@ -179,12 +181,18 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
       leftOut = all
       post({ kind: 'left-out', all })
     },
-    async recheck (url, always = false) {
+    async recheck (url, always = false, mayWait = () => false) {
       let limit: NodeJS.Timeout | undefined
-      const over = new Promise<void>(resolve => { limit = setTimeout(resolve, recheckMs) })
+      let waitedMs = 0
+      const over = new Promise<void>(resolve => {
+        limit = setInterval(() => {
+          waitedMs += recheckMs
+          if (waitedMs >= longestRecheckMs || !mayWait()) resolve()
+        }, recheckMs)
+      })
       // A thread that died asks everybody anew when it is back.
-      await Promise.race([question(id => ({ kind: 'recheck', id, url, always })).then(() => undefined, () => undefined), over])
-      clearTimeout(limit)
+      await Promise.race([question(id => ({ kind: 'recheck', id, url, always })).then(() => undefined, () => over), over])
+      clearInterval(limit)
     },
     async settle (wish) { return JSON.parse(await question(id => ({ kind: 'settle', id, wish }))) as Settled },
     describe: what => question(id => ({ kind: 'describe', id, what })),

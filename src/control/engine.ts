@@ -59,7 +59,7 @@ export interface Engine {
   configure (config: Config, generation: number): void
   /** What of the table gets no calls at the moment: only told, never decided by. */
   leaveOut (all: readonly LeftOut[]): void
-  /** Asks an endpoint again; see asker.ts. Settles when the table has what it answered. */
+  /** Asks an endpoint again; see asker.ts. Settles when the table has what somebody there answered; see rechecks.ts. */
   recheck (url: string, always: boolean): Promise<void>
   /** An operator says whose a name is. Settles when the table has it. */
   settle (wish: SettleWish): Promise<Settled>
@@ -97,7 +97,7 @@ export function createEngine (options: EngineOptions): Engine {
   let fixed: CatalogEntry[] = []
   const admission = options.createAdmission(config, options.kept?.names ?? [], () => trigger())
 
-  const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), onAnswer: url => rechecks.answered(url), now })
+  const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), onAnswer: (url, said) => rechecks.answered(url, said), now })
 
   const watches = createWatches(options.starters, {
     snapshot (snapshot) {
@@ -159,7 +159,7 @@ export function createEngine (options: EngineOptions): Engine {
     onError: error => options.log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'decision failed; the last table stays in force' })
   })
   const trigger = () => loop.trigger()
-  const rechecks = createRechecks((url, always) => questions.recheck(url, always), () => loop.idle())
+  const rechecks = createRechecks((url, always) => questions.recheck(url, always), () => loop.settled())
 
   const missing = () => registries.missing(config.registry)
   const first = new FirstTable(options.applied, options.firstTableMs)

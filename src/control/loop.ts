@@ -5,6 +5,8 @@ export interface Loop {
   trigger (): void
   /** Run after this long at the latest; replaces the last such wish. Undefined: no such wish. ms. */
   wakeAfter (ms: number | undefined): void
+  /** Settles when what has been triggered by now has run, whatever comes meanwhile. */
+  settled (): Promise<void>
   /** Settles when nothing is left to run. */
   idle (): Promise<void>
   close (): Promise<void>
@@ -23,6 +25,7 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
   let running: Promise<void> | undefined
   let pause: NodeJS.Timeout | undefined
   let alarm: NodeJS.Timeout | undefined
+  let runs = 0
   let lastAt = -Infinity
   let pauseMs = options.everyMs
 
@@ -36,6 +39,7 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
       wakeAfter(options.retryMs)
     }).finally(() => {
       running = undefined
+      runs++
       lastAt = performance.now()
       const { user, system } = process.threadCpuUsage(before)
       pauseMs = Math.max(options.everyMs, Math.min(longestPauseMs, (user + system) / 1_000))
@@ -56,13 +60,20 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
     if (ms !== undefined && !closed) alarm = setTimeout(trigger, Math.min(2 ** 31 - 1, Math.max(10, ms)))
   }
 
+  const isBusy = () => wanted || running !== undefined || pause !== undefined
+  const waitUntil = async (isOver: () => boolean) => {
+    while (isBusy() && !isOver()) await (running ?? new Promise(resolve => setTimeout(resolve, 5)))
+  }
+
   return {
     trigger,
     wakeAfter,
-    async idle () {
-      const isBusy = () => wanted || running !== undefined || pause !== undefined
-      while (isBusy()) await (running ?? new Promise(resolve => setTimeout(resolve, 5)))
+    async settled () {
+      // The run under way may have begun with less.
+      const enough = runs + (running === undefined ? 1 : 2)
+      await waitUntil(() => runs >= enough)
     },
+    idle: () => waitUntil(() => false),
     async close () {
       closed = true
       wanted = false

@@ -20,8 +20,8 @@ export interface QuestionsOptions extends Asking {
   readonly knowledge: Map<string, Knowledge>
   /** Something may have to be decided anew. */
   readonly onNews: () => void
-  /** An endpoint has answered, with news or without, and is not asked again already. Told after the news. */
-  readonly onAnswer: (url: string) => void
+  /** An endpoint was asked, with news or without, and is not asked again already; `said`: somebody answered. Told after the news. */
+  readonly onAnswer: (url: string, said: boolean) => void
   /** ms since epoch. */
   readonly now: () => number
 }
@@ -45,7 +45,7 @@ export function createQuestions ({ ask, askMarkers, knowledge, onNews, onAnswer,
       const after = learn(before, answer, key, now())
       knowledge.set(url, after)
       if (!isSameKnowledge(before, after)) onNews()
-      if (!again) onAnswer(url)
+      if (!again) onAnswer(url, answer.kind === 'answered' || answer.reached)
     }
   })
   const markers = createMarkerReader({

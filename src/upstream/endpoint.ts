@@ -20,8 +20,8 @@ const heartbeatTimeoutMs = 2_000
 export interface EndpointEvents {
   breaker (state: BreakerState, cause: FailureCause | undefined): void
   reachable (reachable: boolean, reason: string | undefined): void
-  /** It takes connections again, and gets calls when this settles. Must not reject. */
-  returning (): Promise<void>
+  /** It takes connections again, and gets calls when this settles. `mayWait`: whether others are there for its calls. Must not reject. */
+  returning (mayWait: () => boolean): Promise<void>
   /** `status` when there was an answer. */
   attempt (outcome: Outcome, durationMs: number, status: number | undefined): void
   /** It asked to be left alone (Retry-After). */
@@ -30,7 +30,7 @@ export interface EndpointEvents {
   ejected (reason: string | undefined, ms: number): void
 }
 
-/** What its upstream wants to know. */
+/** Its upstream, as far as an endpoint needs it. */
 export interface EndpointOwner {
   /** It was full, and has a place again. */
   room (): void
@@ -38,6 +38,8 @@ export interface EndpointOwner {
   shut (): void
   /** An attempt at this message has failed there. Whether it fails at the others as well. */
   failsEverywhere (message: string, endpoint: string): boolean
+  /** Whether any other endpoint may be called. */
+  hasOther (than: Endpoint): boolean
 }
 
 export interface EndpointBreakerSettings extends BreakerSettings {
@@ -81,7 +83,7 @@ export class Endpoint implements EndpointHandle {
   #ejectedFor = ''
   readonly #suspicion = new Suspicion()
 
-  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {}, failsEverywhere: () => false }) {
+  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {}, failsEverywhere: () => false, hasOther: () => false }) {
     this.url = plan.url
     this.plan = plan
     this.#settings = settings
@@ -245,9 +247,9 @@ export class Endpoint implements EndpointHandle {
     this.#owner.shut()
   }
 
-  /** Somebody listens there again. Whoever it is: the control plane asks before calls go there, for addresses are reused. */
+  /** Somebody listens there again. Whoever it is: the control plane asks before calls go there, for addresses are reused. Where there are others, its word is waited for. */
   async #return (probe: Probe | undefined): Promise<void> {
-    await this.#events.returning()
+    await this.#events.returning(() => this.#probe === probe && this.#owner.hasOther(this))
     // Closed meanwhile: it was somebody else.
     if (this.#probe !== probe) return
     this.#probe = undefined

@@ -14,7 +14,7 @@ import { holdOf, type Hold } from './holds.ts'
 import { Outliers, type OutlierSettings } from './outliers.ts'
 import { breakerOpen, UpstreamBreakers } from './upstream-breakers.ts'
 import { matches, selectRest, type Rest, type Selector } from '../exchange/selection.ts'
-import { Endpoint, type EndpointEvents, type EndpointSettings } from './endpoint.ts'
+import { Endpoint, type EndpointEvents, type EndpointOwner, type EndpointSettings } from './endpoint.ts'
 import { Selections } from './selections.ts'
 
 export interface UpstreamSettings extends EndpointSettings {
@@ -44,9 +44,13 @@ export class Upstream implements UpstreamHandle {
   readonly #outliers: Outliers<Endpoint>
   #holds: readonly Hold[] = []
   readonly #balancer: Balancer<Endpoint>
-  readonly #onRoom = (): void => this.bulkhead.admitWaiting()
-  readonly #onShut = (): void => this.bulkhead.rejectWaiting()
-  readonly #failsEverywhere = (message: string, endpoint: string): boolean => this.breakers.failsEverywhere(message, endpoint)
+  readonly #owner: EndpointOwner = {
+    room: () => this.bulkhead.admitWaiting(),
+    shut: () => this.bulkhead.rejectWaiting(),
+    failsEverywhere: (message, endpoint) => this.breakers.failsEverywhere(message, endpoint),
+    hasOther: than => this.#endpoints.some(endpoint => endpoint !== than && endpoint.usable)
+  }
+
   #settings: UpstreamSettings
   #plan: UpstreamPlan
   #endpoints: readonly Endpoint[] = []
@@ -177,7 +181,7 @@ export class Upstream implements UpstreamHandle {
     const before = new Map(this.#endpoints.map(endpoint => [endpoint.url, endpoint]))
     this.#endpoints = plan.endpoints.map(endpointPlan => {
       const kept = before.get(endpointPlan.url)
-      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events.endpoint(endpointPlan.url), { room: this.#onRoom, shut: this.#onShut, failsEverywhere: this.#failsEverywhere })
+      if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events.endpoint(endpointPlan.url), this.#owner)
       before.delete(endpointPlan.url)
       kept.plan = endpointPlan
       return kept

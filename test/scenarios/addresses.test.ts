@@ -5,6 +5,8 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
+import { startLoad } from '../support/load.ts'
+import { serviceBody } from '../support/plugin-registration.ts'
 import { startServiceStackHost, type ServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
 
@@ -122,4 +124,35 @@ describe('addresses that get no call', { timeout: 120_000 }, () => {
     assert.match((await becomes(idOf(8), 'refused')).why, /in none of/)
     await servesOn()
   })
+})
+
+test('somebody else who does not say who he is gets no call while another endpoint can be called; the only one is tried all the same', { timeout: 120_000 }, async t => {
+  await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' }, ask: { timeoutMs: 1_000 } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } }, balancing: { slowStartMs: 0 } } } as never)
+  const start = () => startServiceStackHost({ service: 'Rent', messages: { Rent: () => ({ body: {} }) } })
+  await using mover = await start()
+  await using stayer = await start()
+  for (const host of [mover, stayer]) {
+    // With a check that says nothing of the process.
+    const body = JSON.stringify({ ...serviceBody(host), Check: { TTL: '1h', Status: 'passing' } })
+    assert.equal((await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body })).status, 200)
+    await gateway.waitForEndpoint(host.url)
+  }
+  const rent = async () => (await gateway.get('/json/reply/Rent')).status
+  await mover.kill()
+  await until('it is missed', async () => { await rent(); return await gateway.metric('postern_endpoint_available', { endpoint: mover.url }) === 0 })
+  const [calls, questions]: [string[], string[]] = [[], []]
+  // Asked anything but the message it hangs.
+  const tenant = http.createServer((asked, response) => {
+    const isCall = asked.url!.endsWith('/Rent')
+    ;(isCall ? calls : questions).push(asked.url!)
+    if (isCall) response.writeHead(405).end()
+  })
+  await new Promise<void>(resolve => tenant.listen(mover.port, '127.0.0.1', resolve))
+  t.after(() => { tenant.closeAllConnections(); tenant.close() })
+  await using load = startLoad(gateway.url, '/json/reply/Rent')
+  await until('it was asked again and again', () => questions.length >= 4)
+  await load.stop()
+  assert.deepEqual([calls, load.failures], [[], []])
+  await stayer.kill()
+  await until('it is tried', async () => { await rent(); return calls.length > 0 })
 })
