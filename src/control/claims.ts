@@ -27,8 +27,9 @@ export interface UpstreamView {
   readonly verdicts: readonly Verdict[]
   readonly groups: readonly OfferGroup[]
   readonly claims: ReadonlyMap<string, Claim>
-  /** This upstream as a claimant of a name that an endpoint of it really has, and of one that it may have. */
+  /** This upstream as a claimant of a name that an endpoint of it really has, of one that it may have, and of one that nobody believes it to have. */
   readonly confirmed: readonly Claimant[]
+  readonly unread: readonly Claimant[]
   readonly weak: readonly Claimant[]
 }
 
@@ -79,7 +80,7 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
   let firstIndex = Infinity
   for (const { speaks, registration } of verdicts) if (speaks && registration.createIndex < firstIndex) firstIndex = registration.createIndex
   const claimant = { upstream: name, firstIndex, silentSince: silentSinceOf(verdicts) }
-  return { name, verdicts, groups, claims, confirmed: [{ ...claimant, confirmed: true }], weak: [{ ...claimant, confirmed: false }] }
+  return { name, verdicts, groups, claims, confirmed: [{ ...claimant, confirmed: true, unread: false }], unread: [{ ...claimant, confirmed: false, unread: true }], weak: [{ ...claimant, confirmed: false, unread: false }] }
 }
 
 /** Endpoints of an upstream's list that has the message, for messages that no tag names (Authenticate). Undefined = no list has it. */

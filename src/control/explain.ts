@@ -58,6 +58,7 @@ export function explainName (decision: NameDecision): Explanation {
     case 'trusted':
     case 'yaml': return explainRouted(decision, message)
     case 'not-read': return { why: `Unread: the list of operations of ${upstream} is not read yet; calls are answered 503 RoutesNotReady.`, hint: 'It is asked for again and again, until an endpoint answers.' }
+    case 'waits': return { why: `Unread: ${list(conflictWith)} was registered before ${upstream} and may have it, and its list of operations is not read yet; calls are answered 503 RoutesNotReady.`, hint: `Whose it is is decided when that list is read, or after registry.ownerGoneMs; messages.${message}.upstream decides at once.` }
     case 'no-list': return { why: `Hidden: ${upstream} publishes no list of operations, so restricted messages cannot be told from others.`, hint: `If all it registers may be called from outside, write upstreams.${yamlKey(upstream)}.trustTags: true` }
     case 'not-listed': return { why: `Absent: ${upstream} has it as a tag, but no endpoint lists it, so it is no message.`, hint: `It becomes one when an endpoint of ${upstream} lists it; a custom tag never does.` }
     case 'restricted': return { why: `Hidden: ${upstream} restricts it to internal callers.`, hint: `To let it out all the same, write messages.${message}.expose: true` }

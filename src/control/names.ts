@@ -42,7 +42,7 @@ export interface NamesDecided {
   readonly departed: Departed
   /** Names that changed hands just now. */
   readonly moves: readonly Move[]
-  /** Endpoints of owners whose name others claim too. */
+  /** Endpoints of owners, and of those who may become it, whose name others claim too. */
   readonly watched: ReadonlySet<string>
   readonly nextAt: number | undefined
 }
@@ -76,7 +76,7 @@ export function decideNames (context: NameContext): NamesDecided {
     if (owner !== undefined) owners.set(key, owner)
     if (resolution.moved !== undefined) moves.push(resolution.moved)
     if (resolution.nextAt !== undefined && (nextAt === undefined || resolution.nextAt < nextAt)) nextAt = resolution.nextAt
-    if (resolution.quarantined.length > 0) watchOwner(context, resolution, watched)
+    if (resolution.quarantined.length > 0 || resolution.waitsFor !== undefined) watchOwner(context, resolution, watched)
     planned.push(...planName(context, { key, resolution, claimants, owner }, views))
   }
   return { names: planned.map(({ decision }) => decision), messages: toMessages(context, planned), owners, departed: rememberDeparted(context.departed, context.owners, owners), moves, watched, nextAt }
@@ -106,7 +106,7 @@ function toClaimants (key: string, views: readonly UpstreamView[]): readonly Cla
 function toClaimant (view: UpstreamView, key: string): readonly Claimant[] {
   const standing = view.claims.get(key)?.standing ?? 'absent'
   if (standing === 'absent') return none
-  return isConfirmed(standing) ? view.confirmed : view.weak
+  return isConfirmed(standing) ? view.confirmed : standing === 'unread' ? view.unread : view.weak
 }
 
 /**
@@ -122,7 +122,7 @@ function isLeaving (view: UpstreamView, key: string): boolean {
   return [...having].every(isGoing) && view.verdicts.some(livesWithout)
 }
 
-function resolve ({ settled, owners, views, ownerGoneMs, complete, now }: NameContext, key: string, claimants: readonly Claimant[]): Resolution {
+function resolve ({ settled, owners, views, book, ownerGoneMs, complete, now }: NameContext, key: string, claimants: readonly Claimant[]): Resolution {
   const recorded = owners.get(key)
   const setting = settled.get(key)
   const only = claimants.length === 1 && setting === undefined ? claimants[0] : undefined
@@ -131,7 +131,7 @@ function resolve ({ settled, owners, views, ownerGoneMs, complete, now }: NameCo
     return { owner: only.upstream, since: recorded?.since ?? now, quarantined: nobody, by: recorded === undefined ? 'only' : 'kept', moved: undefined, nextAt: undefined }
   }
   const ownerIsThere = recorded !== undefined && (views.get(recorded.upstream)?.verdicts.some(({ speaks }) => speaks) ?? false)
-  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, now })
+  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, waitingSince: upstream => book.mark(`unread ${upstream}`, key, 'unread'), now })
 }
 
 /** What is remembered: also of an owner who has gone, while several others wait for a word of the operator. */
@@ -141,8 +141,9 @@ function toOwner (resolution: Resolution, recorded: Owner | undefined, claimants
   return { upstream: resolution.owner, since: resolution.since, ...(resolution.moved === undefined ? {} : { moved: resolution.moved }) }
 }
 
-function watchOwner ({ views }: NameContext, { owner }: Resolution, watched: Set<string>): void {
-  for (const { url, key } of owner === undefined ? [] : views.get(owner)?.verdicts ?? []) if (key !== '') watched.add(url)
+/** Whether he answers decides whose a name is: the owner, or who came first and may become it. */
+function watchOwner ({ views }: NameContext, { owner, waitsFor = owner }: Resolution, watched: Set<string>): void {
+  for (const { url, key } of waitsFor === undefined ? [] : views.get(waitsFor)?.verdicts ?? []) if (key !== '') watched.add(url)
 }
 
 function planName (context: NameContext, current: Case, views: readonly UpstreamView[]): NamePlan[] {
@@ -170,7 +171,7 @@ function toPlan (context: NameContext, current: Case, upstream: string, outcome:
   const { book, leftOut } = context
   const { key, resolution, claimants, owner } = current
   const { name, state, cause, choice, marker, suggest = false } = outcome
-  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && other.confirmed && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
+  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && (other.confirmed || other.upstream === resolution.waitsFor) && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
   const endpoints = choice === undefined ? 0 : leftOut.countIn(upstream, choice)
   // Routed to nobody is told as something else, so it has a time of its own.
   const since = book.mark(upstream, key, state === 'routed' && endpoints === 0 ? 'routed to nobody' : state)
@@ -180,7 +181,7 @@ function toPlan (context: NameContext, current: Case, upstream: string, outcome:
 
 function planClaim (context: NameContext, current: Case, view: UpstreamView, claim: Claim): NamePlan {
   const { name, standing, restricted, groups } = claim
-  const { owner, quarantined } = current.resolution
+  const { owner, quarantined, waitsFor } = current.resolution
   const of = (state: NameDecision['state'], cause: NameDecision['cause']) => toPlan(context, current, view.name, { name, state, cause })
   if (standing === 'absent') return of('absent', 'not-listed')
   if (owner === undefined && quarantined.includes(view.name)) return of('conflict', 'several')
@@ -191,6 +192,7 @@ function planClaim (context: NameContext, current: Case, view: UpstreamView, cla
   if (said !== 'exposed') return of('hidden', said)
   if (standing === 'unlisted') return of('hidden', 'no-list')
   if (standing === 'unread') return of('unread', 'not-read')
+  if (waitsFor !== undefined) return of('unread', 'waits')
   const choice = context.choices.get(view.name)?.ofGroups(groups) ?? []
   return toPlan(context, current, view.name, { name, state: 'routed', cause: isPart ? 'split' : standing, choice, marker: claim.effect, suggest: claim.visible })
 }

@@ -23,6 +23,8 @@ export interface Claimant {
   readonly upstream: string
   /** An endpoint of it really has the message. Others (list not read, or none published) can keep a name but not take one. */
   readonly confirmed: boolean
+  /** Its list is still being asked for, and may have the name. */
+  readonly unread: boolean
   /** Lowest CreateIndex of its registrations: who came first, where nobody remembers. */
   readonly firstIndex: number
   /** Since when no endpoint of it answers at all; undefined while one does, or while that is unknown. ms since epoch. */
@@ -35,6 +37,8 @@ export interface Resolution {
   /** Claimants that have the message and do not get its traffic. */
   readonly quarantined: readonly string[]
   readonly by: 'yaml' | 'kept' | 'only' | 'first' | 'moved' | 'nobody'
+  /** The claimant that came before those who have the name, while its list is waited for. */
+  readonly waitsFor?: string
   /** How it came to its owner, when it just changed hands. */
   readonly moved: Move | undefined
   /** When time alone may change this; ms since epoch. */
@@ -49,6 +53,8 @@ export interface OwnershipRules {
   readonly complete: boolean
   /** Whether any registration of the recorded owner is left. */
   readonly ownerIsThere: boolean
+  /** Since when the list of a claimant is waited for, ms since epoch. */
+  readonly waitingSince: (upstream: string) => number
   readonly now: number
 }
 
@@ -73,6 +79,10 @@ export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | 
   if (rules.settled !== undefined) return settle(rules.settled, 'yaml')
   if (recorded === undefined) {
     const first = firstOf(confirmed)
+    const older = first === undefined ? undefined : firstOf(claimants.filter(({ unread, silentSince, firstIndex }) => unread && silentSince === undefined && firstIndex < first.firstIndex))
+    // Whose list is read first is chance: who came first has the name, unless nobody is there or his list takes too long.
+    const decideAt = older === undefined ? now : rules.waitingSince(older.upstream) + rules.ownerGoneMs
+    if (older !== undefined && now < decideAt) return { owner: undefined, since: now, quarantined: [], by: 'nobody', waitsFor: older.upstream, moved: undefined, nextAt: decideAt }
     return settle(first?.upstream, first === undefined ? 'nobody' : confirmed.length === 1 ? 'only' : 'first')
   }
   const others = confirmed.filter(claimant => claimant.upstream !== recorded.upstream)

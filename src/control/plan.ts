@@ -41,7 +41,7 @@ export interface NameDecision {
   readonly name: string
   readonly upstream: string
   readonly state: NameState
-  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'not-read' | 'not-listed' | 'owned' | 'several' | 'split' | 'yaml'
+  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'not-read' | 'waits' | 'not-listed' | 'owned' | 'several' | 'split' | 'yaml'
   readonly by: Resolution['by']
   /** The other upstreams that claim it. */
   readonly conflictWith: readonly string[]

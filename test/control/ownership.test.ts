@@ -30,7 +30,12 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, names: Recor
   ['it never passes while the owner is in maintenance', { registrations: [{ ...a, health: 'maintenance' }, b], before: { 9101: lists('a', 'Pay') }, says: { 9102: lists('b', 'Pay') }, memory: ownedByAlpha }, { Alpha: 'routed', Beta: 'quarantined' }],
   ['it does not pass to one whose list is not read', { registrations: [b], says: { 9102: { id: 'b', unread: true } }, memory: ownedByAlpha }, { Beta: 'unread' }],
   ['it does not pass before every registry has answered', { registrations: [b], says: bothSay, memory: ownedByAlpha, complete: false }, { Beta: 'quarantined' }],
-  ['a newcomer whose list is not read takes nothing', { registrations: [a, b], says: { 9101: lists('a', 'Pay'), 9102: { id: 'b', unread: true } } }, { Alpha: 'routed', Beta: 'quarantined' }],
+  ['a newcomer whose list is not read takes nothing', { registrations: [a, c], says: { 9101: lists('a', 'Pay'), 9103: { id: 'c', unread: true } } }, { Alpha: 'routed', Gamma: 'quarantined' }],
+  ['where nobody remembers, who registered first is waited for while his list is not read', { registrations: [a, b], says: { 9101: lists('a', 'Pay'), 9102: { id: 'b', unread: true } } }, { Alpha: 'unread', Beta: 'unread' }],
+  ['so he is while he has not been asked, in maintenance too', { registrations: [a, { ...b, health: 'maintenance' }], says: { 9101: lists('a', 'Pay') } }, { Alpha: 'unread', Beta: 'unread' }],
+  ['not when nobody is there', { registrations: [a, b], says: { 9101: lists('a', 'Pay'), 9102: 'silent' } }, { Alpha: 'routed', Beta: 'quarantined' }],
+  ['nor when he publishes no list', { registrations: [a, b], says: { 9101: lists('a', 'Pay'), 9102: { id: 'b', none: true } } }, { Alpha: 'routed', Beta: 'quarantined' }],
+  ['nor when somebody had it before', { registrations: [a, b], says: { 9101: lists('a', 'Pay'), 9102: { id: 'b', unread: true } }, memory: ownedByAlpha }, { Alpha: 'routed', Beta: 'quarantined' }],
   ['postern.yaml settles it', { registrations: [a, b], says: bothSay, memory: ownedByAlpha, config: { messages: { PAY: { upstream: 'Beta' } } } }, { Alpha: 'quarantined', Beta: 'routed' }],
   ['postern.yaml settles it also when the owner is gone and several claim it', { registrations: [b, c], says: bothSay, memory: ownedByAlpha, config: { messages: { Pay: { upstream: 'Gamma' } } } }, { Beta: 'quarantined', Gamma: 'routed' }]
 ]
@@ -54,6 +59,24 @@ test('it passes after ownerGoneMs when no endpoint of the owner answers, and the
   // The same knowledge, thirty seconds on.
   const early = { ...world(1_000_000), config: { registry: { ownerGoneMs: 0 } } }
   assert.deepEqual(namesOf(decideWorld(early), 'Pay'), { Alpha: 'quarantined', Beta: 'routed' })
+})
+
+test('who registered first is not waited for without end, and the loop is told when; he is asked meanwhile', () => {
+  const world = { registrations: [a, b], says: { 9101: lists('a', 'Pay'), 9102: { id: 'b', unread: true } } } satisfies World
+  const first = decideWorld({ ...world, now: 1_000 })
+  assert.equal(first.nextAt, 31_000)
+  assert.ok(first.watched.has('http://10.0.0.1:9102'))
+  assert.equal(explainName(first.names.find(({ upstream }) => upstream === 'Alpha')!).why, 'Unread: Beta was registered before Alpha and may have it, and its list of operations is not read yet; calls are answered 503 RoutesNotReady.')
+  const before = decideWorld({ ...world, memory: first.memory, now: 30_999 })
+  assert.deepEqual([namesOf(before, 'Pay'), before.nextAt], [{ Alpha: 'unread', Beta: 'unread' }, 31_000])
+  const late = decideWorld({ ...world, memory: before.memory, now: 31_000 })
+  assert.deepEqual(namesOf(late, 'Pay'), { Alpha: 'routed', Beta: 'quarantined' })
+  const read = decideWorld({ registrations: [a, b], says: bothSay, memory: before.memory, now: 30_999 })
+  assert.deepEqual(namesOf(read, 'Pay'), { Alpha: 'quarantined', Beta: 'routed' })
+  // Hidden there, it is waited for all the same, and no longer.
+  const hidden = { ...world, config: { upstreams: { Beta: { hide: ['Pay'] } } } }
+  const again = decideWorld({ ...hidden, memory: decideWorld({ ...hidden, now: 1_000 }).memory, now: 20_000 })
+  assert.equal(again.nextAt, 31_000)
 })
 
 test('a drained owner keeps its name while it answers, and not when it is dead as well: it is asked as soon as somebody else claims it', () => {
