@@ -142,6 +142,10 @@ describe('names change hands', { timeout: 300_000 }, () => {
     assert.deepEqual(load.failures, [])
     assert.ok(billing.executed.length > 0 && rest.executed.length > 0)
     assert.deepEqual(misdirected(world.hosts), [])
+    assert.equal(await world.gateway.metric('postern_message_moves_total', { reason: 'unlisted' }), 1)
+    const line = await logged(world.gateway, 'message moved')
+    assert.deepEqual([line['name'], line['service'], line['from'], line['level']], ['Bill', 'Billing', 'Shop', 30])
+    assert.match(String(line['why']), /^Routed to Billing: Billing lists it; it moved here from Shop, who no longer has it, at /)
   })
 
   test('a service is renamed', async () => {
@@ -162,6 +166,12 @@ describe('names change hands', { timeout: 300_000 }, () => {
     await load.stop()
     assert.deepEqual(load.failures, [])
     assert.equal(await world.gateway.metric('postern_message_moves_total', { reason: 'gone' }), 2)
+    const lines = await until('the log to say both', async () => {
+      const moved = (await world.gateway.log()).filter(({ msg }) => msg === 'message moved')
+      return moved.length === 2 && moved
+    })
+    assert.deepEqual(lines.map(line => `${line['name']} ${line['from']} ${line['service']}`).sort(), ['Browse Sales Store', 'Buy Sales Store'])
+    for (const { why } of lines) assert.match(String(why), /^Routed to Store: Store lists it; it moved here from Sales, who has gone, at /)
   })
 
   test('two services claim one name by mistake: shown with its reason, settled by an operator, kept on disk; postern.yaml counts more', async t => {
@@ -183,6 +193,9 @@ describe('names change hands', { timeout: 300_000 }, () => {
     const admin = gateway.admin.replace('http://', '')
     const shown = await runHere(['routes', '--admin', admin, '--state', 'quarantined'])
     assert.match(shown.out, /^PlaceOrder {2}quarantined {2}Billing .*Quarantined: Orders owns the name and keeps its traffic\. Since \d{4}-/m)
+
+    const own = (await gateway.api('routes')).routes.find(({ message, upstream }: { message: string, upstream: string }) => message === 'PlaceOrder' && upstream === 'Orders')
+    assert.deepEqual([own.state, own.why, own.conflictWith], ['routed', 'Routed to Orders, who had it first; Billing claims it too and is quarantined.', ['Billing']])
 
     const refused = await runHere(['settle', 'PlaceOrder', 'Invoices', '--admin', admin])
     assert.deepEqual([refused.code, refused.err], [1, 'postern: Invoices does not have PlaceOrder. Who has it: Orders, Billing.\n'])
