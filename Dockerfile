@@ -3,7 +3,7 @@
 #   docker build -t postern .
 #   docker run --rm -p 8080:8080 -v ./postern.yaml:/etc/postern/postern.yaml:ro postern
 #
-# Runs as uid 65532 and writes nothing: `--read-only` works. Calls on 8080; /livez and /readyz on 9902; /metrics and /api on 9901,
+# Runs as uid 65532 and writes nothing but what it keeps over a restart, to the volume /var/lib/postern: `--read-only` works. Calls on 8080; /livez and /readyz on 9902; /metrics and /api on 9901,
 # loopback only. It listens for SIGTERM and SIGHUP.
 
 FROM node:26-slim AS build
@@ -21,6 +21,8 @@ RUN npm install --global --prefix /opt/postern --omit=dev --ignore-scripts /tmp/
 FROM node:26-slim
 COPY --from=install /opt/postern /opt/postern
 COPY config/container.yaml /etc/postern/postern.yaml
+RUN install -d -o 65532 -g 65532 /var/lib/postern
+VOLUME /var/lib/postern
 ENV NODE_ENV=production PATH=/opt/postern/bin:$PATH
 USER 65532:65532
 WORKDIR /

@@ -48,6 +48,7 @@ test('--consul alone is a useful gateway; one line on stdout; SIGTERM ends it wi
   await until('the message to be routed', async () => await statusOf(`${listener}/json/reply/GetProduct?Id=1`) === 200, slow)
   assert.equal(await statusOf(`${listener}/json/reply/RebuildIndex`), 404)
   assert.equal(await statusOf(`${admin}/readyz`), 200)
+  await until('the log to say what a restart forgets', () => child.err().includes('"setting":"dataDirectory","msg":"nothing is kept over a restart'), slow)
 
   await using table = startChild(['routes', '--admin', admin.slice(7)])
   assert.equal(await table.ended, 0)

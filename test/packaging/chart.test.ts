@@ -60,6 +60,20 @@ test('the ConfigMap carries a postern.yaml that the gateway accepts, and ports t
   await assert.rejects(accepts('listener: { adress: x }'), /adress/)
 })
 
+test('what is kept over a restart has a volume where the configuration looks for it', () => {
+  const values = defaults()
+  const podOf = (of: any) => manifests(of).deployment.spec.template.spec
+  const kept = podOf(values)
+  const { mountPath, readOnly } = kept.containers[0].volumeMounts.find(({ name }: any) => name === 'data')
+  assert.deepEqual([mountPath, readOnly], [values.config.dataDirectory, undefined])
+  assert.deepEqual(kept.volumes.find(({ name }: any) => name === 'data'), { name: 'data', emptyDir: { sizeLimit: '512Mi' } })
+  assert.equal(kept.securityContext.fsGroup, kept.securityContext.runAsUser)
+  const claim = podOf({ ...values, data: { persistentVolumeClaim: { claimName: 'postern-data' } } })
+  assert.deepEqual(claim.volumes[1], { name: 'data', persistentVolumeClaim: { claimName: 'postern-data' } })
+  const without = podOf({ ...values, data: null })
+  assert.deepEqual([without.volumes.length, without.containers[0].volumeMounts.length], [1, 1])
+})
+
 test('what is switched on appears, what is not does not', () => {
   const values = defaults()
   values.metrics.enabled = true
@@ -95,6 +109,7 @@ test('the configuration in the image is one the gateway accepts: probes outside,
   const config = parse(text)
   assert.ok(config.admin.address.startsWith('127.0.0.1:'))
   assert.equal(config.admin.probesAddress, '0.0.0.0:9902')
+  assert.match(readFileSync(join(root, 'Dockerfile'), 'utf8'), new RegExp(`^RUN install -d -o 65532 -g 65532 ${config.dataDirectory}\nVOLUME ${config.dataDirectory}$`, 'm'))
 })
 
 test('the Dockerfile says what the chart and the docs rely on', () => {
