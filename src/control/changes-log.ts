@@ -11,20 +11,24 @@ export interface LogLine {
   readonly message: string
 }
 
-/** Most lines of one decision; what is beyond is counted in one more line. */
+/** Most lines of one decision; what is beyond, the least important, is counted in one more line. */
 export const mostLines = 200
 
 const worst: Readonly<Record<string, LogLine['level']>> = { quarantined: 'warn', conflict: 'error', ghost: 'warn', stranger: 'warn', unconfirmed: 'warn', refused: 'warn', critical: 'warn', out: 'warn' }
 
+const rankOf = ({ level, message }: LogLine): number => level === 'error' ? 0 : level === 'warn' ? 1 : message === 'message moved' ? 2 : 3
+
 /** Lines for everything that stands otherwise than before. The first table is one line, but for what is wrong in it. */
 export function describeChanges (before: Decision | undefined, after: Decision): LogLine[] {
-  const lines = [...describeNames(before, after), ...describeEndpoints(before, after)]
+  const all = [...describeNames(before, after), ...describeEndpoints(before, after)]
+  // What somebody may have to act on is not what is cut.
+  const lines = all.length <= mostLines ? all : all.toSorted((a, b) => rankOf(a) - rankOf(b)).slice(0, mostLines)
   if (before === undefined) {
     const count = { messages: after.plan.messages.size, upstreams: after.plan.upstreams.size, registrations: after.endpoints.length }
     lines.unshift({ level: 'info', fields: count, message: 'first route table' })
   }
-  if (lines.length <= mostLines) return lines
-  return [...lines.slice(0, mostLines), { level: 'warn', fields: { more: lines.length - mostLines }, message: 'more changes than lines' }]
+  if (all.length > mostLines) lines.push({ level: 'warn', fields: { more: all.length - mostLines }, message: 'more changes than lines' })
+  return lines
 }
 
 /** When a registry begins to answer or stops. The first failure is news too, although nothing was good before. `stale`: registrations that stay in force without its word. */

@@ -146,6 +146,21 @@ test('a storm of changes is a bounded number of lines', () => {
   assert.equal(lines.at(-1)?.fields['more'], 800)
 })
 
+test('of more changes than lines, those are told that somebody may have to act on, and those of names that moved', () => {
+  const many = (count: number) => Array.from({ length: count }, (_, index) => ({ id: `s${index}`, port: 10_000 + index, service: `S${index}`, names: [`M${index}`] }))
+  const before = decideWorld({ registrations: [a, c], says: { ...bothSay, 9103: lists('c', 'Rest') } })
+  const after = decideWorld({
+    registrations: [...many(500), b, { ...c, names: ['Rest'] }, { ...c, id: 'd', port: 9104, service: 'Delta', names: ['Rest'] }, { ...c, id: 'ill', port: 9105, service: 'Ill', names: ['Ill'], health: 'critical' }],
+    says: { 9102: lists('b', 'Pay'), 9103: lists('c', 'Rest'), 9104: lists('d', 'Rest') },
+    memory: { ...before.memory, owners: new Map([...before.memory.owners, ['rest', { upstream: 'Gamma', since: 1 }]]) },
+    config: { registry: { panic: false } }
+  })
+  const lines = describeChanges(before, after)
+  assert.equal(lines.length, 201)
+  assert.deepEqual(lines.slice(0, 3).map(({ level, message, fields }) => `${level} ${message} ${fields['service']}`), ['warn message quarantined Delta', 'warn endpoint critical Ill', 'info message moved Beta'])
+  assert.deepEqual(lines.at(-1)?.message, 'more changes than lines')
+})
+
 test('a service renamed takes its names along', () => {
   const before = decideWorld({ registrations: [a], says: bothSay })
   const during = decideWorld({ registrations: [a, { ...a, id: 'n', port: 9102, service: 'AlphaNew' }], says: { 9101: lists('a', 'Pay'), 9102: lists('n', 'Pay') }, memory: before.memory })
