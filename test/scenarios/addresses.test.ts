@@ -138,6 +138,7 @@ test('somebody else who does not say who he is gets no call while another endpoi
     await gateway.waitForEndpoint(host.url)
   }
   const rent = async () => (await gateway.get('/json/reply/Rent')).status
+  await until('both get calls', async () => { await rent(); return mover.executed.length > 0 && stayer.executed.length > 0 })
   await mover.kill()
   await until('it is missed', async () => { await rent(); return await gateway.metric('postern_endpoint_available', { endpoint: mover.url }) === 0 })
   const [calls, questions]: [string[], string[]] = [[], []]
