@@ -1,5 +1,4 @@
 // WebSocket upgrades on prefix routes: the same door and the same request path as any request, carried by @fastify/http-proxy once somebody is there.
-import { createHash } from 'node:crypto'
 import { ServerResponse, type ClientRequest, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
@@ -8,6 +7,7 @@ import fastify from 'fastify'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
 import { headerValue } from '../exchange/headers.ts'
+import { acceptOf } from '../lib/websocket-accept.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Identity } from './admission.ts'
 import { rawLocalReply } from './local-reply.ts'
@@ -38,8 +38,6 @@ interface WebSocketLike {
 const keepAliveProbeMs = 60_000
 /** Never connected to: the package is given connections that are open already. */
 const nowhere = 'http://opened.invalid'
-/** RFC 6455 section 1.3. */
-const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 /** An inner Fastify that never listens: it gets the public listener's upgrades, and nothing else. */
 export async function createUpgradeProxy (state: ListenerState): Promise<UpgradeProxy> {
@@ -168,7 +166,7 @@ function onLeaving (socket: Duplex, left: () => void): () => void {
  * never sent. (It would ask the service only after it has accepted the client, who could not be told any more what came of it.)
  */
 function adopt (request: ClientRequest, { socket, protocol }: Opened): void {
-  const accept = createHash('sha1').update(`${String(request.getHeader('sec-websocket-key'))}${acceptSuffix}`).digest('base64')
+  const accept = acceptOf(String(request.getHeader('sec-websocket-key')))
   const headers = { upgrade: 'websocket', 'sec-websocket-accept': accept, ...protocol !== undefined && { 'sec-websocket-protocol': protocol } }
   request.emit('upgrade', { headers }, socket, Buffer.alloc(0))
   request.destroy()

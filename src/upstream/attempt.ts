@@ -1,20 +1,18 @@
 // One request to one endpoint: response head as a promise, body through ResponseBody, one error for whatever goes wrong.
-import { GatewayError } from '../exchange/errors.ts'
+import type { GatewayError } from '../exchange/errors.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import type { Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import type { Connection, Receiver } from './http1/connection.ts'
 import type { ResponseHead } from './http1/response-head.ts'
 import { isEventStream, readReason } from './response-headers.ts'
-import { translateError, type AttemptStage } from './translate-error.ts'
+import { noHead, silentBody, translateError, type AttemptStage } from './translate-error.ts'
 
 /** Its connection calls it back; it settles once at the response head. */
 export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
-  readonly response: Promise<UpstreamResponse>
+  readonly #head = Promise.withResolvers<UpstreamResponse>()
   readonly #exchange: Exchange
   readonly #attempt: Attempt
-  readonly #resolve: (response: UpstreamResponse) => void
-  readonly #reject: (error: GatewayError) => void
   #connection: Connection | undefined
   #stage: AttemptStage = 'connecting'
   #body: ResponseBody | undefined
@@ -28,12 +26,10 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
   constructor (exchange: Exchange, attempt: Attempt) {
     this.#exchange = exchange
     this.#attempt = attempt
-    const { promise, resolve, reject } = Promise.withResolvers<UpstreamResponse>()
-    this.response = promise
-    this.#resolve = resolve
-    this.#reject = reject
     exchange.waiting(this)
   }
+
+  get response (): Promise<UpstreamResponse> { return this.#head.promise }
 
   /** Sends the request on this connection. */
   begin (connection: Connection, basePath: string): void {
@@ -70,7 +66,7 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     this.#attempt.answered(status, headers)
     this.#isEventStream = isEventStream(headers)
     this.#body = new ResponseBody(this)
-    this.#resolve({ status, reason: readReason(reason), headers, body: this.#body, read: head })
+    this.#head.resolve({ status, reason: readReason(reason), headers, body: this.#body, read: head })
   }
 
   onData (piece: Buffer): void {
@@ -93,13 +89,8 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
   }
 
   onTimeout (): void {
-    const { headersTimeoutMs } = this.#exchange.route.policy
-    const endpoint = this.#attempt.endpoint
-    if (this.#stage === 'sent') this.cancel(new GatewayError('HeadersTimeout', { detail: { endpoint, limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'response head' } }))
-    else {
-      const detail = { endpoint, limit: 'bodyIdleTimeoutMs', value: this.#silenceMs, waitedFor: this.#paused ? 'client' : 'endpoint' }
-      this.cancel(new GatewayError(this.#paused ? 'ClientClosed' : 'BodyTimeout', { detail }))
-    }
+    const { endpoint } = this.#attempt
+    this.cancel(this.#stage === 'sent' ? noHead(this.#exchange, endpoint) : silentBody(endpoint, this.#silenceMs, this.#paused))
   }
 
   // ---- called by the exchange and by the body's reader ----
@@ -135,6 +126,6 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     if (this.#body !== undefined) return this.#body.fail(error)
     this.#exchange.waiting(undefined)
     this.#attempt.failed(error)
-    this.#reject(error)
+    this.#head.reject(error)
   }
 }

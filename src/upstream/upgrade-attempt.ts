@@ -1,20 +1,19 @@
 // The handshake of a WebSocket at an endpoint (RFC 6455 section 4): an attempt like any other, whose 101 comes with its connection.
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import http, { type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Attempt } from '../exchange/attempt.ts'
-import { GatewayError } from '../exchange/errors.ts'
+import type { GatewayError } from '../exchange/errors.ts'
 import type { Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { connectionOptions, without } from '../exchange/headers.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
+import { acceptOf } from '../lib/websocket-accept.ts'
 import type { Connector } from './http1/connector.ts'
 import { ClosedEarly, ConnectTimeout, ProtocolError, UnwritableRequest } from './http1/errors.ts'
 import { Watchdog } from './http1/watchdog.ts'
 import { readReason } from './response-headers.ts'
-import { translateError, type AttemptStage } from './translate-error.ts'
+import { noHead, silentBody, translateError, type AttemptStage } from './translate-error.ts'
 
-/** RFC 6455 section 1.3. */
-const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 /** The client's own, which say something of its connection only. */
 const ofTheClient = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions']
 /** RFC 9110 section 7.6.1. */
@@ -22,11 +21,9 @@ const ofThisHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-authen
 
 /** A connection of its own, which is handed over with 101 or closed after any other answer. Settles once at the response head. */
 export class UpgradeAttempt implements BodySource, Cancellable {
-  readonly response: Promise<UpstreamResponse>
+  readonly #head = Promise.withResolvers<UpstreamResponse>()
   readonly #exchange: Exchange
   readonly #attempt: Attempt
-  readonly #resolve: (response: UpstreamResponse) => void
-  readonly #reject: (error: GatewayError) => void
   readonly #watchdog = new Watchdog(() => this.#due())
   #socket: Socket | undefined
   #answer: IncomingMessage | undefined
@@ -41,12 +38,10 @@ export class UpgradeAttempt implements BodySource, Cancellable {
   constructor (exchange: Exchange, attempt: Attempt) {
     this.#exchange = exchange
     this.#attempt = attempt
-    const { promise, resolve, reject } = Promise.withResolvers<UpstreamResponse>()
-    this.response = promise
-    this.#resolve = resolve
-    this.#reject = reject
     exchange.waiting(this)
   }
+
+  get response (): Promise<UpstreamResponse> { return this.#head.promise }
 
   get waitsFor (): string { return this.#stage === 'connecting' ? 'connection' : 'response head' }
 
@@ -118,7 +113,7 @@ export class UpgradeAttempt implements BodySource, Cancellable {
   #switched (answer: IncomingMessage, socket: Socket, head: Buffer, key: string): void {
     if (this.#done) return
     const { upgrade, 'sec-websocket-accept': accept } = answer.headers
-    const isValid = upgrade?.toLowerCase() === 'websocket' && accept === createHash('sha1').update(key + acceptSuffix).digest('base64')
+    const isValid = upgrade?.toLowerCase() === 'websocket' && accept === acceptOf(key)
     if (!isValid) {
       socket.destroy()
       return this.#broken(new ProtocolError('the answer is to another handshake'))
@@ -155,19 +150,15 @@ export class UpgradeAttempt implements BodySource, Cancellable {
     this.#exchange.waiting(undefined)
     this.#attempt.answered(answer.statusCode!, headers)
     this.#body = new ResponseBody(this)
-    this.#resolve({ status: answer.statusCode!, reason: readReason(answer.statusMessage!), headers, body: this.#body, socket })
+    this.#head.resolve({ status: answer.statusCode!, reason: readReason(answer.statusMessage!), headers, body: this.#body, socket })
   }
 
   #due (): void {
-    const { connectTimeoutMs, headersTimeoutMs } = this.#exchange.route.policy
-    const endpoint = this.#attempt.endpoint
+    const { endpoint } = this.#attempt
     switch (this.#stage) {
-      case 'connecting': return this.cancel(translateError(new ConnectTimeout('no connection in time'), 'connecting', endpoint, connectTimeoutMs))
-      case 'sent': return this.cancel(new GatewayError('HeadersTimeout', { detail: { endpoint, limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'response head' } }))
-      case 'body': {
-        const detail = { endpoint, limit: 'bodyIdleTimeoutMs', value: this.#silenceMs, waitedFor: this.#paused ? 'client' : 'endpoint' }
-        this.cancel(new GatewayError(this.#paused ? 'ClientClosed' : 'BodyTimeout', { detail }))
-      }
+      case 'connecting': return this.cancel(translateError(new ConnectTimeout('no connection in time'), 'connecting', endpoint, this.#exchange.route.policy.connectTimeoutMs))
+      case 'sent': return this.cancel(noHead(this.#exchange, endpoint))
+      case 'body': return this.cancel(silentBody(endpoint, this.#silenceMs, this.#paused))
     }
   }
 
@@ -182,6 +173,6 @@ export class UpgradeAttempt implements BodySource, Cancellable {
     if (this.#body !== undefined) return this.#body.fail(error)
     this.#exchange.waiting(undefined)
     this.#attempt.failed(error)
-    this.#reject(error)
+    this.#head.reject(error)
   }
 }
