@@ -111,7 +111,7 @@ function badAnswer ({ log }: GatewayCore, { endpoint, request }: Exchange, { sta
 }
 
 /** `added`: what filters add; none have where the request did not come as far as the cache. */
-export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission, added: readonly string[] = notAsked): LocalReply {
+export function localReply (error: GatewayError, target: RequestTarget | undefined, identity: Identity, admission: Admission, added: readonly string[] = []): LocalReply {
   return renderLocalReply(error, replyFormat(target, identity.target), [admission.rules.correlationHeader, identity.correlationId, 'Proxy-Status', proxyStatus(admission.rules.pseudonym, error), ...added.length > 0 ? added : notAsked])
 }
 
