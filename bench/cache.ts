@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { CacheResult, HitPhase } from './cache/verdict.ts'
 import { posternConfig } from './contenders/configurations.ts'
 import { complaint, scenarios, shortLived, startOrigin } from './scenarios.ts'
-import { inspect } from './support/inspector.ts'
+import { inspect, liveMemory } from './support/inspector.ts'
 import { runLoad, type Load } from './support/load.ts'
 import { ask, freePorts, waitUntil } from './support/network.ts'
 import { openStage } from './support/stage.ts'
@@ -51,13 +51,12 @@ export const measureCache = async ({ seconds, connections, tools, progress }: Ca
     const load = (path: string, names: Load['names'], length: number, clients = connections) =>
       runLoad(stage, tools.wrk, { port, path: `${path}?Id=`, method: 'GET', bodyBytes: 0, seconds: length, connections: clients, ...names !== undefined && { names } })
     const gauge = async (name: string): Promise<number> => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await ask(adminPort, '/metrics')).body.toString())?.[1])
+    const stored = async () => await gauge('postern_cache_entries')
     const sample = async () => {
       const inspector = await inspect(inspectorPort)
       try {
-        await inspector.call('HeapProfiler.collectGarbage')
-        await inspector.call('HeapProfiler.collectGarbage')
-        const { heapUsed, external, rss } = await inspector.evaluate<NodeJS.MemoryUsage>('process.memoryUsage()')
-        return { liveBytes: heapUsed + external, rss, entries: await gauge('postern_cache_entries'), storedBytes: await gauge('postern_cache_bytes') }
+        const { heapUsed, external, rss } = await liveMemory(inspector)
+        return { liveBytes: heapUsed + external, rss, entries: await stored(), storedBytes: await gauge('postern_cache_bytes') }
       } finally {
         inspector.close()
       }
@@ -72,7 +71,7 @@ export const measureCache = async ({ seconds, connections, tools, progress }: Ca
     }
 
     const fill = async (keys: number) => {
-      do await load(cached.path, keys, 2); while (await gauge('postern_cache_entries') < keys)
+      do await load(cached.path, keys, 2); while (await stored() < keys)
       return await sample()
     }
     await fill(fewKeys)
@@ -80,9 +79,7 @@ export const measureCache = async ({ seconds, connections, tools, progress }: Ca
     const filled = await fill(filledKeys)
     progress(`${filled.entries} entries: ${((filled.liveBytes - few.liveBytes) / (filled.entries - few.entries)).toFixed(0)} bytes each`)
 
-    const stored = async () => await gauge('postern_cache_entries')
-    const before = await stored()
-    while (await stored() < before + endingKeys) await load(`/json/reply/${shortLived.message}`, endingKeys, 1)
+    while (await stored() < filled.entries + endingKeys) await load(`/json/reply/${shortLived.message}`, endingKeys, 1)
     const quiet = await probe('fresh', cached.path)
     await sleep(shortLived.seconds * 1_000)
     const ended = await probe('ended', `/json/reply/${shortLived.message}`)

@@ -1,5 +1,5 @@
 // What is live in Postern's main thread, seen through its inspector after a full garbage collection.
-import { inspect, type Inspector } from '../support/inspector.ts'
+import { inspect, liveMemory, type Inspector } from '../support/inspector.ts'
 import type { Sample } from './verdict.ts'
 
 interface Remote { readonly result: { readonly objectId: string } }
@@ -24,10 +24,7 @@ export async function takeSample (inspectorPort: number, requests: number): Prom
     const timers = await countLive(inspector, 'Object.getPrototypeOf(setTimeout(() => {}, 0))', 'this.length')
     const listeners = await countLive(inspector, 'process.getBuiltinModule("node:events").EventEmitter.prototype', countListeners)
     const handles = await inspector.evaluate<number>('process.getActiveResourcesInfo().length')
-    // Twice: what finalizers let go of in the first is freed by the second.
-    await inspector.call('HeapProfiler.collectGarbage')
-    await inspector.call('HeapProfiler.collectGarbage')
-    const { heapUsed, external, rss } = await inspector.evaluate<NodeJS.MemoryUsage>('process.memoryUsage()')
+    const { heapUsed, external, rss } = await liveMemory(inspector)
     return { requests, heapUsed, external, rss, timers, listeners, handles }
   } finally {
     inspector.close()
