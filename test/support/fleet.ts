@@ -7,8 +7,6 @@ import { startServiceStackHost, type HostOptions, type ServiceStackHost } from '
 export interface Fleet extends AsyncDisposable {
   readonly gateway: TestGateway
   readonly hosts: ServiceStackHost[]
-  /** Starts one more host and registers it. */
-  add (options: HostOptions): Promise<ServiceStackHost>
 }
 
 /** Hosts registered in the embedded registry. Ready when every message of theirs is decided. */
@@ -17,18 +15,15 @@ export async function startFleet (hostOptions: HostOptions[], config: PartialCon
   try {
     const gateway = stack.use(await startGateway({ ...config, registry: { embedded: { address: '127.0.0.1:0' }, ...config.registry } }))
     const hosts: ServiceStackHost[] = []
-    const add = async (options: HostOptions) => {
+    for (const options of hostOptions) {
       const host = stack.use(await startServiceStackHost(options))
       hosts.push(host)
       await registerAsPlugin(gateway.embedded!, host, plugin)
       const open = host.tags.find(tag => host.operations.some(operation => operation.name === tag && operation.restrictTo === undefined))
       await gateway.waitForEndpoint(host.url)
       if (open !== undefined) await gateway.waitForRoute(open)
-      return host
     }
-    for (const options of hostOptions) await add(options)
-    const owned = stack.move()
-    return { gateway, hosts, add, [Symbol.asyncDispose]: async () => { await owned.disposeAsync() } }
+    return { gateway, hosts, [Symbol.asyncDispose]: () => stack.disposeAsync() }
   } catch (error) {
     await stack.disposeAsync()
     throw error
@@ -58,8 +53,7 @@ export async function startOrigins (behaviours: Behaviour[], config: PartialConf
       messages: { Echo: { upstream: 'origin', ...uncached }, Other: { upstream: 'origin', ...uncached }, ...config.messages }
     } as PartialConfig))
     await gateway.waitForRoute('Echo')
-    const owned = stack.move()
-    return { gateway, origins, origin: origins[0]!, [Symbol.asyncDispose]: async () => { await owned.disposeAsync() } }
+    return { gateway, origins, origin: origins[0]!, [Symbol.asyncDispose]: () => stack.disposeAsync() }
   } catch (error) {
     await stack.disposeAsync()
     throw error
