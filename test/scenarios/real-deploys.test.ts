@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { startHostProcess, type HostProcess } from '../support/host-process.ts'
-import { startLoad, type Load } from '../support/load.ts'
+import { startLoad, untilAllIsWell, type Load } from '../support/load.ts'
 import { watchSlowness, type Slowness } from '../support/slowness.ts'
 import { until } from '../support/until.ts'
 
@@ -114,12 +114,7 @@ describe('a rolling deploy', { timeout: 120_000, skip }, () => {
     took.push(...replaced.map(({ tookMs }) => tookMs))
     live = replaced.map(({ next }) => next)
     await until('all get calls', async () => (await Promise.all(live.map(host => host.executed()))).every(executed => executed > 0), patience)
-    // Where enough calls met the death of all three, a breaker opened, and lets go of its trials one by one.
-    await until('nothing is refused any more', async () => {
-      const before = load.failures.length
-      await more(load, 40)
-      return load.failures.length === before
-    }, patience)
+    await untilAllIsWell(load)
     const lost = load.failures.length
     await more(load, 100)
     await load.stop()

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openConnection, requestBytes, type RawConnection } from './http-client.ts'
 import type { ServiceStackHost } from './servicestack-host.ts'
+import { until } from './until.ts'
 
 export interface Load extends AsyncDisposable {
   /** Calls answered so far. */
@@ -53,4 +54,16 @@ export function startLoad (url: string, targets: string | readonly string[], { c
 /** Calls that reached a process that does not have the message. */
 export function misdirected (hosts: readonly ServiceStackHost[]): string[] {
   return hosts.flatMap(host => host.calls.filter(({ executed }) => executed === undefined).map(({ target }) => `${target} at ${host.url} (${host.service})`))
+}
+
+/**
+ * When so many calls in a row are answered well. Where a whole service died at once, its breaker may have opened, and lets go of trials one by
+ * one: what is refused meanwhile is nobody's loss.
+ */
+export async function untilAllIsWell (load: Load, calls = 40): Promise<void> {
+  let [since, failures] = [load.calls, load.failures.length]
+  await until(`${calls} calls in a row to be answered well`, () => {
+    if (load.failures.length !== failures) [since, failures] = [load.calls, load.failures.length]
+    return load.calls > since + calls
+  }, { timeoutMs: 15_000, everyMs: 5 })
 }
