@@ -46,6 +46,13 @@ export interface DataPlaneOptions {
   readonly remembered: () => Iterable<RememberedMessage>
 }
 
+/** A configuration that waits for its table. */
+interface NextConfig {
+  readonly config: Config
+  readonly generation: number
+  readonly settle: (inForce: boolean) => void
+}
+
 const trimEveryMs = 30_000
 
 export class DataPlane {
@@ -64,7 +71,7 @@ export class DataPlane {
   #maker: RouteMaker
   readonly #inForce = () => this.#maker
   readonly #planInForce = (key: string) => this.#messages.get(key)?.plan
-  #nextConfig: { config: Config, generation: number, inForce: () => void } | undefined
+  #nextConfig: NextConfig | undefined
   #custom = new Map<string, readonly CustomRoutePlan[]>()
   #customRoutes = CustomRoutes.of<CustomEntry>([])
   #messages = ShardedMap.empty<LazyMessage>()
@@ -123,11 +130,14 @@ export class DataPlane {
     return found?.url
   }
 
-  /** Policies of this configuration come into force together with the table that carries its generation; then the promise settles. */
-  expect (config: Config, generation: number): Promise<void> {
-    this.#nextConfig?.inForce()
+  /**
+   * Policies of this configuration come into force together with the table that carries its generation, and `take` is called in the same turn of
+   * the event loop: for what else is to change with them. Settles then; or when a newer configuration takes its place, without a call of `take`.
+   */
+  expect (config: Config, generation: number, take: () => void): Promise<void> {
+    this.#nextConfig?.settle(false)
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#nextConfig = { config, generation, inForce: resolve }
+    this.#nextConfig = { config, generation, settle: inForce => { if (inForce) take(); resolve() } }
     return promise
   }
 
@@ -135,14 +145,11 @@ export class DataPlane {
   async apply (batch: ChangeBatch): Promise<void> {
     for (const change of batch.changes) this.#staged.push(change)
     if (!batch.last) return
-    const staged = this.#staged
-    this.#staged = []
-    const next = this.#nextConfig
-    const reconfigured = next !== undefined && batch.configGeneration >= next.generation
-    await this.#swap(staged, reconfigured ? next.config : this.#maker.config, batch)
-    if (!reconfigured) return
+    const staged = this.#staged.splice(0)
+    const expected = this.#nextConfig
+    const next = expected !== undefined && batch.configGeneration >= expected.generation ? expected : undefined
+    await this.#swap(staged, next, batch)
     if (this.#nextConfig === next) this.#nextConfig = undefined
-    next.inForce()
   }
 
   close (): void {
@@ -156,10 +163,10 @@ export class DataPlane {
    * Everything is made ready in slices, beside the table in force. What is left for the turn in which it is replaced is as much work as
    * there are changes: nothing of it is done for every message, or for every upstream that stays as it is.
    */
-  async #swap (changes: readonly Change[], config: Config, { incomplete = false, fallback = false }: ChangeBatch): Promise<void> {
+  async #swap (changes: readonly Change[], next: NextConfig | undefined, { incomplete = false, fallback = false }: ChangeBatch): Promise<void> {
     const startedAtMs = performance.now()
-    const reconfigured = config !== this.#maker.config
-    const maker = reconfigured ? this.#createMaker(config) : this.#maker
+    const { config } = next ?? this.#maker
+    const maker = next === undefined ? this.#maker : this.#createMaker(config)
     const messages = this.#messages.edit()
     const custom = new Map(this.#custom)
     let customChanged = false
@@ -211,7 +218,7 @@ export class DataPlane {
       for (const message of this.#remembered()) if (!named.has(message.key)) stay(DepartedMessage.remembered(message, this.#inForce))
     }
     const customRoutes = customChanged ? await this.#buildCustomRoutes(custom) : this.#customRoutes
-    const settings = reconfigured ? await this.#changedSettings(config) : []
+    const settings = next === undefined ? [] : await this.#changedSettings(config)
     const prefixes = maker.prefixes()
     for (const { route: { name, upstream } } of this.#prefixesInForce) {
       if (!prefixes.some(({ route }) => route.name === name && route.upstream.name === upstream.name)) gone.messages.push({ upstream: upstream.name, name })
@@ -227,13 +234,14 @@ export class DataPlane {
       for (const { url } of upstream.endpoints) if (!staying.has(url)) gone.endpoints.push({ upstream: plan.name, url })
       upstream.apply(plan)
     }
-    for (const [upstream, next] of settings) upstream.configure(next)
+    for (const [upstream, changed] of settings) upstream.configure(changed)
     this.#maker = maker
     this.#custom = custom
     this.#customRoutes = customRoutes
     this.#messages = entries
     this.#prefixesInForce = prefixes
     this.#table = table
+    next?.settle(true)
     for (const name of gone.upstreams) this.#remove(name)
     this.#events.swapped({ messages: entries.size, upstreams: this.#upstreams.size, buildMs: performance.now() - startedAtMs })
     for (const { upstream, name } of gone.messages) this.#times.forget(upstream, name)

@@ -31,7 +31,7 @@ import { version } from './version.ts'
 export interface Gateway {
   /** Listens, then starts the control plane. Before the first table every call is answered 503 RoutesNotReady. */
   start (): Promise<void>
-  /** Puts a new configuration into force, whole: settles when table, policies and listener have it. */
+  /** Puts a new configuration into force, whole, in one turn of the event loop: settles when table, policies and listener have it, or a newer one overtakes it. */
   reload (config: Config): Promise<void>
   /** Counts a configuration that was refused. */
   reloadRefused (): void
@@ -131,18 +131,20 @@ export async function createGateway (config: Config, options: GatewayOptions = {
       }
     },
     async reload (next) {
+      const takeListener = listener?.prepare(next.listener, next.edge)
       const generation = ++state.generation
-      const inForce = dataPlane.expect(next, generation)
-      listener?.configure(next.listener, next.edge)
+      const inForce = dataPlane.expect(next, generation, () => {
+        takeListener?.()
+        sampler.gauge.limits = next.shedding
+        if (!next.faults.allow) faults.clearAll()
+        cache.configure(next)
+        outage.configure(next)
+        state.current = configInForce(config, next)
+        metrics.configReloaded('accepted')
+        log.info({ generation }, 'configuration in force')
+      })
       control?.configure(next, generation)
       await inForce
-      sampler.gauge.limits = next.shedding
-      if (!next.faults.allow) faults.clearAll()
-      cache.configure(next)
-      outage.configure(next)
-      state.current = configInForce(config, next)
-      metrics.configReloaded('accepted')
-      log.info({ generation }, 'configuration in force')
     },
     reloadRefused () { metrics.configReloaded('refused') },
     get addresses () {

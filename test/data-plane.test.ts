@@ -91,7 +91,7 @@ test('a prefix that left the configuration, or went to another upstream, is told
   const { plane, apply, gone } = start(t, to({ '/a/*': 'one', '/b/*': 'one', '/c/*': 'one' }))
   await apply([])
   assert.deepEqual(gone.at(-1)!.messages, [])
-  const settled = plane.expect(to({ '/a/*': 'one', '/b/*': 'two' }), 2)
+  const settled = plane.expect(to({ '/a/*': 'one', '/b/*': 'two' }), 2, () => {})
   await apply([], { configGeneration: 2 })
   await settled
   assert.deepEqual(gone.at(-1)!.messages.map(({ upstream, name }) => `${upstream} ${name}`), ['one /b/*', 'one /c/*'])
@@ -111,7 +111,7 @@ test('a new configuration comes into force with the table of its generation, not
   await apply([upstream('Orders', 1), message('GetOrder', 'Orders')])
   let inForce = false
   const next = configOf({ defaults: { policy: { ...policy, deadlineMs: 77 }, bulkhead: { ...bulkhead, maxConcurrent: 3, maxQueue: 1 }, breaker, outliers, retryBudget, balancing } })
-  const settled = plane.expect(next, 2).then(() => { inForce = true })
+  const settled = plane.expect(next, 2, () => { inForce = true })
   await apply([])
   assert.equal(routeOf(ask('/json/reply/GetOrder')).policy.deadlineMs, policy.deadlineMs)
   assert.equal(inForce, false)
@@ -155,7 +155,7 @@ test('20,000 messages over 2,000 endpoints: a swap holds the event loop for a fe
   const messages = Array.from({ length: 20_000 }, (_, i) => message(`Message${i}`, `S${i % 200}`))
   let generation = 1
   const reconfigure = async () => {
-    const settled = plane.expect(configOf({ defaults: { ...configOf().defaults, policy: { ...policy, deadlineMs: 1_000 + generation } } }), ++generation)
+    const settled = plane.expect(configOf({ defaults: { ...configOf().defaults, policy: { ...policy, deadlineMs: 1_000 + generation } } }), ++generation, () => {})
     await apply([], { configGeneration: generation })
     await settled
     assert.equal(routeOf(ask('/json/reply/Message7')).policy.deadlineMs, 999 + generation)

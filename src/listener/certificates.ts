@@ -64,13 +64,17 @@ export class Certificates {
     return (dot === -1 ? undefined : this.#byName.get(host.slice(dot))) ?? this.#loaded[0]!.context
   }
 
-  /** Other certificates from a new configuration. Throws like the constructor, and then the old ones stay. */
-  configure (tls: Tls): void {
-    const loaded = tls.certificates.map(pair => load(pair, tls.minVersion))
-    this.#unwatch()
-    this.#tls = tls
-    this.#replace(loaded)
-    this.#watch()
+  /** Reads other certificates of a new configuration. Throws like the constructor; what is returned puts them in place of the old ones. */
+  prepare (certificates: Tls['certificates']): () => void {
+    const loaded = certificates.map(pair => load(pair, this.#tls.minVersion))
+    return () => {
+      this.#unwatch()
+      this.#tls = { ...this.#tls, certificates }
+      this.#replace(loaded)
+      this.#watch()
+      // A file may have changed since it was read: nobody watched it.
+      this.#soon()
+    }
   }
 
   close (): void {
@@ -111,17 +115,18 @@ export class Certificates {
     }
   }
 
+  readonly #soon = (): void => {
+    clearTimeout(this.#settling)
+    this.#settling = setTimeout(() => this.#reload(), settleMs)
+    this.#settling.unref()
+  }
+
   #watch (): void {
-    const soon = () => {
-      clearTimeout(this.#settling)
-      this.#settling = setTimeout(() => this.#reload(), settleMs)
-      this.#settling.unref()
-    }
     this.#polled = this.#tls.certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile])
-    for (const file of this.#polled) watchFile(file, { interval: pollMs, persistent: false }, soon)
+    for (const file of this.#polled) watchFile(file, { interval: pollMs, persistent: false }, this.#soon)
     for (const directory of new Set(this.#polled.map(file => dirname(file)))) {
       try {
-        const watcher = watch(directory, { persistent: false }, soon)
+        const watcher = watch(directory, { persistent: false }, this.#soon)
         watcher.on('error', error => this.#log.warn({ err: error, directory }, 'watching certificates by polling only'))
         this.#watchers.push(watcher)
       } catch (error) {

@@ -33,19 +33,18 @@ export interface Listener {
   /** Open client connections, upgraded ones included. */
   readonly connections: number
   /**
-   * Takes over what can change while listening: everything of `edge`, limits of requests and bodies, timeouts and connection limits,
-   * certificates. Throws when a certificate or a trusted range is not usable; then nothing has changed. Not address, HTTP/2, minVersion,
-   * headerBytes and http2MaxStreams: those need a new listener.
+   * Makes ready what can change while listening: everything of `edge`, limits of requests and bodies, timeouts and connection limits,
+   * certificates. Throws when a certificate or a trusted range is not usable. Nothing changes before the returned function is called; it puts
+   * all of it into force at once, and does not throw. Not address, HTTP/2, minVersion, headerBytes and http2MaxStreams: those need a new listener.
    */
-  configure (config: ListenerConfig, edge: EdgeConfig): void
+  prepare (config: ListenerConfig, edge: EdgeConfig): () => void
   /** Accepts no more, lets exchanges in flight finish for at most `ms`, then cuts. */
   drain (ms: number): Promise<void>
   close (): Promise<void>
 }
 
 export async function createListener (options: { config: ListenerConfig, edge: EdgeConfig, gateway: GatewayCore }): Promise<Listener> {
-  const { gateway } = options
-  let { config } = options
+  const { config, gateway } = options
   const { log } = gateway
   const ids = new IdSource()
   // Who this gateway is in Via, so that a loop is noticed; another one in front or behind has another name.
@@ -103,14 +102,17 @@ export async function createListener (options: { config: ListenerConfig, edge: E
     return {
       addresses,
       get connections () { return sockets.size },
-      configure (next, edge) {
+      prepare (next, edge) {
+        const { limits, tls } = next
         const admission = new Admission(next, edge, pseudonym, ids)
-        if (next.tls !== undefined) certificates?.configure(next.tls)
-        config = next
-        state.admission = admission
-        state.bodyMemory.limitBytes = next.limits.gatheredTotalBytes
-        for (const one of servers) {
-          Object.assign(one.server, { headersTimeout: next.limits.headersTimeoutMs, keepAliveTimeout: next.limits.keepAliveTimeoutMs, maxConnections: next.limits.maxConnections, maxRequestsPerSocket: next.limits.maxRequestsPerConnection })
+        const replaceCertificates = tls === undefined ? undefined : certificates?.prepare(tls.certificates)
+        return () => {
+          replaceCertificates?.()
+          state.admission = admission
+          state.bodyMemory.limitBytes = limits.gatheredTotalBytes
+          for (const one of servers) {
+            Object.assign(one.server, { headersTimeout: limits.headersTimeoutMs, keepAliveTimeout: limits.keepAliveTimeoutMs, maxConnections: limits.maxConnections, maxRequestsPerSocket: limits.maxRequestsPerConnection })
+          }
         }
       },
       async drain (ms) {

@@ -86,6 +86,8 @@ test('new limits hold from the next request on', async () => {
     return (await connection.response()).status
   }
   assert.equal(await ask(), 200)
-  fake.listener.configure({ ...fake.config.listener, limits: { ...fake.config.listener.limits, requestTargetBytes: 256 } }, fake.config.edge)
+  const take = fake.listener.prepare({ ...fake.config.listener, limits: { ...fake.config.listener.limits, requestTargetBytes: 256 } }, fake.config.edge)
+  assert.equal(await ask(), 200, 'not before they are in force')
+  take()
   assert.equal(await ask(), 414)
 })

@@ -191,7 +191,7 @@ test('trusted proxies are believed, strangers are not', async () => {
   assert.equal(trusted.request.traceId, '0af7651916cd43dd8448eb211c80319c')
   assert.equal(field(trusted.upstreamRequest.headers, 'x-forwarded-proto'), 'https')
   assert.equal(field(trusted.upstreamRequest.headers, 'x-forwarded-host'), 'shop.test')
-  fake.listener.configure(fake.config.listener, { ...fake.config.edge, trustedProxies: [] })
+  fake.listener.prepare(fake.config.listener, { ...fake.config.edge, trustedProxies: [] })()
   await request(fake.url, '/json/reply/X', { headers: [...sent] })
   const stranger = fake.exchanges[1]!
   assert.equal(stranger.request.clientAddress, '127.0.0.1')

@@ -85,6 +85,44 @@ describe('a change of the configuration', { timeout: 60_000 }, () => {
     assert.equal((await gateway.post(path, {})).json().responseStatus.errorCode, 'HeadersTimeout', 'new policies hold at once')
   })
 
+  test('rules of the listener and the routes of the same file are in force from the same moment on', async () => {
+    await using fleet = await startOrigins([behave.ok()])
+    const { gateway, origin } = fleet
+    // The path that the origin sees tells the table, X-ss-id whether the listener still removed it.
+    const revisions = { old: 'remove', new: 'allow' } as const
+    const config = (revision: keyof typeof revisions) => ({
+      upstreams: { origin: { endpoints: [origin.url] } },
+      edge: { sessionHeaders: revisions[revision] },
+      prefixes: { '/x/*': { upstream: 'origin', rewrite: `/${revision}` } }
+    }) as never
+    await gateway.reload(config('old'))
+    origin.received.length = 0
+    let [running, calls] = [true, 0]
+    const caller = async () => {
+      using connection = await gateway.connect({ timeoutMs: 60_000 })
+      while (running) {
+        connection.send(requestBytes('x', '/x/y', { headers: [['X-ss-id', 'stolen']] }))
+        assert.equal((await connection.response()).status, 200)
+        calls++
+      }
+    }
+    const callers = Promise.all(Array.from({ length: 4 }, caller))
+    const more = async () => {
+      const before = calls
+      await until('calls between two reloads', () => calls >= before + 20)
+    }
+    for (let n = 0; n < 5; n++) {
+      for (const revision of ['new', 'old'] as const) {
+        await more()
+        await gateway.reload(config(revision))
+      }
+    }
+    running = false
+    await callers
+    const seen = new Set(origin.received.map(request => `${request.target} ${request.header('x-ss-id') !== undefined}`))
+    assert.deepEqual([...seen].sort(), ['/new/y true', '/old/y false'])
+  })
+
   test('a file that changes is read; a bad one changes nothing and says where it is wrong; SIGHUP reads it too', async () => {
     await using origin = await startOrigin(behave.ok('hello'))
     const base = { upstreams: { origin: { endpoints: [origin.url] } }, messages: { Echo: { upstream: 'origin' } } }
