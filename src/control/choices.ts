@@ -3,6 +3,9 @@ import type { EndpointPlan, UpstreamPlan } from '../routing/plan.ts'
 import { pickTier, toEndpointPlan, toLevelPlans, type ChoiceRules, type UpstreamView } from './claims.ts'
 import type { Verdict } from './endpoints.ts'
 
+/** Its registration says so, or the host itself: by its version, or by the list that only such hosts publish. */
+const isServiceStack = ({ registration, knowledge }: Verdict): boolean => registration.kind !== 'plain' || knowledge?.servicestackVersion !== undefined || knowledge?.listed?.state === 'read'
+
 /** Chooses endpoints for sets of offer groups: messages with the same groups share one choice. */
 export class Choices {
   readonly #view: UpstreamView
@@ -60,9 +63,9 @@ export class Choices {
 
   upstreamPlan (): UpstreamPlan {
     const verdicts = this.#view.verdicts.filter(verdict => verdict.speaks)
-    const servicestack = verdicts.some(({ registration, knowledge }) => registration.kind !== 'plain' || knowledge?.servicestackVersion !== undefined)
+    const servicestack = verdicts.some(isServiceStack) || (verdicts.some(({ knowledge }) => knowledge?.answeredAt !== undefined) ? false : undefined)
     const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
-    const apiForm = !servicestack || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
+    const apiForm = servicestack !== true || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
     return { name: this.#view.name, endpoints, base: this.urls(this.base), levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack }
   }
 }

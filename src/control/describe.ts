@@ -77,7 +77,7 @@ function describeEffect (written: PolicyConfig['effect'], marker: Effect | undef
 /** JSON of GET /api/upstreams. Several registrations of one address are one entry each: each has its own sentence. */
 export function describeUpstreams (decision: Decision, registries: readonly DescribedRegistry[]): string {
   const stale = staleMarks(decision, registries)
-  const upstreams = new Map<string, { name: string, registry: string[], servicestack: boolean, apiForm: boolean, messages: number, endpoints: object[] }>()
+  const upstreams = new Map<string, { name: string, registry: string[], servicestack: boolean | undefined, apiForm: boolean, messages: number, endpoints: object[] }>()
   for (const [name, plan] of decision.plan.upstreams) upstreams.set(name, { name, registry: [], servicestack: plan.servicestack, apiForm: plan.apiForm, messages: 0, endpoints: [] })
   for (const { state, upstream } of decision.plan.messages.values()) {
     const entry = upstreams.get(upstream)

@@ -30,7 +30,7 @@ export function toTargets (decision: Decision, upstreams: Config['upstreams'], t
     const isWatched = decision.watched.has(url) || endpoints.some(({ verdict }) => verdict.entry.unconfirmedSince !== undefined || verdict.cause === 'says-nothing')
     const isOurs = endpoints.some(({ verdict }) => verdict.speaks && verdict.registration.health === 'unchecked')
     const healthCheck = registrations.some(registration => registration.healthCheck === true)
-    const isSlow = registrations.every(({ health, registry }) => health === 'critical' || registry === 'config')
+    const isSlow = registrations.every(({ health }) => health === 'critical')
     targets.push({
       key: endpoints[0]?.verdict.key ?? '',
       pace: isWatched ? 'watched' : isOurs ? 'steady' : isSlow ? 'slow' : 'fast',

@@ -40,8 +40,8 @@ export interface UpstreamPlan {
   readonly levels: readonly LevelPlan[]
   /** Whether every endpoint answers /api/X; if not, /api/X is sent as /json/reply/X. */
   readonly apiForm: boolean
-  /** A ServiceStack host: prefix routes to it must not reach what is not routed. */
-  readonly servicestack: boolean
+  /** ServiceStack hosts: prefix routes to them must not reach what is not routed. Undefined: none of them has said what it is yet. */
+  readonly servicestack: boolean | undefined
 }
 
 /**

@@ -139,11 +139,13 @@ export class RouteTable {
   /**
    * A prefix route must not be a way around: what the host would read as a message must be one that is routed (decisions: exposure is
    * decided on the decoded path, on prefix routes too). For upstreams that are no ServiceStack hosts only names known as hidden are kept back.
+   * @throws GatewayError RoutesNotReady where nobody knows yet what they are
    */
   #reachesHidden (entry: PrefixEntry, decodedPath: string): boolean {
     const { servicestack } = entry.upstream.plan
     for (const key of messageCandidates(decodedPath)) {
       const message = this.#messages.get(key)
+      if (message === undefined && servicestack === undefined) throw new GatewayError('RoutesNotReady')
       if (message === undefined ? servicestack : message.plan.state !== 'routed') return true
     }
     return this.#custom.match(decodedPath).some(({ plan }) => this.#messages.get(plan.message)?.plan.state !== 'routed')

@@ -192,7 +192,7 @@ export class Upstream implements UpstreamHandle {
     this.#selections.clear()
     for (const gone of before.values()) gone.close()
     for (const endpoint of this.#endpoints) {
-      endpoint.heartbeatPath = plan.servicestack ? '/json/reply/Heartbeat' : this.#settings.livenessPath
+      endpoint.heartbeatPath = plan.servicestack === true ? '/json/reply/Heartbeat' : this.#settings.livenessPath
       endpoint.alone = this.#endpoints.length === 1
       endpoint.hold(holdOf(this.#holds, { endpoint: endpoint.url }))
     }

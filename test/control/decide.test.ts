@@ -186,6 +186,16 @@ test('the api form is used only where every endpoint has it; other servers get t
   assert.equal(form({ config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000'] } } } }, 'Legacy'), true)
 })
 
+test('what an upstream is, one of its endpoints has to say; until then nobody knows', () => {
+  const config = { upstreams: { Fixed: { endpoints: ['http://10.0.0.1:7000', 'http://10.0.0.1:7001'] } } }
+  const servicestack = (says: World['says'] = {}) => decideWorld({ config, says }).plan.upstreams.get('Fixed')?.servicestack
+  assert.equal(servicestack(), undefined)
+  assert.equal(servicestack({ 7000: 'silent', 7001: 'sick' }), undefined, 'a failure says nothing')
+  assert.equal(servicestack({ 7000: { none: true, version: '' } }), false)
+  assert.equal(servicestack({ 7000: { none: true, version: '' }, 7001: { none: true } }), true)
+  assert.equal(servicestack({ 7000: { lists: ['GetProduct'], version: '' } }), true, 'nobody else publishes such a list')
+})
+
 test('a state keeps its time until it changes', () => {
   const first = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, now: 1_000 })
   const second = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, now: 2_000, memory: first.memory })

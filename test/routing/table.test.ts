@@ -13,6 +13,7 @@ const upstream = (name: string, plan: Partial<RoutedUpstream['plan']> = {}): Rou
 const modern = upstream('Catalog')
 const old = upstream('Old', { apiForm: false })
 const legacy = upstream('legacy', { servicestack: false })
+const unknown = upstream('unknown', { servicestack: undefined })
 const route = (name: string): Route => ({ name }) as unknown as Route
 const plan = (name: string, state: MessagePlan['state']): MessagePlan => ({ key: name.toLowerCase(), name, state, upstream: 'Catalog', endpoints: undefined, suggest: state === 'routed', effect: undefined })
 const routed = (name: string, to = modern): MessageEntry => ({ plan: plan(name, 'routed'), route: route(name), upstream: to })
@@ -31,7 +32,7 @@ const contents: TableContents = {
     ['newone', unrouted('NewOne', 'unread')]
   ]),
   custom: CustomRoutes.of([custom('/products/{Id}', ['GET'], 'getproduct'), custom('/products/special', [], 'getproduct'), custom('/reports/{Name*}', [], 'slowreport', false)]),
-  prefixes: [prefix('/legacy/*', legacy), prefix('/legacy/shop/*', legacy, '/'), prefix('/cat/*', modern, '/'), prefix('/raw/*', modern)],
+  prefixes: [prefix('/legacy/*', legacy), prefix('/legacy/shop/*', legacy, '/'), prefix('/cat/*', modern, '/'), prefix('/raw/*', modern), prefix('/new/*', unknown)],
   suggest: false
 }
 const table = new RouteTable(contents)
@@ -72,6 +73,10 @@ const rows: Array<{ name: string, target: string, method?: string, expected: str
   { name: 'nor the paths of the discovery plugin', target: '/cat/discovery/registration', expected: 'MessageNotFound' },
   { name: 'wherever its host serves them', target: '/raw/sub/Discovery/services/GetProduct', expected: 'MessageNotFound' },
   { name: 'which mean nothing to others', target: '/legacy/discovery/services', expected: '/legacy/* /legacy/discovery/services' },
+  { name: 'nor may what never said what it is be asked for them', target: '/new/discovery/services', expected: 'RoutesNotReady' },
+  { name: 'nor for a message', target: '/new/json/reply/Nobody', expected: 'RoutesNotReady' },
+  { name: 'least of all a hidden one', target: '/new/json/reply/SlowReport', expected: 'MessageNotFound' },
+  { name: 'only for what is none', target: '/new/picture.png', expected: '/new/* /new/picture.png' },
   { name: 'but what is routed', target: '/cat/json/reply/GetProduct', expected: '/cat/* /json/reply/GetProduct' },
   { name: 'and what is no message', target: '/raw/picture.png', expected: '/raw/* /raw/picture.png' }
 ]

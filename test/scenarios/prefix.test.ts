@@ -112,6 +112,37 @@ describe('prefix routes', { timeout: 30_000 }, () => {
     deep.behave(behave.echo())
   })
 
+  for (const [what, poweredBy, status] of [['a ServiceStack host', 'ServiceStack/10.15 NET10/Linux', 404], ['another service', 'Express', 200]] as const) {
+    test(`what may be a message waits until ${what} has said what it is`, async () => {
+      let speaks = false
+      const reached: string[] = []
+      const server = createServer((request, response) => {
+        if (request.headers['user-agent'] !== 'postern') reached.push(request.url!)
+        else if (!speaks) response.statusCode = 503
+        response.setHeader('X-Powered-By', poweredBy).end('{}')
+      })
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      try {
+        const { port } = server.address() as { port: number }
+        await using gateway = await startGateway({ upstreams: { host: { endpoints: [`http://127.0.0.1:${port}`] } }, prefixes: { '/host/*': { upstream: 'host', rewrite: '/' } } } as never)
+        await until('a table', async () => (await gateway.get('/host/page')).status === 200)
+        const internal = ['/host/discovery/services', '/host/discovery/registration', '/host/json/reply/Heartbeat', '/host/json/reply/GetServices', '/host/sub/api/HealthCheck', '/host/api/orders']
+        for (const path of internal) {
+          const answer = await gateway.get(path)
+          assert.equal(`${answer.status} ${answer.reason}`, '503 RoutesNotReady', path)
+        }
+        assert.deepEqual(new Set(reached), new Set(['/page']))
+        speaks = true
+        await until('it is known', async () => (await gateway.get(internal[0]!)).status !== 503)
+        for (const path of internal) assert.equal((await gateway.get(path)).status, status, path)
+      } finally {
+        server.close()
+        server.closeAllConnections()
+      }
+    })
+  }
+
   test('a prefix that would shadow a message form is a configuration error', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'postern-prefix-'))
     for (const prefix of ['/json/reply/*', '/api/*', '/JSON/*', '/xml/oneway/*']) {

@@ -31,7 +31,7 @@ export const Upstream = object({
   trustTags: flag('Routes what the tags of a registration name, although the service publishes no list of operations. Restricted messages can then not be told apart.', false),
   customRoutes: flag('Also routes the RESTful paths of the service\'s own list (/products/{Id}), verbs as listed.', false),
   preserveHost: flag('Sends the client\'s Host header on instead of the endpoint\'s authority.', false),
-  livenessPath: Type.Optional(Type.String({ pattern: '^/', description: 'Path asked of an unchecked endpoint that is no ServiceStack host; any complete answer below 500 counts. Default: /' })),
+  livenessPath: Type.Optional(Type.String({ pattern: '^/', description: 'Path asked of an endpoint that no registry calls a ServiceStack host: any complete answer below 500 counts, and says what it is. Default: /' })),
   tls: Type.Optional(UpstreamTls),
   bulkhead: Type.Optional(object(optional(Bulkhead.properties), { description: 'In place of defaults.bulkhead.' })),
   breaker: Type.Optional(object(optional(Breaker.properties), { description: 'In place of defaults.breaker.' })),
@@ -52,4 +52,4 @@ export const Prefix = object({
   rewrite: Type.Optional(Type.String({ pattern: '^/', description: 'What the prefix is replaced by. Left out: the path is sent as it came.' })),
   websocket: flag('Whether WebSocket upgrades pass.', true),
   policy: Type.Optional(object(optional(policyFields), { description: 'In place of the upstream\'s policy.' }))
-}, { description: 'A prefix route, for what is not a message. Key: a path ending in /*. The longest prefix wins, messages always win over prefixes.' })
+}, { description: 'A prefix route, for what is not a message. Key: a path ending in /*. The longest prefix wins, messages always win over prefixes. A path below it that a ServiceStack host would read as a message or as the discovery plugin\'s (…/reply/X, …/api/X, …/discovery/services) is passed to such hosts only for what is routed; and to nobody, 503, before an endpoint of the upstream has said what it is (livenessPath).' })
