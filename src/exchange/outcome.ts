@@ -22,15 +22,15 @@ export interface Verdict {
 
 const fine: Verdict = { endpoint: 'success', upstream: 'success', message: 'success' }
 export const nobodys: Verdict = { endpoint: 'ignored', upstream: 'ignored', message: 'ignored' }
-/** One message's fault, which says nothing of the others. */
+/** One message's fault, which says nothing of the others; the endpoint's where the message works at another one (`upstream/elsewhere.ts`). */
 const ofMessage: Verdict = { endpoint: 'success', upstream: 'success', message: 'failure' }
 const ofAll: Verdict = { endpoint: 'failure', upstream: 'failure', message: 'failure' }
 /** Nobody was reached, so nothing is known of the message. */
 const ofConnection: Verdict = { endpoint: 'failure', upstream: 'failure', message: 'ignored' }
 
 /**
- * 502, 503 and 504 say that the endpoint cannot work. Any other 5xx is the message's: on ServiceStack hosts a plain 500 is one message's
- * unhandled exception (`500 InvalidOperationException`). 4xx never counts: the client was wrong, the service works.
+ * 502, 503 and 504 say that the endpoint cannot work. Any other 5xx is by itself the message's: on ServiceStack hosts a plain 500 is one
+ * message's unhandled exception (`500 InvalidOperationException`). 4xx never counts: the client was wrong, the service works.
  */
 export function judgeStatus (status: number): Verdict {
   if (status < 500) return fine
@@ -50,7 +50,7 @@ export function judgeError (error: GatewayError): Verdict {
   }
 }
 
-/** What an attempt's status says of its endpoint. */
+/** What an attempt's status by itself says of its endpoint. */
 export const classifyStatus = (status: number): Outcome => judgeStatus(status).endpoint
 
 /** What an attempt's error says of its endpoint. */

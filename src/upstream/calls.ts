@@ -3,7 +3,7 @@ import type { GatewayError } from '../exchange/errors.ts'
 import type { AdmittedCall } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { FailureCause } from '../exchange/outcome.ts'
-import { Suspicion } from './suspicion.ts'
+import { Comparison, type Elsewhere } from './elsewhere.ts'
 
 /** Answers after which a message's normal time counts as known. */
 const knownAfter = 5
@@ -15,10 +15,8 @@ export class MessageHistory {
   readonly name: string
   /** Smoothed time to the response head of answers that are no failures, ms. */
   normalMs = 0
-  /** Told of every attempt that fails: whether that is at more than one endpoint. */
-  readonly endpoints = new Suspicion()
-  /** performance.now() when an endpoint last answered it well. */
-  workedAtMs = -Infinity
+  /** Of its endpoints, while it fails at any: what always works is not compared. */
+  #comparison: Comparison | undefined
   #answers = 0
   /** Called since this was last looked at. */
   used = true
@@ -29,9 +27,25 @@ export class MessageHistory {
 
   get known (): boolean { return this.#answers >= knownAfter }
 
-  /** An attempt failed at this endpoint. Whether it fails wherever it is tried: at another one as well, and has worked nowhere since. */
-  failed (endpoint: string, nowMs: number, windowMs: number): boolean {
-    return this.endpoints.confirms(endpoint, nowMs, windowMs) && this.endpoints.otherAtMs > this.workedAtMs
+  /** An endpoint answered it well. */
+  worked (endpoint: string, nowMs: number): void {
+    this.#comparison?.add(endpoint, true, nowMs)
+  }
+
+  /** An attempt at this endpoint has failed. */
+  failed (endpoint: string, nowMs: number): void {
+    this.#comparison ??= new Comparison()
+    this.#comparison.add(endpoint, false, nowMs)
+  }
+
+  /** How it fares at the other endpoints. */
+  elsewhere (endpoint: string, nowMs: number, windowMs: number): Elsewhere {
+    return this.#comparison?.elsewhere(endpoint, nowMs, windowMs) ?? 'unknown'
+  }
+
+  /** Forgets failures from before this time. */
+  forget (beforeMs: number): void {
+    if (this.#comparison !== undefined && this.#comparison.failedAtMs < beforeMs) this.#comparison = undefined
   }
 
   answered (ms: number): void {

@@ -9,6 +9,7 @@ import type { EndpointPlan } from '../routing/plan.ts'
 import { scoredAs, Standing } from './balancing/standing.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
+import type { Elsewhere } from './elsewhere.ts'
 import { Suspicion } from './suspicion.ts'
 import { askHeartbeat } from './heartbeat.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
@@ -36,8 +37,8 @@ export interface EndpointOwner {
   room (): void
   /** It gets no calls from now on: who could go nowhere else need not wait. */
   shut (): void
-  /** An attempt at this message has failed there. Whether it fails at the others as well. */
-  failsEverywhere (message: string, endpoint: string): boolean
+  /** An attempt at this message has failed there. How it fares at the others. */
+  attemptFailed (message: string, endpoint: string): Elsewhere
   /** Whether any other endpoint may be called. */
   hasOther (than: Endpoint): boolean
 }
@@ -83,7 +84,7 @@ export class Endpoint implements EndpointHandle {
   #ejectedFor = ''
   readonly #suspicion = new Suspicion()
 
-  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {}, failsEverywhere: () => false, hasOther: () => false }) {
+  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {}, attemptFailed: () => 'unknown', hasOther: () => false }) {
     this.url = plan.url
     this.plan = plan
     this.#settings = settings
@@ -179,11 +180,13 @@ export class Endpoint implements EndpointHandle {
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
     // Whatever becomes of a copy touches nobody who calls the endpoint himself.
     if (attempt.isMirrored) return this.#events.attempt('ignored', attempt.durationMs, status)
-    const isSuspect = this.#isSuspect(attempt, status, error)
-    const outcome = this.#pausedBy(attempt, status) || !isSuspect ? 'ignored' : attempt.outcome
+    const judged = this.#judge(attempt, status, error)
+    // A plain 500, seen beside the others.
+    if (judged === 'failure') attempt.outcome = judged
+    const outcome = this.#pausedBy(attempt, status) ? 'ignored' : judged
     this.#breaker.report(outcome, trial, outcome === 'failure' ? { cause: attempt.result } : undefined)
-    if (status === undefined ? attempt.outcome === 'failure' : status >= 500) this.failures++
-    else if (attempt.outcome === 'success') this.successes++
+    if (judged === 'failure') this.failures++
+    else if (judged === 'success') this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)
     this.#score(attempt, status)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
@@ -228,14 +231,18 @@ export class Endpoint implements EndpointHandle {
     if (attempt.isTimed || scored === 'failure') this.standing.report(scored, attempt.isTimed ? attempt.durationMs : 0, performance.now(), this.plan.rttMs)
   }
 
-  /** A message that fails everywhere has a breaker of its own. Of an endpoint that is alone, nobody can say more until a second message fails. */
-  #isSuspect ({ outcome, message, trial }: Attempt, status: number | undefined, error: GatewayError | undefined): boolean {
-    if (error?.spec.retry === 'always') return true
-    const isFailed = outcome === 'failure'
-    // Told of a plain 500 too, which is the message's failure and not the endpoint's.
-    const isEverywhere = (isFailed || (status !== undefined && status >= 500)) && this.#owner.failsEverywhere(message, this.url)
-    if (!isFailed || trial) return true
-    return this.alone ? this.#suspicion.confirms(message, performance.now(), this.#settings.breaker.windowMs) : !isEverywhere
+  /**
+   * What an attempt says of this endpoint beside the others. A message that works elsewhere fails because of it, a plain 500 included; one
+   * that fails elsewhere too has a breaker of its own. Where there is nobody to compare with, a plain 500 is the message's, and what else
+   * fails the endpoint's; of one that is alone, nobody can say so until a second message fails.
+   */
+  #judge ({ outcome, message, trial }: Attempt, status: number | undefined, error: GatewayError | undefined): Outcome {
+    if (error?.spec.retry === 'always' || (outcome !== 'failure' && (status === undefined || status < 500))) return outcome
+    const elsewhere = this.#owner.attemptFailed(message, this.url)
+    if (elsewhere === 'works') return 'failure'
+    if (outcome !== 'failure' || trial) return outcome
+    const isSuspect = this.alone ? this.#suspicion.confirms(message, performance.now(), this.#settings.breaker.windowMs) : elsewhere === 'unknown'
+    return isSuspect ? 'failure' : 'ignored'
   }
 
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */

@@ -6,6 +6,7 @@ import { judgeError, judgeStatus, nobodys, type FailureCause, type Verdict } fro
 import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
 import { Call, CallList, MessageHistory, slowAfterMs, slowCall, type CallOwner } from './calls.ts'
+import type { Elsewhere } from './elsewhere.ts'
 import { Suspicion } from './suspicion.ts'
 
 /** `message` undefined: the upstream's own. */
@@ -25,24 +26,20 @@ export interface UpstreamBreakersOptions {
   readonly settings: BreakerSettings
   readonly clock: BreakerClock
   readonly onChange: OnBreaker
-  /** How many endpoints it has. */
-  readonly endpoints: () => number
   /** Called every 200 ms while calls are under way. */
   readonly onTick: (nowMs: number) => void
 }
 
 /**
- * A message's failures count for the message, once it has failed at a second endpoint as well where there are several: what only one of them
- * does is left to that one's breaker, which in turn leaves to the message what fails everywhere. For the upstream they count once a second
- * message has failed as well, so that one broken message does not close a service. Failed connections, which say nothing of a message, count
- * at once.
+ * A message's failures count for the message unless it works at another endpoint at that time: then they are left to the breaker of the endpoint,
+ * which in turn leaves to the message what fails elsewhere too. For the upstream they count once a second message has failed as well, so that
+ * one broken message does not close a service. Failed connections, which say nothing of a message, count at once.
  */
 export class UpstreamBreakers implements BreakersHandle, CallOwner {
   readonly own: Breaker
   readonly #name: string
   readonly #clock: BreakerClock
   readonly #onChange: OnBreaker
-  readonly #endpoints: () => number
   readonly #onTick: (nowMs: number) => void
   readonly #histories = new Map<string, MessageHistory>()
   readonly #breakers = new Map<string, Breaker>()
@@ -53,12 +50,11 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   #lastAnswerAtMs = performance.now()
   #rejectedSinceAnswer = 0
 
-  constructor ({ name, settings, clock, onChange, endpoints, onTick }: UpstreamBreakersOptions) {
+  constructor ({ name, settings, clock, onChange, onTick }: UpstreamBreakersOptions) {
     this.#name = name
     this.#settings = settings
     this.#clock = clock
     this.#onChange = onChange
-    this.#endpoints = endpoints
     this.#onTick = onTick
     this.own = new Breaker(settings, clock, (state, cause) => onChange(undefined, state, cause))
   }
@@ -94,8 +90,9 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   answered (call: Call, status: number): void {
     if (status < 500) {
-      this.#lastAnswerAtMs = call.history.workedAtMs = performance.now()
+      this.#lastAnswerAtMs = performance.now()
       this.#rejectedSinceAnswer = 0
+      if (!call.overdue) call.history.worked(call.exchange.endpoint!.url, this.#lastAnswerAtMs)
       const attempt = call.exchange.attempts.at(-1)
       // A late answer counts too: what is slow for good, and works, is normal before long.
       if (attempt?.isTimed === true) call.history.answered(attempt.durationMs)
@@ -108,9 +105,13 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.#left(call, judgeError(error), error.code)
   }
 
-  /** An attempt at a message has failed. Whether that is the message's trouble rather than this endpoint's: it fails at the others as well. */
-  failsEverywhere (message: string, endpoint: string): boolean {
-    return this.#histories.get(message)?.failed(endpoint, performance.now(), this.#settings.windowMs) === true
+  /** An attempt at a message has failed at this endpoint. How it fares at the others. */
+  attemptFailed (message: string, endpoint: string): Elsewhere {
+    const history = this.#histories.get(message)
+    if (history === undefined) return 'unknown'
+    const nowMs = performance.now()
+    history.failed(endpoint, nowMs)
+    return history.elsewhere(endpoint, nowMs, this.#settings.windowMs)
   }
 
   /** Called by the clock: counts what takes too long now, not when its time-out comes. */
@@ -145,7 +146,9 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   /** Forgets messages that nobody calls. */
   trim (): void {
     for (const [message, breaker] of this.#breakers) if (breaker.idle) this.#breakers.delete(message)
+    const windowBeganMs = performance.now() - this.#settings.windowMs
     for (const [name, history] of this.#histories) {
+      history.forget(windowBeganMs)
       if (!history.used && !this.#breakers.has(name)) this.#histories.delete(name)
       history.used = false
     }
@@ -162,7 +165,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const { messageBreaker } = exchange.route.policy
     const attempt = exchange.attempts.at(-1)!
     this.#calls.remove(call)
-    history.endpoints.confirms(attempt.endpoint, nowMs, messageBreaker.windowMs)
+    history.failed(attempt.endpoint, nowMs)
     const cause = slowCall(history, messageBreaker, exchange.waitsFor)
     this.#count(call, tooSlow, cause)
     call.overdue = true
@@ -189,17 +192,19 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   #count (call: Call, verdict: Verdict, cause?: FailureCause): void {
     const { history: { name }, exchange: { route: { policy: { messageBreaker } } } } = call
     const isFailed = verdict.message === 'failure'
-    const isEverywhere = !isFailed || this.#failsEverywhere(call)
-    const isSuspect = !isFailed || call.trialOfUpstream || (isEverywhere && this.#messages.confirms(name, performance.now(), this.#settings.windowMs))
+    const isItsOwn = !isFailed || this.#isMessages(call)
+    const isSuspect = !isFailed || call.trialOfUpstream || (isItsOwn && this.#messages.confirms(name, performance.now(), this.#settings.windowMs))
     this.own.report(isSuspect ? verdict.upstream : 'ignored', call.trialOfUpstream, cause)
     if (!messageBreaker.enabled) return
-    const breaker = isFailed && isEverywhere ? this.#breakerOf(name, messageBreaker) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
-    breaker?.report(isEverywhere || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage, cause)
+    const breaker = isFailed && isItsOwn ? this.#breakerOf(name, messageBreaker) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
+    breaker?.report(isItsOwn || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage, cause)
   }
 
-  /** What fails at one of several endpoints is that endpoint's trouble, and its breaker's. */
-  #failsEverywhere ({ exchange, history }: Call): boolean {
-    return this.#endpoints() === 1 || history.endpoints.isConfirmed(performance.now(), exchange.route.policy.messageBreaker.windowMs)
+  /** What works at another endpoint is this endpoint's trouble, and its breaker's. */
+  #isMessages ({ exchange, history }: Call): boolean {
+    // Of two attempts at once that are both cut short, none is the exchange's own.
+    const endpoint = exchange.endpoint?.url ?? exchange.attempts.at(-1)!.endpoint
+    return history.elsewhere(endpoint, performance.now(), this.#settings.windowMs) !== 'works'
   }
 
   /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs. */

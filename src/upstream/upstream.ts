@@ -47,7 +47,7 @@ export class Upstream implements UpstreamHandle {
   readonly #owner: EndpointOwner = {
     room: () => this.bulkhead.admitWaiting(),
     shut: () => this.bulkhead.rejectWaiting(),
-    failsEverywhere: (message, endpoint) => this.breakers.failsEverywhere(message, endpoint),
+    attemptFailed: (message, endpoint) => this.breakers.attemptFailed(message, endpoint),
     hasOther: than => this.#endpoints.some(endpoint => endpoint !== than && endpoint.usable)
   }
 
@@ -73,7 +73,6 @@ export class Upstream implements UpstreamHandle {
       settings: settings.breaker,
       clock,
       onChange: (message, state, cause) => this.#breakerChanged(message, state, cause),
-      endpoints: () => this.#endpoints.length,
       onTick: nowMs => this.#outliers.tick(this.#endpoints, nowMs)
     })
     this.apply(plan)

@@ -48,22 +48,95 @@ describe('a broken message', { timeout: 300_000 }, () => {
     }
   }
 
-  test('that works at two of four instances is left to the breakers of the others', async () => {
-    const down = behave.ok('', { status: 503, reason: 'Down' })
-    await using fleet = await startOrigins([down, behave.ok('well'), down, behave.ok('well')], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, policy: { balancer: { strategy: 'round-robin' }, messageBreaker: { enabled: false } } } } })
-    const { gateway, origins: [first, , third] } = fleet
-    const state = async (url: string) => await gateway.metric('postern_breaker_state', { endpoint: url })
-    await until('both are out', async () => {
-      await gateway.post(echo, {})
-      return await state(first!.url) === 2 && await state(third!.url) === 2
+  for (const status of [500, 503]) {
+    test(`that two of four instances answer with ${status} is left to their breakers`, async () => {
+      const down = behave.ok('', { status, reason: 'Down' })
+      await using fleet = await startOrigins([down, behave.ok('well'), down, behave.ok('well')], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
+      const { gateway, origins: [first, , third] } = fleet
+      const state = async (url: string) => await gateway.metric('postern_breaker_state', { endpoint: url })
+      await until('both are out', async () => {
+        assert.notEqual((await gateway.post(echo, {})).reason, 'BreakerOpen')
+        return await state(first!.url) === 2 && await state(third!.url) === 2
+      })
+      for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).text(), 'well')
     })
-    for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).text(), 'well')
+  }
+
+  test('that answers 500 at each of two instances opens its own breaker and neither of theirs', async () => {
+    const one = behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'Broken' }) }, behave.ok('other'))
+    await using fleet = await startOrigins([one, one], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
+    const { gateway, origins } = fleet
+    await until('its breaker is open', async () => (await gateway.post(echo, {})).reason === 'BreakerOpen')
+    for (const { url } of origins) assert.equal(await gateway.metric('postern_breaker_state', { endpoint: url }), 0)
+    assert.ok(origins.every(({ received }) => received.length >= 5))
+    for (let n = 0; n < 10; n++) assert.equal((await gateway.post(other, {})).text(), 'other')
+  })
+
+  test('that answers 500 at one of three is left alone, and so is the instance for the others', async () => {
+    const half = behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'Broken' }) }, behave.ok('other'))
+    await using fleet = await startOrigins([half, behave.ok('well'), behave.ok('well')], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
+    const { gateway, origin } = fleet
+    const answers = new Map<string, number>()
+    const count = async (path: string) => {
+      const { status, reason } = await gateway.post(path, {})
+      answers.set(`${status} ${reason}`, (answers.get(`${status} ${reason}`) ?? 0) + 1)
+    }
+    // Twice as many of the other message, three turns of which go round.
+    for (let n = 0; n < 40; n++) for (const path of [echo, echo, echo, other, other, other, other, other, other]) await count(path)
+    assert.deepEqual([...answers].toSorted(), [['200 OK', 320], ['500 Broken', 40]])
+    assert.equal(await gateway.metric('postern_breaker_state', { endpoint: origin.url }), 0)
+    assert.equal(await gateway.metric('postern_message_breaker_state', { message: 'Echo' }), 0)
   })
 
   test('4xx opens nothing', async () => {
     await using fleet = await startOrigins([behave.ok('{}', { status: 404, reason: 'NotFound' })])
     for (let n = 0; n < 30; n++) assert.equal((await fleet.gateway.post(echo, {})).status, 404)
     assert.equal(await fleet.gateway.metric('postern_message_breaker_state'), 0)
+  })
+})
+
+describe('an instance that answers 500 to everything, from its start', { timeout: 300_000 }, () => {
+  const broken = behave.ok('', { status: 500, reason: 'Broken' })
+  const breaker = { resetTimeoutMs: 300, rampMs: 0 }
+
+  test('is taken out beside one that works, keeps no message from its callers, and is back when it is mended', async () => {
+    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { breaker, policy: { balancer: { strategy: 'round-robin' } } } } })
+    const { gateway, origin } = fleet
+    const state = async () => await gateway.metric('postern_breaker_state', { endpoint: origin.url })
+    const statuses: number[] = []
+    await until('it is out', async () => {
+      // Three calls, so that each message goes to both in turn.
+      for (const path of [echo, other, other]) statuses.push((await gateway.post(path, {})).status)
+      return await state() === 2
+    })
+    assert.ok(statuses.length <= 80, `${statuses.length} calls`)
+    assert.deepEqual([...new Set(statuses)].toSorted(), [200, 500], 'no message has a breaker that is open')
+    assert.ok(await gateway.metric('postern_attempts_total', { endpoint: origin.url, outcome: 'failure' }) >= 5)
+    await until('only trials go there', async () => {
+      const received = origin.received.length
+      for (const path of [echo, other, other]) assert.ok([200, 500].includes((await gateway.post(path, {})).status))
+      return origin.received.length === received
+    })
+    origin.behave(behave.ok('mended'))
+    await until('it is back', async () => (await gateway.post(echo, {})).text() === 'mended' && await state() === 0)
+  })
+
+  test('is hardly called by the way calls are balanced, before its breaker has counted enough', async () => {
+    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { breaker } } })
+    let failed = 0
+    for (let n = 0; n < 200; n++) if ((await fleet.gateway.post(echo, {})).status === 500) failed++
+    assert.ok(failed <= 40, `${failed} of 200`)
+  })
+
+  test('does not show to callers of what is safe, where postern.yaml says that a 500 is tried again', async () => {
+    const policy = { balancer: { strategy: 'round-robin' as const }, retry: { statuses: [500], backoffMs: 0 } }
+    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, retryBudget: { percent: 100, perSecond: 100 }, policy } } })
+    const { gateway, origin } = fleet
+    await until('it is out', async () => {
+      assert.equal((await gateway.get(echo)).text(), 'well')
+      return await gateway.metric('postern_breaker_state', { endpoint: origin.url }) === 2
+    })
+    assert.ok(origin.received.length >= 10)
   })
 })
 

@@ -6,6 +6,7 @@ import { upstreamFor } from '../../src/config/resolve.ts'
 import { Attempt } from '../../src/exchange/attempt.ts'
 import { BreakerClock } from '../../src/upstream/breaker-clock.ts'
 import { MessageHistory } from '../../src/upstream/calls.ts'
+import type { Elsewhere } from '../../src/upstream/elsewhere.ts'
 import { UpstreamBreakers } from '../../src/upstream/upstream-breakers.ts'
 import { fakeEndpoint, makeExchange, policy } from '../support/exchange.ts'
 
@@ -15,13 +16,14 @@ const endpoint = fakeEndpoint('http://a', () => Promise.reject(new Error('not us
 function start (t: TestContext) {
   const told: unknown[] = []
   const messageBreaker = { ...policy.messageBreaker, consecutiveFailures: 1, slowCallMs: 1_000, slowCallFactor: 10 }
-  const breakers = new UpstreamBreakers({ name: 'orders', settings: upstreamFor(validate({}).config, 'orders').breaker, clock: new BreakerClock(), onChange: (message, state, cause) => told.push({ message, state, ...cause }), endpoints: () => 1, onTick: () => {} })
+  const breakers = new UpstreamBreakers({ name: 'orders', settings: upstreamFor(validate({}).config, 'orders').breaker, clock: new BreakerClock(), onChange: (message, state, cause) => told.push({ message, state, ...cause }), onTick: () => {} })
   t.after(() => breakers.close())
   const begin = () => {
     const exchange = makeExchange({ policy: { messageBreaker } })
     const call = breakers.enter(exchange)
     const attempt = new Attempt(endpoint, exchange)
     exchange.attempts.push(attempt)
+    exchange.endpoint = endpoint
     return { call, attempt }
   }
   for (let n = 0; n < 10; n++) {
@@ -77,22 +79,31 @@ test('the breaker says which failure opened it', t => {
 })
 
 const windowMs = 10_000
-const rows: ReadonlyArray<readonly [what: string, events: ReadonlyArray<readonly [endpoint: string, atMs: number] | number>, everywhere: boolean]> = [
-  ['at one endpoint only', [['a', 0], ['a', 1]], false],
-  ['at another one too', [['a', 0], ['b', 1]], true],
-  ['at both in turn', [['a', 0], ['b', 1], ['a', 2]], true],
-  ['at another one, but long ago', [['a', 0], ['b', windowMs + 1]], false],
-  ['at two, and it worked in between: those two are bad', [['a', 0], 1, ['b', 2]], false],
-  ['at two since it last worked', [0, ['a', 1], ['b', 2]], true]
+type Event = readonly [endpoint: string, became: 'works' | 'fails', atMs: number]
+const rows: ReadonlyArray<readonly [what: string, events: readonly Event[], elsewhere: Elsewhere]> = [
+  ['nobody else was asked', [['a', 'fails', 0]], 'unknown'],
+  ['what worked before the first failure was not looked at', [['b', 'works', 0], ['a', 'fails', 1]], 'unknown'],
+  ['another one answers it well', [['a', 'fails', 0], ['b', 'works', 1], ['a', 'fails', 2]], 'works'],
+  ['another one fails as well', [['a', 'fails', 0], ['b', 'fails', 1], ['a', 'fails', 2]], 'fails'],
+  ['the last word of the others counts: it works again', [['b', 'fails', 0], ['b', 'works', 1], ['a', 'fails', 2]], 'works'],
+  ['the last word of the others counts: it fails by now', [['a', 'fails', 0], ['b', 'works', 1], ['c', 'fails', 2], ['a', 'fails', 3]], 'fails'],
+  ['what it did itself is no word of another', [['b', 'fails', 0], ['a', 'works', 1], ['a', 'fails', 2]], 'fails'],
+  ['that was long ago', [['a', 'fails', 0], ['b', 'works', 1], ['a', 'fails', windowMs + 2]], 'unknown']
 ]
-for (const [what, events, everywhere] of rows) {
-  test(`a message fails ${what}: ${everywhere ? 'its own trouble' : 'the endpoint\'s'}`, () => {
+for (const [what, events, elsewhere] of rows) {
+  test(`a message fails at an endpoint, and ${what}: ${elsewhere}`, () => {
     const history = new MessageHistory('GetOrder')
-    let last = false
-    for (const event of events) {
-      if (typeof event === 'number') history.workedAtMs = event
-      else last = history.failed(event[0], event[1], windowMs)
-    }
-    assert.equal(last, everywhere)
+    for (const [endpoint, became, atMs] of events) history[became === 'works' ? 'worked' : 'failed'](endpoint, atMs)
+    assert.equal(history.elsewhere('a', events.at(-1)![2], windowMs), elsewhere)
   })
 }
+
+test('what does not fail any more is not compared any more', () => {
+  const history = new MessageHistory('GetOrder')
+  history.failed('a', 1)
+  history.worked('b', 100)
+  history.forget(1)
+  assert.equal(history.elsewhere('a', 100, windowMs), 'works')
+  history.forget(2)
+  assert.equal(history.elsewhere('a', 100, windowMs), 'unknown')
+})

@@ -9,8 +9,7 @@ export interface StandingSettings {
 }
 
 /**
- * What an attempt counts as for the score. Any 5xx: an endpoint that answers them at once is not fast, although a plain 500 is one message's
- * fault and no breaker's business. A 429 is the word to one caller, a 101 the time of a connection: neither is a time of the service.
+ * What an attempt counts as for the score. Any 5xx: an endpoint that answers them at once is not fast, whosever fault a plain 500 is. A 429 is the word to one caller, a 101 the time of a connection: neither is a time of the service.
  */
 export function scoredAs (outcome: Outcome, status: number | undefined): Outcome {
   if (status === undefined) return outcome
