@@ -1,4 +1,5 @@
 // Rules for addresses, networks, TLS and who is believed.
+import { Resolver } from 'node:dns'
 import { isIP } from 'node:net'
 import type { Config } from './schema.ts'
 import { found, refuse, warn, type Rule } from './rule.ts'
@@ -18,6 +19,15 @@ export const listenRules: readonly Rule[] = [
   refuse('networks', function * ({ config }) {
     yield * badNetworks(config.registry.allowedNetworks, ['registry', 'allowedNetworks'])
     yield * badNetworks(config.edge.trustedProxies, ['edge', 'trustedProxies'])
+  }),
+  refuse('name-servers', function * ({ config }) {
+    for (const [index, server] of config.registry.nameServers.entries()) {
+      try {
+        new Resolver().setServers([server])
+      } catch {
+        yield found(['registry', 'nameServers', String(index)], `must be an IP address, with or without a port (found ${JSON.stringify(server.slice(0, 60))})`, 'For example 10.0.0.53, 127.0.0.1:8600 or [fd00::53]:53')
+      }
+    }
   }),
   refuse('certificate-with-key', function * ({ config }) {
     const sections: Array<{ segments: readonly string[], tls: { certFile?: string, keyFile?: string } | undefined }> = [

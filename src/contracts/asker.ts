@@ -11,7 +11,7 @@ export type Pace = 'fast' | 'slow' | 'watched' | 'steady'
 
 export interface Target {
   readonly question: Question
-  /** What the answer is for (the registrations at the address and how they stand). A new key is asked at once. */
+  /** What the answer is for (the registrations at the address and how they stand). A new key is asked at once, and so are new addresses of a host name. */
   readonly key: string
   readonly pace: Pace
 }
@@ -188,7 +188,8 @@ export function createAsker (options: AskerOptions): Asker {
           schedule(fresh, time)
           continue
         }
-        const changed = entry.target.key !== target.key
+        // At another address of its host name somebody else may answer.
+        const changed = entry.target.key !== target.key || String(entry.target.question.ips) !== String(target.question.ips)
         const faster = entry.target.pace !== target.pace && target.pace !== 'slow'
         entry.target = target
         if (changed) entry.since = time

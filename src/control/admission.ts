@@ -1,17 +1,21 @@
 // Whether Postern may connect to what a registration names: networks, own listeners, and what host names resolve to. I/O: DNS.
 import { isIP } from 'node:net'
+import type { Config } from '../config/schema.ts'
 import { authorityOf, createNetworkRules, type OwnListener } from '../registry/allowed-networks.ts'
 import type { EndpointAddress, Registration } from '../registry/registration.ts'
 import { createNameResolver, type NameResolver } from '../registry/resolve.ts'
+import type { CatalogEntry } from './catalog.ts'
 
 /** The last good answer for a host name. */
 export type ResolvedName = readonly [host: string, ips: readonly string[]]
+
+export type AdmissionSettings = Pick<Config['registry'], 'allowedNetworks' | 'nameServers'>
 
 export interface Admission {
   /** The same registration, or one with `refused` set, or with the addresses of its host name. A name not resolved yet is refused until it is. */
   admit (registration: Registration): Registration
   /** Other rules: whatever is resolved already is judged by them at once. `alsoOurs`: listeners beside those that were there from the start. */
-  configure (cidrs: readonly string[], alsoOurs: readonly OwnListener[]): void
+  configure (settings: AdmissionSettings, alsoOurs: readonly OwnListener[]): void
   /** To be called when all registrations have been admitted: names that none of them has had for long are forgotten. */
   forgetUnused (): void
   /** A host name has had no answer yet, neither good nor bad. */
@@ -22,8 +26,7 @@ export interface Admission {
 }
 
 export interface AdmissionOptions {
-  /** registry.allowedNetworks */
-  readonly cidrs: readonly string[]
+  readonly settings: AdmissionSettings
   readonly ownListeners: readonly OwnListener[]
   /** A host name resolved to something else; what was admitted has to be asked for again. */
   readonly onChange: () => void
@@ -45,9 +48,10 @@ const unusedMs = 600_000
 interface Answer { readonly ips: readonly string[] | undefined, readonly error: string | undefined }
 interface Name { answer: Answer | undefined, usedAt: number }
 
-export function createAdmission ({ cidrs, ownListeners, onChange, known = [], resolver: given, now = () => performance.now() }: AdmissionOptions): Admission {
-  let rules = createNetworkRules(cidrs, ownListeners)
+export function createAdmission ({ settings, ownListeners, onChange, known = [], resolver: given, now = () => performance.now() }: AdmissionOptions): Admission {
+  let rules = createNetworkRules(settings.allowedNetworks, ownListeners)
   const resolver = given ?? createNameResolver({ timeoutMs: 2_000, maxNames: mostNames, minTtlMs: resolveEveryMs, maxTtlMs: 300_000 })
+  resolver.configure(settings.nameServers)
   const before = new Map(known)
   const names = new Map<string, Name>()
   /** Registrations stay the same objects as long as they say the same: what was made of them is not made anew at every decision. */
@@ -111,7 +115,10 @@ export function createAdmission ({ cidrs, ownListeners, onChange, known = [], re
       made.set(registration, { rules, host, name, answer: name?.answer, registration: result })
       return result
     },
-    configure (next, alsoOurs) { rules = createNetworkRules(next, [...ownListeners, ...alsoOurs]) },
+    configure ({ allowedNetworks, nameServers }, alsoOurs) {
+      rules = createNetworkRules(allowedNetworks, [...ownListeners, ...alsoOurs])
+      resolver.configure(nameServers)
+    },
     forgetUnused () { for (const [host, { usedAt }] of names) if (now() - usedAt > unusedMs) names.delete(host) },
     get isResolving () { return names.values().some(({ answer }) => answer === undefined) },
     get resolved () { return [...names].flatMap(([host, { answer }]): ResolvedName[] => answer?.ips === undefined ? [] : [[host, answer.ips]]) },
@@ -120,6 +127,19 @@ export function createAdmission ({ cidrs, ownListeners, onChange, known = [], re
       clearInterval(timer)
       resolver.close()
     }
+  }
+}
+
+/** Entries as admitted: the same objects while they say the same, as those are that need no admission. */
+export function createEntryAdmission ({ admit }: Pick<Admission, 'admit'>): (entry: CatalogEntry) => CatalogEntry {
+  const made = new WeakMap<CatalogEntry, CatalogEntry>()
+  return entry => {
+    const registration = admit(entry.registration)
+    const last = registration === entry.registration ? entry : made.get(entry)
+    if (last?.registration === registration) return last
+    const result = { ...entry, registration }
+    made.set(entry, result)
+    return result
   }
 }
 

@@ -4,7 +4,7 @@ import type { AskTls } from '../contracts/get.ts'
 import { unknownDistances } from '../registry/coordinates.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
-import type { Admission, ResolvedName } from './admission.ts'
+import { createEntryAdmission, type Admission, type ResolvedName } from './admission.ts'
 import type { CatalogEntry } from './catalog.ts'
 import { ClaimedNames } from './claimed.ts'
 import { describeChanges, type LogLine } from './changes-log.ts'
@@ -96,6 +96,7 @@ export function createEngine (options: EngineOptions): Engine {
   let leftOut = options.leftOut ?? []
   let fixed: CatalogEntry[] = []
   const admission = options.createAdmission(config, options.kept?.names ?? [], () => trigger())
+  const admitEntry = createEntryAdmission(admission)
 
   const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), onAnswer: (url, said) => rechecks.answered(url, said), now })
 
@@ -132,17 +133,12 @@ export function createEngine (options: EngineOptions): Engine {
   })
 
   function judgeNetworks (): void {
-    admission.configure(config.registry.allowedNetworks, embedded === undefined ? [] : [embedded.listener])
+    admission.configure(config.registry, embedded === undefined ? [] : [embedded.listener])
     trigger()
   }
 
   function * entries (): Generator<CatalogEntry> {
-    for (const own of [fixed, registries.entries()]) {
-      for (const entry of own) {
-        const admitted = admission.admit(entry.registration)
-        yield admitted === entry.registration ? entry : { ...entry, registration: admitted }
-      }
-    }
+    for (const own of [fixed, registries.entries()]) for (const entry of own) yield admitEntry(entry)
   }
 
   const postStatus = () => {

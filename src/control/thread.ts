@@ -75,7 +75,7 @@ async function open (): Promise<Engine> {
     starters,
     ask: (question, limits, signal) => ask(question, limits, signal, parse),
     askMarkers: (question, limits, signal) => askMarkers(question, limits, signal, parseMarkers),
-    createAdmission: (config, known, onChange) => createAdmission({ cidrs: config.registry.allowedNetworks, ownListeners: start.ownListeners, known, onChange }),
+    createAdmission: (config, known, onChange) => createAdmission({ settings: config.registry, ownListeners: start.ownListeners, known, onChange }),
     loadTls: config => loadAskTls(config.upstreams, (upstream, error) => log({ level: 'error', fields: { service: upstream, error: error.message }, message: 'TLS files of an upstream cannot be read' })),
     applied: unknownPlan(start.applied),
     leftOut: start.leftOut,

@@ -18,7 +18,7 @@ export interface ResolverOptions {
   readonly minTtlMs: number
   readonly maxTtlMs: number
   /** Asks the network. Default: DNS for A and AAAA, then the system's own resolver (hosts file), whose answers have no TTL. */
-  readonly ask?: (name: string, signal: AbortSignal) => Promise<Answer>
+  readonly ask?: (name: string, servers: readonly string[], signal: AbortSignal) => Promise<Answer>
   readonly now?: () => number
 }
 
@@ -38,9 +38,14 @@ interface Entry {
 export interface NameResolver {
   /** The addresses of a name: from memory while the TTL lasts, else asked. Rejects only when there never was a good answer. */
   resolve (name: string): Promise<Resolution>
+  /** Which DNS servers are asked, as `address:port`; none: the system's. Others than before are asked for every name anew. */
+  configure (servers: readonly string[]): void
   /** Ends questions in flight. */
   close (): void
 }
+
+/** Most questions at one time, so that a large catalog is no storm at its name server; their time runs from when they are asked. */
+export const mostQuestions = 64
 
 /** What DNS gives no TTL for (hosts file) is asked again after this long. */
 const systemTtlMs = 30_000
@@ -51,12 +56,29 @@ export function createNameResolver (options: ResolverOptions): NameResolver {
   const ask = options.ask ?? askNetwork
   const entries = new Map<string, Entry>()
   const closed = new AbortController()
+  /** As many as there are names, at most. */
+  const waiting: Array<() => void> = []
+  let asking = 0
+  let servers: readonly string[] = []
+
+  const inTurn = async <T>(question: () => Promise<T>): Promise<T> => {
+    if (asking < mostQuestions) asking++
+    else await new Promise<void>(resolve => { waiting.push(resolve) })
+    try {
+      return await question()
+    } finally {
+      // Whoever waited longest takes the place over.
+      const next = waiting.shift()
+      if (next === undefined) asking--
+      else next()
+    }
+  }
 
   const refresh = async (name: string, entry: Entry): Promise<void> => {
     const limit = AbortSignal.timeout(options.timeoutMs)
     try {
       const signal = AbortSignal.any([closed.signal, limit])
-      const answer = await Promise.race([ask(name, signal), rejectOn(signal)])
+      const answer = await Promise.race([ask(name, servers, signal), rejectOn(signal)])
       if (answer.ips.length === 0) throw new Error(`${name} has no address`)
       entry.ips = answer.ips
       entry.at = now()
@@ -78,18 +100,24 @@ export function createNameResolver (options: ResolverOptions): NameResolver {
       if (entries.size > options.maxNames) entries.delete(entries.keys().next().value!)
       if (entry.expiresAt <= now()) {
         const asked = entry
-        entry.asking ??= refresh(key, asked).finally(() => { asked.asking = undefined })
+        entry.asking ??= inTurn(() => refresh(key, asked)).finally(() => { asked.asking = undefined })
         await entry.asking
       }
       if (entry.ips.length === 0) throw new Error(entry.error ?? `${name} has no address`)
       return { ips: entry.ips, at: entry.at, error: entry.error }
     },
+    configure (next) {
+      if (next.join() === servers.join()) return
+      servers = next
+      for (const entry of entries.values()) entry.expiresAt = 0
+    },
     close () { closed.abort(new Error('the resolver was closed')) }
   }
 }
 
-async function askNetwork (name: string, signal: AbortSignal): Promise<Answer> {
+async function askNetwork (name: string, servers: readonly string[], signal: AbortSignal): Promise<Answer> {
   const resolver = new Resolver()
+  if (servers.length > 0) resolver.setServers(servers)
   const cancel = (): void => resolver.cancel()
   signal.addEventListener('abort', cancel, { once: true })
   try {

@@ -98,6 +98,7 @@ export class Endpoint implements EndpointHandle {
     }, () => this.#heartbeat())
     this.#lookup = lookupOf(() => this.plan.ips)
     this.#pool = new EndpointPool(plan, settings.tls, this.#lookup)
+    this.#pool.lead(plan.ips)
   }
 
   get version (): string | undefined { return this.plan.version }
@@ -190,6 +191,12 @@ export class Endpoint implements EndpointHandle {
     if (error?.spec.retry === 'always') this.#unreachable(error)
     this.#score(attempt, status)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
+  }
+
+  /** Another plan for the same url. */
+  apply (plan: EndpointPlan): void {
+    this.plan = plan
+    this.#pool.lead(plan.ips)
   }
 
   configure (settings: EndpointSettings): void {

@@ -35,6 +35,8 @@ export class EndpointPool implements ConnectionOwner {
   /** Most connections in use at once since the last trim. */
   #peak = 0
   #closed = false
+  /** Where its host name leads; undefined: it has none, or nobody has said. */
+  #ips: readonly string[] | undefined
 
   constructor ({ origin, basePath }: EndpointAddress, tls: UpstreamTls | undefined, lookup: LookupFunction) {
     this.#basePath = basePath
@@ -83,6 +85,16 @@ export class EndpointPool implements ConnectionOwner {
     this.#peak = this.#inFlight
   }
 
+  /** Where its host name leads from now on. A connection to anywhere else is given up: when idle at once, else when its exchange ends. */
+  lead (ips: readonly string[] | undefined): void {
+    this.#ips = ips
+    for (const connection of this.#free.filter(kept => !this.#isLedTo(kept))) connection.close()
+  }
+
+  #isLedTo ({ peer }: Connection): boolean {
+    return this.#ips === undefined || (peer !== undefined && this.#ips.includes(peer))
+  }
+
   /** Closes idle connections now and those in use when their exchange ends. */
   close (): void {
     this.#closed = true
@@ -91,7 +103,7 @@ export class EndpointPool implements ConnectionOwner {
 
   onFree (connection: Connection, keepAliveMs: number | undefined): void {
     const idleMs = keepAliveMs === undefined ? idleConnectionMs : Math.min(keepAliveMs - keepAliveMarginMs, longestIdleConnectionMs)
-    if (this.#closed || idleMs <= 0) return connection.close()
+    if (this.#closed || idleMs <= 0 || !this.#isLedTo(connection)) return connection.close()
     this.#inFlight--
     connection.free = true
     connection.watch(idleMs)

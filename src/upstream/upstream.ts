@@ -182,7 +182,7 @@ export class Upstream implements UpstreamHandle {
       const kept = before.get(endpointPlan.url)
       if (kept === undefined) return new Endpoint(endpointPlan, this.#settings, this.#clock, this.#events.endpoint(endpointPlan.url), this.#owner)
       before.delete(endpointPlan.url)
-      kept.plan = endpointPlan
+      kept.apply(endpointPlan)
       return kept
     })
     this.#base = plan.base === undefined ? undefined : new Set(plan.base)

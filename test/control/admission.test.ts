@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createAdmission, mostNames, type AdmissionOptions } from '../../src/control/admission.ts'
+import { createAdmission, createEntryAdmission, mostNames, type AdmissionOptions } from '../../src/control/admission.ts'
 import type { NameResolver } from '../../src/registry/resolve.ts'
 import { until } from '../support/until.ts'
 import { registration } from './support.ts'
@@ -17,9 +17,10 @@ function setUp (answers: (name: string) => readonly string[] | Error | Promise<n
       if (answer instanceof Error) throw answer
       return { ips: answer, at: 1, error: undefined }
     },
+    configure () {},
     close () {}
   }
-  const admission = createAdmission({ cidrs: ['10.0.0.0/8'], ownListeners: [], onChange: () => { changes++ }, resolver, ...more })
+  const admission = createAdmission({ settings: { allowedNetworks: ['10.0.0.0/8'], nameServers: [] }, ownListeners: [], onChange: () => { changes++ }, resolver, ...more })
   return { admission, [Symbol.dispose]: () => admission.close(), changes: () => changes }
 }
 
@@ -33,6 +34,22 @@ test('a host name waits for its addresses, and carries them then', async () => {
   const { refused, ips } = admission.admit(named)
   assert.deepEqual([refused, ips], [undefined, ['10.0.0.1', '10.0.0.2']])
   assert.equal(admission.admit(named), admission.admit(named), 'the same object for as long as it holds: nothing is made anew or sent again')
+})
+
+test('an entry is the same object for as long as it says the same and its name leads to the same', async () => {
+  using started = setUp(() => ['10.0.0.1'])
+  const { admission, changes } = started
+  const admitEntry = createEntryAdmission(admission)
+  const entry = { registration: named, firstSeenAt: 0, unconfirmedSince: undefined, stale: false }
+  const waiting = admitEntry(entry)
+  assert.equal(admitEntry(entry), waiting)
+  await until('the answer', () => changes() === 1)
+  const resolved = admitEntry(entry)
+  assert.notEqual(resolved, waiting)
+  assert.equal(admitEntry(entry), resolved)
+  assert.notEqual(admitEntry({ ...entry, stale: true }), resolved)
+  const plain = { ...entry, registration: at('10.0.0.1') }
+  assert.equal(admitEntry(plain), plain)
 })
 
 test('a name that leads to where nobody may connect is refused, and one that leads nowhere', async () => {
@@ -68,11 +85,11 @@ test('other rules judge what is resolved already at once', async () => {
   const literal = at('10.0.0.1')
   admission.admit(named)
   await until('the answer', () => changes() === 1)
-  admission.configure(['10.0.0.0/8', '192.168.0.0/16'], [])
+  admission.configure({ allowedNetworks: ['10.0.0.0/8', '192.168.0.0/16'], nameServers: [] }, [])
   assert.deepEqual([admission.admit(named).refused, admission.admit(literal).refused], [undefined, undefined])
-  admission.configure(['192.168.0.0/16'], [])
+  admission.configure({ allowedNetworks: ['192.168.0.0/16'], nameServers: [] }, [])
   for (const one of [named, literal]) assert.match(admission.admit(one).refused ?? 'allowed', /10\.0\.0\.1 is in none of registry\.allowedNetworks/)
-  admission.configure(['10.0.0.0/8'], [{ host: '10.0.0.1', port: 80 }])
+  admission.configure({ allowedNetworks: ['10.0.0.0/8'], nameServers: [] }, [{ host: '10.0.0.1', port: 80 }])
   for (const one of [named, literal]) assert.match(admission.admit(one).refused ?? 'allowed', /Postern's own listener/)
 })
 

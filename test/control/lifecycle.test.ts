@@ -69,7 +69,7 @@ async function startPlanes (t: TestContext, clock: FakeClock, agent: FakeConsul)
     starters: { consul: (settings, listener) => watchConsul(settings, listener), file: notStarted, embedded: notStarted },
     ask: counted(ask),
     askMarkers: counted(askMarkers),
-    createAdmission: (settings, known, onChange) => createAdmission({ cidrs: settings.registry.allowedNetworks, ownListeners: [], known, onChange }),
+    createAdmission: (settings, known, onChange) => createAdmission({ settings: settings.registry, ownListeners: [], known, onChange }),
     loadTls: () => new Map(),
     applied: emptyPlan,
     owners: new Map()

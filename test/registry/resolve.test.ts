@@ -1,7 +1,7 @@
 // Host names are asked off the request path: TTL, limits, and the last good answer.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createNameResolver } from '../../src/registry/resolve.ts'
+import { createNameResolver, mostQuestions } from '../../src/registry/resolve.ts'
 import type { Answer, ResolverOptions } from '../../src/registry/resolve.ts'
 
 const options = { timeoutMs: 1_000, maxNames: 3, minTtlMs: 1_000, maxTtlMs: 60_000 }
@@ -85,4 +85,30 @@ test('the system\'s own resolver answers what DNS does not know', async () => {
   const resolver = createNameResolver({ ...options, timeoutMs: 5_000 })
   const { ips } = await resolver.resolve('localhost')
   assert.ok(ips.includes('127.0.0.1') || ips.includes('::1'))
+})
+
+test('however many names are new, only so many are asked at one time, and all get their turn', async () => {
+  let [now, most] = [0, 0]
+  const resolver = createNameResolver({
+    ...options,
+    maxNames: 1_000,
+    ask: async () => {
+      most = Math.max(most, ++now)
+      await new Promise(resolve => setImmediate(resolve))
+      now--
+      return { ips: ['10.0.0.1'], ttlMs: 5_000 }
+    }
+  })
+  const all = await Promise.all(Array.from({ length: mostQuestions * 4 }, (_, n) => resolver.resolve(`host-${n}`)))
+  assert.equal(all.length, mostQuestions * 4)
+  assert.equal(most, mostQuestions)
+})
+test('other servers are asked for every name anew', async () => {
+  const asked: Array<readonly string[]> = []
+  const resolver = createNameResolver({ ...options, ask: async (_name, servers) => { asked.push(servers); return { ips: ['10.0.0.1'], ttlMs: 60_000 } } })
+  for (const servers of [[], ['10.0.0.53'], ['10.0.0.53']]) {
+    resolver.configure(servers)
+    await resolver.resolve('a')
+  }
+  assert.deepEqual(asked, [[], ['10.0.0.53']])
 })

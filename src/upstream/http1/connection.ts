@@ -77,6 +77,9 @@ export class Connection implements ResponseEvents, RequestStreamEvents, PutOff {
     this.#watchdog.in(connectTimeoutMs)
   }
 
+  /** The address at its far end; undefined while there is none. */
+  get peer (): string | undefined { return this.#socket.remoteAddress }
+
   /** One exchange. Only while none is under way. */
   send (request: WireRequest, receiver: Receiver): void {
     this.#receiver = receiver

@@ -1,0 +1,133 @@
+// Endpoints with host names, through the listener and against a real name server: asked behind the calls, TTL kept, last good answer kept, judged at every answer.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { WebSocket, WebSocketServer } from 'ws'
+import { healthEntry, startFakeConsul } from '../support/fake-consul.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
+import { startLoad } from '../support/load.ts'
+import { startNameServer, type NameServer } from '../support/name-server.ts'
+import { registerAsPlugin } from '../support/plugin-registration.ts'
+import { startServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
+
+const answer = () => ({ body: {} })
+const get = (name: string) => `/json/reply/${name}`
+const calmly = { callers: 2, everyMs: 20 }
+/** A name is asked again every five seconds, the shortest time that an answer holds. */
+const patience = { timeoutMs: 60_000, everyMs: 50 }
+const idOf = (n: number) => `ss-Shop-00000000-0000-4000-8000-00000000000${n}`
+
+const startHost = (message: string, more: { host?: string, port?: number, id?: string } = {}) => startServiceStackHost({ service: 'Shop', id: idOf(1), messages: { [message]: answer }, ...more })
+
+/** A gateway that asks this name server, with a registry of its own in which a host stands under the name shop.test. */
+async function startBehind (names: NameServer, host: { id: string, port: number, tags: readonly string[] }): Promise<TestGateway> {
+  const gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' }, nameServers: [names.address], allowedNetworks: ['127.0.0.0/8'] } } as PartialConfig)
+  await registerAsPlugin(gateway.embedded!, { ...host, address: `http://shop.test:${host.port}/` }, { heartbeat: false })
+  return gateway
+}
+
+const stateOf = async (gateway: TestGateway, id: string) => ((await gateway.api('routes')).registrations as Array<{ registration: string, state: string, why: string }>).find(({ registration }) => registration === id)
+
+// Side by side: most of their time they wait for a name to be asked again.
+describe('a host name', { timeout: 240_000, concurrency: true }, () => {
+  test('a name leads somewhere else: calls follow it, also those on kept connections, and none is lost', async () => {
+    await using names = await startNameServer()
+    await using before = await startHost('Browse', { host: '127.0.0.2' })
+    await using after = await startHost('Browse', { host: '127.0.0.3', port: before.port })
+    names.point('shop.test', '127.0.0.2')
+    await using gateway = await startBehind(names, before)
+    await gateway.waitForRoute('Browse')
+    await using load = startLoad(gateway.url, get('Browse'), calmly)
+    await until('the old address is called', () => before.executed.length > 20)
+    assert.equal(after.received.length, 0)
+    const asked = names.asked.length
+    names.point('shop.test', '127.0.0.3')
+    await until('the new address is called', () => after.executed.length > 20, patience)
+    const last = before.executed.length
+    await until('calls go on', () => after.executed.length > 100, patience)
+    assert.equal(before.executed.length, last, 'no connection to the old address is used again')
+    assert.ok(names.asked.length - asked <= 12, 'asked by its time, not by the calls')
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+  })
+
+  test('the name server dies: the last good answer is kept', async () => {
+    await using names = await startNameServer()
+    await using host = await startHost('Browse')
+    names.point('shop.test', '127.0.0.1')
+    await using gateway = await startBehind(names, host)
+    await gateway.waitForRoute('Browse')
+    await using load = startLoad(gateway.url, get('Browse'), calmly)
+    const asked = names.asked.length
+    names.silent = true
+    // Each time for A and AAAA.
+    await until('it was asked in vain, and again', () => names.asked.length > asked + 3, patience)
+    const { calls } = load
+    await until('calls go on', () => load.calls > calls + 50, patience)
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+    assert.equal((await stateOf(gateway, host.id))?.state, 'routed')
+  })
+
+  test('a name that comes to lead to a metadata service is refused with the reason, and taken back when it leads home', async () => {
+    await using names = await startNameServer()
+    await using host = await startHost('Browse')
+    names.point('shop.test', '127.0.0.1')
+    await using gateway = await startBehind(names, host)
+    await gateway.waitForRoute('Browse')
+    assert.equal((await gateway.get(get('Browse'))).status, 200)
+    names.point('shop.test', '127.0.0.1', '169.254.169.254')
+    const row = await until('it is refused', async () => { const shown = await stateOf(gateway, host.id); return shown?.state === 'refused' ? shown : undefined }, patience)
+    assert.match(row.why, /^Refused: .*169\.254\.169\.254 is link-local/)
+    const executed = host.executed.length
+    assert.equal((await gateway.get(get('Browse'))).status, 404, 'nobody has the message')
+    assert.equal(host.executed.length, executed)
+    names.point('shop.test', '127.0.0.1')
+    await until('it is back', async () => (await gateway.get(get('Browse'))).status === 200, patience)
+  })
+
+  test('a WebSocket goes where the name leads', async t => {
+    await using names = await startNameServer()
+    names.point('chat.test', '127.0.0.4')
+    const server = new WebSocketServer({ host: '127.0.0.4', port: 0 })
+    t.after(() => { for (const client of server.clients) client.terminate(); server.close() })
+    await once(server, 'listening')
+    server.on('connection', socket => socket.on('message', data => socket.send(String(data).toUpperCase())))
+    const endpoint = `http://chat.test:${(server.address() as { port: number }).port}`
+    await using gateway = await startGateway({ registry: { nameServers: [names.address] }, upstreams: { chat: { endpoints: [endpoint] } }, prefixes: { '/chat/*': { upstream: 'chat' } } } as PartialConfig)
+    await gateway.waitForEndpoint(endpoint)
+    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/chat/room`)
+    t.after(() => socket.terminate())
+    await once(socket, 'open')
+    const said = once(socket, 'message')
+    socket.send('hello')
+    assert.equal(String((await said)[0]), 'HELLO')
+  })
+
+  test('a start with neither registry nor name server: what stands at host names and at addresses is served at once, from the table on disk', async t => {
+    const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-data-'))
+    t.after(() => rm(dataDirectory, { recursive: true, force: true }))
+    const names = await startNameServer()
+    names.point('shop.test', '127.0.0.5')
+    await using named = await startHost('Browse', { host: '127.0.0.5' })
+    await using plain = await startHost('Buy', { id: idOf(2) })
+    const consul = await startFakeConsul()
+    consul.list([[named.id, `http://shop.test:${named.port}/`, 'Browse'], [plain.id, plain.address, 'Buy']].map(([id, Address, message]) => healthEntry(id!, { service: { Address, Tags: ['ss-version-1.0', message] } })))
+    const config = { dataDirectory, registry: { consul: { agents: [consul.url] }, nameServers: [names.address] } } as PartialConfig
+    {
+      await using gateway = await startGateway(config)
+      for (const message of ['Browse', 'Buy']) await gateway.waitForRoute(message)
+    }
+    await consul.close()
+    await names[Symbol.asyncDispose]()
+    await using gateway = await startGateway(config)
+    // With nothing to wait for but reading a file.
+    await until('both are served', async () => (await gateway.get(get('Browse'))).status === 200 && (await gateway.get(get('Buy'))).status === 200)
+    assert.equal(await gateway.metric('postern_registry_up', { registry: 'consul' }), 0)
+    assert.deepEqual([named.executed.length, plain.executed.length], [1, 1])
+  })
+})

@@ -1,0 +1,72 @@
+// A DNS server on a UDP port that knows what a test tells it: A records with a TTL (RFC 1035), and nothing else.
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+
+export interface NameServer extends AsyncDisposable {
+  /** `address:port`, as registry.nameServers takes it. */
+  readonly address: string
+  /** Names asked so far, in order; those that got no answer too. */
+  readonly asked: readonly string[]
+  /** It answers nothing, as a server that died. */
+  silent: boolean
+  /** Where a name leads from now on; none: it does not exist. */
+  point (name: string, ...ips: string[]): void
+}
+
+const typeA = 1
+const nameError = 3
+
+/** The name in the first question, and where its type stands. */
+function readQuestion (packet: Buffer): { name: string, typeAt: number } {
+  const labels: string[] = []
+  let at = 12
+  for (let length = packet[at]!; length > 0; length = packet[at]!) {
+    labels.push(packet.toString('latin1', at + 1, at + 1 + length))
+    at += 1 + length
+  }
+  return { name: labels.join('.').toLowerCase(), typeAt: at + 1 }
+}
+
+export async function startNameServer ({ ttlS = 1 } = {}): Promise<NameServer> {
+  const known = new Map<string, readonly string[]>()
+  const asked: string[] = []
+  const socket = createSocket('udp4')
+  const server = { silent: false }
+  socket.on('message', (packet, { port, address }) => {
+    const { name, typeAt } = readQuestion(packet)
+    asked.push(name)
+    if (server.silent) return
+    const ips = known.get(name)
+    const answers = packet.readUInt16BE(typeAt) === typeA ? ips ?? [] : []
+    const head = Buffer.from(packet.subarray(0, 12))
+    head.writeUInt16BE(0x8180 | (ips === undefined ? nameError : 0), 2)
+    head.writeUInt16BE(1, 4)
+    head.writeUInt16BE(answers.length, 6)
+    head.writeUInt32BE(0, 8)
+    const records = answers.map(ip => {
+      const record = Buffer.alloc(16)
+      // The name is that of the question.
+      record.writeUInt16BE(0xc00c, 0)
+      record.writeUInt16BE(typeA, 2)
+      record.writeUInt16BE(1, 4)
+      record.writeUInt32BE(ttlS, 6)
+      record.writeUInt16BE(4, 10)
+      record.set(ip.split('.').map(Number), 12)
+      return record
+    })
+    socket.send(Buffer.concat([head, packet.subarray(12, typeAt + 4), ...records]), port, address)
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return {
+    address: `127.0.0.1:${socket.address().port}`,
+    asked,
+    get silent () { return server.silent },
+    set silent (silent) { server.silent = silent },
+    point (name, ...ips) {
+      if (ips.length === 0) known.delete(name)
+      else known.set(name, ips)
+    },
+    [Symbol.asyncDispose]: async () => { await new Promise<void>(resolve => { socket.close(resolve) }) }
+  }
+}
