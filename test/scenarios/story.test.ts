@@ -1,4 +1,6 @@
 // One slow service among five, replayed: with the defaults its neighbours do not notice and its own callers are told at once; with the protections off the site stalls.
+// As the story is told (docs/STORY.md) but for the load: at most 200 calls a second and not 800, because clients, gateway and services share this
+// process, and on a machine of two cores that other tests use too it would be the process that is slow. `npm run bench -- story` has all 800.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -9,64 +11,74 @@ import { startGateway, type PartialConfig, type TestGateway } from '../support/g
 import type { RawResponse } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
 import { startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { watchSlowness } from '../support/slowness.ts'
 import { until } from '../support/until.ts'
 
 const messages = ['StoryA', 'StoryB', 'StoryC', 'StoryD', 'StoryE'] as const
-/** The last one turns slow. */
+/** The last one turns slow. Of all calls 5 % are its own. */
 const slowMessage = messages.length - 1
-const everyMs = 10
+const oneOfCalls = 20
+const everyMs = 5
+const [slowTakesMs, slowForMs, servedWithinMs, toldWithinMs] = [20_000, 25_000, 5_000, 50]
+/** Trial calls are all that waits for it once its breaker is open: one at a time, two seconds or more after the one before. */
+const mostTrials = 15
 
 /** What may wait for the slow service: its slots and its queue. */
 const bulkhead = { maxConcurrent: 48, maxQueue: 24 }
-/** Most calls without an answer at one time: those, and what healthy services have under way. */
-const pendingBound = 100
+const slowBound = bulkhead.maxConcurrent + bulkhead.maxQueue
+/** Most calls without an answer at one time: as many as the slow service alone would have waiting if each waited for its answer. */
+const pendingBound = slowTakesMs / everyMs / oneOfCalls
 
 /** What a busy machine does to this process is not the story: its timers may be late by more than a connect may take. */
 const thisMachine = { shedding: { eventLoopDelayMs: 0, heapPercent: 0 }, policy: { connectTimeoutMs: 8_000 } }
 
-const healthy: Behaviour = async request => {
+const answerAfter = (ms: number): Behaviour => async request => {
   await request.body()
-  await sleep(5)
+  // The caller left: nobody is answered.
+  await sleep(ms, undefined, { signal: request.gone }).catch(() => {})
   await behave.ok('{}')(request)
 }
+const [healthy, slow] = [answerAfter(5), answerAfter(slowTakesMs)]
 
 interface Call {
   readonly isSlow: boolean
-  durationMs: number | undefined
+  answeredAtMs: number | undefined
   answer: RawResponse | undefined
 }
 
 /**
- * Callers who come at a steady rate, whether or not those before them were answered: one every 10 ms, to each service in turn. What a
- * stalled process did not send is not made up for, so that its pause is no rush of calls.
+ * Callers who come at a steady rate, whether or not those before them were answered. What a stalled process did not send is not made up for,
+ * so that its pause is no rush of calls.
  */
 function startCallers (gateway: TestGateway) {
   const calls: Call[] = []
-  const state = { pending: 0, mostPending: 0 }
+  const state = { pending: 0, slowPending: 0, mostPending: 0, mostSlowPending: 0 }
   const send = async (call: Call, message: string) => {
-    const sentAtMs = performance.now()
     state.mostPending = Math.max(state.mostPending, ++state.pending)
+    if (call.isSlow) state.mostSlowPending = Math.max(state.mostSlowPending, ++state.slowPending)
     // One that is never answered: the story ends before it does.
     call.answer = await gateway.post(`/json/reply/${message}`, {}, { timeoutMs: 120_000 }).catch(() => undefined)
-    call.durationMs = performance.now() - sentAtMs
+    call.answeredAtMs = performance.now()
     state.pending--
+    if (call.isSlow) state.slowPending--
   }
   const timer = setInterval(() => {
-    const service = calls.length % messages.length
-    const call: Call = { isSlow: service === slowMessage, durationMs: undefined, answer: undefined }
+    const n = calls.length
+    const isSlow = n % oneOfCalls === oneOfCalls - 1
+    const call: Call = { isSlow, answeredAtMs: undefined, answer: undefined }
     calls.push(call)
-    void send(call, messages[service]!)
+    void send(call, messages[isSlow ? slowMessage : n % slowMessage]!)
   }, everyMs)
   return {
     calls,
-    get mostPending () { return state.mostPending },
-    get pending () { return state.pending },
+    state: state as Readonly<typeof state>,
     [Symbol.dispose] () { clearInterval(timer) }
   }
 }
 
 const isOk = ({ answer }: Call) => answer?.status === 200
-const isAnswered = ({ durationMs }: Call) => durationMs !== undefined
+const isAnswered = ({ answeredAtMs }: Call) => answeredAtMs !== undefined
+const isRefused = ({ answer }: Call) => answer?.reason === 'BreakerOpen'
 
 async function startServices (stack: AsyncDisposableStack): Promise<Origin[]> {
   const origins: Origin[] = []
@@ -104,40 +116,50 @@ async function unprotected (stack: AsyncDisposableStack, services: readonly Orig
   } as PartialConfig
 }
 
-describe('one of five services turns slow', { timeout: 300_000, concurrency: 2 }, () => {
+describe('one of five services turns slow', { timeout: 300_000 }, () => {
   test('with the defaults no healthy call is lost, few wait, callers of the slow one are told at once, and it is served again when it recovers', async t => {
     await using stack = new AsyncDisposableStack()
+    const machine = stack.use(await watchSlowness())
     const services = await startServices(stack)
     const gateway = await startSite(stack, defaults(services))
     using callers = startCallers(gateway)
-    const { calls } = callers
+    const { calls, state } = callers
     const slowCalls = (from: number) => calls.slice(from).filter(({ isSlow }) => isSlow)
 
-    await until('it is quiet', () => calls.filter(isOk).length >= 60, { timeoutMs: 20_000 })
-    services[slowMessage]!.behave(behave.hang())
-    await until('the breaker is open', () => calls.some(({ answer }) => answer?.reason === 'BreakerOpen'), { timeoutMs: 30_000 })
+    await until('it is quiet', () => calls.filter(isOk).length >= 400, { timeoutMs: 60_000 })
+    const slowFromMs = performance.now()
+    services[slowMessage]!.behave(slow)
+    await until('the breaker is open', () => calls.some(isRefused), { timeoutMs: slowForMs })
     const opened = calls.length
-    await until('callers are told', () => slowCalls(opened).filter(isAnswered).length >= 24, { timeoutMs: 30_000 })
-
-    // But for its trials, nobody waits for it any more.
-    const told = slowCalls(opened).filter(isAnswered).slice(0, 24)
-    assert.deepEqual(told.filter(({ answer }) => answer?.status !== 503 || !(Number(answer.header('retry-after')) >= 1)), [])
-    const waiting = slowCalls(opened).length - slowCalls(opened).filter(isAnswered).length
-    assert.ok(waiting <= 15, `${waiting} callers wait although the breaker is open`)
-    const median = told.map(({ durationMs }) => durationMs!).sort((a, b) => a - b)[12]!
-    t.diagnostic(`told after ${median.toFixed(1)} ms (median), at most ${callers.mostPending} pending`)
-    assert.ok(median < 500, `${median} ms`)
-
-    services[slowMessage]!.behave(healthy)
+    await until('it has been slow for long', () => performance.now() - slowFromMs >= slowForMs, { timeoutMs: 2 * slowForMs })
+    const told = slowCalls(opened)
     const recovered = calls.length
-    await until('it is served again', () => {
+    const [recoveredAtMs, slowness] = [performance.now(), machine.measure()]
+    services[slowMessage]!.behave(healthy)
+    const served = await until('it is served again', () => slowCalls(recovered).find(isOk), { timeoutMs: 60_000 })
+    const [servedMs, allowed] = [served.answeredAtMs! - recoveredAtMs, slowness()]
+    await until('it is served for good', () => {
       const latest = slowCalls(recovered).filter(isAnswered).slice(-10)
       return latest.length === 10 && latest.every(isOk)
-    }, { timeoutMs: 20_000 })
+    }, { timeoutMs: 60_000 })
+    const last = calls.length
+    await until('every call is answered', () => calls.slice(0, last).every(isAnswered), { timeoutMs: 60_000 })
 
-    assert.ok(callers.mostPending <= pendingBound, `${callers.mostPending} pending`)
-    assert.deepEqual(calls.filter(call => !call.isSlow && isAnswered(call) && !isOk(call)).map(({ answer }) => answer?.statusLine), [])
-    await until('every healthy call is answered', () => calls.slice(0, recovered).every(call => call.isSlow || isOk(call)), { timeoutMs: 20_000 })
+    assert.deepEqual(calls.filter(call => !call.isSlow && isAnswered(call) && !isOk(call)).map(({ answer }) => answer?.statusLine), [], 'no healthy call is lost')
+    assert.ok(state.mostPending <= pendingBound && state.mostSlowPending <= slowBound, `${state.mostPending} pending, ${state.mostSlowPending} of them for the slow one`)
+    const refused = told.filter(isRefused)
+    assert.ok(told.length - refused.length <= mostTrials, `${told.length - refused.length} of ${told.length} waited although the breaker was open`)
+    assert.deepEqual(refused.filter(({ answer }) => answer!.status !== 503 || !(Number(answer!.header('retry-after')) >= 1)), [])
+    // By the gateway's own clock: how long this process took to send and to read is not its answer's time.
+    const ids = new Set(refused.map(({ answer }) => answer!.header('x-mac-requestid')))
+    const lines = await until('all of them are in the log', async () => {
+      const found = (await gateway.log()).filter(line => line['msg'] === 'exchange' && ids.has(String(line['correlationId'])))
+      return found.length === refused.length && found
+    })
+    const inTime = lines.filter(line => Number(line['ms']) < toldWithinMs)
+    assert.ok(lines.length > 0 && inTime.length >= 0.95 * lines.length, `${inTime.length} of ${lines.length} told within ${toldWithinMs} ms`)
+    t.diagnostic(`${calls.length} calls, at most ${state.mostPending} pending (${state.mostSlowPending} for the slow one), ${told.length - refused.length} of ${told.length} waited, ${inTime.length} of ${lines.length} told in time, served again after ${servedMs.toFixed(0)} ms, the machine ${allowed.toFixed(1)} times as slow as an idle one`)
+    assert.ok(servedMs <= servedWithinMs * allowed, `${servedMs} ms`)
   })
 
   test('with the protections off the site stalls: healthy callers wait behind the slow service\'s', async () => {
@@ -145,11 +167,11 @@ describe('one of five services turns slow', { timeout: 300_000, concurrency: 2 }
     const services = await startServices(stack)
     const gateway = await startSite(stack, await unprotected(stack, services))
     using callers = startCallers(gateway)
-    const { calls } = callers
+    const { calls, state } = callers
 
-    await until('it is quiet', () => calls.filter(isOk).length >= 60, { timeoutMs: 20_000 })
+    await until('it is quiet', () => calls.filter(isOk).length >= 400, { timeoutMs: 60_000 })
     services[slowMessage]!.behave(behave.hang())
-    await until('far more wait than ever may with the defaults', () => callers.pending > 2 * pendingBound, { timeoutMs: 60_000 })
+    await until('far more wait than ever may with the defaults', () => state.pending > 2 * pendingBound, { timeoutMs: 60_000 })
     assert.deepEqual(calls.slice(-pendingBound).filter(isAnswered), [], 'nobody is served, whomever he calls')
   })
 })
