@@ -6,6 +6,7 @@ export interface Selectable {
   readonly labels: readonly string[]
   /** performance.now() when it appeared. */
   readonly sinceMs: number
+  readonly weight: number
 }
 
 /** What an endpoint must be. An object's identity is its key: selectors are made once, when the pipeline is built. */
@@ -19,7 +20,7 @@ export interface Selector {
 export interface Rest {
   readonly outside: readonly Selector[]
   readonly versions: 'all' | 'highest' | 'lowest'
-  /** How long an endpoint must have been there before its version takes over, ms. */
+  /** How long a new version takes to take over, ms. */
   readonly takeoverMs: number
 }
 
@@ -31,26 +32,55 @@ export function matches ({ version, labels }: Selectable, selector: Selector): b
 /** Endpoints, and until when (performance.now()) they are the right ones. */
 export interface Selected<E> {
   readonly chosen: readonly E[]
+  /** What each of them weighs while a version takes over; undefined: as much as ever. */
+  readonly weights?: readonly number[]
   readonly untilMs: number
 }
 
+/** Steps of a takeover. */
+const steps = 20
+/** What all endpoints weigh together meanwhile. */
+const whole = 1_000
+
 /**
- * The rest. Never empty while there is an endpoint: where every one belongs to some part, all get it. A version takes over when one of its
- * endpoints has been there for `takeoverMs`, and shares with the one before it until then.
+ * The rest. Never empty while there is an endpoint: where every one belongs to some part, all get it. A version that came later than others takes
+ * over from them step by step; those that came together, as at a start, have nothing to take over.
  */
 export function selectRest<E extends Selectable> (endpoints: readonly E[], { outside, versions, takeoverMs }: Rest, nowMs: number): Selected<E> {
   const free = outside.length === 0 ? endpoints : endpoints.filter(endpoint => !outside.some(selector => matches(endpoint, selector)))
   const candidates = free.length > 0 ? free : endpoints
   if (versions === 'all' || candidates.length < 2) return { chosen: candidates, untilMs: Infinity }
-  const sign = versions === 'highest' ? -1 : 1
-  // Best first; those without a version come last either way.
+  const ageOf = (some: readonly E[]) => nowMs - Math.min(...some.map(({ sinceMs }) => sinceMs))
+  const wholeMs = Math.min(takeoverMs, ageOf(candidates))
+  const chosen: E[] = []
+  const weights: number[] = []
+  let left = whole
+  const sorted = byVersion(candidates, versions === 'highest' ? -1 : 1)
+  for (const [index, version] of sorted.entries()) {
+    const ageMs = ageOf(version)
+    const part = ageMs >= wholeMs || index === sorted.length - 1 ? 1 : Math.ceil(steps * ageMs / wholeMs) / steps
+    const total = version.reduce((sum, { weight }) => sum + Math.max(1, weight), 0)
+    chosen.push(...version)
+    weights.push(...version.map(({ weight }) => Math.max(1, Math.round(left * part * Math.max(1, weight) / total))))
+    if (part === 1 && index === 0) return { chosen, untilMs: Infinity }
+    if (part === 1) break
+    left -= left * part
+  }
+  return { chosen, weights, untilMs: nowMs + takeoverMs / steps }
+}
+
+/** Best first; those without a version come last either way. */
+function byVersion<E extends Selectable> (endpoints: readonly E[], sign: 1 | -1): E[][] {
   const order = (a: E, b: E) => a.version === undefined || b.version === undefined
     ? Number(a.version === undefined) - Number(b.version === undefined)
     : sign * compareVersions(a.version, b.version)
-  const sorted = candidates.toSorted(order)
-  const established = sorted.find(({ sinceMs }) => nowMs - sinceMs >= takeoverMs) ?? sorted.at(-1)!
-  const chosen = sorted.filter(endpoint => order(endpoint, established) <= 0)
-  return { chosen, untilMs: Math.min(...chosen.map(({ sinceMs }) => sinceMs + takeoverMs).filter(at => at > nowMs)) }
+  const groups: E[][] = []
+  for (const endpoint of endpoints.toSorted(order)) {
+    const same = groups.at(-1)
+    if (same !== undefined && order(same[0]!, endpoint) === 0) same.push(endpoint)
+    else groups.push([endpoint])
+  }
+  return groups
 }
 
 /**

@@ -103,6 +103,7 @@ export class Endpoint implements EndpointHandle {
 
   get version (): string | undefined { return this.plan.version }
   get labels (): readonly string[] { return this.plan.labels }
+  get weight (): number { return this.plan.weight }
   get reachable (): boolean { return this.#probe === undefined }
   /** Why it takes no connections; undefined: it does. */
   get unreachable (): string | undefined { return this.#probe === undefined ? undefined : this.#unreachableFor }

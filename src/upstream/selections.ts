@@ -6,9 +6,17 @@ interface Remembered {
   readonly untilMs: number
 }
 
+/** What endpoints of a set weigh in place of their own weights, by URL. */
+type Weigh = (urls: ReadonlySet<string>, weights: ReadonlyMap<string, number>) => void
+
 /** Keyed by the selector's identity, then by the set it was asked within; both live as long as the table they belong to. */
 export class Selections {
   #known = new Map<Selector | Rest, Map<ReadonlySet<string> | undefined, Remembered>>()
+  readonly #weigh: Weigh
+
+  constructor (weigh: Weigh) {
+    this.#weigh = weigh
+  }
 
   /** The same set until `choose` has to be asked again. */
   get (selector: Selector | Rest, within: ReadonlySet<string> | undefined, choose: (nowMs: number) => Selected<{ readonly url: string }>): ReadonlySet<string> {
@@ -16,8 +24,9 @@ export class Selections {
     if (known === undefined) this.#known.set(selector, known = new Map<ReadonlySet<string> | undefined, Remembered>())
     const before = known.get(within)
     if (before !== undefined && (before.untilMs === Infinity || before.untilMs > performance.now())) return before.urls
-    const { chosen, untilMs } = choose(performance.now())
+    const { chosen, weights, untilMs } = choose(performance.now())
     const urls = new Set(chosen.map(({ url }) => url))
+    if (weights !== undefined) this.#weigh(urls, new Map(chosen.map(({ url }, n) => [url, weights[n]!])))
     known.set(within, { urls, untilMs })
     return urls
   }

@@ -56,7 +56,7 @@ export class Upstream implements UpstreamHandle {
   #endpoints: readonly Endpoint[] = []
   /** Where an exchange without endpoints of its own may go; undefined = to all. */
   #base: ReadonlySet<string> | undefined
-  readonly #selections = new Selections()
+  readonly #selections = new Selections((urls, weights) => this.#balancer.weigh(urls, weights))
 
   constructor (plan: UpstreamPlan, settings: UpstreamSettings, clock: BreakerClock, events: UpstreamEvents) {
     this.name = plan.name

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { compareVersions, matches, selectRest, type Rest, type Selectable } from '../../src/exchange/selection.ts'
 
-const endpoint = (version: string | undefined, labels: string[] = [], sinceMs = 0): Selectable => ({ version, labels, sinceMs })
+const endpoint = (version: string | undefined, labels: string[] = [], sinceMs = 0): Selectable => ({ version, labels, sinceMs, weight: 1 })
 const versionsOf = (endpoints: readonly Selectable[]) => endpoints.map(({ version }) => version)
 const rest = (versions: Rest['versions'], outside: Rest['outside'] = []): Rest => ({ outside, versions, takeoverMs: 10_000 })
 
@@ -36,23 +36,34 @@ test('the rest are those outside every part; where all belong to some part, all'
   assert.deepEqual(selectRest([], rest('highest', outside), 0).chosen, [])
 })
 
-test('the highest version takes over once one of its endpoints has been there long enough, and shares until then', () => {
+test('the highest version takes over step by step, whatever the number of endpoints', () => {
   const fleet = [endpoint('1'), endpoint('1'), endpoint('2', [], 50_000)]
-  const during = selectRest(fleet, rest('highest'), 55_000)
-  assert.deepEqual(versionsOf(during.chosen).toSorted(), ['1', '1', '2'])
-  assert.equal(during.untilMs, 60_000)
-  const after = selectRest(fleet, rest('highest'), 60_000)
-  assert.deepEqual(versionsOf(after.chosen), ['2'])
-  assert.equal(after.untilMs, Infinity)
+  for (const [nowMs, weights] of [[50_001, [50, 475, 475]], [53_000, [300, 350, 350]], [59_999, [1_000]]] as const) {
+    const during = selectRest(fleet, rest('highest'), nowMs)
+    assert.deepEqual(during.chosen, [fleet[2], fleet[0], fleet[1]].slice(0, weights.length))
+    assert.deepEqual(during.weights ?? [1_000], weights)
+    assert.equal(during.untilMs, weights.length === 1 ? Infinity : nowMs + 500)
+  }
+})
+
+test('one that is taken over while it takes over itself gives away part of its own', () => {
+  const { chosen, weights } = selectRest([endpoint('1'), endpoint('2', [], 50_000), endpoint('3', [], 54_000)], rest('highest'), 55_000)
+  assert.deepEqual(versionsOf(chosen), ['3', '2', '1'])
+  assert.deepEqual(weights, [100, 450, 450])
+})
+
+test('endpoints of a version share its part by their own weights', () => {
+  const { weights } = selectRest([endpoint('1'), { ...endpoint('2', [], 50_000), weight: 3 }, endpoint('2', [], 51_000)], rest('highest'), 54_000)
+  assert.deepEqual(weights, [300, 100, 600])
 })
 
 test('the lowest version keeps it; a newcomer of a lower version takes it over in turn', () => {
   assert.deepEqual(versionsOf(selectRest([endpoint('1'), endpoint('2')], rest('lowest'), 20_000).chosen), ['1'])
-  const newcomer = [endpoint('1', [], 15_000), endpoint('2')]
-  assert.deepEqual(versionsOf(selectRest(newcomer, rest('lowest'), 20_000).chosen), ['1', '2'])
+  assert.deepEqual(versionsOf(selectRest([endpoint('1'), endpoint('2', [], 15_000)], rest('lowest'), 20_000).chosen), ['1'])
+  assert.deepEqual(selectRest([endpoint('1', [], 15_000), endpoint('2')], rest('lowest'), 20_000).weights, [500, 500])
 })
 
-test('endpoints without a version come last, and all newcomers share at a start', () => {
-  assert.deepEqual(versionsOf(selectRest([endpoint(undefined), endpoint('1')], rest('highest'), 20_000).chosen), ['1'])
-  assert.deepEqual(versionsOf(selectRest([endpoint(undefined), endpoint('1')], rest('highest'), 5_000).chosen), ['1', undefined])
+test('at a start there is nothing to take over from; endpoints without a version come last', () => {
+  assert.deepEqual(versionsOf(selectRest([endpoint(undefined), endpoint('1', [], 100)], rest('highest'), 5_000).chosen), ['1'])
+  assert.deepEqual(versionsOf(selectRest([endpoint(undefined), endpoint('1')], rest('highest'), 0).chosen), ['1'])
 })

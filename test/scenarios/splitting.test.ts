@@ -25,26 +25,31 @@ interface World extends AsyncDisposable {
   /** How many calls each origin got since the last look. */
   counts (): number[]
   readonly file: string
+  /** Names so many of the services in the file, from the first one on. Resolves when just they get traffic. */
+  list (count: number): Promise<void>
 }
 
 /** Plain services named in a services.yaml, one origin each; all have the message Echo. */
-async function startWorld (services: readonly Service[], config: PartialConfig): Promise<World> {
+async function startWorld (services: readonly Service[], config: PartialConfig, listed = services.length): Promise<World> {
   const stack = new AsyncDisposableStack()
   const directory = await mkdtemp(join(tmpdir(), 'postern-split-'))
   stack.defer(() => rm(directory, { recursive: true, force: true }))
   const origins: Origin[] = []
   for (const { behaviour } of services) origins.push(stack.use(await startOrigin(behaviour)))
   const file = join(directory, 'services.yaml')
-  await writeFile(file, JSON.stringify(services.map(({ service = 'Orders', behaviour: _, ...rest }, index) => ({ service, url: origins[index]!.url, messages: ['Echo'], ...rest }))))
+  const write = async (count: number) => { await writeFile(file, JSON.stringify(services.slice(0, count).map(({ service = 'Orders', behaviour: _, ...rest }, index) => ({ service, url: origins[index]!.url, messages: ['Echo'], ...rest })))) }
+  await write(listed)
   const gateway = stack.use(await startGateway({ ...config, registry: { file } }))
   const inPlan = async () => ((await gateway.api('upstreams')).upstreams as Array<{ endpoints: Array<{ traffic: boolean }> }>).flatMap(({ endpoints }) => endpoints).filter(({ traffic }) => traffic).length
-  await until('every endpoint is in the table', async () => await inPlan() === services.length)
+  const isListed = async (count: number) => { await until('every endpoint is in the table', async () => await inPlan() === count) }
+  await isListed(listed)
   const seen = origins.map(() => 0)
   const owned = stack.move()
   return {
     gateway,
     origins,
     file,
+    list: async count => { await write(count); await isListed(count) },
     counts: () => origins.map(({ received }, index) => {
       const since = received.length - seen[index]!
       seen[index] = received.length
@@ -137,13 +142,42 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     assert.deepEqual(world.counts(), [20, 20, 20])
   })
 
-  test('highest version only: it shares at first and then takes over', async () => {
-    await using world = await startWorld([{ version: '1.9' }, { version: '1.10' }], splitting([], { versions: 'highest', takeoverMs: 400 }))
-    await until('the highest has it alone', async () => {
-      await call(world.gateway, 8)
-      const [low, high = 0] = world.counts()
-      return low === 0 && high === 8
-    })
+  test('the first instance of a new version gets what one endpoint gets, and not everything', async () => {
+    await using world = await startWorld([{ version: '1.0' }, { version: '1.0' }, { version: '1.1' }], { defaults: { balancing: { slowStartMs: 0 }, policy: { cache: { mode: 'off' } } } } as PartialConfig, 2)
+    await call(world.gateway, 20)
+    await world.list(3)
+    world.counts()
+    await call(world.gateway, 300)
+    const counts = world.counts()
+    // A hundred each, were they equally fast.
+    assert.ok(counts.every(count => count > 20 && count < 200), `${counts}`)
+  })
+
+  test('highest version only: the new one takes over step by step', async () => {
+    const takeoverMs = 8_000
+    await using world = await startWorld([{ version: '1.9' }, { version: '1.9' }, { version: '1.10' }], { ...splitting([], { versions: 'highest', takeoverMs }), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
+    const startedMs = performance.now()
+    await until('the old one is no newcomer itself', () => performance.now() - startedMs > takeoverMs)
+    const beforeMs = performance.now()
+    await world.list(3)
+    const listedMs = performance.now()
+    const [early, late] = [[0, 0], [0, 0]] as [[number, number], [number, number]]
+    await until('it has all calls', async () => {
+      world.counts()
+      // Its age is between the two.
+      const [most, least] = [performance.now() - beforeMs, performance.now() - listedMs]
+      await call(world.gateway, 10)
+      const [, , high = 0] = world.counts()
+      const phase = performance.now() - beforeMs <= takeoverMs / 4 ? early : least >= takeoverMs / 2 && most <= takeoverMs * 3 / 4 ? late : undefined
+      if (phase !== undefined) {
+        phase[0] += high
+        phase[1] += 10
+      }
+      return least >= takeoverMs && high === 10
+    }, { timeoutMs: 60_000 })
+    // Of its first quarter at most 25 %, in the third half or more: endpoints take turns, so that chance has no part in it.
+    assert.ok(early[1] > 0 && early[0] / early[1] < 0.35, `${early}`)
+    assert.ok(late[1] > 0 && late[0] / late[1] > 0.42 && late[0] / late[1] < 0.95, `${late}`)
   })
 
   test('errors and latency of the parts stand side by side', async () => {

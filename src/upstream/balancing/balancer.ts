@@ -65,6 +65,11 @@ export class Balancer<E extends Candidate> {
     return eligible
   }
 
+  /** Among exactly these endpoints, calls are shared by these weights and not their own. */
+  weigh (only: ReadonlySet<string>, weights: ReadonlyMap<string, number>): void {
+    this.#some.set(only, this.#eligible(this.#endpoints.filter(({ url }) => only.has(url)), weights))
+  }
+
   /**
    * For a first attempt; for a further one, an endpoint on another node before another endpoint on the same, before one that was tried.
    * @param inFlight calls of the upstream in flight, this one included
@@ -103,7 +108,7 @@ export class Balancer<E extends Candidate> {
     this.#some = new WeakMap()
   }
 
-  #eligible (endpoints: readonly E[]): Eligible<E> {
-    return new Eligible(endpoints, this.#baseEndpoints, this.#registered, { overprovisioningPercent: this.#settings.overprovisioningPercent, random: this.#random })
+  #eligible (endpoints: readonly E[], weights?: ReadonlyMap<string, number>): Eligible<E> {
+    return new Eligible(endpoints, this.#baseEndpoints, this.#registered, { overprovisioningPercent: this.#settings.overprovisioningPercent, random: this.#random, weights })
   }
 }

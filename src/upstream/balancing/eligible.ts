@@ -21,9 +21,9 @@ export class Eligible<E extends Candidate> {
   #renewAtMs = 0
 
   /** `all`: the upstream's endpoints that may get anything; `endpoints`: those that have the messages. */
-  constructor (endpoints: readonly E[], all: readonly E[], registered: readonly LevelPlan[], rules: { readonly overprovisioningPercent: number, readonly random: () => number }) {
+  constructor (endpoints: readonly E[], all: readonly E[], registered: readonly LevelPlan[], rules: { readonly overprovisioningPercent: number, readonly random: () => number, readonly weights: ReadonlyMap<string, number> | undefined }) {
     const numbers = [...new Set(endpoints.map(({ plan }) => plan.level))].sort((a, b) => a - b)
-    this.levels = numbers.map(number => new Level(number, endpoints.filter(({ plan }) => plan.level === number), rules.random))
+    this.levels = numbers.map(number => new Level(number, endpoints.filter(({ plan }) => plan.level === number), rules.random, rules.weights))
     this.#overprovisioningPercent = rules.overprovisioningPercent
     this.#present = Float64Array.from(numbers, number => {
       const served = all.reduce((sum, { plan }) => plan.level === number ? sum + plan.weight : sum, 0)

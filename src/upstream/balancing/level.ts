@@ -18,22 +18,25 @@ export class Level<E extends Candidate> {
   readonly random: () => number
   readonly #draw: WeightedDraw
   readonly #eldest: E | undefined
+  /** In place of their own. */
+  readonly #weights: ReadonlyMap<string, number> | undefined
   readonly #pickers: Partial<Record<BalancerConfig['strategy'], Picker<E>>> = {}
 
-  constructor (level: number, endpoints: readonly E[], random: () => number) {
+  constructor (level: number, endpoints: readonly E[], random: () => number, weights: ReadonlyMap<string, number> | undefined) {
     const weighty = endpoints.filter(({ plan }) => plan.weight > 0)
     this.level = level
     this.endpoints = weighty.length > 0 ? weighty : endpoints
     this.random = random
-    const weights = this.endpoints.map(endpoint => this.weightOf(endpoint))
-    this.totalWeight = weights.reduce((sum, weight) => sum + weight, 0)
-    this.maxWeight = Math.max(...weights)
-    this.#draw = new WeightedDraw(weights)
+    this.#weights = weights
+    const own = this.endpoints.map(endpoint => this.weightOf(endpoint))
+    this.totalWeight = own.reduce((sum, weight) => sum + weight, 0)
+    this.maxWeight = Math.max(...own)
+    this.#draw = new WeightedDraw(own)
     this.#eldest = this.endpoints.reduce<E | undefined>((eldest, endpoint) => eldest === undefined || endpoint.standing.sinceMs < eldest.standing.sinceMs ? endpoint : eldest, undefined)
   }
 
-  weightOf ({ plan: { weight } }: E): number {
-    return weight === 0 ? 1 : weight
+  weightOf ({ url, plan: { weight } }: E): number {
+    return this.#weights?.get(url) ?? Math.max(1, weight)
   }
 
   /**
