@@ -113,7 +113,7 @@ export function simulate ({ endpoints, callsPerSecond, seconds, balancer: chosen
     const joined = servers.filter(({ model }) => (model.fromMs ?? 0) < nowMs)
     if (joined.length !== present) balancer.apply(joined, [])
     present = joined.length
-    const server = balancer.pick(exchanges[Math.trunc(random() * clients)]!, pending.length + 1)
+    const server = balancer.pick(exchanges[Math.trunc(random() * clients)]!, { inFlight: pending.length + 1, limit: Infinity })
     if (server === undefined) throw new Error('nobody to pick')
     calls++
     server.calls++

@@ -102,7 +102,7 @@ export class Upstream implements UpstreamHandle {
   /** One not tried yet in this exchange; else, with no other left, one that was tried and is still available (on a fresh connection). */
   pick (exchange: Exchange): EndpointHandle | undefined {
     this.bulkhead.arrived(exchange)
-    const endpoint = this.#balancer.pick(exchange, this.bulkhead.inFlight)
+    const endpoint = this.#balancer.pick(exchange, this.bulkhead)
     // A copy is no trial: those belong to callers who wait.
     return exchange.isMirrored && endpoint?.breakerState !== 'closed' ? undefined : endpoint
   }

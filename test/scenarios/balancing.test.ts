@@ -212,6 +212,35 @@ test('a zone whose endpoints are at their limits overflows to the next, and back
   await shareIs(gateway, origins[0]!, 0.5)
 })
 
+test('a zone that holds its part of the upstream\'s limit, and 40 % more, overflows to the next, and back', { timeout: 300_000 }, async () => {
+  const zones = ['a', 'a', 'b', 'b']
+  const policy = { cache: { mode: 'off' }, headersTimeoutMs: 280_000, deadlineMs: 280_000, messageBreaker: { slowCallFactor: 0 } }
+  await using world = await startWorld(zones.map(zone => ({ zone })), { locality: { zone: 'a' }, defaults: { bulkhead: { maxConcurrent: 10 }, policy } } as PartialConfig)
+  const { gateway, origins } = world
+  const own = origins.slice(0, 2)
+  const receivedBy = (some: readonly Origin[]) => some.reduce((sum, { received }) => sum + received.length, 0)
+  await shareIs(gateway, origins[0]!, 0.5)
+  for (const origin of own) origin.behave(hang())
+  const connections: Array<Awaited<ReturnType<TestGateway['connect']>>> = []
+  try {
+    for (let n = 1; n <= 7; n++) {
+      const connection = await gateway.connect()
+      connections.push(connection)
+      connection.send(requestBytes('x', path))
+      await until(`${n} are in the own zone`, () => receivedBy(own) === n)
+    }
+    for (let n = 0; n < 20; n++) assert.equal((await gateway.get(path)).status, 200)
+    assert.deepEqual([receivedBy(own), receivedBy(origins)], [7, 27])
+    assert.equal(await gateway.metric('postern_overflow_total'), 20)
+  } finally {
+    for (const connection of connections) connection.close()
+  }
+  for (const origin of own) origin.behave(ok())
+  await until('the own zone is free', async () => await gateway.metric('postern_bulkhead_in_flight') === 0)
+  for (let n = 0; n < 10; n++) assert.equal((await gateway.get(path)).status, 200)
+  assert.equal(receivedBy(origins.slice(2)), 20)
+})
+
 const outside = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? []).find(({ family, internal }) => family === 'IPv4' && !internal)?.address
 
 test('a second attempt, repeated or hedged, goes to another node', { timeout: 300_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {

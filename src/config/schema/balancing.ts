@@ -14,7 +14,7 @@ const balancingFields = {
   failurePenaltyMs: ms('What a failed attempt counts as, at least: an endpoint that fails fast must not look fast.', 5_000, 0),
   slowStartMs: ms('How long a new endpoint\'s share, or that of one that is back after a restart, grows until it is whole. 0 = whole at once. Endpoints that come together share equally from the start.', 30_000, 0),
   slowStartPercent: Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'Part of its share that a new endpoint begins with.' }),
-  overprovisioningPercent: count('How much more than its part a nearer zone or datacenter can carry: with 140, calls overflow to the next one only when less than 71 % of its endpoints (by weight) are available, and then in proportion.', 140, 100),
+  overprovisioningPercent: count('How much more than its part a nearer zone or datacenter can carry: with 140, calls overflow to the next one only when less than 71 % of its endpoints (by weight) are available, and then in proportion; and when it holds 140 % of its part of the calls that the upstream\'s bulkhead admits, what is beyond.', 140, 100),
   warning: oneOf(['standby', 'weighted'], 'standby', 'Endpoints whose checks warn: get calls only when no passing one is left, or always, by their Weights.Warning.')
 }
 export const Balancing = section(balancingFields, 'How the endpoints of each upstream share its calls.')

@@ -20,7 +20,7 @@ export class Balancer<E extends Candidate> {
   readonly #scale: Scale
   readonly #now: () => number
   readonly #random: () => number
-  readonly #call: Call = { strategy: 'peak-ewma', nowMs: 0, key: undefined, boundPercent: 125, inFlight: 0, avoid: undefined }
+  readonly #call: Call = { strategy: 'peak-ewma', nowMs: 0, key: undefined, boundPercent: 125, inFlight: 0, limit: Infinity, avoid: undefined }
   #settings: BalancingConfig
   #registered: readonly LevelPlan[] = []
   #endpoints: readonly E[] = []
@@ -72,16 +72,17 @@ export class Balancer<E extends Candidate> {
 
   /**
    * For a first attempt; for a further one, an endpoint on another node before another endpoint on the same, before one that was tried.
-   * @param inFlight calls of the upstream in flight, this one included
+   * @param load calls of the upstream in flight, this one included, and how many there may be
    */
-  pick (exchange: Exchange, inFlight: number): E | undefined {
+  pick (exchange: Exchange, load: { readonly inFlight: number, readonly limit: number }): E | undefined {
     const { balancer } = exchange.route.policy
     const call = this.#call
     call.strategy = balancer.strategy
     call.boundPercent = balancer.boundPercent
     call.key = balancer.strategy === 'hash' ? stickyKey(exchange, balancer) : undefined
     call.nowMs = this.#now()
-    call.inFlight = inFlight
+    call.inFlight = load.inFlight
+    call.limit = load.limit
     call.avoid = undefined
     const eligible = this.eligible(exchange.endpoints)
     const picked = exchange.attempts.length === 0 ? eligible.pick(call) : this.#pickAnother(eligible, exchange.attempts)

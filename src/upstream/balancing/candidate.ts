@@ -27,6 +27,8 @@ export interface Call {
   boundPercent: number
   /** Calls of the upstream in flight, this one included. */
   inFlight: number
+  /** Most of them at one time. */
+  limit: number
   /** For an attempt after the first. */
   avoid: Avoid | undefined
 }

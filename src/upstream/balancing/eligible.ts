@@ -1,4 +1,4 @@
-// The endpoints that may get the calls of one set of messages, by nearness: chooses a level, then one of its endpoints.
+// The endpoints that may get the calls of one set of messages, by nearness: chooses a level that is healthy and not full, then one of its endpoints.
 import type { LevelPlan } from '../../routing/plan.ts'
 import type { Call, Candidate } from './candidate.ts'
 import { Level } from './level.ts'
@@ -17,6 +17,8 @@ export class Eligible<E extends Candidate> {
   /** Part of what is registered at a level that gets traffic at all. */
   readonly #present: Float64Array
   readonly #health: Float64Array
+  /** Part of what is available that stands at a level, 0 to 1. */
+  readonly #parts: Float64Array
   readonly #limits: Float64Array
   #renewAtMs = 0
 
@@ -31,6 +33,7 @@ export class Eligible<E extends Candidate> {
       return weight === 0 ? 1 : Math.min(1, served / weight)
     })
     this.#health = new Float64Array(numbers.length)
+    this.#parts = new Float64Array(numbers.length)
     this.#limits = new Float64Array(numbers.length)
   }
 
@@ -40,14 +43,8 @@ export class Eligible<E extends Candidate> {
     if (levels.length <= 1) return only?.picker(call.strategy).pick(call)
     if (call.nowMs >= this.#renewAtMs) this.#renew(call.nowMs)
     const chosen = this.#choose(call)
-    const picked = levels[chosen]!.picker(call.strategy).pick(call)
-    if (picked !== undefined) return picked
-    for (let i = 0; i < levels.length; i++) {
-      if (i === chosen) continue
-      const other = levels[i]!.picker(call.strategy).pick(call)
-      if (other !== undefined) return other
-    }
-    return undefined
+    // Where all are full, the bulkhead has let it in nevertheless.
+    return this.#pickFrom(chosen, call, true) ?? this.#pickFrom(chosen, call, false)
   }
 
   /** Part of the calls that a level gets, 0 to 1. */
@@ -56,6 +53,27 @@ export class Eligible<E extends Candidate> {
     this.#renew(nowMs)
     const index = this.levels.indexOf(level)
     return this.#limits[index]! - (index === 0 ? 0 : this.#limits[index - 1]!)
+  }
+
+  /** From this level if it may, else from the nearest other one. */
+  #pickFrom (chosen: number, call: Call, unlessFull: boolean): E | undefined {
+    const { levels } = this
+    for (let step = -1; step < levels.length; step++) {
+      const index = step < 0 ? chosen : step
+      if (step === chosen || (unlessFull && this.#isFull(index, call))) continue
+      const picked = levels[index]!.picker(call.strategy).pick(call)
+      if (picked !== undefined) return picked
+    }
+    return undefined
+  }
+
+  /** A level is full with its part of the upstream's limit, and what it can carry beyond. Counted only where the upstream has that many calls at all. */
+  #isFull (index: number, { inFlight, limit }: Call): boolean {
+    const most = limit * this.#parts[index]! * this.#overprovisioningPercent / 100
+    if (inFlight <= most) return false
+    let held = 0
+    for (const endpoint of this.levels[index]!.endpoints) held += endpoint.inFlight
+    return held >= most
   }
 
   #choose ({ key }: Call): number {
@@ -69,11 +87,15 @@ export class Eligible<E extends Candidate> {
 
   #renew (nowMs: number): void {
     this.#renewAtMs = nowMs + renewMs
+    let total = 0
     for (const [index, { endpoints, totalWeight }] of this.levels.entries()) {
       let available = 0
       for (const endpoint of endpoints) if (endpoint.available) available += this.levels[index]!.weightOf(endpoint)
       this.#health[index] = this.#present[index]! * available / totalWeight
+      this.#parts[index] = available
+      total += available
     }
+    if (total > 0) for (let i = 0; i < this.#parts.length; i++) this.#parts[i]! /= total
     shareLevels(this.#health, this.#overprovisioningPercent, this.#limits)
   }
 }

@@ -27,6 +27,8 @@ export interface Balanced {
   /** ms; starts at 1,000. */
   clock: { nowMs: number }
   pick (options?: ExchangeOptions & { readonly tried?: readonly string[] }): string | undefined
+  /** Calls that the upstream may have at one time. */
+  limit: number
   /** Picks so often: the share of each endpoint. */
   shares (picks: number): Record<string, number>
 }
@@ -39,11 +41,12 @@ export function balanced (candidates: readonly FakeCandidate[], policyOf: Partia
   const pick: Balanced['pick'] = ({ tried = [], ...options } = {}) => {
     const exchange = makeExchange({ ...options, policy: { balancer: { ...policy.balancer, ...policyOf } } })
     for (const endpoint of tried) exchange.attempts.push({ endpoint } as never)
-    return balancer.pick(exchange, 1 + candidates.reduce((sum, { inFlight }) => sum + inFlight, 0))?.url
+    return balancer.pick(exchange, { inFlight: 1 + candidates.reduce((sum, { inFlight }) => sum + inFlight, 0), limit: made.limit })?.url
   }
-  return {
+  const made: Balanced = {
     balancer,
     clock,
+    limit: Infinity,
     pick,
     shares (picks) {
       const counts = new Map(candidates.map(({ url }) => [url, 0]))
@@ -54,4 +57,5 @@ export function balanced (candidates: readonly FakeCandidate[], policyOf: Partia
       return Object.fromEntries([...counts].map(([url, count]) => [url, count / picks]))
     }
   }
+  return made
 }

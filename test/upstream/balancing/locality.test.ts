@@ -53,6 +53,35 @@ test('a level that fails between two looks at it is passed over at once', () => 
   for (let n = 0; n < 50; n++) assert.match(pick()!, /^b/)
 })
 
+describe('a level is full with 140 % of its part of the upstream\'s limit', () => {
+  /** Places calls one after the other that never end: where each went, by zone. */
+  const place = (made: ReturnType<typeof balanced>, endpoints: ReturnType<typeof zones>, calls: number) => Array.from({ length: calls }, () => {
+    const url = made.pick()!
+    endpoints.find(endpoint => endpoint.url === url)!.inFlight++
+    return url[0]
+  }).join('')
+
+  test('what is beyond goes to the next one; with all of them full, to the nearest', () => {
+    const endpoints = zones()
+    const made = balanced(endpoints)
+    made.limit = 10
+    assert.equal(place(made, endpoints, 16), 'aaaaaaabbbbbbbaa')
+  })
+
+  test('its part is by what is available, and the limit is that of now', () => {
+    const endpoints = zones()
+    const made = balanced(endpoints)
+    endpoints[2]!.available = endpoints[3]!.available = false
+    made.limit = 4
+    assert.equal(place(made, endpoints, 4), 'aaaa')
+    endpoints[2]!.available = endpoints[3]!.available = true
+    made.clock.nowMs += 200
+    assert.equal(place(made, endpoints, 2), 'bb')
+    made.limit = 20
+    assert.equal(place(made, endpoints, 2), 'aa')
+  })
+})
+
 test('a further attempt prefers another node to the own zone', () => {
   const endpoints = [candidate('a1', { node: 'n1' }), candidate('a2', { node: 'n1' }), candidate('b1', { node: 'n2', level: 1 })]
   const { pick } = balanced(endpoints)
