@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openConnection, request, sendBytes, targetOf } from '../support/http-client.ts'
 import { until } from '../support/until.ts'
-import { field, startFake } from './fake-gateway.ts'
+import { field, ok, startFake } from './fake-gateway.ts'
 
 const refusals: ReadonlyArray<readonly [what: string, bytes: string, status: number, code: string]> = [
   ['a header list beyond the count', `GET /json/reply/X HTTP/1.1\r\nHost: a\r\n${Array.from({ length: 20 }, (_, i) => `X-${i}: 1\r\n`).join('')}\r\n`, 431, 'HeadersTooLarge'],
@@ -58,6 +58,37 @@ test('connections beyond the limit are closed at once', async () => {
   first.send('GET /json/reply/X HTTP/1.1\r\nHost: a\r\n\r\n')
   assert.equal((await first.response()).status, 200)
   assert.equal(fake.listener.connections, 1)
+})
+
+test('a connection on which nothing is asked is closed after its idle time, and not before', async () => {
+  const keepAliveTimeoutMs = 300
+  await using fake = await startFake({ listener: { limits: { keepAliveTimeoutMs } } })
+  using connection = await openConnection(targetOf(fake.url))
+  let askedAtMs = 0
+  for (let n = 0; n < 2; n++) {
+    askedAtMs = performance.now()
+    connection.send('GET /json/reply/X HTTP/1.1\r\nHost: a\r\n\r\n')
+    const response = await connection.response()
+    assert.deepEqual([response.status, response.header('connection')], [200, 'keep-alive'])
+  }
+  await until('it is closed', () => connection.reader.ended !== undefined)
+  const keptMs = performance.now() - askedAtMs
+  assert.ok(keptMs >= keepAliveTimeoutMs - 5, `${keptMs} ms`)
+  assert.equal(fake.exchanges.length, 2)
+})
+
+test('an answer that takes longer than the idle time is no idleness', async () => {
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  await using fake = await startFake({ answer: async () => { await gate; return ok('late') }, listener: { limits: { keepAliveTimeoutMs: 50 } } })
+  using connection = await openConnection(targetOf(fake.url))
+  connection.send('GET /json/reply/X HTTP/1.1\r\nHost: a\r\n\r\n')
+  await until('it is asked', () => fake.exchanges.length === 1)
+  // As long as an idle connection takes to be closed, and longer.
+  using idle = await openConnection(targetOf(fake.url))
+  idle.send('GET /json/reply/HiddenX HTTP/1.1\r\nHost: a\r\n\r\n')
+  await until('an idle connection is closed', () => idle.reader.ended !== undefined)
+  open()
+  assert.equal((await connection.response()).text(), 'late')
 })
 
 test('a connection closes after its number of requests', async () => {

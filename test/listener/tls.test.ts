@@ -252,12 +252,13 @@ test('HTTP/2: CONNECT is refused as on HTTP/1.1', async () => {
 
 test('HTTP/2: limits, and a goodbye while draining', async () => {
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
-  await using fake = await startTls({ answer: async () => { await gate; return ok('done') }, listener: { limits: { headerCount: 10, requestTargetBytes: 512 } } })
+  await using fake = await startTls({ answer: async () => { await gate; return ok('done') }, listener: { limits: { headerCount: 10, requestTargetBytes: 512, http2MaxStreams: 7 } } })
   await withSession(fake, async (ask, session) => {
     const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x-${i}`, '1']))
     const tooMany = await ask({ ':path': '/json/reply/X', ...many }).then(({ headers }) => headers[':status'], () => 'reset')
     assert.ok(tooMany === 431 || tooMany === 'reset', String(tooMany))
     assert.equal((await ask({ ':path': `/json/reply/X?${'x'.repeat(600)}` })).headers[':status'], 414)
+    assert.equal(session.remoteSettings.maxConcurrentStreams, 7)
     const busy = ask({ ':path': '/json/reply/X' })
     await until('one exchange is in flight', () => fake.exchanges.length === 1)
     const goodbye = new Promise<void>(resolve => session.once('goaway', () => resolve()))
@@ -266,6 +267,16 @@ test('HTTP/2: limits, and a goodbye while draining', async () => {
     open()
     assert.equal((await busy).body, 'done')
     await within('drained', 4_000, drained)
+  })
+})
+
+test('HTTP/2: a session on which nothing is asked is closed after its idle time', async () => {
+  await using fake = await startTls({ listener: { limits: { keepAliveTimeoutMs: 300 } } })
+  await withSession(fake, async (ask, session) => {
+    const askedAtMs = performance.now()
+    assert.equal((await ask({ ':path': '/json/reply/X' })).headers[':status'], 200)
+    await until('it is closed', () => session.closed)
+    assert.ok(performance.now() - askedAtMs >= 295)
   })
 })
 

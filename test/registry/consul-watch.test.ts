@@ -323,6 +323,19 @@ test('an agent that is not there is asked with back-off, and found when it comes
   await watch.listed('a')
 })
 
+test('5,000 instances in 16 MB are one list like another, and more than is allowed is none', async (t) => {
+  const consul = await fake(t)
+  const ids = Array.from({ length: 5_000 }, (_, n) => `host-${n}`)
+  const entries = ids.map(id => healthEntry(id, { node: { Meta: { padding: 'x'.repeat(2_800) } } }))
+  const bytes = Buffer.byteLength(JSON.stringify(entries))
+  assert.ok(bytes > 16_000_000, `${bytes} bytes`)
+  consul.list(entries)
+  const [whole, bounded] = [bytes, bytes - 1].map(maxAnswerBytes => watching(t, config([consul.url], { waitMs: 15_000, maxAnswerBytes })))
+  await whole!.listed(...ids)
+  await bounded!.failed(new RegExp(`larger than ${bytes - 1} bytes`))
+  assert.deepEqual(bounded!.snapshots, [])
+})
+
 describe('an empty answer of an agent with access rules', () => {
   const lists = async (t: TestContext, indexOfNobody: number, over: Partial<ConsulConfig> = {}) => {
     const consul = await fake(t)

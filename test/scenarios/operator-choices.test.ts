@@ -51,6 +51,23 @@ describe('exposure', { timeout: 60_000 }, () => {
     await until('the call works', async () => await statusOf(gateway, 'BarePing') === 200, { timeoutMs: 10_000 })
   })
 
+  test('the nearest names are suggested where the operator allows it, of those that the service shows and that may be called', async () => {
+    const messages = { GetOrder: answer, GetOrders: answer, HideOrder: answer, PeekOrder: { visibleTo: ['InternalNetworkAccess'], handler: answer }, LockOrder: { restrictTo: ['InternalNetworkAccess'], handler: answer } }
+    const config = (suggest: boolean) => ({ exposure: { suggest, hide: ['HideOrder'] } })
+    await using fleet = await startFleet([{ service: 'Orders', messages }], config(false) as never)
+    const said = async (name: string) => {
+      const response = await fleet.gateway.get(`/json/reply/${name}`)
+      assert.equal(response.status, 404, name)
+      return response.json().responseStatus.message as string
+    }
+    assert.equal((await fleet.gateway.get('/json/reply/PeekOrder')).status, 200, 'what is not shown may be called all the same')
+    const wrong = ['GetOrdr', 'PeekOrdr', 'HideOrdr', 'LockOrdr', 'HideOrder', 'LockOrder'] as const
+    for (const name of wrong) assert.equal(await said(name), `The message '${name}' does not exist.`)
+    await fleet.gateway.reload({ registry: embedded, ...config(true) } as never)
+    assert.equal(await said('GetOrdr'), 'The message \'GetOrdr\' does not exist. Did you mean GetOrder, GetOrders?')
+    for (const name of wrong) assert.doesNotMatch(await said(name), /mean.*(?:Peek|Hide|Lock)/)
+  })
+
   test('by list, by pattern, per service and per message', async () => {
     const names = ['GetThing', 'FindThing', 'DropThing', 'AuditThing']
     const messages = Object.fromEntries(names.map(name => [name, answer]))

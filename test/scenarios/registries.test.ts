@@ -76,6 +76,23 @@ describe('ordinary services and old shapes in a real Consul', { timeout: 60_000,
     for (const name of ['internalAudit', 'msg-CountStock', 'blue']) assert.equal(await statusOf(gateway, name), 404, name)
   })
 
+  test('with environmentTag, registrations of that environment alone get calls, in whatever letter case it is tagged', async () => {
+    await using production = await startGateway({ registry: { consul: { agents: [consul.url], services: ['mail'], environmentTag: 'prod' } } } as never)
+    const [prod, staging, untagged] = origins
+    const mail = async (name: string, { port }: Origin, tags: readonly string[]) => await register({ ID: name, Name: 'mail', Address: '127.0.0.1', Port: port, Tags: tags, Meta: { messages: `SendMail, ${name}` } })
+    await mail('Staged', staging!, ['staging'])
+    await mail('Untagged', untagged!, [])
+    // The last one: once it is known, so are they.
+    await mail('Productive', prod!, ['Prod'])
+    await until('the call works', async () => await statusOf(production, 'Productive') === 200)
+    const before = origins.map(({ received }) => received.length)
+    for (let n = 0; n < 6; n++) assert.equal(await statusOf(production, 'SendMail'), 200)
+    assert.deepEqual(origins.map(({ received }, n) => received.length - before[n]!), [6, 0, 0])
+    for (const name of ['Staged', 'Untagged', 'Prod']) assert.equal(await statusOf(production, name), 404, name)
+    await mail('Staged', staging!, ['prod'])
+    await until('it has changed its environment', async () => await statusOf(production, 'Staged') === 200)
+  })
+
   test('the shape of April 2016: SS- name, ServiceStack tag, req- in front of each message', async () => {
     await using host = await startServiceStackHost({ id: 'SS-Oldv2-0', generation: '5.2.0', service: 'Old', messages: { OldPing: () => ({ body: { pong: true } }), Unnamed: () => ({ body: {} }) } })
     await register({ ID: host.id, Name: 'SS-Old', Address: host.address, Port: host.port, Tags: ['ServiceStack', 'req-OldPing', 'Unnamed'] })

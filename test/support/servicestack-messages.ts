@@ -26,6 +26,8 @@ export interface MessageDefinition {
   readonly serviceName: string
   readonly routes?: readonly string[]
   readonly restrictTo?: readonly string[]
+  /** Who may see it; where left out: whoever may call it. */
+  readonly visibleTo?: readonly string[]
   /** The interface of ServiceStack's that its DTO has. */
   readonly marker?: 'IGet' | 'IPost' | 'IPut' | 'IPatch' | 'IDelete'
   readonly responseName?: string
@@ -128,11 +130,13 @@ export function recordedMessages (service: string): Record<string, MessageDefini
 
 /** What an operation list says of a message. */
 export function toOperation (name: string, definition: MessageDefinition): Operation {
+  const { visibleTo = definition.restrictTo } = definition
   return {
     name,
     ...definition.responseName === undefined ? {} : { responseName: definition.responseName },
     serviceName: definition.serviceName,
-    ...definition.restrictTo === undefined ? {} : { restrictTo: definition.restrictTo, visibleTo: definition.restrictTo },
+    ...definition.restrictTo === undefined ? {} : { restrictTo: definition.restrictTo },
+    ...visibleTo === undefined ? {} : { visibleTo },
     actions: definition.actions,
     routes: definition.routes ?? [],
     tags: []
