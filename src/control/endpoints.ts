@@ -43,7 +43,7 @@ export function toAskKey (entries: readonly CatalogEntry[]): string {
 /** Indexes of different registries cannot be compared; what an operator wrote counts most. */
 const rank: Record<Registration['registry'], number> = { config: 4, file: 3, consul: 2, embedded: 1 }
 
-function isNewer (a: CatalogEntry, b: CatalogEntry): boolean {
+export function isNewer (a: CatalogEntry, b: CatalogEntry): boolean {
   // A registry that has forgotten numbers anew: what it names now is younger than what it no longer names.
   if ((a.unconfirmedSince === undefined) !== (b.unconfirmedSince === undefined)) return a.unconfirmedSince === undefined
   const [one, other] = [a.registration, b.registration]

@@ -14,7 +14,7 @@ export interface Explanation {
 
 const list = (names: readonly string[]) => names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
 
-const moveReasons: Readonly<Record<MoveReason, string>> = { gone: 'who has gone', unlisted: 'who no longer has it', silent: 'of whom no endpoint answered any more', settled: 'by an operator\'s word' }
+const moveReasons: Readonly<Record<MoveReason, string>> = { gone: 'who has gone', unlisted: 'who no longer has it', silent: 'of whom no endpoint answered any more', replaced: 'whose addresses it has taken over', settled: 'by an operator\'s word' }
 
 /** Where a name came from, as the end of a sentence. */
 function sayMove ({ moved }: NameDecision): string {
@@ -70,7 +70,7 @@ export function explainName (decision: NameDecision): Explanation {
       why: `Quarantined: ${list(conflictWith.length > 0 ? conflictWith : ['another service'])} owns the name and keeps its traffic.`,
       hint: decision.by === 'yaml'
         ? settledByYaml(message)
-        : `It passes to ${upstream} when its owner has gone or no longer lists it; or write messages.${message}.upstream: ${yamlKey(upstream)}, or run postern settle ${name} ${upstream}`
+        : `It passes to ${upstream} when its owner has gone, no longer lists it or is replaced by it; or write messages.${message}.upstream: ${yamlKey(upstream)}, or run postern settle ${name} ${upstream}`
     }
     case 'split': return { why: `Routed in part: postern.yaml splits the calls of the name's owner, and ${upstream} gets some of them.`, hint: 'Change policy.split to end it; /api/splits shows the parts side by side.' }
     case 'several': return { why: `Conflict: its owner has gone and ${list([upstream, ...conflictWith])} all claim it; nobody gets it.`, hint: `Write messages.${message}.upstream or run postern settle ${name} UPSTREAM` }

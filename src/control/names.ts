@@ -11,6 +11,7 @@ import type { MarkBook } from './marks.ts'
 import { resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
 import type { Splits } from './splits.ts'
+import { Takeovers } from './takeover.ts'
 
 export interface NameContext {
   readonly views: ReadonlyMap<string, UpstreamView>
@@ -66,11 +67,12 @@ export function decideNames (context: NameContext): NamesDecided {
   const owners = new Map<string, Owner>(context.complete ? [] : context.owners)
   const watched = new Set<string>()
   const moves: Move[] = []
+  const takeovers = new Takeovers(context.views)
   let nextAt: number | undefined
   for (const [key, views] of claimsByKey(context)) {
     const claimants = toClaimants(key, views)
     const recorded = context.owners.get(key)
-    const resolved = resolve(context, key, claimants)
+    const resolved = resolve(context, takeovers, key, claimants)
     const resolution = recorded === undefined ? asMove(resolved, context.departed.get(key)) : resolved
     const owner = toOwner(resolution, recorded, claimants)
     if (owner !== undefined) owners.set(key, owner)
@@ -122,7 +124,7 @@ function isLeaving (view: UpstreamView, key: string): boolean {
   return [...having].every(isGoing) && view.verdicts.some(livesWithout)
 }
 
-function resolve ({ settled, owners, views, book, ownerGoneMs, complete, now }: NameContext, key: string, claimants: readonly Claimant[]): Resolution {
+function resolve ({ settled, owners, views, book, ownerGoneMs, complete, now }: NameContext, takeovers: Takeovers, key: string, claimants: readonly Claimant[]): Resolution {
   const recorded = owners.get(key)
   const setting = settled.get(key)
   const only = claimants.length === 1 && setting === undefined ? claimants[0] : undefined
@@ -131,7 +133,7 @@ function resolve ({ settled, owners, views, book, ownerGoneMs, complete, now }: 
     return { owner: only.upstream, since: recorded?.since ?? now, quarantined: nobody, by: recorded === undefined ? 'only' : 'kept', moved: undefined, nextAt: undefined }
   }
   const ownerIsThere = recorded !== undefined && (views.get(recorded.upstream)?.verdicts.some(({ speaks }) => speaks) ?? false)
-  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, waitingSince: upstream => book.mark(`unread ${upstream}`, key, 'unread'), now })
+  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, isReplacedBy: upstream => recorded !== undefined && takeovers.has(recorded.upstream, upstream), waitingSince: upstream => book.mark(`unread ${upstream}`, key, 'unread'), now })
 }
 
 /** What is remembered: also of an owner who has gone, while several others wait for a word of the operator. */

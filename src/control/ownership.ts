@@ -1,7 +1,8 @@
 // Which service a name belongs to when several claim it (decisions 2.6). Pure.
 
-/** `gone`: nothing of the owner is registered any more; `unlisted`: it no longer has the name; `silent`: no endpoint of it answered. */
-export type MoveReason = 'gone' | 'unlisted' | 'silent' | 'settled'
+/** `gone`: nothing of the owner is registered any more; `unlisted`: it no longer has the name; `silent`: no endpoint of it answered;
+ * `replaced`: the new owner runs at its addresses. */
+export type MoveReason = 'gone' | 'unlisted' | 'silent' | 'replaced' | 'settled'
 
 /** How a name came to its owner from another one, for those who ask later. */
 export interface Move {
@@ -53,6 +54,8 @@ export interface OwnershipRules {
   readonly complete: boolean
   /** Whether any registration of the recorded owner is left. */
   readonly ownerIsThere: boolean
+  /** Whether the other claimant runs at the owner's addresses; see takeover.ts. */
+  readonly isReplacedBy: (upstream: string) => boolean
   /** Since when the list of a claimant is waited for, ms since epoch. */
   readonly waitingSince: (upstream: string) => number
   readonly now: number
@@ -92,7 +95,9 @@ export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | 
     if (!rules.complete) return settle(recorded.upstream, 'kept')
     return successor === undefined ? settle(undefined, 'nobody') : settle(successor.upstream, 'moved', { because: rules.ownerIsThere ? 'unlisted' : 'gone' })
   }
-  if (successor === undefined || owner.silentSince === undefined) return settle(recorded.upstream, 'kept')
+  if (successor === undefined) return settle(recorded.upstream, 'kept')
+  if (rules.isReplacedBy(successor.upstream)) return settle(successor.upstream, 'moved', { because: 'replaced' })
+  if (owner.silentSince === undefined) return settle(recorded.upstream, 'kept')
   const movesAt = owner.silentSince + rules.ownerGoneMs
   return now >= movesAt ? settle(successor.upstream, 'moved', { because: 'silent' }) : settle(recorded.upstream, 'kept', { nextAt: movesAt })
 }

@@ -61,6 +61,35 @@ test('it passes after ownerGoneMs when no endpoint of the owner answers, and the
   assert.deepEqual(namesOf(decideWorld(early), 'Pay'), { Alpha: 'quarantined', Beta: 'routed' })
 })
 
+test('a service renamed at its own addresses: the name passes when the new one answers at as many of them, and passes back only for something newer', () => {
+  const at = (id: string, n: number, service: string, createIndex: number) => ({ id, port: 9200 + n, service, names: ['Pay'], createIndex })
+  const alphas = [at('a1', 1, 'Alpha', 11), at('a2', 2, 'Alpha', 12), at('a3', 3, 'Alpha', 13)]
+  const [b1, b2, a4] = [at('b1', 1, 'Beta', 21), at('b2', 2, 'Beta', 22), at('a4', 1, 'Alpha', 31)]
+  const says = (...ids: Array<string | 'silent' | undefined>): World['says'] => Object.fromEntries(ids.map((id, n) => [9201 + n, id === 'silent' ? id : { ...id !== undefined && { id }, lists: ['Pay'] }]))
+  const ownerOf = (decision: Decision) => Object.entries(namesOf(decision, 'Pay')).filter(([, state]) => state === 'routed').map(([upstream]) => upstream).join()
+  const steps: ReadonlyArray<readonly [sentence: string, registrations: World['registrations'], says: World['says'], owner: string]> = [
+    ['before', alphas, says('a1', 'a2', 'a3'), 'Alpha'],
+    ['one of three replaced', [...alphas, b1], says('b1', 'a2', 'a3'), 'Alpha'],
+    ['two of three replaced', [...alphas, b1, b2], says('b1', 'b2', 'a3'), 'Beta'],
+    ['nothing new', [...alphas, b1, b2], says('b1', 'b2', 'a3'), 'Beta'],
+    ['the old one is deployed again at one of two', [...alphas, b1, b2, a4], says('a4', 'b2', 'a3'), 'Alpha'],
+    ['nothing new', [...alphas, b1, b2, a4], says('a4', 'b2', 'a3'), 'Alpha']
+  ]
+  let memory = ownedByAlpha
+  for (const [sentence, registrations, said, owner] of steps) {
+    const decision = decideWorld({ registrations: registrations!, says: said!, memory })
+    assert.equal(ownerOf(decision), owner, sentence)
+    memory = decision.memory as typeof memory
+  }
+  const once = (registrations: World['registrations'], said: World['says'], before?: World['before']) => decideWorld({ registrations: registrations!, says: said!, ...before && { before }, memory: ownedByAlpha })
+  const replaced = once([...alphas, b1], says('b1', 'silent', 'silent'), says('a1', 'a2', 'a3'))
+  assert.equal(ownerOf(replaced), 'Beta', 'nobody else of the owner answers: that needs no time')
+  assert.deepEqual(replaced.moves, [{ from: 'Alpha', because: 'replaced' }])
+  assert.match(explainName(replaced.names.find(({ upstream }) => upstream === 'Beta')!).why, /it moved here from Alpha, whose addresses it has taken over, at /)
+  assert.equal(ownerOf(once([at('a1', 1, 'Alpha', 11), at('a2', 2, 'Alpha', 29), b1], says('b1', 'a2'))), 'Alpha', 'it came before what the owner has there')
+  assert.equal(ownerOf(once([...alphas.slice(0, 2), b1], says(undefined, 'a2'))), 'Alpha', 'the process does not say whose it is')
+})
+
 test('who registered first is not waited for without end, and the loop is told when; he is asked meanwhile', () => {
   const world = { registrations: [a, b], says: { 9101: lists('a', 'Pay'), 9102: { id: 'b', unread: true } } } satisfies World
   const first = decideWorld({ ...world, now: 1_000 })
