@@ -33,7 +33,7 @@ export interface CacheResult {
 }
 
 /** What is really live may be so much more than what the cache counts. */
-const mostUncounted = 1.25
+const mostUncounted = 1
 
 export const judgeCache = ({ bodyBytes, few, filled, phases, flooded, maxBytes }: CacheResult) => {
   const entryBytes = (filled.liveBytes - few.liveBytes) / (filled.entries - few.entries)

@@ -1,24 +1,23 @@
 // What a client gets from a stored or arriving answer: whole, a part, or that it has not changed; with Age and Cache-Status.
 import { GatewayError } from '../exchange/errors.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
-import { headerValue } from '../exchange/headers.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
-import { cacheName, cacheStatus, ttlS, type CacheResult } from './cache-status.ts'
+import { cacheName, cacheStatus, type CacheResult } from './cache-status.ts'
 import { answerFor, notModifiedHeaders, validatorHeaders } from './conditional.ts'
 import type { EntryHead } from './entry.ts'
 import { bornAt } from './freshness.ts'
-import { guarded, saysNothing, headersAt, type GuardRules, type Leaving, type Source } from './guard.ts'
+import { guarded, saysNothing, headersAt, type GuardRules, type Leaving } from './guard.ts'
 import { contentRange, unsatisfiedRange, type ByteRange } from './range.ts'
+import { wholeHeaders, type Ready } from './ready-heads.ts'
 import type { CacheRequest } from './request.ts'
-import type { Draft, Ready, Stored } from './stored.ts'
+import type { Draft, Stored } from './stored.ts'
 
 /** Why a stale answer was given out, or another word that RFC 9211 has none for. */
 export type Detail = 'stale-while-revalidate' | 'stale-if-error' | 'revalidated' | 'outage-copy' | 'hit-for-miss' | 'not-filled' | 'only-if-cached' | 'second-level'
 
 /** A hit. `detail`: what made it a stale one. */
-export function fromStored (exchange: Exchange, request: CacheRequest, stored: Stored, nowMs: number, detail?: Detail): UpstreamResponse {
-  const { headers, shared } = readyAt(stored, nowMs)
-  exchange.addedHeaders = detail === undefined ? shared.added : ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(stored.terms.freshUntilMs, nowMs), detail })]
+export function fromStored (exchange: Exchange, request: CacheRequest, stored: Stored, { headers, ttlS, shared }: Ready, detail?: Detail): UpstreamResponse {
+  exchange.addedHeaders = detail === undefined ? shared.added : ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS, detail })]
   if (request.method !== 'GET' || request.conditions !== undefined || request.range !== undefined) return answered(request, stored, headers, stored.body)
   const { body, head: { status, reason }, endpointUrl } = stored
   return { status, reason, headers, body: asBody(body), endpointUrl, shared }
@@ -96,19 +95,4 @@ function partHeaders (headers: readonly string[], range: ByteRange): string[] {
   for (let i = 0; i < headers.length; i += 2) if (headers[i]!.toLowerCase() !== 'content-length') part.push(headers[i]!, headers[i + 1]!)
   part.push('Content-Length', String(range.last - range.first + 1), 'Content-Range', contentRange(range))
   return part
-}
-
-/** Made once a second for as many hits as there are in it. */
-function readyAt (stored: Stored, nowMs: number): Ready {
-  const atS = Math.floor(nowMs / 1_000)
-  if (stored.ready?.atS === atS) return stored.ready
-  const added = ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: ttlS(stored.terms.freshUntilMs, nowMs) })]
-  stored.ready = { atS, headers: wholeHeaders(stored, nowMs, 'stored'), shared: { added, uses: 0, text: undefined } }
-  return stored.ready
-}
-
-function wholeHeaders ({ terms, leaving, guard, head, body }: Stored, nowMs: number, source: Source): string[] {
-  const headers = headersAt(leaving, terms.bornAtMs, nowMs, guard, source)
-  if (headerValue(head.headers, 'content-length') === undefined && head.status !== 204) headers.push('Content-Length', String(body.length))
-  return headers
 }

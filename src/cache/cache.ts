@@ -7,6 +7,7 @@ import type { Alarm } from './entry.ts'
 import { Fills } from './fills.ts'
 import { KeyMaker, targetIndex } from './key.ts'
 import type { Selector } from './purge-log.ts'
+import { ReadyHeads } from './ready-heads.ts'
 import { cacheRules, type CacheRules } from './rules.ts'
 import { SecondLevel, type SecondLevelConfig } from './second-level/second-level.ts'
 import { CacheStore } from './store.ts'
@@ -45,6 +46,7 @@ const alarmEveryMs = 60_000
 export class Cache {
   readonly store: CacheStore
   readonly fills = new Fills()
+  readonly heads = new ReadyHeads()
   readonly background: Background
   readonly purged: Record<PurgedBy, number> = { operator: 0, write: 0, gateway: 0 }
   readonly #cachings = new WeakMap<Policy, Caching>()
@@ -154,7 +156,7 @@ export class Cache {
     this.fills.purge(selector)
     const purged: Stored[] = []
     const count = this.store.purge(selector, soft, Date.now(), stored => { if (stored.again !== undefined) purged.push(stored) })
-    for (const stored of purged) stored.again?.(stored)
+    for (const stored of purged) stored.again?.ask(stored)
     this.purged[by] += count
     this.#events.purged(selector, soft, count, by, ofWrite)
     return count

@@ -1,6 +1,7 @@
 // One request to the origin on behalf of all who wait for the same answer: a task of its own, which no client can cancel.
+import { anew } from '../exchange/anew.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
-import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
+import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import type { Next } from '../exchange/compose.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { meaningful } from './answers.ts'
@@ -282,14 +283,11 @@ export class Fill {
   }
 
   #makeExchange (): Exchange {
-    const { request, upstreamRequest, route, upstream, endpoints } = this.#client
+    const { upstreamRequest } = this.#client
     const headers = withoutConditions(upstreamRequest.headers)
     if (this.#previous !== undefined) headers.push(...validatorHeaders(this.#previous.head))
     const method = upstreamRequest.method === 'HEAD' ? 'GET' : upstreamRequest.method
-    const exchange = new Exchange(request, { ...upstreamRequest, method, headers }, route, performance.now())
-    exchange.upstream = upstream
-    exchange.endpoints = endpoints
-    exchange.timeoutHeader = this.#client.timeoutHeader
+    const exchange = anew(this.#client, { ...upstreamRequest, method, headers })
     const tooLong = (): void => this.#tooLong()
     exchange.onOverdue = tooLong
     return exchange

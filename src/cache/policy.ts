@@ -71,10 +71,14 @@ export function mayStore (request: CacheRequest, head: EntryHead, rules: CacheRu
   const lifetimeMs = lifetimeFor(request, head, directives, targeted, rules)
   if (lifetimeMs === undefined) return never.noLifetime
   const bornAtMs = bornAt(head)
+  // An object that is made in one piece takes less.
+  const { mustRevalidate, staleWhileRevalidateMs, staleIfErrorMs } = stalePeriods(directives, rules)
   const terms: Terms = {
     bornAtMs,
     freshUntilMs: Math.min(bornAtMs + lifetimeMs, head.responseAtMs + config.guard.maxStoredMs),
-    ...stalePeriods(directives, rules),
+    staleWhileRevalidateMs,
+    staleIfErrorMs,
+    mustRevalidate,
     validateAlways: directives.noCache === true && config.mode !== 'override',
     immutable: directives.immutable,
     forIdentified,
@@ -119,7 +123,10 @@ function stalePeriods (directives: ResponseDirectives, { config: { stale, mode }
 
 /** RFC 9111 section 3.1. */
 export const neverStored: readonly string[] = ['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'trailer']
-const omittedMostly = [...neverStored, 'set-cookie', 'set-cookie2']
+const omittedMostly: readonly string[] = [...neverStored, 'set-cookie', 'set-cookie2']
+
+/** Whether the list of what is left out is one for all answers. */
+export const omitsAsUsual = (omit: readonly string[]): boolean => omit === neverStored || omit === omittedMostly
 
 /** Fields that qualified private and no-cache name are not stored: the first are for one client, the others would have to be asked for each time. */
 function omitted ({ private: ofOne, noCache }: ResponseDirectives, withoutCookies: boolean): readonly string[] {

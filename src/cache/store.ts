@@ -1,6 +1,8 @@
 // Stored answers in memory: bounded in bytes and number, per variant, per key and per message; found by key, URL and tag.
 import { LRUCache } from 'lru-cache'
+import { MultiMap } from '../lib/multi-map.ts'
 import { PurgeLog, selects, type Selector } from './purge-log.ts'
+import { SharedTexts } from './shared-texts.ts'
 import type { Stored } from './stored.ts'
 import { variantOf } from './vary.ts'
 
@@ -22,7 +24,7 @@ interface Resource {
   readonly target: string
   readonly shelf: Shelf
   /** Newest first. */
-  readonly variants: Stored[]
+  variants: readonly Stored[]
   /** Since the hand of the clock passed. */
   asked: boolean
 }
@@ -47,9 +49,10 @@ export class CacheStore {
   #limits: StoreLimits
   #entries: LRUCache<Stored, Stored>
   readonly #resources = new Map<string, Resource>()
-  readonly #byTarget = new Map<string, Set<Resource>>()
-  readonly #byTag = new Map<string, Set<Stored>>()
+  readonly #byTarget = new MultiMap<Resource>()
+  readonly #byTag = new MultiMap<Stored>()
   readonly #shelves = new Map<string, Shelf>()
+  readonly #texts = new SharedTexts()
   evicted = 0
 
   constructor (limits: StoreLimits) {
@@ -95,16 +98,17 @@ export class CacheStore {
     const shelf = this.#shelf(upstream, message)
     let resource = this.#resources.get(key)
     if (resource === undefined) {
-      resource = { key, target, shelf, variants: [], asked: false }
+      resource = { key, target, shelf, variants: none, asked: false }
       this.#resources.set(key, resource)
-      addTo(this.#byTarget, target, resource)
+      this.#byTarget.add(target, resource)
       shelf.resources.add(resource)
     }
+    stored.share(this.#texts)
     // In place first, so that what it pushes out does not take its resource along.
-    resource.variants.unshift(stored)
+    resource.variants = [stored, ...resource.variants]
     shelf.entries++
     shelf.bytes += stored.bytes
-    for (const tag of tagsOf(stored)) addTo(this.#byTag, tag, stored)
+    for (const tag of tagsOf(stored)) this.#byTag.add(tag, stored)
     this.#entries.set(stored, stored)
     if (resource.variants.length > mostVariants) this.#remove(this.#coldest(resource), true)
     this.#keepWithinShare(shelf, resource)
@@ -168,10 +172,10 @@ export class CacheStore {
   * #meant (selector: Selector): Generator<Stored> {
     switch (selector.kind) {
       case 'target':
-        for (const { variants } of this.#byTarget.get(selector.target) ?? []) yield * variants
+        for (const { variants } of this.#byTarget.get(selector.target)) yield * variants
         return
       case 'tag':
-        yield * this.#byTag.get(selector.tag) ?? []
+        yield * this.#byTag.get(selector.tag)
         return
       case 'all':
         yield * this.entries()
@@ -191,17 +195,16 @@ export class CacheStore {
   }
 
   #detach (stored: Stored): void {
-    for (const tag of tagsOf(stored)) removeFrom(this.#byTag, tag, stored)
+    for (const tag of tagsOf(stored)) this.#byTag.delete(tag, stored)
     const resource = this.#resources.get(stored.place.key)
-    const at = resource?.variants.indexOf(stored) ?? -1
-    if (resource === undefined || at === -1) return
-    resource.variants.splice(at, 1)
+    if (resource?.variants.includes(stored) !== true) return
+    resource.variants = resource.variants.filter(variant => variant !== stored)
     const { shelf } = resource
     shelf.entries--
     shelf.bytes -= stored.bytes
     if (resource.variants.length > 0) return
     this.#resources.delete(resource.key)
-    removeFrom(this.#byTarget, resource.target, resource)
+    this.#byTarget.delete(resource.target, resource)
     shelf.resources.delete(resource)
     if (shelf.resources.size === 0) this.#shelves.delete(shelfKey(shelf.upstream, shelf.message))
   }
@@ -221,7 +224,7 @@ export class CacheStore {
     const mostEntries = Math.max(1, Math.floor(this.#limits.maxEntries * share))
     while ((shelf.bytes > mostBytes || shelf.entries > mostEntries) && shelf.entries > 1) {
       const [only] = shelf.resources
-      const taken = shelf.resources.size === 1 ? [this.#coldest(only!)] : [...handOf(shelf, newest).variants]
+      const taken = shelf.resources.size === 1 ? [this.#coldest(only!)] : handOf(shelf, newest).variants
       for (const stored of taken) this.#remove(stored, true)
     }
   }
@@ -249,18 +252,7 @@ function handOf ({ resources }: Shelf, spared: Resource): Resource {
   return spared
 }
 
-const none: readonly string[] = []
+const none: readonly never[] = []
 const shelfKey = (upstream: string, message: string): string => `${upstream}\n${message}`
 const tagsOf = ({ terms: { tags }, place: { ownTags } }: Stored): readonly string[] => ownTags.length === 0 ? tags : [...tags, ...ownTags]
 const sameNames = (a: readonly string[], b: readonly string[]): boolean => a === b || (a.length === b.length && a.every((name, i) => name === b[i]))
-
-function addTo<T> (index: Map<string, Set<T>>, key: string, value: T): void {
-  const set = index.get(key)
-  if (set === undefined) index.set(key, new Set([value]))
-  else set.add(value)
-}
-
-function removeFrom<T> (index: Map<string, Set<T>>, key: string, value: T): void {
-  const set = index.get(key)
-  if (set?.delete(value) === true && set.size === 0) index.delete(key)
-}

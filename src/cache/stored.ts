@@ -1,9 +1,10 @@
 // A stored answer: head and body as received, where it belongs, and what a hit needs made ready.
-import type { SharedHead } from '../exchange/exchange.ts'
 import { latin1, smallBodyBytes } from '../lib/latin1.ts'
+import type { Again } from './again.ts'
 import type { Entry, EntryHead, Terms } from './entry.ts'
-import type { GuardRules, Leaving } from './guard.ts'
-import { neverStored } from './policy.ts'
+import { guarded, type GuardRules, type Leaving } from './guard.ts'
+import { neverStored, omitsAsUsual } from './policy.ts'
+import type { SharedTexts } from './shared-texts.ts'
 
 /** Whose answer it is: the message and what it is called by. */
 export interface Place {
@@ -27,25 +28,17 @@ export interface Draft extends Entry {
   readonly guard: GuardRules
   /** Of the endpoint that gave it: Location may name its address. */
   readonly endpointUrl: string | undefined
-  /** Has it asked for again in the background after a purge; undefined where a purge is final. */
-  readonly again: ((purged: Stored) => void) | undefined
+  /** undefined where a purge is final. */
+  readonly again: Again | undefined
 }
 
-/** What a hit is answered with, Age included: made once a second. */
-export interface Ready {
-  readonly atS: number
-  readonly headers: readonly string[]
-  /** With Cache-Status. */
-  readonly shared: SharedHead
-}
-
-/** Its head never changes: freshening makes another one with the same body. */
+/** What it says never changes: freshening makes another one with the same body. */
 export class Stored implements Draft {
-  readonly head: EntryHead
-  readonly terms: Terms
+  head: EntryHead
+  terms: Terms
   readonly place: Place
   readonly variant: string
-  readonly leaving: Leaving
+  leaving: Leaving
   readonly guard: GuardRules
   readonly endpointUrl: string | undefined
   readonly again: Draft['again']
@@ -54,7 +47,6 @@ export class Stored implements Draft {
   /** What it is counted as: body, head, keys, and what the store needs to find it again. */
   readonly bytes: number
   hits = 0
-  ready: Ready | undefined = undefined
   /** Whether it was asked for again already, ahead of its end or after it. */
   refreshed = false
 
@@ -68,7 +60,16 @@ export class Stored implements Draft {
     this.endpointUrl = draft.endpointUrl
     this.again = draft.again
     this.body = body
-    this.bytes = overheadBytes + body.length + headBytes(draft) + (draft.again === undefined ? 0 : requestBytes)
+    this.bytes = overheadBytes + (typeof body === 'string' ? body.length : body.length + bufferBytes) + headBytes(draft) + (draft.again?.bytes ?? 0)
+  }
+
+  /** It is kept from now on: in as little memory as says the same. */
+  share (texts: SharedTexts): void {
+    const { status, reason, headers, requestAtMs, responseAtMs } = this.head
+    const { leaving, guard } = this
+    this.head = { status, reason: texts.text(reason), headers: texts.texts(headers), requestAtMs, responseAtMs }
+    this.leaving = leaving.headers === headers ? { ...leaving, headers: this.head.headers } : guarded(this.head, responseAtMs, guard)
+    this.terms = { ...this.terms, vary: texts.list(this.terms.vary), omit: omitsAsUsual(this.terms.omit) ? this.terms.omit : texts.list(this.terms.omit), tags: texts.list(this.terms.tags) }
   }
 
   /** The same answer on other terms. */
@@ -86,10 +87,13 @@ export class Stored implements Draft {
 
 /** Chunks of a body as it is kept. */
 export function keptBody (chunks: readonly Buffer[]): string | Buffer {
-  const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-  if (whole.length <= smallBodyBytes) return latin1(whole)
-  // A chunk may be a view of a larger piece of a socket's memory, which it would keep alive.
-  return whole.buffer.byteLength > whole.length * 2 ? Buffer.from(whole) : whole
+  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  if (length <= smallBodyBytes) return latin1(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
+  // In memory of its own: a chunk, or a buffer from Node's pool, is part of a larger piece, all of which it would keep alive.
+  const body = Buffer.allocUnsafeSlow(length)
+  let at = 0
+  for (const chunk of chunks) at += chunk.copy(body, at)
+  return body
 }
 
 /** What is stored of a head, and the fields that are not: those go to the one who asked, but for what is of this hop. */
@@ -104,17 +108,26 @@ export function apart (head: EntryHead, omit: readonly string[]): { readonly kep
   return { kept: kept.length === head.headers.length ? head : { ...head, headers: kept }, own }
 }
 
-/** Of objects, maps and lists around an answer. Measured with 100,000 answers of 700 bytes: 2.42 KB each in memory, 2.51 KB as counted. */
-const overheadBytes = 1_200
+/**
+ * Of objects, numbers and the places in four maps, which are at worst a quarter full. What is counted is no less than
+ * what is really taken: test/scenarios/cache-memory.test.ts.
+ */
+const overheadBytes = 1_150
 
-/** Of a request that is kept to be sent again. */
-const requestBytes = 4_000
+/** Of a buffer, beside its bytes. */
+const bufferBytes = 512
 
-/** Received and leaving heads mostly share their texts; the key is in three maps. */
-function headBytes ({ head, place, variant, leaving, terms }: Draft): number {
+/** Of a place in the index of tags. */
+const tagBytes = 120
+
+/** As if no other answer had a text in common with it; the key may be of characters that take two bytes. */
+function headBytes ({ head, place, variant, leaving, terms: { vary, omit, tags } }: Draft): number {
+  return listBytes(head.headers) + (leaving.headers === head.headers ? 0 : listBytes(leaving.headers)) + listBytes(tags) + listBytes(place.ownTags) + (tags.length + place.ownTags.length) * tagBytes +
+    listBytes(vary) + (omitsAsUsual(omit) ? 0 : listBytes(omit)) + (place.key.length + variant.length + place.target.length) * 2
+}
+
+function listBytes (texts: readonly string[]): number {
   let bytes = 0
-  for (const text of head.headers) bytes += text.length + 24
-  if (leaving.headers !== head.headers) bytes += leaving.headers.length * 8
-  for (const tag of [...terms.tags, ...place.ownTags]) bytes += tag.length + 100
-  return bytes + (place.key.length + variant.length) * 2 + place.target.length
+  for (const { length } of texts) bytes += length + 32
+  return bytes
 }

@@ -1,4 +1,5 @@
 // Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
+import { askAgain } from '../cache/again.ts'
 import { fromArriving, fromOrigin, fromStored, judged, meaningful, passedOn, type Detail } from '../cache/answers.ts'
 import type { Asked, Start } from '../cache/asked.ts'
 import { cacheName, cacheStatus, ttlS } from '../cache/cache-status.ts'
@@ -96,7 +97,7 @@ class CacheFlow {
   #hit ({ exchange, request, tally }: Start, stored: Stored, nowMs: number, detail?: Detail): UpstreamResponse {
     stored.hits++
     this.#count(exchange, tally, nowMs < stored.terms.freshUntilMs ? 'hit' : 'stale')
-    return fromStored(exchange, request, stored, nowMs, detail)
+    return fromStored(exchange, request, stored, this.#cache.heads.at(stored, nowMs), detail)
   }
 
   /** A client's miss never reaches the origin: what others have shared is all it waits for. @throws GatewayError AnswerNotReady, AnswerOrdered */
@@ -275,12 +276,12 @@ class CacheFlow {
   #again (asked: Asked): Draft['again'] {
     const { refillAfterPurge, refreshAhead } = this.#rules.config
     if (!refillAfterPurge) return undefined
-    return ({ hits }) => {
+    return askAgain(asked, (kept, { hits }) => {
       if (hits < refreshAhead.minHits) return
-      const left = this.#cache.store.find(asked.key, asked.request.headers)
+      const left = this.#cache.store.find(kept.key, kept.request.headers)
       const entry = typeof left === 'string' ? undefined : left
-      this.#refresh({ ...asked, entry, why: entry === undefined ? 'uri-miss' : 'stale', found: true })
-    }
+      this.#refresh({ ...kept, entry, why: entry === undefined ? 'uri-miss' : 'stale', found: true })
+    })
   }
 
   #count (exchange: Exchange, tally: Tally, result: CacheResult, why?: Forwarded): void {

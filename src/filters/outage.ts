@@ -4,6 +4,7 @@ import { isKeyed } from '../cache/key.ts'
 import { copyRules, mayHave, type Copy } from '../cache/outage/copy.ts'
 import type { Outage } from '../cache/outage/outage.ts'
 import { meaningOf, sentTarget } from '../cache/outage/wanted.ts'
+import { ReadyHeads } from '../cache/ready-heads.ts'
 import type { CacheRequest } from '../cache/request.ts'
 import { mayBeStoodInFor } from '../cache/stand-in.ts'
 import type { Filter } from '../exchange/compose.ts'
@@ -21,6 +22,7 @@ export interface OutageFilterOptions {
 export function outage ({ outage, correlationHeader }: OutageFilterOptions, policy: Policy): Filter | undefined {
   if (policy.cache.outage.requests.length === 0) return undefined
   const rules = copyRules(policy.cache, correlationHeader)
+  const heads = new ReadyHeads()
   const { ignoreQuery } = policy.cache.key
   const isIgnored = ignoreQuery.length === 0 ? undefined : toMatch(ignoreQuery)
 
@@ -42,7 +44,7 @@ export function outage ({ outage, correlationHeader }: OutageFilterOptions, poli
     if (given === undefined) return undefined
     outage.count(given.copy)
     exchange.cached = 'copy'
-    return fromStored(exchange, given.request, given.copy.stored, nowMs, 'outage-copy')
+    return fromStored(exchange, given.request, given.copy.stored, heads.at(given.copy.stored, nowMs), 'outage-copy')
   }
 
   return async function outage (exchange, next) {

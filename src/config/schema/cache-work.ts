@@ -29,7 +29,7 @@ const secondLevel = object({
 }, { description: 'A Valkey or Redis server in which gateways share stored answers, and by which a purge at one reaches all. Whoever can read it can read the answers. Left out: none; the memory of this process is all there is.' })
 
 export const CacheMemory = section({
-  maxBytes: bytes('Memory for stored answers, heads and keys counted.', 134_217_728, 1_048_576),
+  maxBytes: bytes('Memory for stored answers, heads and keys counted: no more than is counted is really taken.', 134_217_728, 1_048_576),
   maxEntries: count('Most stored answers.', 100_000, 16),
   maxEntryBytes: bytes('Largest answer that is stored; larger ones are streamed only.', 8_388_608, 1_024),
   messageSharePercent: Type.Integer({ minimum: 1, maximum: 100, default: 50, description: 'What one message may take of maxBytes and maxEntries: a flood of different queries pushes out its own answers first, and no others.' }),

@@ -1,0 +1,18 @@
+// What stored answers really take is no more than the cache counts: its bound holds for memory, and not only for its own sum.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { fileURLToPath } from 'node:url'
+
+const child = fileURLToPath(new URL('cache-memory-child.ts', import.meta.url))
+
+describe('memory of stored answers', { timeout: 240_000 }, () => {
+  for (const kind of ['small', 'laden', 'large']) {
+    test(`${kind} ones take no more than is counted`, async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', child, kind])
+      const { liveBytes, countedBytes, entries } = JSON.parse(stdout) as { liveBytes: number, countedBytes: number, entries: number }
+      assert.ok(liveBytes <= countedBytes, `${entries} answers: ${Math.round(liveBytes / entries)} bytes each, counted as ${Math.round(countedBytes / entries)}`)
+    })
+  }
+})
