@@ -168,7 +168,7 @@ describe('a rolling deploy', { timeout: 120_000, skip }, () => {
       const next = await deploy('Store', messages, host.port)
       renamed.push(next)
       // The last of the old ones may go when the name has passed, which is when two of three are replaced.
-      if (n === 0) await until('the new process is known', async () => await stateOf(next.id) === 'standby', patience)
+      if (n === 0) await until('the new process is known', async () => await stateOf(host.id) === 'ghost', patience)
       else await until('the new process gets calls', async () => await next.executed() > 0, patience)
       await more(load, 30)
     }
