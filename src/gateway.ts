@@ -276,14 +276,13 @@ function observeLive (metrics: Metrics, { log, dataPlane, cache, outage, control
     for (const upstream of dataPlane.upstreams) {
       yield {
         name: upstream.name,
-        queued: upstream.bulkhead.queued,
-        bulkhead: { inFlight: upstream.bulkhead.inFlight, limit: upstream.bulkhead.limit, rejections: eachRejection(upstream.bulkhead.rejections) },
+        bulkhead: { inFlight: upstream.bulkhead.inFlight, limit: upstream.bulkhead.limit, queued: upstream.bulkhead.queued, maxQueue: upstream.bulkhead.limits.maxQueue, rejections: eachRejection(upstream.bulkhead.rejections) },
         retryBudget: upstream.retryBudget,
         overflowed: upstream.overflowed,
         balance: () => upstream.balance(),
         breakers: upstream.breakerStates().map(({ message, state }) => ({ message: message ?? '', state })),
         held: upstream.heldCount,
-        endpoints: upstream.endpoints.map(endpoint => ({ url: endpoint.url, breaker: endpoint.breakerState, available: endpoint.available, ejected: endpoint.ejection !== undefined, busy: endpoint.inFlight, idle: endpoint.idleConnections }))
+        endpoints: upstream.endpoints.map(endpoint => ({ url: endpoint.url, breaker: endpoint.breakerState, available: endpoint.available, ejected: endpoint.ejection !== undefined, inFlight: endpoint.seats, limit: endpoint.maxSeats, busy: endpoint.inFlight, idle: endpoint.idleConnections }))
       }
     }
   })

@@ -12,6 +12,7 @@ export function createBreakerBoard (plane: Plane): BreakerBoard {
   return {
     get holds () { return holds.all },
     get isFull () { return holds.isFull },
+    get outlivesRestart () { return plane.config.dataDirectory !== undefined },
     states: () => [...plane.upstreams].flatMap(upstream => [
       ...upstream.breakerStates().map(({ message, ...state }) => ({ upstream: upstream.name, ...message === undefined ? {} : { message }, ...state })),
       ...upstream.endpoints

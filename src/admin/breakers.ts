@@ -26,6 +26,8 @@ export interface BreakerBoard {
   /** The target as the gateway spells it; undefined when there is no such upstream, message or endpoint. */
   find (target: BreakerTarget): BreakerTarget | undefined
   readonly isFull: boolean
+  /** Whether holds are kept on disk. */
+  readonly outlivesRestart: boolean
   hold (hold: BreakerHold): void
   /** Gives it back to itself, closed: an endpoint that is ejected comes back too. Whether it was held. */
   release (target: BreakerTarget): boolean
@@ -40,12 +42,12 @@ export function breakerActions (board: BreakerBoard): AdminAction[] {
       method: 'GET',
       path: '/api/breakers',
       says: 'Breakers that are open, half-open, remember failures or are held by hand, with reason, person and expiry; ejected endpoints.',
-      run: () => ({ holds: board.holds.map(describeHold), breakers: board.states() })
+      run: () => ({ holds: board.holds.map(describeHold), outlivesRestart: board.outlivesRestart, breakers: board.states() })
     },
     {
       method: 'POST',
       path: '/api/breakers/hold',
-      says: 'Holds the breaker of an upstream, message or endpoint: {"upstream", "message" or "endpoint", "held": "open" or "closed", "reason", "by", "forMs"}.',
+      says: 'Holds the breaker of an upstream, message or endpoint: {"upstream", "message" or "endpoint", "held": "open" or "closed", "reason", "by", "forMs"}. outlivesRestart: whether it is kept on disk.',
       run: input => hold(board, input)
     },
     {
@@ -70,7 +72,7 @@ function hold (board: BreakerBoard, input: ActionInput): object {
   const since = Date.now()
   const made: BreakerHold = { ...target, held, reason, by, since, until: forMs === undefined ? undefined : since + forMs }
   board.hold(made)
-  return describeHold(made)
+  return { ...describeHold(made), outlivesRestart: board.outlivesRestart }
 }
 
 function describeHold ({ since, until, ...hold }: BreakerHold): object {

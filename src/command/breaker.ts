@@ -13,7 +13,7 @@ export const breakerHelp: Help = {
   summary: 'Shows breakers, and holds one open or closed by hand.',
   usage: 'postern breaker list [--json]\n       postern breaker open|close UPSTREAM[/MESSAGE] --reason TEXT [--endpoint URL] [--by NAME] [--for TIME]\n       postern breaker release UPSTREAM[/MESSAGE] [--endpoint URL]',
   text: `open: no calls at all, not even trials. close: it never opens. Both hold until they are released or --for is over, also over a restart
-where dataDirectory is set. release: it opens and closes by itself again, closed at first; an ejected endpoint gets calls again.`,
+where dataDirectory is set (else the answer says that they do not). release: it opens and closes by itself again, closed at first; an ejected endpoint gets calls again.`,
   flags: {
     admin: { short: 'a', value: 'HOST:PORT', help: 'Admin address of the running gateway. Default: 127.0.0.1:9901.' },
     endpoint: { value: 'URL', help: 'The breaker of this endpoint of the upstream.' },
@@ -49,8 +49,9 @@ export async function breaker (args: Arguments, terminal: Terminal): Promise<num
   const reason = args.one('reason')
   if (reason === undefined) throw new UsageError('--reason is needed: whoever is on duty next must know why.')
   const forMs = args.has('for') ? toMs(args.one('for')!) : undefined
-  const { until } = await ask(base, '/api/breakers/hold', { ...target, held: action === 'open' ? 'open' : 'closed', reason, by: args.one('by') ?? userInfo().username, forMs })
+  const { until, outlivesRestart } = await ask(base, '/api/breakers/hold', { ...target, held: action === 'open' ? 'open' : 'closed', reason, by: args.one('by') ?? userInfo().username, forMs })
   terminal.out(`${printable(name)} is held ${action === 'open' ? 'open: no calls' : 'closed'}${typeof until === 'string' ? ` until ${until}` : ' until it is released'}.\n`)
+  if (outlivesRestart === false) terminal.out('Without dataDirectory in postern.yaml nothing is kept: a restart of the gateway ends it.\n')
   return exitCodes.ok
 }
 

@@ -52,7 +52,7 @@ export async function start (args: Arguments, terminal: Terminal): Promise<numbe
       const gateway = await startGateway(createGateway, config)
       terminal.out(`postern ${version} listening on ${gateway.addresses.listener} (admin ${gateway.addresses.admin})\n`)
       for (const warning of warnings) gateway.log.warn({ problem: describeProblem(warning) }, 'configuration warning')
-      if (config.dataDirectory === undefined) gateway.log.info({ setting: 'dataDirectory' }, 'nothing is kept over a restart: neither the last table nor whose a name is')
+      if (config.dataDirectory === undefined) gateway.log.info({ setting: 'dataDirectory' }, 'nothing is kept over a restart: neither the last table, nor whose a name is, nor breakers held by hand')
       take = why => {
         const load = ++loads
         // Not awaited: what is wrong is logged inside, and a newer load overtakes one that hangs.

@@ -27,7 +27,7 @@ export const ConfigSchema = Type.Object({
   shedding: Shedding,
   faults: FaultsAllowed,
   log: Log,
-  dataDirectory: Type.Optional(path('Where the last good table, the services\' own lists and name ownership are kept, so that a restart needs neither Consul nor questions. Left out: nothing is kept.')),
+  dataDirectory: Type.Optional(path('Where the last good table, the services\' own lists, name ownership and breakers held by hand are kept, so that a restart needs neither Consul nor questions. Left out: nothing is kept. One directory for each gateway.')),
   drainMs: ms('How long a stopping gateway waits for exchanges in flight.', 30_000, 0)
 }, { ...closed, $id: 'postern.schema.json', title: 'postern.yaml', description: 'Configuration of the Postern API gateway.' })
 

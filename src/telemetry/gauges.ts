@@ -3,8 +3,7 @@
 /** What an upstream tells at a scrape. */
 export interface UpstreamGauges {
   readonly name: string
-  readonly queued: number
-  readonly bulkhead: { readonly inFlight: number, readonly limit: number, readonly rejections: Iterable<{ readonly limit: string, readonly priority: string, readonly count: number }> }
+  readonly bulkhead: { readonly inFlight: number, readonly limit: number, readonly queued: number, readonly maxQueue: number, readonly rejections: Iterable<{ readonly limit: string, readonly priority: string, readonly count: number }> }
   readonly retryBudget: { readonly left: number, readonly refused: number }
   /** Breakers that remember something or are held; `message` '' = the upstream's own. */
   readonly breakers: Iterable<{ readonly message: string, readonly state: 'closed' | 'half-open' | 'open' }>
@@ -21,6 +20,9 @@ export interface EndpointGauges {
   readonly breaker: 'closed' | 'half-open' | 'open'
   readonly available: boolean
   readonly ejected: boolean
+  readonly inFlight: number
+  /** Undefined: it has none of its own. */
+  readonly limit: number | undefined
   readonly busy: number
   readonly idle: number
 }

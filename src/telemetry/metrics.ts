@@ -118,7 +118,8 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
     }),
     duration: () => each(({ meter }) => histogramSamples(metricTable.duration.name, { upstream: meter.name }, meter.duration)),
     inFlight: () => each(({ meter }) => [{ labels: { upstream: meter.name }, value: meter.inFlight }]),
-    queue: () => eachUpstream(({ queued }) => queued),
+    queue: () => eachUpstream(({ bulkhead }) => bulkhead.queued),
+    queueLimit: () => eachUpstream(({ bulkhead }) => bulkhead.maxQueue),
     bulkheadInFlight: () => eachUpstream(({ bulkhead }) => bulkhead.inFlight),
     bulkheadLimit: () => eachUpstream(({ bulkhead }) => bulkhead.limit),
     bulkheadRejections: function * () {
@@ -162,6 +163,8 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       for (const answer of ['fixed', 'upstream'] as const) if (meter.degraded[answer] > 0) yield { labels: { upstream: meter.name, answer }, value: meter.degraded[answer] }
     }),
     endpointAvailable: () => eachEndpoint((labels, { available }) => [{ labels, value: available ? 1 : 0 }]),
+    endpointInFlight: () => eachEndpoint((labels, { inFlight }) => [{ labels, value: inFlight }]),
+    endpointLimit: () => eachEndpoint((labels, { limit }) => limit === undefined ? [] : [{ labels, value: limit }]),
     endpointShare: () => eachBalance(({ share }) => share),
     endpointScore: () => eachBalance(({ scoreMs }) => scoreMs / 1_000),
     overflow: () => eachUpstream(({ overflowed }) => overflowed),

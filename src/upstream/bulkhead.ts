@@ -17,7 +17,7 @@ export interface BulkheadLimits {
 export type Seats = (exchange: Exchange) => number
 
 /** The limits an exchange can be turned away by. `displaced`: it waited, and gave way to one of a higher class. */
-export const rejectionLimits = ['maxQueue', 'queueTimeoutMs', 'displaced'] as const
+export const rejectionLimits = ['maxQueue', 'queueTimeoutMs', 'displaced', 'maxPerEndpoint'] as const
 type RejectionLimit = typeof rejectionLimits[number]
 
 /** How many were turned away, by limit and class. */
@@ -26,7 +26,8 @@ export type Rejections = Readonly<Record<RejectionLimit, Readonly<Record<Priorit
 const noRejections = (): Record<RejectionLimit, Record<Priority, number>> => ({
   maxQueue: { critical: 0, normal: 0, sheddable: 0 },
   queueTimeoutMs: { critical: 0, normal: 0, sheddable: 0 },
-  displaced: { critical: 0, normal: 0, sheddable: 0 }
+  displaced: { critical: 0, normal: 0, sheddable: 0 },
+  maxPerEndpoint: { critical: 0, normal: 0, sheddable: 0 }
 })
 
 const unlimited: Seats = () => Infinity
@@ -128,6 +129,11 @@ export class Bulkhead {
     }
   }
 
+  /** It was let in, and all endpoints that it may go to are full by now: what another attempt, or a branch of a hedged one, may find. */
+  noSeat (exchange: Exchange, endpoints: Record<string, unknown>): GatewayError {
+    return this.#rejection('BulkheadFull', exchange, 'maxPerEndpoint', this.#limits.maxPerEndpoint!, endpoints)
+  }
+
   /** There may be room: a slot, or a seat at an endpoint. */
   admitWaiting (): void {
     const may = (exchange: Exchange): boolean => this.#hasSeat(exchange)
@@ -177,7 +183,7 @@ export class Bulkhead {
   }
 
   /** Which limit it was, its value, and the occupancy: what the client reads in Proxy-Status and the operator in the log. */
-  #rejection (code: 'BulkheadFull' | 'QueueTimeout', exchange: Exchange, by: RejectionLimit, value: number, more: { displacedBy?: Priority } = {}): GatewayError {
+  #rejection (code: 'BulkheadFull' | 'QueueTimeout', exchange: Exchange, by: RejectionLimit, value: number, more: Record<string, unknown> = {}): GatewayError {
     const { priority } = exchange.route.policy
     this.#rejections[by][priority]++
     const limit = by === 'displaced' ? 'maxQueue' : by

@@ -118,6 +118,8 @@ export class Endpoint implements EndpointHandle {
   get seats (): number { return this.#seats }
   /** Places it has left; Infinity without a limit. */
   get room (): number { return this.#settings.maxSeats === undefined ? Infinity : this.#settings.maxSeats - this.#seats }
+  /** Undefined: no limit of its own. */
+  get maxSeats (): number | undefined { return this.#settings.maxSeats }
   get breakerHeld (): Held | undefined { return this.#breaker.held }
   /** It asked for a pause which lasts so much longer, ms; 0 = none. */
   get pausedMs (): number { return this.#breaker.pausedMs }

@@ -131,9 +131,8 @@ export class Upstream implements UpstreamHandle {
     const only = exchange.endpoints ?? this.#base
     const mine = only === undefined ? this.#endpoints : this.#endpoints.filter(endpoint => only.has(endpoint.url))
     const open = mine.filter(endpoint => endpoint.reachable && !endpoint.usable).length
-    const full = mine.filter(endpoint => endpoint.usable).length
-    const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open, full }
-    if (full > 0) return new GatewayError('BulkheadFull', { detail: { ...detail, limit: 'maxPerEndpoint', value: this.#settings.maxSeats, inFlight: this.bulkhead.inFlight, queued: this.bulkhead.queued } })
+    const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open }
+    if (mine.some(endpoint => endpoint.usable && !endpoint.available)) return this.bulkhead.noSeat(exchange, detail)
     if (open === 0) return new GatewayError('NoEndpoint', { detail })
     const first = mine.filter(endpoint => endpoint.reachable).reduce((soonest, endpoint) => endpoint.retryAfterMs < soonest.retryAfterMs ? endpoint : soonest)
     return breakerOpen({ state: first.breakerState, held: first.breakerHeld, retryAfterMs: first.retryAfterMs }, { ...detail, scope: 'endpoint' })

@@ -25,12 +25,17 @@ describe('priorities', { timeout: 300_000 }, () => {
     const pay = fleet.gateway.get('/json/reply/Pay')
     const refused = await report
     assert.equal(code(refused), 'BulkheadFull')
+    const { gateway } = fleet
+    const of = { upstream: 'origin' }
+    // What the answer says, the counter beside its gauges says too.
+    const gauges = async () => await Promise.all(['postern_queue', 'postern_queue_limit', 'postern_bulkhead_in_flight', 'postern_bulkhead_limit'].map(async name => await gateway.metric(name, of)))
+    assert.deepEqual(await gauges(), [1, 1, 1, 1])
     assert.match(refused.header('proxy-status')!, /error=connection_limit_reached; details="BulkheadFull limit=maxQueue value=1 waitedFor=bulkhead slot full=maxConcurrent fullAt=1 inFlight=1 queued=1 priority=sheddable displacedBy=critical"$/)
     fleet.origin.behave(behave.ok('paid'))
     holder.close()
     assert.equal((await pay).text(), 'paid')
-    assert.equal(await fleet.gateway.metric('postern_bulkhead_rejections_total', { upstream: 'origin', limit: 'displaced', priority: 'sheddable' }), 1)
-    assert.equal(await fleet.gateway.metric('postern_bulkhead_limit', { upstream: 'origin' }), 1)
+    assert.equal(await gateway.metric('postern_bulkhead_rejections_total', { ...of, limit: 'displaced', priority: 'sheddable' }), 1)
+    await until('nothing is held', async () => (await gauges()).join() === '0,1,0,1')
   })
 
   test('an endpoint at its limit gets nothing while another has room; with all full, exchanges wait', async () => {
@@ -41,6 +46,7 @@ describe('priorities', { timeout: 300_000 }, () => {
       await until('one each, one waits', async () => fleet.origins.every(({ received }) => received.length === 1) && await fleet.gateway.metric('postern_queue', { upstream: 'origin' }) === 1)
       const refused = await fleet.gateway.get(path)
       assert.match(refused.header('proxy-status')!, /full=maxPerEndpoint fullAt=1 inFlight=2 queued=1/)
+      for (const { url } of fleet.origins) for (const name of ['postern_endpoint_in_flight', 'postern_endpoint_limit']) assert.equal(await fleet.gateway.metric(name, { endpoint: url }), 1)
       for (const origin of fleet.origins) origin.behave(behave.ok())
       connections[0]!.close()
       assert.equal((await connections[2]!.response()).status, 200, 'the place that came free')

@@ -139,6 +139,15 @@ test('what nobody waits for any more is not started when it leaves the queue', a
   assert.equal(bulkhead.inFlight, 1)
 })
 
+test('let in and then without a seat, it is turned away by the endpoints\' limit: said, and counted', () => {
+  const bulkhead = new Bulkhead('orders', { maxConcurrent: 10, maxQueue: 5, maxPerEndpoint: 1 }, () => 1)
+  const exchange = makeExchange()
+  assert.equal(bulkhead.acquire(exchange), undefined)
+  const { code, detail } = bulkhead.noSeat(exchange, { endpoints: 2 })
+  assert.deepEqual({ code, ...detail }, { code: 'BulkheadFull', upstream: 'orders', limit: 'maxPerEndpoint', value: 1, waitedFor: 'bulkhead slot', full: 'maxPerEndpoint', fullAt: 1, inFlight: 1, queued: 0, priority: 'normal', endpoints: 2 })
+  assert.equal(bulkhead.rejections.maxPerEndpoint.normal, 1)
+})
+
 test('without a seat at an endpoint an exchange waits, and those admitted together do not share one', async () => {
   let seats = 1
   const bulkhead = new Bulkhead('orders', { maxConcurrent: 10, maxQueue: 5, maxPerEndpoint: 1 }, () => seats)
