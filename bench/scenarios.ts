@@ -27,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   scenario('get-small', `GET, answer of ${smallBytes} bytes`, 'GET', 'GetBench', 0, smallBytes),
   scenario('get-64k', 'GET, answer of 64 KB', 'GET', 'GetBenchLarge', 0, largeBytes),
   scenario('post-small', `POST of 1 KB, answer of ${smallBytes} bytes`, 'POST', 'PostBench', 1_024, smallBytes),
+  scenario('post-get-64k', 'POST of 1 KB, answer of 64 KB', 'POST', 'PostBenchLargeAnswer', 1_024, largeBytes),
   scenario('cache-hit', `GET, answer of ${smallBytes} bytes from the cache`, 'GET', 'GetBenchCached', 0, smallBytes, false),
   scenario('post-64k', `POST of 64 KB, answer of ${smallBytes} bytes`, 'POST', 'PostBenchLarge', largeBytes, smallBytes, false)
 ]
@@ -55,6 +56,8 @@ http {
   server {
     listen 127.0.0.1:${port} backlog=4096;
     location = /json/reply/GetBenchLarge { alias ${directory}/large.json; }
+    # A file is only given to a GET: what a POST gets is that of another location.
+    location = /json/reply/PostBenchLargeAnswer { error_page 405 =200 /json/reply/GetBenchLarge; alias ${directory}/large.json; }
     location = /json/reply/GetBenchCached { add_header Cache-Control "max-age=86400"; return 200 '${json(smallBytes)}'; }
     location = /json/reply/${shortLived.message} { add_header Cache-Control "max-age=${shortLived.seconds}"; return 200 '${json(smallBytes)}'; }
     location = /json/reply/BenchFailing { return 500; }

@@ -108,6 +108,7 @@ ${beside.messages.join('\n')}
   GetBenchCached: { upstream: bench }
   PostBench: { upstream: bench }
   PostBenchLarge: { upstream: bench }
+  PostBenchLargeAnswer: { upstream: bench }
 `
 
 /** Every protection that has a switch, off; endpoints in turn in place of the fastest. */
