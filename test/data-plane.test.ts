@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Config } from '../src/config/schema.ts'
 import { validate } from '../src/config/validator.ts'
-import { DataPlane, type Gone } from '../src/data-plane.ts'
+import type { DataPlane } from '../src/data-plane.ts'
 import { GatewayError } from '../src/exchange/errors.ts'
 import type { Change, EndpointPlan } from '../src/routing/plan.ts'
 import { parseRequestTarget } from '../src/routing/request-target.ts'
-
+import { startDataPlane } from './support/data-plane.ts'
 import { endpointPlan } from './support/endpoint-plan.ts'
 import { policy } from './support/exchange.ts'
 
@@ -25,20 +25,7 @@ const configOf = (overrides: Partial<Config> = {}): Config => ({
 }) as Config
 
 function start (t: TestContext, config = configOf(), onMeter: (name: string) => void = () => {}) {
-  const gone: Gone[] = []
-  let pipelines = 0
-  const plane = new DataPlane({
-    config,
-    storedUntil: () => 0,
-    remembered: () => [],
-    buildPipeline: () => { pipelines++; return () => Promise.reject(new Error('not called')) },
-    meter: (_, name) => {
-      onMeter(name)
-      return { start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }
-    },
-    events: { upstream: () => ({ breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, returning: async () => {}, attempt () {}, paused () {}, ejected () {} }) }), held () {}, swapped () {}, gone: one => gone.push(one) }
-  })
-  t.after(() => plane.close())
+  const { plane, gone, pipelines } = startDataPlane(t, config, onMeter)
   const apply = (changes: Change[], { last = true, configGeneration = 1 } = {}) => plane.apply({ changes, last, configGeneration })
   const ask = (target: string) => {
     try {
@@ -47,7 +34,7 @@ function start (t: TestContext, config = configOf(), onMeter: (name: string) => 
       return error instanceof GatewayError ? error.code : error
     }
   }
-  return { plane, apply, ask, gone, pipelines: () => pipelines }
+  return { plane, apply, ask, gone, pipelines }
 }
 
 const endpoint = (port: number): EndpointPlan => endpointPlan(`http://127.0.0.1:${port}`)
