@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { describeChanges } from '../../src/control/changes-log.ts'
 import { countDecision, describeRoutes, describeUpstreams } from '../../src/control/describe.ts'
 import type { EndpointState } from '../../src/control/endpoints.ts'
-import type { NameState } from '../../src/control/plan.ts'
+import { emptyMemory, type NameState } from '../../src/control/plan.ts'
 import { metricTable } from '../../src/telemetry/metric-table.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { validate } from '../../src/config/validator.ts'
@@ -20,7 +20,8 @@ const decision = decideWorld({
   registrations: [
     { id: 'routed', port: 1 }, { id: 'out', port: 2 }, { id: 'standby', port: 3, health: 'warning' }, { id: 'waiting', port: 4, health: 'unchecked' }, { id: 'critical', port: 5, health: 'critical' },
     { id: 'draining', port: 6, health: 'maintenance' }, { id: 'ghost', port: 7 }, { id: 'stranger', port: 8 }, { id: 'unconfirmed', port: 9, unconfirmedSince: 900_000 }, { id: 'refused', port: 10, refused: '169.254.169.254 is link-local' },
-    { id: 'names', port: 11, service: 'Names', names: ['GetProduct', 'Secret', 'tag'], createIndex: 99 }, { id: 'unread', port: 12, service: 'Unread', names: ['Unread'] }
+    { id: 'names', port: 11, service: 'Names', names: ['GetProduct', 'Secret', 'tag'], createIndex: 99 }, { id: 'unread', port: 12, service: 'Unread', names: ['Unread'] },
+    { id: 'one', port: 13, service: 'One', names: ['Left'] }, { id: 'two', port: 14, service: 'Two', names: ['Left'] }
   ],
   says: {
     1: { id: 'routed', ...get },
@@ -31,12 +32,15 @@ const decision = decideWorld({
     7: { id: 'somebody', ...get },
     8: { lists: ['Invoice'] },
     9: { id: 'unconfirmed', ...get },
-    11: { id: 'names', lists: ['GetProduct', operation('Secret', { restricted: true })] }
+    11: { id: 'names', lists: ['GetProduct', operation('Secret', { restricted: true })] },
+    13: { id: 'one', lists: ['Left'] },
+    14: { id: 'two', lists: ['Left'] }
   },
+  memory: { ...emptyMemory, owners: new Map([['left', { upstream: 'Gone', since: 1 }]]) },
   leftOut: [{ upstream: 'Catalog', url: at(2), cause: 'unreachable', reason: 'ECONNREFUSED' }]
 })
 const endpointStates = ['routed', 'out', 'standby', 'waiting', 'critical', 'draining', 'ghost', 'stranger', 'unconfirmed', 'refused'] as const satisfies EndpointState[]
-const nameStates = ['routed', 'hidden', 'unread', 'quarantined'] as const satisfies NameState[]
+const nameStates = ['routed', 'hidden', 'unread', 'quarantined', 'conflict'] as const satisfies NameState[]
 const { config } = validate({}) as { config: Config }
 const operations = readFileSync(new URL('../../docs/OPERATIONS.md', import.meta.url), 'utf8')
 

@@ -1,0 +1,101 @@
+// A services.yaml beside a Consul, through the listener and under load: it is changed, broken, mended, and disputed with what Consul lists.
+import { test, type TestContext } from 'node:test'
+import assert from 'node:assert/strict'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { consulSkip, startConsul } from '../support/consul.ts'
+import { startGateway, type PartialConfig } from '../support/gateway.ts'
+import { misdirected, startLoad } from '../support/load.ts'
+import { deregister, registerAsPlugin } from '../support/plugin-registration.ts'
+import { startServiceStackHost, type ServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
+import { get, logged } from '../support/world.ts'
+
+const skip = await consulSkip()
+const answer = () => ({ body: {} })
+
+/** The file, and how it is replaced: whole, as an editor does it. */
+async function startFile (t: TestContext) {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-services-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  const file = join(directory, 'services.yaml')
+  const write = async (text: string) => {
+    await writeFile(`${file}.new`, text)
+    await rename(`${file}.new`, file)
+  }
+  return { file, write }
+}
+
+const entry = ({ service, url }: ServiceStackHost, ...messages: string[]) => `- { service: ${service}, url: "${url}", messages: [${messages.join(', ')}], servicestack: true }\n`
+
+test('a file of fixed services is changed, broken, mended and disputed beside a Consul', { timeout: 180_000, skip }, async t => {
+  await using stack = new AsyncDisposableStack()
+  const start = async (service: string, ...messages: string[]) => stack.use(await startServiceStackHost({ service, messages: Object.fromEntries(messages.map(name => [name, answer])) }))
+  const { file, write } = await startFile(t)
+  const consul = await startConsul()
+  stack.defer(() => consul.stop())
+  const [one, two] = [await start('Orders', 'Place', 'Cancel'), await start('Orders', 'Place', 'Cancel')]
+  const [billing, paper] = [await start('Billing', 'Invoice', 'Place'), await start('Paper', 'Invoice', 'Print')]
+  await write(entry(one, 'Place'))
+  const gateway = stack.use(await startGateway({ registry: { file, consul: { agents: [consul.url] } }, defaults: { policy: { balancer: { strategy: 'round-robin' } }, balancing: { slowStartMs: 0 } } } as PartialConfig))
+  const status = async (name: string) => (await gateway.get(get(name))).status
+  const claims = async (name: string) => ((await gateway.api('routes')).routes as Array<{ message: string, state: string, upstream: string }>).filter(({ message }) => message === name).map(({ upstream, state }) => `${upstream} ${state}`).sort()
+  const registryState = async () => ((await gateway.api('routes')).registries as Array<{ registry: string, ok: boolean, error?: string }>).find(({ registry }) => registry === 'file')!
+  await gateway.waitForRoute('Place')
+  await using load = startLoad(gateway.url, [get('Place'), `POST ${get('Place')}`], { callers: 2, everyMs: 10 })
+  const called = async (...hosts: ServiceStackHost[]) => {
+    const before = hosts.map(({ executed }) => executed.length)
+    await until('calls at each', () => hosts.every(({ executed }, n) => executed.length > before[n]! + 5))
+  }
+  await called(one)
+
+  // An endpoint more, and a message more.
+  await write(entry(one, 'Place') + entry(two, 'Place'))
+  await called(one, two)
+  assert.equal(await status('Cancel'), 404)
+  await write(entry(one, 'Place', 'Cancel') + entry(two, 'Place', 'Cancel'))
+  await until('the new message is routed', async () => await status('Cancel') === 200)
+
+  // A slip of the hand takes nothing away, and is told with its place.
+  await write(entry(one, 'Place') + '- { service: Orders, url: nowhere }\n')
+  const broken = await until('it is told', async () => { const state = await registryState(); return state.ok ? undefined : state })
+  assert.match(broken.error ?? '', /services\.yaml:2:27 {2}\[1\]\.url: this is not a valid URL: nowhere/)
+  assert.equal(await gateway.metric('postern_registry_up', { registry: 'file' }), 0)
+  assert.match(String((await logged(gateway, 'registry does not answer; its last good list stays in force'))['error']), /services\.yaml:2:/)
+  await called(one, two)
+  assert.equal(await status('Cancel'), 200)
+
+  // Mended, and an endpoint less.
+  await write(entry(two, 'Place', 'Cancel'))
+  await until('it is read again', async () => (await registryState()).ok)
+  await until('one is out', async () => !JSON.stringify(await gateway.api('upstreams')).includes(one.url))
+  // What was on its way has ended by then.
+  await called(two)
+  const atOne = one.executed.length
+  await called(two)
+  assert.equal(one.executed.length, atOne)
+
+  // The same rules for both registries: who has a name keeps it, whichever of them names it.
+  await registerAsPlugin(consul.url, billing, { heartbeatIntervalS: 1 })
+  await until('Consul\'s newcomer is quarantined', async () => (await claims('Place')).includes('Billing quarantined'))
+  await until('its own message is routed', async () => await status('Invoice') === 200)
+  await write(entry(two, 'Place', 'Cancel') + entry(paper, 'Invoice', 'Print'))
+  await until('the file\'s newcomer is quarantined', async () => (await claims('Invoice')).includes('Paper quarantined'))
+  assert.deepEqual([await claims('Place'), await claims('Invoice')], [['Billing quarantined', 'Orders routed'], ['Billing routed', 'Paper quarantined']])
+  await until('its own message is routed', async () => await status('Print') === 200)
+  await called(two)
+  assert.deepEqual([billing.executed.filter(name => name === 'Place'), paper.executed.filter(name => name === 'Invoice')], [[], []])
+
+  // What is taken out of the file has gone, and so has what is taken out of Consul.
+  await write(entry(paper, 'Invoice', 'Print'))
+  await until('it has moved to Consul\'s', async () => (await claims('Place')).join() === 'Billing routed')
+  await called(billing)
+  await load.stop()
+  assert.deepEqual(load.failures, [])
+  await deregister(consul.url, billing.id)
+  await until('it has moved to the file\'s', async () => (await claims('Invoice')).join() === 'Paper routed')
+  assert.equal(await status('Invoice'), 200)
+  assert.equal(await status('Place'), 404)
+  assert.deepEqual(misdirected([one, two, billing, paper]), [])
+})
