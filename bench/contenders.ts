@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { RunningProcess, Stage } from './support/stage.ts'
 import { environmentFor, findProgram, versionOf } from './support/binaries.ts'
 import { freePorts } from './support/network.ts'
-import { type Beside, caddyConfig, haproxyConfig, nginxCacheConfig, nginxConfig, posternConfig, protectionsOff, varnishConfig } from './contenders/configurations.ts'
+import { type Beside, caddyConfig, everythingOn, haproxyConfig, nginxCacheConfig, nginxConfig, posternConfig, protectionsOff, varnishConfig } from './contenders/configurations.ts'
 
 export interface Place {
   readonly stage: Stage
@@ -63,6 +63,9 @@ export const postern = (name = 'postern', main = local('../src/main.ts')): Conte
 
 /** The same code with every protection off: what YAML can switch off by YAML, the other filters left out of the request path. */
 export const unprotected: Contender = posternBy('postern-unprotected', 'Postern, protections off', local('contenders/postern-unprotected.ts'), protectionsOff)
+
+/** With those protections that are off as it comes: hedging, an adaptive limit, one for each endpoint, a degraded answer, a split, faults allowed. */
+export const everything: Contender = posternBy('postern-everything', 'Postern, everything on', local('../src/main.ts'), everythingOn)
 
 const withFile = (stage: Stage, name: string, text: string): string => {
   const file = join(stage.directory, name)

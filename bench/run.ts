@@ -8,7 +8,7 @@ import { describeCatalog, isMet, measureCatalog } from './catalog.ts'
 import { measureCache } from './cache.ts'
 import { describeCache, judgeCache } from './cache/verdict.ts'
 import { compareStarts } from './compare.ts'
-import { cachingContenders, contenders, postern, unprotected } from './contenders.ts'
+import { cachingContenders, contenders, everything, postern, unprotected } from './contenders.ts'
 import { measureMemory } from './memory.ts'
 import { describe } from './memory/verdict.ts'
 import { profile } from './profile.ts'
@@ -29,7 +29,7 @@ Measurements:
   profile            where Postern's CPU time goes: functions and modules by self time
   hit                CPU time per request of an answer from the cache, beside nginx proxy_cache and Varnish (options as compare)
   cache              bytes of a stored answer, memory in a flood of unique keys, hits while 10,000 answers end at once
-  protections        CPU time per request with all protections on, over the same code without them (options as compare)
+  protections        CPU time per request with the protections as they come, and with everything on, over the same code without them (options as compare)
   memory             whether a million requests leave anything behind
   swap               what swapping a table of 20,000 messages adds to requests in flight
   balancer           the strategies of balancing, simulated: the same figures at every run
@@ -135,7 +135,7 @@ const otherPostern = (text: string) => {
 const runCompare = async (options: Options, mark?: string): Promise<number> => {
   const connections = wholeNumber('connections', options.connections, 64)
   const comparison = await compareStarts({
-    contenders: [...options.only === undefined ? contenders : choose('contender', [...contenders, ...cachingContenders], options.only), ...options.also.map(otherPostern)],
+    contenders: [...options.only === undefined ? contenders : choose('contender', [...contenders, everything, ...cachingContenders], options.only), ...options.also.map(otherPostern)],
     scenarios: options.scenario === undefined ? scenarios.filter(({ standard }) => standard) : choose('scenario', scenarios, options.scenario),
     rounds: wholeNumber('rounds', options.rounds, options.quick ? 3 : 20),
     seconds: wholeNumber('seconds', options.seconds, options.quick ? 1 : 2),
@@ -160,13 +160,13 @@ const runHit = async (options: Options): Promise<number> => await runCompare({
   ...options, scenario: 'cache-hit', only: options.only ?? ['postern', ...cachingContenders.map(({ name }) => name)].join(',')
 }, 'hits')
 
-/** The same comparison, of Postern with and without its protections. */
+/** The same comparison, of Postern with its protections as they come, with everything on, and without. */
 const runProtections = async (options: Options): Promise<number> => await runCompare({
-  ...options, starts: options.starts ?? '5', scenario: options.scenario ?? 'get-small,post-small', only: options.only ?? ['postern', unprotected.name].join(',')
+  ...options, starts: options.starts ?? '5', scenario: options.scenario ?? 'get-small,post-small', only: options.only ?? ['postern', everything.name, unprotected.name].join(',')
 }, 'protections')
 
 const runProfile = async (options: Options): Promise<number> => {
-  const only = contenders.filter(({ program }) => program === undefined)
+  const only = [...contenders, everything].filter(({ program }) => program === undefined)
   const [contender] = choose('contender in Node', only, options.contender)
   const [scenario] = choose('scenario', scenarios, options.scenario ?? 'get-small')
   process.stdout.write(await profile({

@@ -120,3 +120,15 @@ defaults:
   outliers: { enabled: false }
   bulkhead: { maxConcurrent: 1000000 }
 `
+
+/** What of the protections is off as it comes, on as well; conditions that no call meets, so that only the asking costs. */
+export const everythingOn = `
+faults: { allow: true }
+defaults:
+  policy:
+    hedge: { enabled: true }
+    degraded: { body: "{}" }
+    fault: { delayMs: 1000, header: "X-Game-Day: 1", until: "2099-01-01T00:00:00Z" }
+    split: { parts: [{ name: canary, to: { tag: canary }, when: { header: X-Canary } }] }
+  bulkhead: { maxPerEndpoint: 128, adaptive: { enabled: true } }
+`
