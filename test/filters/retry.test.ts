@@ -130,3 +130,18 @@ test('a pause beyond the deadline is no pause: the failure is told at once', asy
   const exchange = makeExchange({ policy: late, upstream: { pick: () => fakeEndpoint('e0', async (_exchange, attempt) => { attempt.answered(503); return answer(503) }) } })
   assert.equal((await compose([retry(late, () => 0.999), pickEndpoint], send)(exchange)).status, 503)
 })
+
+for (const part of [0, 0.25, 0.75]) {
+  test(`full jitter: the pause before a repeat is a random part (here ${part}) of a time that doubles up to its most`, async t => {
+    const pauses: number[] = []
+    t.mock.method(globalThis, 'setTimeout', (then: () => void, ms: number) => {
+      pauses.push(ms)
+      setImmediate(then)
+    })
+    const spread: Policy = { ...policy, attempts: 5, retry: { ...policy.retry, backoffMs: 10, maxBackoffMs: 35 } }
+    const exchange = makeExchange({ policy: spread, upstream: { pick: () => fakeEndpoint('e0', async (_exchange, attempt) => { attempt.answered(503); return answer(503) }) } })
+    await compose([retry(spread, () => part), pickEndpoint], send)(exchange)
+    assert.equal(exchange.attempts.length, 5)
+    assert.deepEqual(pauses, part === 0 ? [] : [10, 20, 35, 35].map(ms => ms * part))
+  })
+}

@@ -32,6 +32,29 @@ describe('hedging', { timeout: 300_000 }, () => {
     assert.deepEqual(lines.map(({ attempts }) => (attempts as Array<{ hedge?: true, outcome: string }>).map(({ hedge, outcome }) => `${outcome}${hedge === true ? ' hedge' : ''}`)).at(-1), ['ignored', 'success hedge'])
   })
 
+  test('with a service that is slow for all, second attempts stay within the budget of repeats', async () => {
+    let slowMs = 0
+    const both: behave.Behaviour = async request => {
+      if (slowMs > 0) await sleep(slowMs)
+      await behave.ok('fine')(request)
+    }
+    const [quick, late] = [150, 100]
+    await using fleet = await startOrigins([both, both], {
+      upstreams: { origin: { retryBudget: { percent: 20, perSecond: 0, windowMs: 600_000 }, breaker: { enabled: false }, policy: { hedge: { enabled: true, percentile: 50, minDelayMs: 30 }, headersTimeoutMs: 120_000, deadlineMs: 120_000 } } }
+    })
+    const { gateway, origins } = fleet
+    for (let n = 0; n < quick; n++) assert.equal((await gateway.get(path)).status, 200)
+    // Half of what is remembered was quick: each of these is worth a second attempt.
+    slowMs = 400
+    await Promise.all(Array.from({ length: 10 }, async () => { for (let n = 0; n < late / 10; n++) assert.equal((await gateway.get(path)).status, 200) }))
+    const hedges = await gateway.metric('postern_hedges_total', { upstream: 'origin' })
+    assert.ok(hedges > 0 && hedges <= (quick + late) * 0.2, `${hedges} second attempts`)
+    assert.ok(await gateway.metric('postern_retries_refused_total', { upstream: 'origin' }) > 0, 'more were due')
+    assert.ok(origins.reduce((sum, { received }) => sum + received.length, 0) <= quick + late + hedges)
+    assert.equal(await gateway.metric('postern_retries_total', { upstream: 'origin' }), 0)
+    assert.ok(await gateway.metric('postern_retry_budget_left', { upstream: 'origin' }) <= (quick + late) * 0.2 - hedges)
+  })
+
   test('soak: thousands of hedged and retried exchanges with failures of every kind, and everything is back at zero', async () => {
     let seed = 11
     const random = () => (seed = seed * 16_807 % 2_147_483_647) / 2_147_483_647

@@ -147,6 +147,17 @@ describe('faults', { timeout: 300_000 }, () => {
     assert.equal((await gateway.post(path, {}, { headers: [['Content-Type', 'application/json'], ['X-Game-Day', '1']] })).status, 200)
   })
 
+  test('one that was set while running ends by itself', async () => {
+    await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
+    const { gateway } = fleet
+    const set = await tell(gateway.admin, '/api/faults', { message: 'Echo', abortStatus: 418, forS: 4, by: 'anna' })
+    const { until: end } = set.json() as { until: string }
+    assert.equal((await gateway.post(path, {})).status, 418)
+    await until('it is over', async () => (await gateway.post(path, {})).status === 200, { timeoutMs: 60_000 })
+    assert.ok(Date.now() >= Date.parse(end), 'not before its time')
+    assert.deepEqual(((await request(targetOf(gateway.admin), '/api/faults')).json() as { faults: unknown[] }).faults, [])
+  })
+
   test('one in postern.yaml is a failure like the endpoint\'s own: a GET is tried again, the deadline ends a delay', async () => {
     const until = new Date(Date.now() + 600_000).toISOString()
     await using fleet = await startOrigins([behave.ok(), behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { attempts: 2, fault: { reset: true, until } } }, Other: { upstream: 'origin', policy: { deadlineMs: 300, queueTimeoutMs: 300, connectTimeoutMs: 300, fault: { delayMs: 9_000, until } } } } })
