@@ -122,6 +122,11 @@ test('nothing mutable stands at module level', () => {
 
 const page = readFileSync(join(root, 'docs/ARCHITECTURE.md'), 'utf8')
 
+test('docs/ARCHITECTURE.md is two pages of paper: what is detail stands in the folders\' own pages', () => {
+  // Printed on A4 with text of 10 pt and tables of 8.5 pt.
+  assert.ok(page.split(/\s+/).length <= 1_350, `${page.split(/\s+/).length} words`)
+})
+
 test('docs/ARCHITECTURE.md lists the filters of the pipeline in their order', () => {
   const code = readFileSync(join(root, 'src/pipeline.ts'), 'utf8').replace(/\/\/.*$/gm, '')
   const names = [...code.matchAll(/import \{ ([^}]+) \} from '\.\/filters\//g)].flatMap(([, list]) => list!.split(/,\s*/)).join('|')
@@ -133,8 +138,10 @@ test('docs/ARCHITECTURE.md lists the filters of the pipeline in their order', ()
   assert.deepEqual(drawn, built)
 })
 
-test('every file that docs/ARCHITECTURE.md names exists, and every folder is named', () => {
-  const named = [...new Set([...page.matchAll(/`([\w./-]+(?:\.ts|\/))`/g)].map(([, name]) => name!))]
+test('every file that docs/ARCHITECTURE.md and the folders\' own pages name exists, and every folder is named', () => {
+  const indexes = [...page.matchAll(/\]\(\.\.\/(src\/\w+\/README\.md)\)/g)].map(([, path]) => readFileSync(join(root, path!), 'utf8'))
+  assert.ok(indexes.length >= 9)
+  const named = [...new Set([...[page, ...indexes].join('\n').matchAll(/`([\w./-]+(?:\.ts|\/))`/g)].map(([, name]) => name!))]
   const exists = (name: string) => ['', 'src/', 'src/control/', 'src/upstream/', 'src/listener/'].some(folder => existsSync(join(root, folder, name)))
   assert.ok(named.length > 60, `${named.length} names`)
   assert.deepEqual(named.filter(name => !exists(name)), [])
