@@ -261,3 +261,11 @@ export function cookieValue (headers: readonly string[], name: string): string |
   }
   return undefined
 }
+
+/**
+ * ServiceStack's session of a caller; undefined where it has none. The permanent one first: hosts set both at once, and it outlives the browser, so
+ * it is the steadier of the two. Headers win over cookies, as at the hosts (SessionExtensions.cs).
+ */
+export function sessionId (headers: readonly string[]): string | undefined {
+  return headerValue(headers, 'x-ss-pid') ?? cookieValue(headers, 'ss-pid') ?? headerValue(headers, 'x-ss-id') ?? cookieValue(headers, 'ss-id')
+}

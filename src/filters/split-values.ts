@@ -1,6 +1,6 @@
 // What of a call a split can look at: query, properties of the message, the caller. Pure.
 import type { Exchange } from '../exchange/exchange.ts'
-import { cookieValue, headerValue } from '../exchange/headers.ts'
+import { headerValue, sessionId } from '../exchange/headers.ts'
 
 /** Longest JSON body that is read for a property, bytes. */
 const mostBodyBytes = 65_536
@@ -26,9 +26,9 @@ export function readProperty (exchange: Exchange, name: string): string | undefi
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
 }
 
-/** Who calls, as far as can be told without asking: the session's cookie, else the client's address. */
+/** Who calls, as far as can be told without asking: the session, else the client's address. */
 export function callerKey ({ request, upstreamRequest: { headers } }: Exchange): string {
-  return cookieValue(headers, 'ss-id') ?? cookieValue(headers, 'ss-pid') ?? request.clientAddress
+  return sessionId(headers) ?? request.clientAddress
 }
 
 function valueIn (text: string, name: string, anyCase: boolean): string | undefined {

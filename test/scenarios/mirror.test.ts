@@ -8,7 +8,7 @@ import { until } from '../support/until.ts'
 const path = '/json/reply/Echo?Id=1'
 
 describe('mirroring', { timeout: 300_000 }, () => {
-  for (const [what, behaviour] of [['answers', behave.ok('shadow')], ['hangs', behave.hang()], ['resets', behave.reset()]] as const) {
+  for (const [what, behaviour] of [['answers', behave.ok('shadow')], ['answers 500', behave.ok('no', { status: 500, reason: 'Broken' })], ['hangs', behave.hang()], ['resets', behave.reset()]] as const) {
     test(`a shadow that ${what} is felt by nobody`, async () => {
       await using shadow = await behave.startOrigin(behaviour)
       await using fleet = await startOrigins([behave.ok('real')], {
@@ -22,6 +22,7 @@ describe('mirroring', { timeout: 300_000 }, () => {
       for (const copy of shadow.received) assert.deepEqual([copy.method, copy.target, copy.header('x-postern-mirror'), copy.header('authorization')], ['GET', path, '1', undefined])
       assert.equal(origin.received.length, 6)
       assert.ok(origin.received.every(request => request.header('x-postern-mirror') === undefined))
+      assert.deepEqual([await gateway.metric('postern_requests_total', { upstream: 'origin' }), await gateway.metric('postern_requests_total', { upstream: 'shadow' })], [6, 0], 'a copy is no client\'s call')
       if (what === 'hangs') {
         const lines = await until('every time-out is in the log', async () => {
           const late = (await gateway.log()).filter(({ msg }) => msg === 'a mirrored copy took too long')
@@ -35,6 +36,15 @@ describe('mirroring', { timeout: 300_000 }, () => {
       await until('nothing is left', async () => await gateway.metric('postern_pool_connections', { state: 'busy' }) === 0)
     })
   }
+
+  test('of a share only so many are copied', async () => {
+    await using shadow = await behave.startOrigin()
+    await using fleet = await startOrigins([behave.ok('real')], { upstreams: { shadow: { endpoints: [shadow.url] }, origin: { policy: { mirror: { to: 'shadow', percent: 30 } } } } })
+    for (let n = 0; n < 200; n++) assert.equal((await fleet.gateway.get(path)).text(), 'real')
+    const copies = await fleet.gateway.metric('postern_mirrored_total', { upstream: 'shadow' })
+    // Six standard deviations around 60; the last may be under way.
+    assert.ok(copies > 20 && copies < 100, `${copies}`)
+  })
 
   test('what becomes of copies closes nothing for those who call the shadow themselves', async () => {
     const one = behave.byPath({ '/json/reply/Echo': behave.ok('', { status: 503, reason: 'Broken', headers: [['Retry-After', '60']] }) }, behave.ok('own'))

@@ -115,12 +115,24 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     assert.equal(world.counts()[2], 0)
   })
 
+  test('a body that is too long to be looked at belongs to the rest, and arrives whole', async () => {
+    await using world = await startWorld(three, splitting([{ name: 'two', to: { tag: 'canary' }, when: { property: 'Version' } }]))
+    const body = (letters: number) => JSON.stringify({ Version: 2, more: 'x'.repeat(letters) })
+    const post = async (letters: number) => { await call(world.gateway, 1, { method: 'POST', headers: [['Content-Type', 'application/json']], body: body(letters) }) }
+    await post(60_000)
+    assert.equal(world.counts()[2], 1)
+    await post(70_000)
+    assert.equal(world.counts()[2], 0)
+    assert.deepEqual(world.origins.flatMap(({ received }) => received.map(({ header }) => Number(header('content-length')))).sort((a, b) => a - b), [body(60_000).length, body(70_000).length])
+  })
+
   test('by caller, one caller stays in its part', async () => {
     await using world = await startWorld(three, splitting([{ name: 'half', to: { meta: { track: 'blue' } }, percent: 50 }], { by: 'caller' }))
     const blue: boolean[] = []
     for (let caller = 0; caller < 40; caller++) {
-      const options: RequestOptions = { headers: [['Cookie', `ss-id=session-${caller}`]] }
-      await call(world.gateway, 3, options)
+      const options: RequestOptions = { headers: [['Cookie', `ss-pid=caller-${caller}`]] }
+      await call(world.gateway, 2, options)
+      await call(world.gateway, 1, { headers: [['Cookie', `ss-id=another-${caller}; ss-pid=caller-${caller}`]] })
       const counts = world.counts()
       assert.ok(counts[2] === 0 || counts[2] === 3, `${counts}`)
       blue.push(counts[2] === 3)

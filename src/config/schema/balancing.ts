@@ -4,7 +4,7 @@ import { count, ms, oneOf, section, text } from './kit.ts'
 
 export const Balancer = section({
   strategy: oneOf(['peak-ewma', 'round-robin', 'least-requests', 'weighted', 'hash'], 'peak-ewma', 'peak-ewma: of two endpoints at random, the one with the better time to the response head and fewer calls in flight. round-robin: each in turn. least-requests: of two at random, the one with fewer calls in flight. weighted: smoothly by weight alone. hash: the same endpoint for the same caller (stickTo). All of them honour weights, slow start, and what is not available.'),
-  stickTo: oneOf(['session', 'client', 'header', 'cookie'], 'session', 'What strategy hash sticks to: ServiceStack\'s session (ss-pid, else ss-id, as cookie or X- header), the client\'s address, a header, or a cookie. A call that has none of it is balanced as by peak-ewma.'),
+  stickTo: oneOf(['session', 'client', 'header', 'cookie'], 'session', 'What strategy hash sticks to: ServiceStack\'s session (ss-pid, else ss-id, as X- header or cookie), the client\'s address, a header, or a cookie. A call that has none of it is balanced as by peak-ewma.'),
   name: Type.Optional(text('Name of the header or cookie that stickTo means.')),
   boundPercent: Type.Integer({ minimum: 101, maximum: 1_000, default: 125, description: 'With strategy hash, most calls in flight at one endpoint, in percent of the average; what is beyond goes to the next on the ring.' })
 }, 'Which endpoint gets the next call.')

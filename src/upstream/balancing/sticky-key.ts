@@ -1,7 +1,7 @@
 // What a call sticks to an endpoint by: its session, its client, a header or a cookie. Pure.
 import type { BalancerConfig } from '../../config/schema.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { cookieValue, headerValue } from '../../exchange/headers.ts'
+import { cookieValue, headerValue, sessionId } from '../../exchange/headers.ts'
 import { hashOf } from './hash-ring.ts'
 
 /** Undefined when the call has nothing of it. */
@@ -11,8 +11,7 @@ export function stickyKey ({ request, upstreamRequest: { headers } }: Exchange, 
     case 'client': value = request.clientAddress; break
     case 'header': value = headerValue(headers, name.toLowerCase()); break
     case 'cookie': value = cookieValue(headers, name); break
-    // ServiceStack sets both cookies at once; the permanent one outlives the browser, so it is the steadier of the two.
-    case 'session': value = cookieValue(headers, 'ss-pid') ?? headerValue(headers, 'x-ss-pid') ?? cookieValue(headers, 'ss-id') ?? headerValue(headers, 'x-ss-id')
+    case 'session': value = sessionId(headers)
   }
   return value === undefined || value === '' ? undefined : hashOf(value)
 }
