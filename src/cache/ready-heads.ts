@@ -36,7 +36,7 @@ export class ReadyHeads {
 function made (stored: Stored, nowMs: number): Ready {
   const leftS = ttlS(stored.terms.freshUntilMs, nowMs)
   const added = ['Cache-Status', cacheStatus(cacheName, { hit: true, ttlS: leftS })]
-  return { headers: wholeHeaders(stored, nowMs, 'stored'), ttlS: leftS, shared: { added, uses: 0, text: undefined } }
+  return { headers: wholeHeaders(stored, nowMs, 'stored'), ttlS: leftS, shared: { added, uses: 0, text: undefined, length: '' } }
 }
 
 /** Headers of an answer whose body is here, whole. */

@@ -75,7 +75,7 @@ export interface UpstreamResponse {
 /** It holds for the list that is `headers` here, and for no other. */
 export interface ReadHeaders {
   readonly headers: readonly string[]
-  /** All of them but Content-Length as lines of text; undefined where they are not. */
+  /** All of them as lines of text; undefined where they are not. */
   readonly lines: string | undefined
 }
 
@@ -84,8 +84,9 @@ export interface SharedHead {
   /** What `addedHeaders` is in each of these exchanges. */
   readonly added: readonly string[]
   uses: number
-  /** Status line and fields, but for what is each client's own. */
+  /** Status line and fields, but for what is each client's own; and what Content-Length is in them. */
   text: string | undefined
+  length: string
 }
 
 /** What holds for one route, every default filled in: `config/schema/policy.ts` says what each field is. */

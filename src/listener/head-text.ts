@@ -1,13 +1,16 @@
 // The head of an answer as text: of one that many clients get in a row put together once, of any other its lines as they came.
-import { ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import { OutgoingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { UpstreamResponse } from '../exchange/exchange.ts'
 import { viaWith } from '../exchange/headers.ts'
 import { NameSet } from '../lib/name-set.ts'
 import type { ReplyContext, ReplyHeaders } from './reply-headers.ts'
 
-/** What `writeHead` itself calls with its status line: no part of Node's documentation, so it may be missing one day. */
-interface StoresHeader { _storeHeader? (firstLines: string, headers: readonly string[]): void }
-export const takesText = typeof (ServerResponse.prototype as StoresHeader)._storeHeader === 'function'
+/** What `writeHead` itself calls with its status line, and what that makes: no part of Node's documentation, so they may be missing one day. */
+interface StoresHeader {
+  _storeHeader (firstLines: string, headers: readonly string[]): void
+  _header: string
+}
+export const takesText = '_storeHeader' in OutgoingMessage.prototype && '_header' in new OutgoingMessage()
 
 /** Fields by which Node decides how it frames an answer. */
 const framing = ['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade', 'expect']
@@ -19,11 +22,11 @@ const noted = new NameSet([...framing, 'via', 'location', 'content-location', 'c
 /** `writeHead` itself takes note that no body follows. */
 const isBodiless = (status: number): boolean => status === 204 || status === 304
 
-/** Without Content-Length and the client's own correlation id; undefined where it cannot be the same text for everybody. */
+/** Without the client's own correlation id; undefined where it cannot be the same text for everybody. */
 export function headText (status: number, reason: string, headers: readonly string[], correlationHeader: string): string | undefined {
   if (isBodiless(status)) return undefined
   let text = `HTTP/1.1 ${status} ${reason}\r\n`
-  let hasDate = false
+  let [hasDate, hasLength] = [false, false]
   try {
     validateHeaderValue('reason', reason)
     for (let i = 0; i < headers.length; i += 2) {
@@ -32,7 +35,8 @@ export function headText (status: number, reason: string, headers: readonly stri
       const lower = name.toLowerCase()
       if (unfit.has(name)) return undefined
       hasDate ||= lower === 'date'
-      if (lower === 'content-length' || name === correlationHeader) continue
+      hasLength ||= lower === 'content-length'
+      if (name === correlationHeader) continue
       validateHeaderName(name)
       validateHeaderValue(name, value)
       text += `${name}: ${value}\r\n`
@@ -40,7 +44,7 @@ export function headText (status: number, reason: string, headers: readonly stri
   } catch {
     return undefined // writeHead refuses it, and says why.
   }
-  return hasDate ? text : undefined
+  return hasDate && hasLength ? text : undefined
 }
 
 /**
@@ -66,10 +70,15 @@ export function headAsRead ({ status, reason, headers, read }: UpstreamResponse,
   return { text, headers: left, trailerAt: -1, hasLength: left.length > 0, hasDate }
 }
 
-/** `writeHead`, where the text is there. Connection, keep-alive and framing are Node's to decide, as always. */
-export function writeHeadText (res: ServerResponse, status: number, reason: string, text: string, { headers, hasDate }: ReplyHeaders): void {
+/**
+ * `writeHead`, where the text is there. Connection, keep-alive and framing are Node's to decide, as always: it is told a length that is in the text,
+ * and the line that it makes of it is left out, so that the field stays where the service put it.
+ */
+export function writeHeadText (res: ServerResponse, status: number, reason: string, text: string, { headers, hasLength, hasDate }: ReplyHeaders): void {
   res.statusCode = status
   res.statusMessage = reason
   if (hasDate) res.sendDate = false
-  ;(res as StoresHeader)._storeHeader!(text, headers)
+  const head = res as unknown as StoresHeader
+  head._storeHeader('', headers)
+  head._header = text + (hasLength ? head._header.slice(`${headers[0]}: ${headers[1]}\r\n`.length) : head._header)
 }

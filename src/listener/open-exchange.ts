@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import { notAsked } from '../cache/cache-status.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import { Exchange, type UpstreamResponse } from '../exchange/exchange.ts'
+import { headerValue } from '../exchange/headers.ts'
 import { parseTimeout } from '../exchange/timeout-header.ts'
 import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
@@ -83,7 +84,7 @@ function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Repl
   const { correlationHeader, pseudonym } = rules
   const { request: { scheme, authority, correlationId }, degradedBy } = exchange
   const shared = reply.takesText && exchange.addedHeaders === response.shared?.added && degradedBy === undefined ? response.shared : undefined
-  if (shared?.text !== undefined) return { text: shared.text, headers: [correlationHeader, correlationId], trailerAt: -1, hasLength: false, hasDate: true }
+  if (shared?.text !== undefined) return { text: shared.text, headers: ['Content-Length', shared.length, correlationHeader, correlationId], trailerAt: -1, hasLength: true, hasDate: true }
   const context: ReplyContext = {
     endpointUrl: response.endpointUrl ?? exchange.endpoint?.url,
     endpointAt: gateway.endpointAt,
@@ -97,7 +98,10 @@ function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Repl
   }
   const headers = (reply.takesText ? headAsRead(response, context) : undefined) ?? replyHeaders(response.headers, context)
   // Not for the first one: most answers are asked for once in a while only.
-  if (shared !== undefined && ++shared.uses === 2) shared.text = headText(response.status, response.reason, headers.headers, correlationHeader)
+  if (shared !== undefined && ++shared.uses === 2) {
+    shared.text = headText(response.status, response.reason, headers.headers, correlationHeader)
+    shared.length = headerValue(headers.headers, 'content-length') ?? ''
+  }
   return headers
 }
 

@@ -21,7 +21,7 @@ export interface ReplyHeaders {
   /** Index of Trailer's name in `headers`, or -1: it may only stay where trailers can follow. */
   readonly trailerAt: number
   readonly hasLength: boolean
-  /** Status line and fields before `headers`, as they are written (`head-text.ts`). */
+  /** Status line and fields before `headers`, as they are written (`head-text.ts`). With `hasLength` the first of `headers` is in it already. */
   readonly text?: string | undefined
   /** Whether Date is in the text. */
   readonly hasDate?: boolean

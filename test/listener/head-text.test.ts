@@ -11,18 +11,20 @@ import { parse } from '../upstream/http1/parse.ts'
 
 const correlation = 'x-mac-requestId'
 const date = ['Date', 'Fri, 27 Nov 2026 12:00:00 GMT'] as const
+const length = ['Content-Length', '5'] as const
 
 describe('the head as text', () => {
   test('without what is each client\'s own', () => {
-    assert.equal(headText(200, 'Fine', [...date, 'X-Two', '1', 'X-Two', '2', 'content-length', '5', correlation, 'id'], correlation), `HTTP/1.1 200 Fine\r\n${date.join(': ')}\r\nX-Two: 1\r\nX-Two: 2\r\n`)
+    assert.equal(headText(200, 'Fine', [...date, 'X-Two', '1', 'X-Two', '2', 'content-length', '5', correlation, 'id'], correlation), `HTTP/1.1 200 Fine\r\n${date.join(': ')}\r\nX-Two: 1\r\nX-Two: 2\r\ncontent-length: 5\r\n`)
   })
   const unfit: Array<[name: string, reason: string, headers: readonly string[]]> = [
-    ['no Date: Node would have to add one', 'OK', ['A', '1']],
-    ['Location may differ from client to client', 'OK', [...date, 'Location', '/a']],
-    ['what frames an answer is Node\'s to write', 'OK', [...date, 'Transfer-Encoding', 'chunked']],
-    ['a line break in a value', 'OK', [...date, 'A', '1\r\nB: 2']],
-    ['a name that is none', 'OK', [...date, 'A B', '1']],
-    ['a line break in the reason', 'OK\r\nA: 1', [...date]]
+    ['no Date: Node would have to add one', 'OK', [...length, 'A', '1']],
+    ['no length: it would be Node\'s to frame', 'OK', [...date, 'A', '1']],
+    ['Location may differ from client to client', 'OK', [...date, ...length, 'Location', '/a']],
+    ['what frames an answer is Node\'s to write', 'OK', [...date, ...length, 'Transfer-Encoding', 'chunked']],
+    ['a line break in a value', 'OK', [...date, ...length, 'A', '1\r\nB: 2']],
+    ['a name that is none', 'OK', [...date, ...length, 'A B', '1']],
+    ['a line break in the reason', 'OK\r\nA: 1', [...date, ...length]]
   ]
   for (const [name, reason, headers] of unfit) test(`not: ${name}`, () => assert.equal(headText(200, reason, headers, correlation), undefined))
 })
@@ -37,12 +39,12 @@ describe('the head as it was read', () => {
   }
   const ours = `Cache-Status: x\r\nVia: 1.1 postern\r\n${correlation}: id\r\n`
 
-  test('everything but the length, which Node frames by, and what stays on its hop', () => {
+  test('everything but what stays on its hop; Node is told the length', () => {
     assert.deepEqual(read('A: 1\r\nContent-length: 5\r\nB:2\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nb: \r\nDATE: now\r\n', { status: 404, reason: 'Not There' }),
-      { text: `HTTP/1.1 404 Not There\r\nA: 1\r\nB:2\r\nb: \r\nDATE: now\r\n${ours}`, headers: ['Content-length', '5'], trailerAt: -1, hasLength: true, hasDate: true })
+      { text: `HTTP/1.1 404 Not There\r\nA: 1\r\nContent-length: 5\r\nB:2\r\nb: \r\nDATE: now\r\n${ours}`, headers: ['Content-length', '5'], trailerAt: -1, hasLength: true, hasDate: true })
   })
   test('the fields that leave last, and none at all', () => {
-    assert.equal(read('A: 1\r\nContent-Length: 5\r\n')?.text, `HTTP/1.1 200 OK\r\nA: 1\r\n${ours}`)
+    assert.equal(read('A: 1\r\nContent-Length: 5\r\n')?.text, `HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n${ours}`)
     assert.equal(read('Transfer-Encoding: chunked\r\nA: 1\r\n')?.text, `HTTP/1.1 200 OK\r\nA: 1\r\n${ours}`)
     assert.equal(read('')?.text, `HTTP/1.1 200 OK\r\n${ours}`)
     assert.equal(read('A: 1\r\n')?.hasDate, false)
@@ -73,8 +75,8 @@ for (const status of [204, 404] as const) {
   })
 }
 
-/** Fields by name; the ids of each exchange apart, and what changes with the second. */
-const fields = ({ headers }: RawResponse): HeaderList => headers.filter(([name]) => !/^(?:x-mac-requestid|age|cache-status)$/i.test(name)).sort(([a], [b]) => a < b ? -1 : 1)
+/** Fields in their order; the ids of each exchange apart, and what changes with the second. */
+const fields = ({ headers }: RawResponse): HeaderList => headers.filter(([name]) => !/^(?:x-mac-requestid|age|cache-status)$/i.test(name))
 
 test('hits in a row: the same status, reason, fields and body, however their heads are written', { timeout: 120_000 }, async () => {
   await using origin = await startOrigin(ok('hello', { reason: 'All Well', headers: [['Cache-Control', 'max-age=600'], ['X-Two', '1'], ['X-Two', '2'], ['X-Latin', 'gr\xfcn'], ['Via', '1.1 inner'], ['X-Mac-RequestId', 'of the service']] }))

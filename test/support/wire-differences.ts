@@ -83,7 +83,7 @@ All ${cases} recorded calls of two real hosts, on ServiceStack 10.1.5 and 5.2.0 
 \`test/scenarios/wire-replay.test.ts\`. Status, reason phrase, headers in order and letter case, and body come back as recorded, but for:
 
 - on every answer: hop-by-hop headers (\`Connection\`, \`Transfer-Encoding\`, \`Keep-Alive\`) are the gateway's own, the framing of a body may change
-  (a short one gets a \`Content-Length\` where it had none, and it may stand last), and \`Via\`, \`x-mac-requestId\`, \`Cache-Status\` and, with what was stored, \`Age\` are added;
+  (a short one gets a \`Content-Length\` where it had none), and \`Via\`, \`x-mac-requestId\`, \`Cache-Status\` and, with what was stored, \`Age\` are added;
 - \`Expect: 100-continue\` is answered by the gateway with \`100 Continue\` before the body is read;
 - these cases:
 

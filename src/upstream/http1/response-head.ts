@@ -13,7 +13,7 @@ export interface ResponseHead {
   readonly reason: string
   /** End-to-end. Flat list. */
   readonly headers: string[]
-  /** The same without Content-Length as lines, as they came; undefined where that is not in one place. */
+  /** The same as lines, as they came; undefined where Connection names some that are not in them. */
   readonly lines: string | undefined
   readonly framing: Framing
   /** Of the body to come; 0 unless `framing` is length. */
@@ -92,10 +92,8 @@ export function readHead (scanner: HeadScanner, bytes: Buffer, from: number, end
   for (let i = 0, mark = 0; i < fields; i++, mark += 4) {
     const name = text.slice(marks[mark]!, marks[mark + 1]!)
     const value = text.slice(marks[mark + 2]!, marks[mark + 3]!)
-    const isLength = name.length === 14 && delimiters.length === -1
-    const stays = !delimiters.take(name, value)
-    if (stays) headers.push(name, value)
-    if (stays && !(isLength && delimiters.length !== -1)) {
+    if (!delimiters.take(name, value)) {
+      headers.push(name, value)
       if (linesAt === -1) linesAt = marks[mark]!
     } else if (linesAt !== -1) {
       lines += text.slice(linesAt, marks[mark]!)
