@@ -65,6 +65,16 @@ test('a new endpoint is asked at once, and never again once it has answered', as
   assert.deepEqual(answers, [{ url: 'a', key: 'k', kind: 'answered' }])
 })
 
+test('where a host name leads elsewhere, its endpoint is asked at once, and once', async () => {
+  const { asker, advance, timesOf } = setUp({}, () => read)
+  const at = (...ips: string[]): Target => ({ ...target('a'), question: { ...target('a').question, ips } })
+  for (const ips of [['10.0.0.1'], ['10.0.0.1'], ['10.0.0.2'], ['10.0.0.2']]) {
+    asker.update([at(...ips)])
+    await advance(10_000)
+  }
+  assert.deepEqual(timesOf('a'), [0, 20_000])
+})
+
 test('one that does not answer is asked every interval for a minute, then backs off to the longest interval', async () => {
   const { asker, advance, timesOf } = setUp({}, () => silent)
   asker.update([target('a')])

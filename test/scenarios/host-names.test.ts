@@ -44,13 +44,13 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     await using load = startLoad(gateway.url, get('Browse'), calmly)
     await until('the old address is called', () => before.executed.length > 20)
     assert.equal(after.received.length, 0)
-    const asked = names.asked.length
+    const [asked, calls] = [names.asked.length, load.calls]
     names.point('shop.test', '127.0.0.3')
     await until('the new address is called', () => after.executed.length > 20, patience)
     const last = before.executed.length
     await until('calls go on', () => after.executed.length > 100, patience)
     assert.equal(before.executed.length, last, 'no connection to the old address is used again')
-    assert.ok(names.asked.length - asked <= 12, 'asked by its time, not by the calls')
+    assert.ok((names.asked.length - asked) * 5 < load.calls - calls, 'asked by its time, not by the calls')
     await load.stop()
     assert.deepEqual(load.failures, [])
   })
@@ -83,8 +83,9 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     names.point('shop.test', '127.0.0.1', '169.254.169.254')
     const row = await until('it is refused', async () => { const shown = await stateOf(gateway, host.id); return shown?.state === 'refused' ? shown : undefined }, patience)
     assert.match(row.why, /^Refused: .*169\.254\.169\.254 is link-local/)
+    await until('nobody has the message', async () => (await gateway.get(get('Browse'))).status === 404)
     const executed = host.executed.length
-    assert.equal((await gateway.get(get('Browse'))).status, 404, 'nobody has the message')
+    assert.equal((await gateway.get(get('Browse'))).status, 404)
     assert.equal(host.executed.length, executed)
     names.point('shop.test', '127.0.0.1')
     await until('it is back', async () => (await gateway.get(get('Browse'))).status === 200, patience)

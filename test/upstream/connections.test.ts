@@ -42,6 +42,33 @@ for (const [name, text, connections] of kept) {
   })
 }
 
+test('a connection to where the host name no longer leads is given up: an idle one at once, one in use after its answer', async t => {
+  let release = () => {}
+  const { port } = await numbered(t, (socket, connection, request) => {
+    const say = () => socket.write(answer(String(connection)))
+    if (request.startsWith('POST')) release = say
+    else say()
+  })
+  const endpoint = endpointAt(t, `http://shop.invalid:${port}`)
+  const lead = (...ips: string[]) => endpoint.apply({ ...endpoint.plan, ips })
+  const call = async (more = {}) => await read(await endpoint.send(makeExchange(more)))
+  lead('127.0.0.1')
+  assert.deepEqual([await call(), await call()], ['1', '1'])
+  lead('127.0.0.1', '127.0.0.9')
+  assert.equal(await call(), '1', 'it leads there still')
+  lead('127.0.0.9')
+  assert.equal(endpoint.idleConnections, 0)
+  lead('127.0.0.1')
+  const under = call({ method: 'POST' })
+  await until('the request to arrive', () => release.name === 'say')
+  lead('127.0.0.9')
+  release()
+  assert.equal(await under, '2')
+  assert.equal(endpoint.idleConnections, 0)
+  lead('127.0.0.1')
+  assert.equal(await call(), '3')
+})
+
 test('HEAD, 204 and 304 leave the connection clean for the next exchange', async t => {
   const answers = ['HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n', 'HTTP/1.1 204 No Content\r\n\r\n', 'HTTP/1.1 304 Not Modified\r\n\r\n', answer('ok')]
   let nth = 0
