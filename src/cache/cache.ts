@@ -72,9 +72,9 @@ export class Cache {
   get tallies (): Iterable<Tally> { return this.#tallies.values() }
 
   /** For metrics. */
-  get gauges (): { bytes: number, entries: number, evictions: number, purged: Record<PurgedBy, number>, secondLevel: SecondLevel | undefined, running: number, waiting: number, messages: Iterable<Tally> } {
+  get gauges (): { bytes: number, arriving: number, entries: number, evictions: number, purged: Record<PurgedBy, number>, secondLevel: SecondLevel | undefined, running: number, waiting: number, messages: Iterable<Tally> } {
     const { store, fills, background, purged, secondLevel } = this
-    return { bytes: store.bytes, entries: store.size, evictions: store.evicted, purged, secondLevel, running: fills.size, waiting: background.waiting, messages: this.tallies }
+    return { bytes: store.bytes, arriving: store.arriving.bytes, entries: store.size, evictions: store.evicted, purged, secondLevel, running: fills.size, waiting: background.waiting, messages: this.tallies }
   }
 
   /** By what stored answers must be found after a write. */

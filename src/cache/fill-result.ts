@@ -6,14 +6,14 @@ import type { NotStored } from './entry.ts'
 import type { Draft, Stored } from './stored.ts'
 
 /** Why an answer is not kept, beside what its head says. */
-export type NotKept = NotStored | 'too-large'
+export type NotKept = NotStored | 'too-large' | 'no-room'
 
 /** What somebody who waited is told. `status`: what the origin said. */
 export type FillResult =
   /** The answer, whole. `kept`: it is in the store. */
-  | { readonly kind: 'whole', readonly stored: Stored, readonly status: number, readonly kept: boolean }
-  /** The answer as it arrives; it will be stored if it fits. */
-  | { readonly kind: 'arriving', readonly draft: Draft, readonly status: number, readonly body: ResponseBody }
+  | { readonly kind: 'whole', readonly draft: Stored, readonly status: number, readonly kept: boolean }
+  /** The answer as it arrives. `kept`: it will be stored. */
+  | { readonly kind: 'arriving', readonly draft: Draft, readonly status: number, readonly kept: boolean, readonly body: ResponseBody }
   /** Not to be stored: whose request it was gets it as it came. */
   | { readonly kind: 'own', readonly response: UpstreamResponse }
   /** Not to be stored: go on by yourself. */

@@ -2,53 +2,22 @@
 import { anew } from '../exchange/anew.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
-import type { Next } from '../exchange/compose.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { meaningful } from './answers.ts'
 import { ArrivingBody } from './arriving-body.ts'
 import { validatorHeaders, withoutConditions } from './conditional.ts'
 import { drafted } from './draft.ts'
 import type { EntryHead, Terms } from './entry.ts'
+import type { FillOptions } from './fill-options.ts'
 import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
 import { dated } from './freshness.ts'
-import type { GuardRules } from './guard.ts'
 import { mayStandIn, mayStore } from './policy.ts'
 import type { CacheRequest } from './request.ts'
-import type { CacheRules } from './rules.ts'
-import type { Share } from './second-level/share.ts'
+import { Reservation } from './room.ts'
 import { countsAsError } from './stand-in.ts'
-import type { CacheStore } from './store.ts'
 import { keptBody, Stored, type Draft, type Place } from './stored.ts'
 import { variantOf } from './vary.ts'
-
-export interface FillEvents {
-  /** The answer is not stored. `forNext`: likely to hold for the next one too. */
-  notStored (fill: Fill, reason: NotKept, forNext: boolean): void
-  /** Its head is known: it will be stored if it fits. */
-  storable (fill: Fill, draft: Draft): void
-  /** Nobody can join any more. */
-  over (fill: Fill): void
-}
-
-export interface FillOptions {
-  readonly key: string
-  readonly place: Place
-  readonly request: CacheRequest
-  /** Stored and stale: asked about with its validators. */
-  readonly previous: Stored | undefined
-  readonly rules: CacheRules
-  readonly guard: GuardRules
-  /** The request path below the cache, with a deadline of its own. */
-  readonly path: Next
-  readonly store: CacheStore
-  /** undefined: there is no second level, or the answer is none of its business. */
-  readonly share: Share | undefined
-  readonly events: FillEvents
-  readonly again: Draft['again']
-  /** Limit on waiting for somebody else's answer. Milliseconds. */
-  readonly waitMs: number
-}
 
 interface Waiter {
   readonly exchange: Exchange
@@ -70,6 +39,7 @@ export class Fill {
   #waiters: Waiter[] = []
   #draft: Draft | undefined
   #arriving: ArrivingBody | undefined
+  readonly #reserved: Reservation
   #timer: NodeJS.Timeout | undefined
   #repeated = false
   #requestAtMs = 0
@@ -86,6 +56,7 @@ export class Fill {
     this.request = options.request
     this.#options = options
     this.#client = exchange
+    this.#reserved = new Reservation(options.store.arriving)
     this.#previous = options.previous
     this.#since = options.store.purges.count
     this.#exchange = this.#makeExchange()
@@ -156,11 +127,13 @@ export class Fill {
     if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss)
     // An error that may be kept is no reason to lose the answer that may stand in for it (RFC 5861 section 4).
     if (countsAsError(head.status) && previous !== undefined && mayStandIn(this.request, previous, head.responseAtMs, rules)) return this.#notStored(response, 'status', false)
-    if (Number(headerValue(head.headers, 'content-length') ?? 0) > store.limits.maxEntryBytes) return this.#notStored(response, 'too-large', true)
+    const length = Number(headerValue(head.headers, 'content-length') ?? 0)
+    if (length > store.limits.maxEntryBytes) return this.#notStored(response, 'too-large', true)
+    const whole = response.body.takeWhole()
+    if (whole === undefined && !this.#reserved.upTo(length)) return this.#notStored(response, 'no-room', false)
     const draft = this.#drafted(head, decision.terms)
     this.#draft = draft
     events.storable(this, draft)
-    const whole = response.body.takeWhole()
     if (whole !== undefined) {
       this.#stored(new Stored(draft, typeof whole === 'string' ? whole : keptBody([whole])), head.status)
       return
@@ -168,25 +141,25 @@ export class Fill {
     this.#arriving = new ArrivingBody(response.body, this.#exchange.route.policy.bodyIdleTimeoutMs, {
       begun: () => this.#begun(head.status),
       whole: chunks => {
-        if (chunks === undefined) events.notStored(this, 'too-large', true)
+        if (chunks === undefined) events.notStored(this, this.#reserved.refused!, this.#reserved.refused === 'too-large')
         else this.#keep(new Stored(draft, keptBody(chunks)))
         this.#over()
       },
       failed: error => this.#broken(error),
-      mayKeep: bytes => bytes <= store.limits.maxEntryBytes
+      mayKeep: bytes => this.#reserved.upTo(bytes)
     })
     this.#arriving.start()
   }
 
   /** Everybody reads along from here on. */
   #begun (status: number): void {
-    for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, this.#draft!) ? { kind: 'arriving', draft: this.#draft!, status, body: this.#arriving!.read() } : { kind: 'again' })
+    for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, this.#draft!) ? { kind: 'arriving', draft: this.#draft!, status, kept: this.#reserved.refused === undefined, body: this.#arriving!.read() } : { kind: 'again' })
   }
 
   #readAlong (request: CacheRequest): FillResult {
     const draft = this.#draft!
     if (!this.#arriving!.readable || !this.#isFor(request, draft)) return { kind: 'again' }
-    return { kind: 'arriving', draft, status: draft.head.status, body: this.#arriving!.read() }
+    return { kind: 'arriving', draft, status: draft.head.status, kept: this.#reserved.refused === undefined, body: this.#arriving!.read() }
   }
 
   /** The origin broke off. Those who have bytes are cut; where nobody has, all share one second attempt. */
@@ -197,6 +170,7 @@ export class Fill {
 
   #repeat (): void {
     this.#repeated = true
+    this.#reserved.giveBack()
     this.#arriving = undefined
     this.#draft = undefined
     this.#exchange = this.#makeExchange()
@@ -223,7 +197,7 @@ export class Fill {
 
   #stored (stored: Stored, status: number): void {
     const kept = this.#keep(stored)
-    for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, stored) ? { kind: 'whole', stored, status, kept } : { kind: 'again' })
+    for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, stored) ? { kind: 'whole', draft: stored, status, kept } : { kind: 'again' })
     this.#over()
   }
 
@@ -266,6 +240,7 @@ export class Fill {
 
   #over (): void {
     clearTimeout(this.#timer)
+    this.#reserved.giveBack()
     this.#options.events.over(this)
     this.#finish()
   }

@@ -18,7 +18,7 @@ export interface GivenAnswer {
 }
 
 /** `split`: parts of a message's traffic have answers of their own, and nobody says whose this is. */
-export type NotGiven = NotKept | 'split'
+export type NotGiven = Exclude<NotKept, 'no-room'> | 'split'
 export type Given = { readonly stored: Stored } | { readonly refused: NotGiven }
 
 /** `exchange`: the request that it answers; it is not sent. */

@@ -4,6 +4,9 @@ import { fieldValues } from './field-syntax.ts'
 /** RFC 9110 section 9.2.1 and the registry of methods. A method that is not known may write; so may GET and HEAD, of which `safe` tells. */
 const safeMethods: ReadonlySet<string> = new Set(['OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'])
 
+/** Whether a request may have changed something; `safe`: whether its effect is. */
+export const mayWrite = (method: string, safe: boolean): boolean => !safe && !safeMethods.has(method)
+
 export interface Written {
   readonly method: string
   /** Whether its effect is `safe`: it only reads, whatever its method. */
@@ -18,7 +21,7 @@ export interface Written {
 
 /** Targets (path and query) of which nothing stored may be used again. Empty: the answer wrote nothing, or failed. */
 export function invalidates ({ method, safe, target, authorities, basePath }: Written, status: number, headers: readonly string[]): readonly string[] {
-  if (safe || safeMethods.has(method) || status < 200 || status > 399) return nothing
+  if (!mayWrite(method, safe) || status < 200 || status > 399) return nothing
   const targets = new Set([target])
   for (const name of ['location', 'content-location']) {
     for (const value of fieldValues(headers, name)) {

@@ -191,7 +191,10 @@ function condition (conditions: Conditions, which: Kind, value: string): void {
   else conditions.originOnly = true
 }
 
+/** What a HEAD asks for is known from a GET. */
+export const asGet = (request: CacheRequest): CacheRequest => request.method === 'HEAD' ? { ...request, method: 'GET' } : request
+
 /** The same with nothing of its client's own: what is asked in the background, of a GET for the whole. */
-export const unasked = (request: CacheRequest): CacheRequest => ({ ...request, method: request.method === 'HEAD' ? 'GET' : request.method, directives: none, conditions: undefined, range: undefined })
+export const unasked = (request: CacheRequest): CacheRequest => ({ ...asGet(request), directives: none, conditions: undefined, range: undefined })
 
 const noConditions = (): Conditions => ({ ifNoneMatch: undefined, ifModifiedSince: undefined, ifRange: undefined, originOnly: false })

@@ -2,6 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import { MultiMap } from '../lib/multi-map.ts'
 import { PurgeLog, selects, type Selector } from './purge-log.ts'
+import { Room } from './room.ts'
 import { SharedTexts } from './shared-texts.ts'
 import type { Stored } from './stored.ts'
 import { variantOf } from './vary.ts'
@@ -11,7 +12,9 @@ export interface StoreLimits {
   readonly maxBytes: number
   readonly maxEntries: number
   readonly maxEntryBytes: number
-  /** Of both, what one message may take. */
+  /** Of bodies that are still arriving, all together. */
+  readonly maxArrivingBytes: number
+  /** Of maxBytes and maxEntries, what one message may take. */
   readonly messageSharePercent: number
 }
 
@@ -46,6 +49,7 @@ export type Removal = 'evict' | 'purge' | 'replaced'
 
 export class CacheStore {
   readonly purges = new PurgeLog()
+  readonly arriving = new Room(() => this.#limits)
   #limits: StoreLimits
   #entries: LRUCache<Stored, Stored>
   readonly #resources = new Map<string, Resource>()

@@ -6,6 +6,9 @@ import type { NotKept } from './fill-result.ts'
 export type CacheResult = 'hit' | 'stale' | 'collapsed' | 'miss' | 'pass'
 export const cacheResults = ['hit', 'stale', 'collapsed', 'miss', 'pass'] as const satisfies readonly CacheResult[]
 
+/** Answers in a row that could not be stored, after which requests of the message do not wait for each other any more. */
+const hopelessAfter = 32
+
 export class Tally {
   readonly upstream: string
   readonly message: string
@@ -25,6 +28,8 @@ export class Tally {
     this.upstream = upstream
     this.message = message
   }
+
+  get isHopeless (): boolean { return this.notStoredInARow >= hopelessAfter }
 
   forward (why: Forwarded): void {
     this.forwarded.set(why, (this.forwarded.get(why) ?? 0) + 1)

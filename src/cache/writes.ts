@@ -5,7 +5,7 @@ import { latin1 } from '../lib/latin1.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import { ArrivingBody } from './arriving-body.ts'
 import { fieldValues } from './field-syntax.ts'
-import { invalidates } from './invalidation.ts'
+import { invalidates, mayWrite } from './invalidation.ts'
 import { targetIndex } from './key.ts'
 import type { Selector } from './purge-log.ts'
 
@@ -77,6 +77,20 @@ export function afterWrite (exchange: Exchange, response: UpstreamResponse, { in
   return ofResponse.length === 0 ? response : withBodySearched(exchange, response, ofResponse, purge)
 }
 
+/**
+ * A write that was sent, and of which nobody knows what became: its client left, or the service never answered. RFC 9111 section 4.4 asks
+ * for answers that are no errors; to ask the service once more than needed is the lesser harm.
+ */
+export function afterUnknown (exchange: Exchange, { invalidates: rules }: PolicyConfig['cache'], { target, purge }: Written): void {
+  const { upstreamRequest: { method, effect }, attempts } = exchange
+  if (!mayWrite(method, effect === 'safe') || !attempts.some(({ sent }) => sent)) return
+  purge({ kind: 'target', target: targetIndex(target) })
+  if (rules.length === 0) return
+  const values = requestValues(exchange)
+  for (const rule of rules) for (const selector of selectorsOf(rule, asksResponse(rule) ? noValues : values)) purge(selector)
+}
+const noValues: ReadonlyMap<string, string> = new Map()
+
 const asksResponse = ({ from }: Rule): boolean => from?.startsWith('response.') === true
 
 /** Without the property, or where it is not found, everything of the message goes: rather too much than a write read stale. */
@@ -91,7 +105,7 @@ function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules
   const found = (bytes: Buffer | undefined) => {
     if (done) return
     done = true
-    const values = bytes === undefined || bytes.length > longestSearched ? new Map<string, string>() : jsonValues(bytes)
+    const values = bytes === undefined || bytes.length > longestSearched ? noValues : jsonValues(bytes)
     for (const rule of rules) for (const selector of selectorsOf(rule, values)) purge(selector)
   }
   const whole = response.body.takeWhole()

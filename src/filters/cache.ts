@@ -9,18 +9,18 @@ import type { Forwarded } from '../cache/entry.ts'
 import { Fill } from '../cache/fill.ts'
 import type { FillResult } from '../cache/fill-result.ts'
 import { fillKey } from '../cache/fills.ts'
-import { saysNothing, type GuardRules } from '../cache/guard.ts'
+import type { GuardRules } from '../cache/guard.ts'
 import { isDue } from '../cache/is-due.ts'
-import { learnFromHead } from '../cache/learn-from-head.ts'
+import { isStorable, learnFromHead } from '../cache/learn.ts'
 import { isKeyed, targetIndex, type KeyMaker } from '../cache/key.ts'
-import { isHidden, mayStandIn, mayStore, passesBy, reuse } from '../cache/policy.ts'
-import { unasked, type CacheRequest } from '../cache/request.ts'
+import { isHidden, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
+import { asGet, unasked } from '../cache/request.ts'
 import type { CacheRules } from '../cache/rules.ts'
 import { shareFor, type Share } from '../cache/second-level/share.ts'
 import { mayBeStoodInFor } from '../cache/stand-in.ts'
 import type { Draft, Place, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
-import { afterWrite, ownTags } from '../cache/writes.ts'
+import { afterUnknown, afterWrite, ownTags, type Written } from '../cache/writes.ts'
 import type { Filter, Next } from '../exchange/compose.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
@@ -35,12 +35,11 @@ export interface CacheOptions {
 export function cache ({ cache, correlationHeader }: CacheOptions, policy: Policy, path: Next): Filter | undefined {
   const flow = new CacheFlow(cache, cache.prepare(policy, correlationHeader, path))
   return function cache (exchange, next) {
-    return exchange.upgrade ? next(exchange) : flow.run(exchange, next)
+    if (!exchange.upgrade) return flow.run(exchange, next)
+    exchange.addedHeaders = bypassed
+    return next(exchange)
   }
 }
-
-/** Answers in a row that could not be stored, after which requests of the message do not wait for each other any more. */
-const hopelessAfter = 32
 
 class CacheFlow {
   readonly #cache: Cache
@@ -123,11 +122,11 @@ class CacheFlow {
 
   /** Whether its answer could be stored at all, and others may wait for it. */
   #mayFill ({ exchange, request, tally, key, entry }: Asked): boolean {
-    // A part is no answer for others, and asking for the whole is not what its client wanted.
-    if (request.method === 'HEAD' || request.range !== undefined || request.directives.noStore) return false
+    // A part is no answer for others, and asking for the whole is not what its client wanted. HEAD of a message is 405 at its host; where GET may be stored, it tells the same.
+    if ((request.method === 'HEAD' && request.routeKind === 'prefix') || request.range !== undefined || request.directives.noStore) return false
     if (entry !== undefined) return true
     // Of a message's answers one tells of the next; below a prefix anything may be.
-    const hopeless = this.#byOriginOnly && exchange.route.kind !== 'prefix' && tally.notStoredInARow >= hopelessAfter
+    const hopeless = this.#byOriginOnly && exchange.route.kind !== 'prefix' && tally.isHopeless
     return !hopeless && !this.#cache.fills.isMarked(fillKey(key, request, none))
   }
 
@@ -137,22 +136,20 @@ class CacheFlow {
     const running = this.#cache.fills.find(id)
     // It may be the trial of a breaker that lets nobody else through: waiting for it would be waiting behind a call that may not succeed.
     if (running !== undefined && exchange.upstream.breakers.refuses(exchange)) return await this.#pass(asked)
-    const fill = running ?? this.#start(asked, id, validate ? entry : undefined)
+    const fill = running ?? this.#start({ ...asked, request: asGet(request) }, id, validate ? entry : undefined)
     const joinedAtMs = performance.now()
     const result = await fill.wait(exchange, request)
     const collapsed = running !== undefined
     if (!collapsed) takeOver(exchange, fill)
     if (exchange.ended?.code === 'ClientClosed') throw exchange.ended
     switch (result.kind) {
-      case 'whole': {
-        const nowMs = Date.now()
-        this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
-        return fromOrigin(exchange, request, result.stored, collapsed ? none : fill.own, { hit: false, fwd: why, fwdStatus: result.status, stored: result.kept, collapsed, ttlS: ttlS(result.stored.terms.freshUntilMs, nowMs) })
-      }
+      case 'whole':
       case 'arriving': {
-        const nowMs = Date.now()
         this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
-        return fromArriving(exchange, request, { draft: result.draft, body: result.body, own: collapsed ? none : fill.own }, { hit: false, fwd: why, fwdStatus: result.status, stored: true, collapsed, ttlS: ttlS(result.draft.terms.freshUntilMs, nowMs) })
+        const own = collapsed ? none : fill.own
+        const { kind, status: fwdStatus, kept, draft } = result
+        const said = { hit: false, fwd: why, fwdStatus, stored: kept, collapsed, ttlS: ttlS(draft.terms.freshUntilMs, Date.now()) } as const
+        return kind === 'whole' ? fromOrigin(exchange, request, draft, own, said) : fromArriving(exchange, request, { draft, body: result.body, own }, said)
       }
       case 'found': return await this.#look({ exchange, next: asked.next, request, tally, found: true }, again)
       case 'again': return again ? await this.#pass(asked) : await this.#look({ exchange, next: asked.next, request, tally, spentMs: fill.sharedSince(joinedAtMs) }, true)
@@ -167,6 +164,10 @@ class CacheFlow {
     if (standIn !== undefined) {
       if (result.kind === 'own') result.response.body.cancel(new GatewayError('ClientClosed'))
       return standIn
+    }
+    if (result.kind === 'own' && request.method === 'HEAD') {
+      result.response.body.cancel(new GatewayError('ClientClosed'))
+      return await this.#pass(asked)
     }
     if (result.kind === 'alone') return await this.#pass(asked)
     this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
@@ -193,6 +194,7 @@ class CacheFlow {
     try {
       response = meaningful(await asked.next(exchange), takes304(request))
     } catch (thrown) {
+      if (exchange.upstreamRequest.effect !== 'safe') afterUnknown(exchange, this.#rules.config, this.#written(exchange))
       const standIn = this.#standIn(asked, toGatewayError(thrown))
       if (standIn !== undefined) return standIn
       this.#count(exchange, tally, 'pass', why)
@@ -206,17 +208,13 @@ class CacheFlow {
     }
     this.#count(exchange, tally, 'pass', why)
     if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache.store, entry, request, response, this.#rules)
-    this.#learn(request, response, tally)
-    if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, { target: this.#keys.target(exchange), targetsOf: target => this.#cache.targetsOf(target), purge: selector => this.#cache.purge(selector, false, 'write') })
+    if (tally.isHopeless && request.method === 'GET' && isStorable(request, response, this.#rules)) tally.notStoredInARow = 0
+    if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, this.#written(exchange))
     return passedOn(exchange, response, this.#guard, { hit: false, fwd: why, fwdStatus: response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 
-  /** A message whose answers could never be stored may begin to send some that can. */
-  #learn (request: CacheRequest, response: UpstreamResponse, tally: Tally): void {
-    if (tally.notStoredInARow < hopelessAfter || request.method !== 'GET' || saysNothing(response, this.#guard)) return
-    const { status, reason, headers } = response
-    const nowMs = Date.now()
-    if (mayStore(request, { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }, this.#rules).store) tally.notStoredInARow = 0
+  #written (exchange: Exchange): Written {
+    return { target: this.#keys.target(exchange), targetsOf: target => this.#cache.targetsOf(target), purge: selector => this.#cache.purge(selector, false, 'write') }
   }
 
   /** Asks behind the client's back, and not as he does: a HEAD, or that he wants nothing stored, says nothing of what others want. */
@@ -292,6 +290,8 @@ class CacheFlow {
 }
 
 const none: readonly string[] = []
+/** A service may have something else to say to an upgrade than 101. */
+const bypassed: readonly string[] = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: 'bypass' })]
 
 /** The client that came first is shown what its answer took. */
 function takeOver (exchange: Exchange, fill: Fill): void {

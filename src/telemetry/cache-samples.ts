@@ -6,6 +6,7 @@ import { byLabel, secondLevelSamples, type SecondLevelGauges } from './second-le
 /** What the cache tells at a scrape. */
 export interface CacheGauges {
   readonly bytes: number
+  readonly arriving: number
   readonly entries: number
   readonly evictions: number
   readonly purged: Readonly<Record<'operator' | 'write' | 'gateway', number>>
@@ -47,6 +48,7 @@ export function cacheSamples (read: () => CacheGauges | undefined): Record<Names
     cacheForwards: () => byUpstream(read(), 'reason', ({ forwarded }) => forwarded),
     cacheNotStored: () => byUpstream(read(), 'reason', ({ notStored }) => notStored),
     cacheBytes: () => one(read()?.bytes ?? 0),
+    cacheArriving: () => one(read()?.arriving ?? 0),
     cacheEntries: () => one(read()?.entries ?? 0),
     cacheEvictions: () => one(read()?.evictions ?? 0),
     ...secondLevelSamples(() => read()?.secondLevel),

@@ -47,6 +47,7 @@ export const metricTable = {
   cacheForwards: { name: 'postern_cache_forwards_total', type: 'counter', labels: ['upstream', 'reason'], help: 'Why requests went to the origin, in the words of RFC 9211: uri-miss, vary-miss, stale, request, method, bypass.' },
   cacheNotStored: { name: 'postern_cache_not_stored_total', type: 'counter', labels: ['upstream', 'reason'], help: 'Why answers that were asked for on behalf of the cache were not stored.' },
   cacheBytes: { name: 'postern_cache_bytes', type: 'gauge', labels: [], help: 'Memory of stored answers, heads and keys counted.' },
+  cacheArriving: { name: 'postern_cache_arriving_bytes', type: 'gauge', labels: [], help: 'Memory of bodies that are still arriving and are to be stored.' },
   cacheEntries: { name: 'postern_cache_entries', type: 'gauge', labels: [], help: 'Stored answers.' },
   cacheEvictions: { name: 'postern_cache_evictions_total', type: 'counter', labels: [], help: 'Answers that left because there was no more room, for all or for their message.' },
   cacheSecondUp: { name: 'postern_cache_second_level_up', type: 'gauge', labels: [], help: '1 while the second level is asked: connected, answering, and in step with the purges of other gateways.' },

@@ -6,7 +6,7 @@ import { CacheStore, type StoreLimits } from '../../src/cache/store.ts'
 import { Stored, type Draft } from '../../src/cache/stored.ts'
 import { variantOf } from '../../src/cache/vary.ts'
 
-const limits: StoreLimits = { maxBytes: 1_048_576, maxEntries: 200, maxEntryBytes: 65_536, messageSharePercent: 50 }
+const limits: StoreLimits = { maxBytes: 1_048_576, maxEntries: 200, maxEntryBytes: 65_536, maxArrivingBytes: 65_536, messageSharePercent: 50 }
 const nowMs = 1_700_000_000_000
 const terms: Terms = { bornAtMs: nowMs, freshUntilMs: nowMs + 60_000, staleWhileRevalidateMs: 0, staleIfErrorMs: 0, mustRevalidate: false, validateAlways: false, immutable: false, forIdentified: false, vary: [], omit: [], tags: [] }
 

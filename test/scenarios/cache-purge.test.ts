@@ -4,26 +4,28 @@ import assert from 'node:assert/strict'
 import { runCommand } from '../../src/command/cli.ts'
 import { startFleet } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
-import { request, targetOf } from '../support/http-client.ts'
+import { request, requestBytes, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
-import { startOrigin, type Origin } from '../support/origin.ts'
+import { cutHead, hang, reset, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
 
 /** Answers every GET with a new number, to be kept for a minute; writes with what `writes` says. */
-async function startNumbers (writes: { headers?: HeaderList, body?: string } = {}): Promise<Origin> {
+async function startNumbers (writes: { headers?: HeaderList, body?: string, behaviour?: Behaviour } = {}): Promise<Origin> {
   let number = 0
   return await startOrigin(async request => {
-    await request.body()
     const reading = request.method === 'GET'
+    if (!reading && writes.behaviour !== undefined) return await writes.behaviour(request)
+    await request.body()
     const body = reading ? String(++number) : writes.body ?? '{}'
     const headers: HeaderList = reading ? [['Cache-Control', 'max-age=60'], ['Cache-Tag', `all, ${request.target}`]] : writes.headers ?? []
     await write(request.socket, head(200, 'OK', [...headers, ['Content-Type', 'application/json'], ['Content-Length', String(body.length)]]) + body)
   })
 }
 
-async function startWith (origin: Origin, invalidates: object[] = []): Promise<TestGateway> {
+async function startWith (origin: Origin, invalidates: object[] = [], policy: object = {}): Promise<TestGateway> {
   const gateway = await startGateway({
     upstreams: { Shop: { endpoints: [origin.url] } },
-    messages: { GetOrder: { upstream: 'Shop' }, ListOrders: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { cache: { invalidates } as never } } }
+    messages: { GetOrder: { upstream: 'Shop' }, ListOrders: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { ...policy, cache: { invalidates } as never } } }
   })
   await gateway.waitForEndpoint(origin.url)
   return gateway
@@ -173,6 +175,45 @@ describe('a write', { timeout: 120_000 }, () => {
       assert.deepEqual([await get(gateway, order(1)) === before[0], await get(gateway, order(2)) === before[1]], [true, false])
     })
   }
+
+  const unknown: ReadonlyArray<readonly [name: string, behaviour: Behaviour, expected: number]> = [
+    ['resets the connection', reset('after'), 502],
+    ['closes it in the head', cutHead(), 502],
+    ['does not answer in time', hang(), 504]
+  ]
+  for (const [name, behaviour, expected] of unknown) {
+    test(`takes what its success would, where nobody knows what became of it: the service ${name}`, async () => {
+      await using origin = await startNumbers({ behaviour })
+      await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id' }, { message: 'ListOrders', property: 'Id', from: 'response.Id' }], { headersTimeoutMs: 1_000 })
+      const [first, second, list] = [await get(gateway, order(1)), await get(gateway, order(2)), await get(gateway, '/json/reply/ListOrders')]
+      assert.equal((await gateway.post('/json/reply/PlaceOrder', { Id: 2 })).status, expected)
+      assert.deepEqual([await get(gateway, order(1)) === first, await get(gateway, order(2)) === second, await get(gateway, '/json/reply/ListOrders') === list], [true, false, false])
+    })
+  }
+
+  test('of a client that leaves before the answer takes what its success would; its own URL, too', async () => {
+    await using origin = await startNumbers({ behaviour: hang() })
+    await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id' }])
+    const [first, second] = [await get(gateway, order(1)), await get(gateway, order(2))]
+    for (const path of ['/json/reply/PlaceOrder', order(1)]) {
+      const before = origin.received.length
+      using client = await gateway.connect()
+      client.send(requestBytes(gateway.url.slice(7), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"Id":2}' }))
+      await until('the service has it', () => origin.received.length > before)
+      client.close()
+      await until('it is over', async () => await gateway.metric('postern_in_flight', { upstream: 'Shop' }) === 0)
+    }
+    assert.deepEqual([await get(gateway, order(1)) === first, await get(gateway, order(2)) === second], [false, false])
+  })
+
+  test('that was never sent takes nothing', async () => {
+    await using origin = await startNumbers()
+    await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id' }])
+    const second = await get(gateway, order(2))
+    await origin.server.kill()
+    assert.ok((await gateway.post('/json/reply/PlaceOrder', { Id: 2 })).status >= 502)
+    assert.equal(await get(gateway, order(2)), second)
+  })
 
   test('takes what was asked for by a RESTful path, where it cannot tell which', async () => {
     let number = 0

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
-import { startOrigin, type Origin } from '../support/origin.ts'
+import { cutHead, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 import { startValkey, valkeySkip, type RealValkey } from '../support/valkey.ts'
 
@@ -13,9 +13,10 @@ const skip = await valkeySkip()
 await import('@redis/client')
 
 /** Answers every GET with a new number, to be kept for a minute. */
-async function startNumbers (further: HeaderList = []): Promise<Origin> {
+async function startNumbers (further: HeaderList = [], writes?: Behaviour): Promise<Origin> {
   let number = 0
   return await startOrigin(async request => {
+    if (request.method !== 'GET' && writes !== undefined) return await writes(request)
     await request.body()
     const body = request.method === 'GET' ? String(++number) : '{}'
     const headers: HeaderList = request.method === 'GET' ? [['Cache-Control', 'max-age=60, stale-if-error=60'], ['Cache-Tag', 'all'], ...further] : []
@@ -155,6 +156,17 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     await until('the other to read what was written', async () => (await other.get(order(7), shared)).text() !== before, { everyMs: 5 })
     assert.ok(performance.now() - writtenAt < 1_000)
     assert.equal((await other.get(order(8), shared)).text(), untouched)
+  })
+
+  test('a write through one of which nobody knows what became, and the read after it through the other', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers([], cutHead())
+    await using one = await startWith(origin, valkey)
+    await using other = await startWith(origin, valkey)
+    const before = (await other.get(order(7), shared)).text()
+    await written(other, 1)
+    assert.equal((await one.post('/json/reply/PlaceOrder?Id=7', {})).status, 502)
+    await until('the other to ask anew', async () => (await other.get(order(7), shared)).text() !== before)
   })
 
   test('what belongs to one identity never leaves the process', async () => {

@@ -53,6 +53,7 @@ test('every metric of the table is exported under its name and type, with no lab
   metrics.observeFaults(() => [['Orders', { delay: 1 }]])
   metrics.observeCache(() => ({
     bytes: 1,
+    arriving: 1,
     entries: 1,
     evictions: 0,
     purged: { operator: 0, write: 0, gateway: 0 },

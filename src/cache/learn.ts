@@ -1,9 +1,9 @@
-// An answer to HEAD also tells whether the stored answer to GET still holds (RFC 9111 section 4.3.5).
+// What an answer tells that went past the cache: whether its kind may be stored; one to HEAD also whether the stored answer to GET still holds (RFC 9111 section 4.3.5).
 import type { UpstreamResponse } from '../exchange/exchange.ts'
 import { without } from '../exchange/headers.ts'
 import { afterHead } from './freshen.ts'
 import { dated } from './freshness.ts'
-import { guarded } from './guard.ts'
+import { guarded, saysNothing } from './guard.ts'
 import { mayStore } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
@@ -29,4 +29,12 @@ export function learnFromHead (store: CacheStore, entry: Stored, request: CacheR
   const head = { ...fresh, headers: without(fresh.headers, terms.omit) }
   const { place, variant, guard, endpointUrl, again, body } = entry
   store.replace(entry, new Stored({ head, terms: { ...terms, vary: entry.terms.vary }, place, variant, guard, endpointUrl, again, leaving: guarded(head, nowMs, guard) }, body), since)
+}
+
+/** Whether one that was not asked for on the cache's behalf could have been stored: most say at a glance that they could not. */
+export function isStorable (request: CacheRequest, response: UpstreamResponse, rules: CacheRules): boolean {
+  if (saysNothing(response, rules.guard)) return false
+  const { status, reason, headers } = response
+  const nowMs = Date.now()
+  return mayStore(request, { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }, rules).store
 }

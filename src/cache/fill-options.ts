@@ -1,0 +1,38 @@
+// What a fill is made with, and whom it tells. Types only.
+import type { Next } from '../exchange/compose.ts'
+import type { Fill } from './fill.ts'
+import type { NotKept } from './fill-result.ts'
+import type { GuardRules } from './guard.ts'
+import type { CacheRequest } from './request.ts'
+import type { CacheRules } from './rules.ts'
+import type { Share } from './second-level/share.ts'
+import type { CacheStore } from './store.ts'
+import type { Draft, Place, Stored } from './stored.ts'
+
+export interface FillEvents {
+  /** The answer is not stored. `forNext`: likely to hold for the next one too. */
+  notStored (fill: Fill, reason: NotKept, forNext: boolean): void
+  /** Its head is known: it will be stored if it fits. */
+  storable (fill: Fill, draft: Draft): void
+  /** Nobody can join any more. */
+  over (fill: Fill): void
+}
+
+export interface FillOptions {
+  readonly key: string
+  readonly place: Place
+  readonly request: CacheRequest
+  /** Stored and stale: asked about with its validators. */
+  readonly previous: Stored | undefined
+  readonly rules: CacheRules
+  readonly guard: GuardRules
+  /** The request path below the cache, with a deadline of its own. */
+  readonly path: Next
+  readonly store: CacheStore
+  /** undefined: there is no second level, or the answer is none of its business. */
+  readonly share: Share | undefined
+  readonly events: FillEvents
+  readonly again: Draft['again']
+  /** Limit on waiting for somebody else's answer. Milliseconds. */
+  readonly waitMs: number
+}

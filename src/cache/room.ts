@@ -1,0 +1,46 @@
+// Memory for bodies that are still arriving and are to be stored: one bound for all of them, and one for each.
+
+export interface RoomLimits {
+  readonly maxEntryBytes: number
+  readonly maxArrivingBytes: number
+}
+
+export class Room {
+  readonly limits: () => RoomLimits
+  bytes = 0
+
+  constructor (limits: () => RoomLimits) {
+    this.limits = limits
+  }
+}
+
+/** What one body has of it. */
+export class Reservation {
+  readonly #room: Room
+  #bytes = 0
+  /** Why it has none. */
+  refused: 'too-large' | 'no-room' | undefined = undefined
+
+  constructor (room: Room) {
+    this.#room = room
+  }
+
+  /** Has so many bytes from now on; false: it may not, and gives back what it had. */
+  upTo (bytes: number): boolean {
+    const { maxEntryBytes, maxArrivingBytes } = this.#room.limits()
+    const more = Math.max(0, bytes - this.#bytes)
+    this.refused = bytes > maxEntryBytes ? 'too-large' : this.#room.bytes + more > maxArrivingBytes && more > 0 ? 'no-room' : undefined
+    if (this.refused !== undefined) this.giveBack()
+    else this.#take(more)
+    return this.refused === undefined
+  }
+
+  giveBack (): void {
+    this.#take(-this.#bytes)
+  }
+
+  #take (bytes: number): void {
+    this.#bytes += bytes
+    this.#room.bytes += bytes
+  }
+}
