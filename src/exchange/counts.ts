@@ -26,3 +26,9 @@ export interface ResponseTimes {
   observe (ms: number): void
   percentile (percent: number): number | undefined
 }
+
+/** Counts what went to one part of a split. */
+export interface PartMeter {
+  readonly name: string
+  done (status: number, durationMs: number): void
+}

@@ -7,12 +7,12 @@ import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
 import type { FailureCause } from './outcome.ts'
 import type { Rest, Selector } from './selection.ts'
-import type { Budget, Meter, ResponseTimes } from './counts.ts'
+import type { Budget, Meter, PartMeter, ResponseTimes } from './counts.ts'
 import type { ResponseBody } from './response-body.ts'
 import type { Next } from './compose.ts'
 
 export { Attempt } from './attempt.ts'
-export type { Budget, Meter, ResponseTimes } from './counts.ts'
+export type { Budget, Meter, PartMeter, ResponseTimes } from './counts.ts'
 
 /** What the client asked, as the listener read it. Header lists are flat: name, value, name, value. */
 export interface ClientRequest {
@@ -132,12 +132,6 @@ export interface UpstreamHandle {
   select (selector: Selector, within: ReadonlySet<string> | undefined): ReadonlySet<string>
   /** Endpoints for what no part has taken. */
   selectRest (rest: Rest, within: ReadonlySet<string> | undefined): ReadonlySet<string>
-}
-
-/** Counts what went to one part of a split. */
-export interface PartMeter {
-  readonly name: string
-  done (status: number, durationMs: number): void
 }
 
 /** An entry of the route table. */
@@ -269,17 +263,17 @@ export class Exchange {
   }
 
   /**
-   * The same exchange for one of two attempts at a time: everything of it, attempts included, but a wait of its own. What filters
-   * below hold for a branch is given back with the whole exchange.
+   * The same exchange for a second attempt beside one that is under way: everything of it, attempts included, but a wait of its own. What
+   * filters below hold for it is given back with the whole exchange.
    */
-  branch (isHedge: boolean): Exchange {
+  branch (): Exchange {
     const branch = Object.assign(new Exchange(this.request, this.upstreamRequest, this.route, this.startedAtMs), this)
     branch.#endListeners = this.#endListeners
-    branch.isHedge = isHedge
-    // The exchange itself waits for its branches, and watches the deadline for them.
+    branch.isHedge = true
+    // The exchange itself watches the deadline for it.
     branch.onFirstWait = undefined
     // The client has been told by the first what is on its way.
-    if (isHedge) branch.informed = undefined
+    branch.informed = undefined
     return branch
   }
 
@@ -293,6 +287,11 @@ export class Exchange {
   end (error: GatewayError): void {
     if (this.ended !== undefined) return
     this.ended = error
+    this.interrupt(error)
+  }
+
+  /** Ends only what it waits for right now: it goes on in another way. */
+  interrupt (error: GatewayError): void {
     const waiting = this.#waiting
     this.#waiting = undefined
     waiting?.cancel(error)

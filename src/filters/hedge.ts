@@ -21,12 +21,11 @@ export function hedge ({ hedge: { enabled, percentile, minDelayMs } }: Policy): 
   }
 }
 
-/** One or two attempts at one exchange, each on a branch of it. */
+/** A first attempt on the exchange itself, and perhaps a second one on a branch of it. */
 class Race implements Cancellable {
   readonly #exchange: Exchange
   readonly #next: Next
   readonly #startedAtMs = performance.now()
-  readonly #first: Exchange
   readonly #settled = Promise.withResolvers<UpstreamResponse>()
   #second: Exchange | undefined
   #running = 0
@@ -38,37 +37,31 @@ class Race implements Cancellable {
   constructor (exchange: Exchange, next: Next) {
     this.#exchange = exchange
     this.#next = next
-    this.#first = exchange.branch(false)
   }
 
   /** `delayMs`: until the second attempt; undefined = there is none. */
   run (delayMs: number | undefined): Promise<UpstreamResponse> {
-    this.#exchange.waiting(this)
     if (delayMs !== undefined) this.#timer = setTimeout(race => race.#startSecond(), delayMs, this)
-    void this.#attempt(this.#first)
+    void this.#attempt(this.#exchange)
     return this.#settled.promise
   }
 
-  get waitsFor (): string { return (this.#second ?? this.#first).waitsFor ?? 'response head' }
+  get waitsFor (): string { return this.#second?.waitsFor ?? 'response head' }
 
-  /** The exchange ends early: both attempts do. */
+  /** The exchange ends early, with the first attempt or after it: the second one does as well. */
   cancel (error: GatewayError): void {
-    if (!this.#finish()) return
-    this.#first.end(error)
-    this.#second?.end(error)
-    this.#spare?.response.body.cancel(error)
-    this.#settled.reject(error)
+    if (this.#finish(undefined, error)) this.#settled.reject(error)
   }
 
   #startSecond (): void {
     const { upstream } = this.#exchange
-    if (upstream.reach(this.#first) !== 'another' || !upstream.tryAcquire()) return
+    if (upstream.reach(this.#exchange) !== 'another' || !upstream.tryAcquire()) return
     if (!upstream.retryBudget.take()) {
       upstream.releaseExtra()
       this.#exchange.retryRefused = true
       return
     }
-    this.#second = this.#exchange.branch(true)
+    this.#second = this.#exchange.branch()
     void this.#attempt(this.#second)
   }
 
@@ -82,7 +75,7 @@ class Race implements Cancellable {
     } catch (thrown) {
       const error = toGatewayError(thrown)
       this.#running--
-      this.#failed(error)
+      this.#failed(branch, error)
     }
   }
 
@@ -93,45 +86,52 @@ class Race implements Cancellable {
     if (isGood || (this.#running === 0 && this.#spare === undefined)) return this.#win(branch, response)
     if (this.#running > 0) {
       this.#spare = { branch, response }
-      return
+      return this.#waitForOther(branch)
     }
     // Neither is good: the first one is passed on.
     response.body.cancel(new GatewayError('Superseded'))
     this.#winSpare()
   }
 
-  #failed (error: GatewayError): void {
-    if (this.#over || this.#running > 0) return
+  #failed (branch: Exchange, error: GatewayError): void {
+    if (this.#over) return
+    if (this.#exchange.ended !== undefined) return this.cancel(error)
+    if (this.#running > 0) return this.#waitForOther(branch)
     if (this.#spare !== undefined) return this.#winSpare()
-    this.#exchange.endpoint = (this.#second ?? this.#first).endpoint
-    this.#finish()
-    this.#settled.reject(error)
+    this.#exchange.endpoint = branch.endpoint
+    this.cancel(error)
+  }
+
+  /** While the first attempt is under way, the exchange waits for that; then for the second. */
+  #waitForOther (branch: Exchange): void {
+    if (branch === this.#exchange) this.#exchange.waiting(this)
   }
 
   #winSpare (): void {
     const { branch, response } = this.#spare!
-    this.#spare = undefined
+    this.#exchange.waiting(undefined)
     this.#win(branch, response)
   }
 
   #win (branch: Exchange, response: UpstreamResponse): void {
+    this.#finish(branch)
     this.#exchange.endpoint = branch.endpoint
-    this.#finish()
-    const late = new GatewayError('Superseded')
-    const other = branch === this.#first ? this.#second : this.#first
-    other?.end(late)
-    this.#spare?.response.body.cancel(late)
     this.#settled.resolve(response)
   }
 
-  /** Gives back what the race holds. False when it was over already. */
-  #finish (): boolean {
+  /** Lets go of what has not won, and gives back what the race holds. False when it was over already. */
+  #finish (winner: Exchange | undefined, why?: GatewayError): boolean {
     if (this.#over) return false
     this.#over = true
     clearTimeout(this.#timer)
-    this.#exchange.waiting(undefined)
+    const second = this.#second
+    if (second === undefined) return true
+    why ??= new GatewayError('Superseded')
+    if (winner !== this.#exchange) this.#exchange.interrupt(why)
+    if (winner !== second) second.end(why)
+    if (this.#spare !== undefined && this.#spare.branch !== winner) this.#spare.response.body.cancel(why)
     // From here on there is one attempt at most, and that has the exchange's own slot.
-    if (this.#second !== undefined) this.#exchange.upstream.releaseExtra()
+    this.#exchange.upstream.releaseExtra()
     return true
   }
 }

@@ -12,6 +12,9 @@ const most = 2_000
 export class QuantileEstimate {
   readonly #counts = new Float64Array(buckets)
   #total = 0
+  /** What was last asked for, and how many observations ago. */
+  #asked = { percent: Number.NaN, ms: 0 }
+  #since = 0
 
   /** How many observations it stands on. */
   get count (): number { return this.#total }
@@ -19,12 +22,21 @@ export class QuantileEstimate {
   observe (ms: number): void {
     const bucket = ms <= leastMs ? 0 : Math.min(buckets - 1, Math.ceil(Math.log(ms / leastMs) / logGrowth))
     this.#counts[bucket]!++
+    this.#since++
     if (++this.#total > most) this.#halve()
   }
 
-  /** Upper end of the bucket below which `percent` of the observations lie, ms; undefined without any. */
+  /** Upper end of the bucket below which `percent` of the observations lie, ms; undefined without any. Counted anew once 1 in 50 is new. */
   percentile (percent: number): number | undefined {
     if (this.#total === 0) return undefined
+    if (percent !== this.#asked.percent || this.#since * 50 >= this.#total) {
+      this.#asked = { percent, ms: this.#count(percent) }
+      this.#since = 0
+    }
+    return this.#asked.ms
+  }
+
+  #count (percent: number): number {
     let below = this.#total * percent / 100
     for (let bucket = 0; bucket < buckets; bucket++) {
       below -= this.#counts[bucket]!

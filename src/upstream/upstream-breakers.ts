@@ -202,9 +202,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   /** What works at another endpoint is this endpoint's trouble, and its breaker's. */
   #isMessages ({ exchange, history }: Call): boolean {
-    // Of two attempts at once that are both cut short, none is the exchange's own.
-    const endpoint = exchange.endpoint?.url ?? exchange.attempts.at(-1)!.endpoint
-    return history.elsewhere(endpoint, performance.now(), this.#settings.windowMs) !== 'works'
+    return history.elsewhere(exchange.endpoint!.url, performance.now(), this.#settings.windowMs) !== 'works'
   }
 
   /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs. */

@@ -174,6 +174,27 @@ test('an end of the exchange while a bad answer is held back lets go of its body
   assert.deepEqual(state.cancelled.sort(), ['e0 body', 'e1'])
 })
 
+test('or of the second one\'s, while the first is under way', async () => {
+  const { exchange, asked, result, state, second } = start()
+  await second()
+  asked[1]!.answer(503)
+  await new Promise(resolve => setImmediate(resolve))
+  exchange.end(new GatewayError('DeadlineExceeded'))
+  assert.equal(await result, 'DeadlineExceeded')
+  assert.deepEqual([state.cancelled.sort(), state.slots], [['e0', 'e1 body'], 1])
+})
+
+test('an end of the exchange when the first has failed ends the second', async () => {
+  const { exchange, asked, result, state, second } = start()
+  await second()
+  asked[0]!.fail('ConnectionClosed')
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(exchange.waitsFor, 'response head')
+  exchange.end(new GatewayError('ClientClosed'))
+  assert.equal(await result, 'ClientClosed')
+  assert.deepEqual([state.cancelled, state.slots], [['e1'], 1])
+})
+
 const never: ReadonlyArray<readonly [string, Options]> = [
   ['what is not safe', { method: 'POST' }],
   ['a body that is read as it is sent', { body: { kind: 'stream', stream: {} as never, contentLength: 1 } }],
@@ -197,7 +218,7 @@ for (const [what, options] of never) {
 test('what a filter below holds for an attempt is given back with the exchange', () => {
   const exchange = makeExchange()
   const ended: unknown[] = []
-  exchange.branch(true).atEnd(one => ended.push(one))
+  exchange.branch().atEnd(one => ended.push(one))
   exchange.over(undefined, new GatewayError('ConnectionClosed'))
   assert.deepEqual(ended, [exchange])
 })

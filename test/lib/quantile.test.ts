@@ -13,6 +13,18 @@ test('percentiles of what was seen, at most a bucket above', () => {
   near(estimate.percentile(99.9), 999)
 })
 
+test('a percentile that is asked for time and again follows what was seen, and is that of the percentage asked for', () => {
+  const estimate = new QuantileEstimate()
+  for (let n = 0; n < 500; n++) estimate.observe(10)
+  near(estimate.percentile(90), 10)
+  for (let n = 0; n < 100; n++) {
+    estimate.observe(100)
+    estimate.percentile(90)
+  }
+  near(estimate.percentile(90), 100)
+  near(estimate.percentile(50), 10)
+})
+
 test('the ends: nothing is below the first bucket or beyond the last', () => {
   const estimate = new QuantileEstimate()
   estimate.observe(0)
