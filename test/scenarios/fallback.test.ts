@@ -6,10 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deregister, registerAsPlugin } from '../support/plugin-registration.ts'
 import { startFleet } from '../support/fleet.ts'
-import { startGateway, type PartialConfig } from '../support/gateway.ts'
-import { startOrigin } from '../support/origin.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
+import { closedPort, startOrigin } from '../support/origin.ts'
 import * as behave from '../support/origin.ts'
-import { startServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
 
 const answered = { handler: () => ({ status: 200, body: '{}' }) }
@@ -52,22 +51,34 @@ describe('fallback for unknown messages', { timeout: 300_000 }, () => {
     assert.equal(old.received.length, 1)
   })
 
-  test('what has vanished stays claimed over a restart', async () => {
+  test('what was ever claimed stays so over a restart: hidden, restricted, quarantined, vanished, and what a registration only said', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'postern-data-'))
     await using old = await startOrigin()
-    await using host = await startServiceStackHost({ service: 'Orders', messages: { GetOrder: answered } })
-    const config = { exposure: { fallback: 'legacy' }, upstreams: { legacy: { endpoints: [old.url] } }, dataDirectory: directory, registry: { embedded: { address: '127.0.0.1:0' } } } as PartialConfig
+    const config = { exposure: { fallback: 'legacy', hide: ['Secret*'] }, upstreams: { legacy: { endpoints: [old.url] } }, dataDirectory: directory, registry: { embedded: { address: '127.0.0.1:0' } } } as PartialConfig
+    const placeOrder = { PlaceOrder: answered }
+    const claimed = ['SecretOrder', 'Inner', 'PlaceOrder', 'GetOrder', 'OnlySaid']
+    const refused = async ({ get }: TestGateway) => {
+      for (const name of claimed) assert.match(String((await get(`/json/reply/${name}`)).status), /^(?:404|503)$/, name)
+      assert.deepEqual(old.received.map(({ target }) => target).filter(target => target !== '/json/reply/OldReport'), [])
+    }
     try {
       {
-        await using first = await startGateway(config)
-        await registerAsPlugin(first.embedded!, host, { heartbeatIntervalS: 1 })
-        await first.waitForRoute('GetOrder')
-        await deregister(first.embedded!, host.id)
-        await until('the service has vanished', async () => (await first.get('/json/reply/GetOrder')).status === 404)
+        await using fleet = await startFleet([
+          { service: 'Sales', messages: { ...placeOrder, GetOrder: answered } },
+          { service: 'Billing', messages: { ...placeOrder, SecretOrder: answered, Invoice: answered } },
+          { service: 'Shop', messages: { ...placeOrder, Inner: { ...answered, restrictTo: ['InternalNetworkAccess'] }, Browse: answered } }
+        ], config)
+        const { gateway, hosts: [owner] } = fleet
+        await until('the newcomers are quarantined', async () => await gateway.metric('postern_routes', { state: 'quarantined' }) === 2)
+        await registerAsPlugin(gateway.embedded!, { id: 'ss-Mute-00000000-0000-4000-8000-000000000001', address: `http://127.0.0.1:${await closedPort()}/`, tags: ['ss-version-1.0', 'OnlySaid'] })
+        await until('it is known', async () => (await gateway.api('routes')).routes.some(({ message }: { message: string }) => message === 'OnlySaid'))
+        await deregister(gateway.embedded!, owner!.id)
+        await until('the service has vanished, and nobody has what it left', async () => (await gateway.get('/json/reply/GetOrder')).status === 404 && (await gateway.get('/json/reply/PlaceOrder')).status === 404)
+        await refused(gateway)
       }
       await using second = await startGateway(config)
       await until('unknown names go to the old system', async () => (await second.get('/json/reply/OldReport')).status === 200)
-      assert.equal((await second.get('/json/reply/GetOrder')).status, 404)
+      await refused(second)
     } finally {
       await rm(directory, { recursive: true, force: true })
     }
