@@ -271,34 +271,6 @@ test('429 pauses the endpoint where postern.yaml says so', { timeout: 300_000 },
   assert.equal(fleet.origin.received.length, 1)
 })
 
-describe('degraded', { timeout: 300_000 }, () => {
-  const open = { upstream: 'origin', held: 'open', reason: 'test', by: 'me' }
-
-  test('a fixed body in place of the error, marked', async () => {
-    await using fleet = await startOrigins([behave.ok()], { messages: { Echo: { upstream: 'origin', policy: { degraded: { body: '{"results":[]}', status: 203, headers: { 'X-Mode': 'reduced' } } } } } })
-    assert.equal((await tell(fleet.gateway, '/api/breakers/hold', open)).status, 200)
-    const answer = await fleet.gateway.post(echo, {})
-    assert.deepEqual([answer.status, answer.text(), answer.header('x-mode'), answer.header('cache-control')], [203, '{"results":[]}', 'reduced', 'no-store'])
-    assert.match(answer.header('proxy-status') ?? '', /BreakerOpen/)
-    assert.equal(await fleet.gateway.metric('postern_degraded_total', { answer: 'fixed' }), 1)
-    assert.equal((await fleet.gateway.post(other, {})).reason, 'BreakerOpen')
-    await until('it is in the log', async () => (await fleet.gateway.log()).some(line => line['degradedBy'] === 'BreakerOpen'))
-  })
-
-  test('a fallback upstream, with a bulkhead of its own; slots come back', async () => {
-    await using second = await behave.startOrigin(behave.ok('second'))
-    await using fleet = await startOrigins([behave.ok('first')], {
-      upstreams: { spare: { endpoints: [second.url] } },
-      messages: { Echo: { upstream: 'origin', policy: { degraded: { upstream: 'spare', on: ['BreakerOpen', 'NoEndpoint'] } } } }
-    })
-    assert.equal((await fleet.gateway.post(echo, {})).text(), 'first')
-    await tell(fleet.gateway, '/api/breakers/hold', { ...open, upstream: 'origin', endpoint: fleet.origin.url })
-    assert.equal((await fleet.gateway.post(echo, {})).text(), 'second')
-    const { live } = await fleet.gateway.api('upstreams') as { live: Array<{ name: string, inFlight: number }> }
-    assert.deepEqual(live.map(({ inFlight }) => inFlight), live.map(() => 0))
-  })
-})
-
 describe('by hand', { timeout: 300_000 }, () => {
   test('held open it gets nothing, held closed it never opens; released it is itself again', async () => {
     await using fleet = await startOrigins([behave.ok('fine')])

@@ -1,0 +1,97 @@
+// What is answered while a breaker is open, per message as its operator chose: what is stored, a fixed body, or another service. Through the listener.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { startOrigins } from '../support/fleet.ts'
+import { request, targetOf, type RawResponse } from '../support/http-client.ts'
+import type { TestGateway } from '../support/gateway.ts'
+import * as behave from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const echo = '/json/reply/Echo'
+const other = '/json/reply/Other'
+const open = { upstream: 'origin', held: 'open', reason: 'test', by: 'me' }
+const tell = async (gateway: TestGateway, path: string, body: object) =>
+  await request(targetOf(gateway.admin), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
+
+/** Stale at once, and good for an hour where the service cannot answer. */
+const first = behave.ok('first', { headers: [['Cache-Control', 'max-age=0, stale-if-error=3600']] })
+const uncached = { cache: { mode: 'off' as const } }
+const choices: ReadonlyArray<readonly [what: string, policy: object, is: (answer: RawResponse) => boolean]> = [
+  ['what is stored', {}, ({ status, text, header }) => status === 200 && text() === 'first' && /hit;.*detail=stale-if-error/.test(header('cache-status') ?? '')],
+  ['a fixed body with its status', { ...uncached, degraded: { body: 'reduced', status: 203 } }, ({ status, text }) => status === 203 && text() === 'reduced'],
+  ['another upstream', { ...uncached, degraded: { upstream: 'spare' } }, ({ status, text }) => status === 200 && text() === 'second']
+]
+
+for (const [what, policy, is] of choices) {
+  describe(`${what} in place of the error`, { timeout: 300_000 }, () => {
+    const start = async (messageBreaker: object = {}) => {
+      const stack = new AsyncDisposableStack()
+      const second = stack.use(await behave.startOrigin(behave.ok('second')))
+      const fleet = stack.use(await startOrigins([first], {
+        upstreams: { spare: { endpoints: [second.url] } },
+        messages: { Echo: { upstream: 'origin', policy: { attempts: 1, messageBreaker, ...policy } } }
+      }))
+      assert.equal((await fleet.gateway.get(echo)).text(), 'first')
+      return { ...fleet, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+    }
+    /** Whether an answer is the chosen one, and says what it stands in for. */
+    const standsIn = (answer: RawResponse) => is(answer) && /BreakerOpen/.test(answer.header('proxy-status') ?? '')
+
+    test('while the breaker is open by itself', async () => {
+      await using fleet = await start({ consecutiveFailures: 3, resetTimeoutMs: 600_000 })
+      const { gateway, origin } = fleet
+      origin.behave(behave.ok('', { status: 500, reason: 'Broken' }))
+      await until('it is open', async () => {
+        // What is not stored is asked for each time.
+        await gateway.get(`${echo}?more`)
+        return standsIn(await gateway.get(echo))
+      })
+      const received = origin.received.length
+      for (let n = 0; n < 5; n++) assert.ok(standsIn(await gateway.get(echo)))
+      assert.equal(origin.received.length, received)
+      await until('it is in the log', async () => (await gateway.log()).some(line => line['degradedBy'] === 'BreakerOpen'))
+    })
+
+    test('while it is held open by hand, and no longer', async () => {
+      await using fleet = await start()
+      const { gateway, origin } = fleet
+      const received = origin.received.length
+      const held = await tell(gateway, '/api/breakers/hold', { ...open, message: 'Echo', reason: 'table locked', by: 'ann', forMs: 4_000 })
+      assert.equal(held.status, 200, held.text())
+      assert.ok(standsIn(await gateway.get(echo)))
+      const [hold] = ((await request(targetOf(gateway.admin), '/api/breakers')).json() as { holds: Array<Record<string, unknown>> }).holds
+      assert.deepEqual([hold?.['held'], hold?.['message'], hold?.['reason'], hold?.['by']], ['open', 'Echo', 'table locked', 'ann'])
+      await until('it has let go', async () => !standsIn(await gateway.get(echo)))
+      assert.ok(Date.now() >= Date.parse(String(hold!['until'])), 'not before its time')
+      const answer = await gateway.get(echo)
+      assert.deepEqual([answer.text(), answer.header('proxy-status')], ['first', undefined])
+      assert.ok(origin.received.length > received)
+    })
+  })
+}
+
+describe('degraded', { timeout: 300_000 }, () => {
+  test('a fixed body in place of the error, marked', async () => {
+    await using fleet = await startOrigins([behave.ok()], { messages: { Echo: { upstream: 'origin', policy: { degraded: { body: '{"results":[]}', status: 203, headers: { 'X-Mode': 'reduced' } } } } } })
+    assert.equal((await tell(fleet.gateway, '/api/breakers/hold', open)).status, 200)
+    const answer = await fleet.gateway.post(echo, {})
+    assert.deepEqual([answer.status, answer.text(), answer.header('x-mode'), answer.header('cache-control')], [203, '{"results":[]}', 'reduced', 'no-store'])
+    assert.match(answer.header('proxy-status') ?? '', /BreakerOpen/)
+    assert.equal(await fleet.gateway.metric('postern_degraded_total', { answer: 'fixed' }), 1)
+    assert.equal((await fleet.gateway.post(other, {})).reason, 'BreakerOpen')
+    await until('it is in the log', async () => (await fleet.gateway.log()).some(line => line['degradedBy'] === 'BreakerOpen'))
+  })
+
+  test('a fallback upstream, with a bulkhead of its own; slots come back', async () => {
+    await using second = await behave.startOrigin(behave.ok('second'))
+    await using fleet = await startOrigins([behave.ok('first')], {
+      upstreams: { spare: { endpoints: [second.url] } },
+      messages: { Echo: { upstream: 'origin', policy: { degraded: { upstream: 'spare', on: ['BreakerOpen', 'NoEndpoint'] } } } }
+    })
+    assert.equal((await fleet.gateway.post(echo, {})).text(), 'first')
+    await tell(fleet.gateway, '/api/breakers/hold', { ...open, upstream: 'origin', endpoint: fleet.origin.url })
+    assert.equal((await fleet.gateway.post(echo, {})).text(), 'second')
+    const { live } = await fleet.gateway.api('upstreams') as { live: Array<{ name: string, inFlight: number }> }
+    assert.deepEqual(live.map(({ inFlight }) => inFlight), live.map(() => 0))
+  })
+})

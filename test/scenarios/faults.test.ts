@@ -1,0 +1,136 @@
+// What operators break on purpose on game days: through a whole gateway.
+import { describe, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { runHere } from '../command/run-command.ts'
+import { startOrigins } from '../support/fleet.ts'
+import { request, targetOf } from '../support/http-client.ts'
+import * as behave from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const path = '/json/reply/Echo'
+const code = (response: { json (): { responseStatus: { errorCode: string } } }) => response.json().responseStatus.errorCode
+
+describe('faults', { timeout: 300_000 }, () => {
+  const tell = async (admin: string, what: string, body: object) => await request(targetOf(admin), what, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
+
+  test('set while running for callers with a header, seen by log, metric and API, and over when cleared', async () => {
+    await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
+    const { gateway } = fleet
+    const set = await tell(gateway.admin, '/api/faults', { message: 'echo', abortStatus: 503, header: 'X-Game-Day: 1', forS: 60, by: 'anna' })
+    assert.equal(set.status, 200, set.text())
+    const aborted = await gateway.post(path, {}, { headers: [['Content-Type', 'application/json'], ['X-Game-Day', '1']] })
+    assert.deepEqual([aborted.status, code(aborted)], [503, 'FaultInjected'])
+    assert.equal((await gateway.post(path, {})).status, 200)
+    assert.equal(fleet.origin.received.length, 1)
+    await until('it is in the log', async () => (await gateway.log()).some(line => line['fault'] === 'abort 503'), { timeoutMs: 10_000 })
+    assert.equal(await gateway.metric('postern_faults_injected_total', { upstream: 'origin', fault: 'abort' }), 1)
+    const listed = (await request(targetOf(gateway.admin), '/api/faults')).json() as { faults: Array<{ message: string, by: string }> }
+    assert.deepEqual(listed.faults.map(({ message, by }) => [message, by]), [['echo', 'anna']])
+    assert.equal((await tell(gateway.admin, '/api/faults/clear', {})).text().includes('"cleared": 1'), true)
+    assert.equal((await gateway.post(path, {}, { headers: [['Content-Type', 'application/json'], ['X-Game-Day', '1']] })).status, 200)
+  })
+
+  test('a delay lasts as long as it says, and then the endpoint answers', async () => {
+    await using fleet = await startOrigins([behave.ok('late')], { faults: { allow: true } })
+    await tell(fleet.gateway.admin, '/api/faults', { message: 'Echo', delayMs: 400, forS: 600, by: 'anna' })
+    const startedMs = performance.now()
+    assert.equal((await fleet.gateway.post(path, {})).text(), 'late')
+    assert.ok(performance.now() - startedMs >= 395)
+    assert.equal(fleet.origin.received.length, 1)
+  })
+
+  test('of a share only so many, and the endpoint gets the others', async () => {
+    await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
+    const { gateway, origin } = fleet
+    await tell(gateway.admin, '/api/faults', { message: 'Echo', abortStatus: 418, percent: 30, forS: 600, by: 'anna' })
+    let aborted = 0
+    for (let n = 0; n < 200; n++) if ((await gateway.post(path, {})).status === 418) aborted++
+    // Six standard deviations around 60.
+    assert.ok(aborted > 20 && aborted < 100, `${aborted}`)
+    assert.equal(origin.received.length, 200 - aborted)
+  })
+
+  test('a reset is to its callers what a connection is that the endpoint itself resets', async () => {
+    await using fleet = await startOrigins([behave.reset()], { faults: { allow: true } })
+    const { gateway, origin } = fleet
+    const answer = async () => {
+      const response = await gateway.post(path, {})
+      return [response.statusLine, code(response), response.header('retry-after'), response.header('proxy-status')]
+    }
+    const own = await answer()
+    assert.equal(own[1], 'ConnectionClosed')
+    await tell(gateway.admin, '/api/faults', { message: 'Echo', reset: true, forS: 600, by: 'anna' })
+    assert.deepEqual(await answer(), own)
+    assert.equal(origin.received.length, 1)
+    assert.equal(await gateway.metric('postern_attempts_total', { endpoint: origin.url, outcome: 'failure' }), 2)
+  })
+
+  test('one that was set while running stays over a reload with its end, and goes with the permission for good', async () => {
+    await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
+    const { gateway, origin } = fleet
+    const config = (allow: boolean) => ({ faults: { allow }, upstreams: { origin: { endpoints: [origin.url] } }, messages: { Echo: { upstream: 'origin' } } })
+    const listed = async () => ((await request(targetOf(gateway.admin), '/api/faults')).json() as { faults: unknown[] }).faults
+    await tell(gateway.admin, '/api/faults', { message: 'Echo', abortStatus: 418, forS: 600, by: 'anna' })
+    const before = await listed()
+    await gateway.reload(config(true))
+    assert.equal((await gateway.post(path, {})).status, 418)
+    assert.deepEqual(await listed(), before)
+    for (const allow of [false, true]) {
+      await gateway.reload(config(allow))
+      assert.equal((await gateway.post(path, {})).status, 200)
+    }
+  })
+
+  test('one that was set while running ends by itself', async () => {
+    await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
+    const { gateway } = fleet
+    const set = await tell(gateway.admin, '/api/faults', { message: 'Echo', abortStatus: 418, forS: 4, by: 'anna' })
+    const { until: end } = set.json() as { until: string }
+    assert.equal((await gateway.post(path, {})).status, 418)
+    await until('it is over', async () => (await gateway.post(path, {})).status === 200, { timeoutMs: 60_000 })
+    assert.ok(Date.now() >= Date.parse(end), 'not before its time')
+    assert.deepEqual(((await request(targetOf(gateway.admin), '/api/faults')).json() as { faults: unknown[] }).faults, [])
+  })
+
+  test('one in postern.yaml ends at its time', async () => {
+    const end = Date.now() + 8_000
+    await using fleet = await startOrigins([behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { fault: { abortStatus: 418, until: new Date(end).toISOString() } } } } })
+    await until('it is over', async () => (await fleet.gateway.post(path, {})).status === 200)
+    assert.ok(Date.now() >= end, 'not before its time')
+    assert.ok(await fleet.gateway.metric('postern_faults_injected_total', { fault: 'abort' }) > 0)
+  })
+
+  test('one in postern.yaml is a failure like the endpoint\'s own: a GET is tried again, the deadline ends a delay', async () => {
+    const until = new Date(Date.now() + 600_000).toISOString()
+    await using fleet = await startOrigins([behave.ok(), behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { attempts: 2, fault: { reset: true, until } } }, Other: { upstream: 'origin', policy: { deadlineMs: 300, queueTimeoutMs: 300, connectTimeoutMs: 300, fault: { delayMs: 9_000, until } } } } })
+    assert.equal(code(await fleet.gateway.get(path)), 'ConnectionClosed')
+    assert.equal(await fleet.gateway.metric('postern_faults_injected_total', { upstream: 'origin', fault: 'reset' }), 2)
+    const late = await fleet.gateway.post('/json/reply/Other', {})
+    assert.equal(code(late), 'DeadlineExceeded')
+    assert.match(late.header('proxy-status')!, /waitedFor=injected delay/)
+  })
+
+  test('by the command: set, shown, ended; and what is wrong is said', async () => {
+    await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
+    const admin = ['--admin', fleet.gateway.admin]
+    const set = await runHere(['fault', 'set', 'Echo', '--abort', '500', '--percent', '50', '--header', 'X-Game-Day: 1', '--for', '60', '--by', 'anna', '--reason', 'game day', ...admin])
+    assert.deepEqual([set.code, set.err], [0, ''])
+    assert.match(set.out, /^Echo: abort 500, 50 % for callers with x-game-day: 1, until \d{4}-\S+Z \(anna: game day\)\n$/)
+    assert.equal((await runHere(['fault', ...admin])).out, set.out)
+    assert.equal((await runHere(['fault', 'clear', 'ECHO', ...admin])).out, '1 fault ended.\n')
+    assert.equal((await runHere(['fault', ...admin])).out, 'No fault was set while running.\n')
+    const endless = await runHere(['fault', 'set', 'Echo', '--reset', ...admin])
+    assert.equal(endless.code, 1)
+    assert.match(endless.err, /needs an end within a day/)
+    assert.equal((await runHere(['fault', 'clear', ...admin])).code, 2)
+  })
+
+  test('nothing is injected where postern.yaml does not allow it, and a wish without an end is refused', async () => {
+    await using forbidden = await startOrigins([behave.ok()])
+    assert.equal((await tell(forbidden.gateway.admin, '/api/faults', { message: 'Echo', reset: true, forS: 5 })).status, 409)
+    await using allowed = await startOrigins([behave.ok()], { faults: { allow: true } })
+    for (const [body, status] of [[{ message: 'Echo', reset: true }, 400], [{ message: 'Echo', forS: 5 }, 400], [{ message: 'Nobody', reset: true, forS: 5 }, 404], [{ message: 'Echo', abortStatus: 200, forS: 5 }, 400]] as const) {
+      assert.equal((await tell(allowed.gateway.admin, '/api/faults', body)).status, status, JSON.stringify(body))
+    }
+  })
+})
