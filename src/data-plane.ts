@@ -9,9 +9,10 @@ import { EstimateBook } from './lib/quantile.ts'
 import { ShardedMap } from './lib/sharded-map.ts'
 import { inSlices } from './lib/slices.ts'
 import { DepartedMessage, LazyCustomRoute, LazyMessage, RouteMaker, type RememberedMessage } from './route-maker.ts'
-import type { Change, ChangeBatch, CustomRoutePlan, EndpointPlan, MessagePlan, UpstreamPlan } from './routing/plan.ts'
+import type { Change, ChangeBatch, EndpointPlan, MessagePlan, UpstreamPlan } from './routing/plan.ts'
 import type { RequestTarget } from './routing/request-target.ts'
 import { RouteTable, type CustomEntry, type Matched, type PrefixEntry } from './routing/table.ts'
+import { CustomPaths } from './routing/custom-paths.ts'
 import { CustomRoutes } from './routing/custom-routes.ts'
 import { BreakerClock } from './upstream/breaker-clock.ts'
 import { HoldBook, type Hold } from './upstream/holds.ts'
@@ -70,9 +71,9 @@ export class DataPlane {
   /** With the configuration in force. */
   #maker: RouteMaker
   readonly #inForce = () => this.#maker
-  readonly #planInForce = (key: string) => this.#messages.get(key)?.plan
+  readonly #messageInForce = (key: string) => this.#messages.get(key)
   #nextConfig: NextConfig | undefined
-  #custom = new Map<string, readonly CustomRoutePlan[]>()
+  #customPaths = new CustomPaths()
   #customRoutes = CustomRoutes.of<CustomEntry>([])
   #messages = ShardedMap.empty<LazyMessage>()
   /** Prefix routes of the table in force. */
@@ -168,8 +169,7 @@ export class DataPlane {
     const { config } = next ?? this.#maker
     const maker = next === undefined ? this.#maker : this.#createMaker(config)
     const messages = this.#messages.edit()
-    const custom = new Map(this.#custom)
-    let customChanged = false
+    const customPaths = this.#customPaths.copy()
     const plans: UpstreamPlan[] = []
     const gone: Gone = { messages: [], endpoints: [], upstreams: [] }
     const left = (key: string, plan: MessagePlan | undefined) => {
@@ -196,7 +196,7 @@ export class DataPlane {
         case 'upstream': plans.push(change.plan); this.#create(change.plan, config); return
         case 'upstream-gone':
           gone.upstreams.push(change.name)
-          customChanged = custom.delete(change.name) || customChanged
+          customPaths.tell(change.name, [])
           return
         case 'message':
           left(change.plan.key, change.plan)
@@ -209,15 +209,14 @@ export class DataPlane {
           messages.delete(change.key)
           return
         case 'custom-routes':
-          custom.set(change.upstream, change.routes)
-          customChanged = true
+          customPaths.tell(change.upstream, change.routes)
       }
     })
     if (this.#table === undefined) {
       const named = new Set(changes.map(change => change.kind === 'message' ? change.plan.key : ''))
       for (const message of this.#remembered()) if (!named.has(message.key)) stay(DepartedMessage.remembered(message, this.#inForce))
     }
-    const customRoutes = customChanged ? await this.#buildCustomRoutes(custom) : this.#customRoutes
+    const customRoutes = customPaths.settle(key => this.#departed.has(key)) ? await this.#buildCustomRoutes(customPaths) : this.#customRoutes
     const settings = next === undefined ? [] : await this.#changedSettings(config)
     const prefixes = maker.prefixes()
     for (const { route: { name, upstream } } of this.#prefixesInForce) {
@@ -236,7 +235,7 @@ export class DataPlane {
     }
     for (const [upstream, changed] of settings) upstream.configure(changed)
     this.#maker = maker
-    this.#custom = custom
+    this.#customPaths = customPaths
     this.#customRoutes = customRoutes
     this.#messages = entries
     this.#prefixesInForce = prefixes
@@ -252,10 +251,9 @@ export class DataPlane {
     return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, times: (upstream, route) => this.#times.of(upstream, route), upstream: name => this.#upstream(name, config) })
   }
 
-  async #buildCustomRoutes (custom: ReadonlyMap<string, readonly CustomRoutePlan[]>): Promise<CustomRoutes<CustomEntry>> {
+  async #buildCustomRoutes (paths: CustomPaths): Promise<CustomRoutes<CustomEntry>> {
     const { add, done } = CustomRoutes.building<CustomEntry>()
-    const all = custom.entries().flatMap(([name, plans]) => plans.values().map(plan => ({ name, plan })))
-    await inSlices(all, ({ name, plan }) => add({ plan, value: new LazyCustomRoute(plan, this.#upstream(name, this.#maker.config), this.#inForce, this.#planInForce) }))
+    await inSlices(paths.all(), ({ upstream, plan }) => add({ plan, value: new LazyCustomRoute(plan, this.#upstream(upstream, this.#maker.config), this.#inForce, this.#messageInForce) }))
     return done()
   }
 

@@ -182,27 +182,28 @@ export interface RememberedMessage extends Pick<MessagePlan, 'key' | 'name' | 'u
 
 /**
  * As LazyMessage, for a path of a service's own list: another way to its message, so all that holds for that (endpoints, parts, name in
- * breakers and metrics) holds for the path. `planOf`: what the table in force says of a message.
+ * breakers and metrics) holds for the path. `messageOf`: as the table in force has it.
  */
 export class LazyCustomRoute implements CustomEntry {
   readonly upstream: Upstream
   readonly #plan: CustomRoutePlan
   readonly #maker: () => RouteMaker
-  readonly #planOf: (key: string) => MessagePlan | undefined
+  readonly #messageOf: (key: string) => LazyMessage | undefined
   #madeBy: RouteMaker | undefined
   #madeOf: MessagePlan | undefined
   #route: Route | undefined
 
-  constructor (plan: CustomRoutePlan, upstream: Upstream, maker: () => RouteMaker, planOf: (key: string) => MessagePlan | undefined) {
+  constructor (plan: CustomRoutePlan, upstream: Upstream, maker: () => RouteMaker, messageOf: (key: string) => LazyMessage | undefined) {
     this.#plan = plan
     this.upstream = upstream
     this.#maker = maker
-    this.#planOf = planOf
+    this.#messageOf = messageOf
   }
 
   get route (): Route | undefined {
-    const message = this.#plan.routed ? this.#planOf(this.#plan.message) : undefined
-    if (message?.state !== 'routed') return undefined
+    const entry = this.#plan.routed ? this.#messageOf(this.#plan.message) : undefined
+    if (entry?.route === undefined) return undefined
+    const message = entry.plan
     const maker = this.#maker()
     if (this.#madeBy !== maker || this.#madeOf !== message) {
       this.#route = maker.message(message, 'custom').route

@@ -172,3 +172,33 @@ test('a route is made when it is first called: what nobody calls has none', asyn
   assert.equal(routeOf(ask('/json/reply/GetOrder')), route)
   assert.deepEqual(meters, ['GetOrder'])
 })
+
+test('paths of a message that has left stay as long as the message does, and give way to what is listed anew', async t => {
+  let untilMs = Date.now() + 600_000
+  const { plane } = startDataPlane(t, configOf(), () => {}, () => untilMs)
+  const apply = async (...changes: Change[]) => await plane.apply({ changes, last: true, configGeneration: 1 })
+  const paths = (...routes: Array<[path: string, message: string]>): Change => ({ kind: 'custom-routes', upstream: 'Orders', routes: routes.map(([path, of]) => ({ path, verbs: [], message: of, routed: true })) })
+  const ask = (target: string) => {
+    try {
+      return plane.match(parseRequestTarget(target, formats), 'GET').route
+    } catch (error) {
+      return (error as GatewayError).code
+    }
+  }
+  await apply(upstream('Orders', 1), message('GetOrder', 'Orders'), message('Other', 'Orders'), paths(['/orders/{Id}', 'getorder'], ['/others', 'other']))
+  assert.equal(routeOf(ask('/orders/1')).kind, 'custom')
+  // One message leaves its service; then the service leaves.
+  await apply({ kind: 'message-gone', key: 'getorder' }, paths(['/others', 'other']))
+  const left = routeOf(ask('/orders/1'))
+  assert.deepEqual([left.name, left.kind, left.endpoints?.size], ['GetOrder', 'custom', 0])
+  assert.equal(routeOf(ask('/others')).endpoints, undefined)
+  await apply({ kind: 'message-gone', key: 'other' }, { kind: 'upstream-gone', name: 'Orders' })
+  assert.deepEqual(['/orders/1', '/others'].map(path => routeOf(ask(path)).endpoints?.size), [0, 0])
+  // It comes back without one of them.
+  await apply(upstream('Orders', 1), message('GetOrder', 'Orders'), paths(['/orders/{Id}', 'getorder']))
+  assert.equal(routeOf(ask('/orders/1')).endpoints, undefined)
+  assert.equal(routeOf(ask('/others')).endpoints?.size, 0)
+  untilMs = 0
+  await apply({ kind: 'message-gone', key: 'getorder' }, paths())
+  assert.equal(ask('/orders/1'), 'MessageNotFound', 'nothing of it is stored')
+})

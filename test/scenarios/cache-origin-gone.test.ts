@@ -1,9 +1,12 @@
 // The origin is gone for the whole time that its answers may stand in: killed, or removed from the registry altogether. A clock that is set.
 import { describe, mock, test, type TestContext } from 'node:test'
 import assert from 'node:assert/strict'
+import { deregister } from '../support/plugin-registration.ts'
+import { startFleet } from '../support/fleet.ts'
 import { consulSkip, startConsul } from '../support/consul.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { ok, startOrigin, type Origin } from '../support/origin.ts'
+import type { HeaderList } from '../support/raw-server.ts'
 import { until } from '../support/until.ts'
 
 const freshS = 10
@@ -85,4 +88,16 @@ describe('an origin that is gone', { timeout: 120_000 }, () => {
     await removed(gateway, consul.url)
     assert.deepEqual(await consul.get('/v1/catalog/service/shop'), [])
   })
+})
+
+test('a message of a service that has left is answered by its RESTful paths as by its name', { timeout: 120_000 }, async () => {
+  const handler = () => ({ headers: [['Cache-Control', 'max-age=600']] as HeaderList, body: { id: 1 } })
+  const GetOrder = { actions: ['GET'], marker: 'IGet' as const, serviceName: 'ShopServices', routes: ['/orders/{Id}'], handler }
+  await using fleet = await startFleet([{ service: 'Shop', replay: false, messages: { GetOrder } }], { upstreams: { Shop: { customRoutes: true } } } as PartialConfig)
+  const { gateway, hosts: [host] } = fleet
+  for (const path of [stored[1]!, '/orders/1']) assert.match((await gateway.get(path)).header('cache-status')!, /stored/)
+  await deregister(gateway.embedded!, host!.id)
+  let other = 2
+  await until('nobody is left', async () => (await gateway.get(`/orders/${other++}`)).status === 503)
+  for (const path of [stored[1]!, '/orders/1']) assert.match((await gateway.get(path)).header('cache-status')!, /; hit;/, path)
 })

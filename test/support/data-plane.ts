@@ -10,13 +10,13 @@ export interface StartedDataPlane {
   readonly pipelines: () => number
 }
 
-/** Closed with the test. `onMeter`: a route is made. */
-export function startDataPlane (t: TestContext, config: Config, onMeter: (name: string) => void = () => {}): StartedDataPlane {
+/** Closed with the test. `onMeter`: a route is made. `storedUntil`: of every message. */
+export function startDataPlane (t: TestContext, config: Config, onMeter: (name: string) => void = () => {}, storedUntil: () => number = () => 0): StartedDataPlane {
   const gone: Gone[] = []
   let pipelines = 0
   const plane = new DataPlane({
     config,
-    storedUntil: () => 0,
+    storedUntil,
     remembered: () => [],
     buildPipeline: () => { pipelines++; return () => Promise.reject(new Error('not called')) },
     meter: (_, name) => {
