@@ -16,7 +16,10 @@ interface Node<T> {
 
 const createNode = <T>(): Node<T> => ({ literals: new Map(), variable: undefined, rest: [], routes: [] })
 const segmentsOf = (path: string): string[] => path.toLowerCase().split('/').filter(segment => segment !== '')
-const isVariable = (segment: string): boolean => segment.startsWith('{') && segment.endsWith('}')
+/** A place with text around it (`{Name}.txt`) counts as one of any text: what is kept back must not slip through. */
+const isVariable = (segment: string): boolean => segment.includes('{')
+/** Which extensions are formats is the host's to know, so any is taken for one. */
+const extension = /\.[^./]*(?=\/*$)/
 
 /** An immutable set of templates. Literal segments match in any letter case, as on the hosts. */
 export class CustomRoutes<T> {
@@ -47,11 +50,13 @@ export class CustomRoutes<T> {
     }
   }
 
-  /** All routes whose template matches, the most literal first. */
+  /** All routes whose template matches, the most literal first; then those of the path without its `.{format}`, which hosts take off first. */
   match (decodedPath: string): ReadonlyArray<CustomRoute<T>> {
     if (this.size === 0) return []
     const found: Array<CustomRoute<T>> = []
     collect(this.#root, segmentsOf(decodedPath), 0, found)
+    const bare = decodedPath.replace(extension, '')
+    if (bare !== decodedPath) collect(this.#root, segmentsOf(bare), 0, found)
     return found
   }
 }

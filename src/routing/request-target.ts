@@ -29,6 +29,8 @@ const pathCharacters = /^[!$-[\]^-~]*$/
 const controlCharacters = /[\x00-\x1f\x7f]/
 /** Paths of ServiceStack.Discovery.Consul below `/discovery`. */
 const discoveryPaths = new Set(['registration', 'services'])
+/** Where .NET Framework hosts take SOAP messages. */
+const soapPaths = new Set(['soap11', 'soap12'])
 
 /**
  * `formats` are those that hosts know; another one is still a message form, and for the route table to answer.
@@ -58,8 +60,9 @@ export function absoluteAuthority (target: string): string | undefined {
 
 /**
  * Lower-cased names under which a ServiceStack host could look up a message for a path. Wherever in the path, because only the host knows
- * below which of its segments it serves (HandlerFactoryPath). An empty name stands for the host's own list at `/api`, GetServices for all
- * that the discovery plugin answers on paths of its own: they tell the whole topology.
+ * below which of its segments it serves (HandlerFactoryPath). An empty name stands for what is no message's, so never routed: the host's own
+ * list at `/api`, and SOAP, whose message stands in the body; GetServices for all that the discovery plugin answers on paths of its own: they
+ * tell the whole topology.
  */
 export function messageCandidates (decodedPath: string): readonly string[] {
   const segments = decodedPath.toLowerCase().split('/').filter((segment, i, all) => segment !== '' || i === all.length - 1)
@@ -72,6 +75,8 @@ export function messageCandidates (decodedPath: string): readonly string[] {
     } else if (segment === 'api') {
       const last = i === segments.length - 1 ? '' : segments.at(-1)!
       names.push(upTo(last, last.search(/[.[]/)))
+    } else if (soapPaths.has(segment)) {
+      names.push('')
     } else if (segment === 'discovery' && discoveryPaths.has(withoutExtension(segments[i + 1] ?? ''))) {
       names.push('getservices')
     }

@@ -3,7 +3,7 @@ import { GatewayError } from '../exchange/errors.ts'
 import type { Route } from '../exchange/exchange.ts'
 import type { CustomRoutes } from './custom-routes.ts'
 import { suggest } from './suggest.ts'
-import type { MessagePlan, UpstreamPlan } from './plan.ts'
+import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from './plan.ts'
 import { messageCandidates, type RequestTarget } from './request-target.ts'
 import { formats } from '../lib/formats.ts'
 
@@ -112,10 +112,13 @@ export class RouteTable {
   }
 
   #matchCustom (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {
+    const matches = this.#custom.match(target.decodedPath)
     const allowed: string[] = []
-    for (const { plan, value } of this.#custom.match(target.decodedPath)) {
+    for (const { plan, value } of matches) {
       if (!plan.routed || value.route === undefined) continue
-      if (plan.verbs.length === 0 || plan.verbs.includes(method)) {
+      if (takes(plan, method)) {
+        // Which of its paths a host takes is for its release to say, so none is routed where it could be a hidden one.
+        if (matches.some(other => !other.plan.routed && other.value.upstream.plan.name === value.upstream.plan.name && takes(other.plan, method))) return this.#notFound(undefined)
         return { route: value.route, path: target.path + target.query, canonicalPath: target.path, preserveHost: value.upstream.preserveHost, websocket: false }
       }
       allowed.push(...plan.verbs)
@@ -166,6 +169,8 @@ export class RouteTable {
     return suggest(key, names)
   }
 }
+
+const takes = ({ verbs }: CustomRoutePlan, method: string): boolean => verbs.length === 0 || verbs.includes(method)
 
 /** Hosts take any letter case and a trailing slash. The api form answers by rules of its own, so it stays apart where the host knows it. */
 function canonical ({ form, format, batch }: RequestTarget & { kind: 'message' }, asItCame: boolean, name: string): string {

@@ -31,7 +31,8 @@ const contents: TableContents = {
     ['slowreport', unrouted('SlowReport', 'hidden')],
     ['newone', unrouted('NewOne', 'unread')]
   ]),
-  custom: CustomRoutes.of([custom('/products/{Id}', ['GET'], 'getproduct'), custom('/products/special', [], 'getproduct'), custom('/reports/{Name*}', [], 'slowreport', false)]),
+  custom: CustomRoutes.of([custom('/products/{Id}', ['GET'], 'getproduct'), custom('/products/special', [], 'getproduct'), custom('/reports/{Name*}', [], 'slowreport', false),
+    custom('/things/{Name}', [], 'getproduct'), custom('/things/purge', ['POST'], 'slowreport', false), custom('/exports/{Name}.csv', [], 'slowreport', false)]),
   prefixes: [prefix('/legacy/*', legacy), prefix('/legacy/shop/*', legacy, '/'), prefix('/cat/*', modern, '/'), prefix('/raw/*', modern), prefix('/new/*', unknown)],
   suggest: false
 }
@@ -60,6 +61,10 @@ const rows: Array<{ name: string, target: string, method?: string, expected: str
   { name: 'a custom route with its verb', target: '/products/7?x=1', expected: 'getproduct /products/7?x=1' },
   { name: 'a literal wins over a variable', target: '/PRODUCTS/special', method: 'PUT', expected: 'getproduct /PRODUCTS/special' },
   { name: 'a verb that is not listed is refused with those that are', target: '/products/7', method: 'DELETE', expected: 'MethodNotAllowed Allow: GET' },
+  { name: 'one with a format', target: '/products/special.json', method: 'PUT', expected: 'getproduct /products/special.json' },
+  { name: 'a hidden path is not routed by a variable', target: '/things/Purge/', method: 'POST', expected: 'MessageNotFound' },
+  { name: 'nor in a format', target: '/things/purge.xml', method: 'POST', expected: 'MessageNotFound' },
+  { name: 'other verbs mean the other message', target: '/things/purge', expected: 'getproduct /things/purge' },
   { name: 'a prefix, as it came', target: '/legacy/a%20b?c', expected: '/legacy/* /legacy/a%20b?c' },
   { name: 'the prefix itself', target: '/legacy', expected: '/legacy/* /legacy' },
   { name: 'not what only begins like it', target: '/legacyx', expected: 'MessageNotFound' },
@@ -69,6 +74,10 @@ const rows: Array<{ name: string, target: string, method?: string, expected: str
   { name: 'a prefix does not reach a hidden message', target: '/cat/json/reply/SlowReport', expected: 'MessageNotFound' },
   { name: 'nor in another form', target: '/cat/api/x/SlowReport', expected: 'MessageNotFound' },
   { name: 'nor by its custom route', target: '/cat/reports/all', expected: 'MessageNotFound' },
+  { name: 'nor in a format', target: '/cat/things/purge.json', expected: 'MessageNotFound' },
+  { name: 'nor by one with text around a place', target: '/cat/exports/all.csv', expected: 'MessageNotFound' },
+  { name: 'nor by SOAP', target: '/cat/Soap11', expected: 'MessageNotFound' },
+  { name: 'which means nothing to others', target: '/legacy/soap12', expected: '/legacy/* /legacy/soap12' },
   { name: 'nor what its host keeps to itself', target: '/cat/json/reply/GetServices', expected: 'MessageNotFound' },
   { name: 'nor the paths of the discovery plugin', target: '/cat/discovery/registration', expected: 'MessageNotFound' },
   { name: 'wherever its host serves them', target: '/raw/sub/Discovery/services/GetProduct', expected: 'MessageNotFound' },

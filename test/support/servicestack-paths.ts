@@ -9,7 +9,8 @@ export type HostPath =
   /** Answered by the server before any of it: status with an empty body. */
   | { readonly kind: 'refused', readonly status: 400 | 404 | 500 }
 
-const formats = new Set(['json', 'xml', 'jsv', 'csv', 'html', 'jsonl'])
+/** Those with an extension: /products/1.json, /api/X.csv. */
+export const formats: ReadonlySet<string> = new Set(['json', 'xml', 'jsv', 'csv', 'html', 'jsonl'])
 
 /** What a target (path and query, or absolute form) is for a host below `basePath` ('' or '/sub/api'). */
 export function readPath (target: string, basePath: string, generation: Generation): HostPath {
