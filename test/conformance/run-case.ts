@@ -54,8 +54,12 @@ export interface Case {
   readonly under?: string
 }
 
+/** By which kind of route: each of them has the path of every case. */
+export const routes = { prefix: (id: number) => `/c/${id}`, message: (id: number) => `/json/reply/Case?Id=${id}` } as const
+export type RouteKind = keyof typeof routes
+
 export interface Bench extends AsyncDisposable {
-  run (each: Case): Promise<void>
+  run (each: Case, kind: RouteKind): Promise<void>
 }
 
 const started = Date.UTC(2026, 10, 27, 12)
@@ -73,7 +77,7 @@ export async function startBench (settings: Readonly<Record<string, object>>): P
     let count = 0
     const owned = stack.move()
     return {
-      run: async each => { await runCase(each, `/c/${++count}`, gateways.get(each.under ?? 'default')!, script) },
+      run: async (each, kind) => { await runCase(each, routes[kind](++count), gateways.get(each.under ?? 'default')!, script) },
       [Symbol.asyncDispose]: async () => { await owned.disposeAsync() }
     }
   } catch (error) {
@@ -86,6 +90,7 @@ async function startFor (origin: Origin, cache: object): Promise<TestGateway> {
   const gateway = await startGateway({
     upstreams: { origin: { endpoints: [origin.url] } },
     prefixes: { '/c/*': { upstream: 'origin' } },
+    messages: { Case: { upstream: 'origin' } },
     // A closed connection is one failure here, not the begin of a breaker's life.
     defaults: { policy: { cache, attempts: 1 }, breaker: { volumeThreshold: 1_000_000 } }
   } as unknown as PartialConfig)
@@ -141,7 +146,8 @@ async function runCase ({ name, steps }: Case, path: string, gateway: TestGatewa
     const answer = step.from === 'validated' && step.answer === undefined ? { status: 304 } : step.answer
     script.answer = answer === 'close' ? answer : { body: ownBody, ...answer }
     script.asked = []
-    const response = await gateway.request(path + (step.suffix ?? ''), {
+    const suffix = path.includes('?') ? step.suffix?.replace('?', '&') : step.suffix
+    const response = await gateway.request(path + (suffix ?? ''), {
       method: step.method ?? 'GET',
       headers: lines(step.headers ?? [], path),
       ...step.body === undefined ? {} : { body: step.body }
