@@ -6,7 +6,7 @@ import { cacheName, cacheStatus, type CacheResult } from './cache-status.ts'
 import { answerFor, notModifiedHeaders, validatorHeaders } from './conditional.ts'
 import type { EntryHead } from './entry.ts'
 import { bornAt } from './freshness.ts'
-import { guarded, saysNothing, headersAt, type GuardRules, type Leaving } from './guard.ts'
+import { guarded, saysNothing, headersAt, type GuardRules, type Leaving, type Source } from './guard.ts'
 import { contentRange, unsatisfiedRange, type ByteRange } from './range.ts'
 import { wholeHeaders, type Ready } from './ready-heads.ts'
 import type { CacheRequest } from './request.ts'
@@ -26,7 +26,7 @@ export function fromStored (exchange: Exchange, request: CacheRequest, stored: S
 /** An answer that was asked for, and is whole. `own`: fields that are for the one who asked and nobody else. */
 export function fromOrigin (exchange: Exchange, request: CacheRequest, stored: Stored, own: readonly string[], result: CacheResult): UpstreamResponse {
   exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
-  return answered(request, stored, [...wholeHeaders(stored, Date.now(), 'storing'), ...own], stored.body)
+  return answered(request, stored, [...wholeHeaders(stored, Date.now(), sourceOf(result)), ...own], stored.body)
 }
 
 interface Arriving { readonly draft: Draft, readonly body: ResponseBody, readonly own: readonly string[] }
@@ -34,7 +34,7 @@ interface Arriving { readonly draft: Draft, readonly body: ResponseBody, readonl
 /** An answer whose body is still coming. */
 export function fromArriving (exchange: Exchange, request: CacheRequest, { draft, body, own }: Arriving, result: CacheResult): UpstreamResponse {
   exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, result)]
-  const headers = [...headersAt(draft.leaving, draft.terms.bornAtMs, Date.now(), draft.guard, 'storing'), ...own]
+  const headers = [...headersAt(draft.leaving, draft.terms.bornAtMs, Date.now(), draft.guard, sourceOf(result)), ...own]
   const { status, reason } = draft.head
   if (answerFor(request, draft.head, undefined).kind === 'whole') return { status, reason, headers, body, endpointUrl: draft.endpointUrl }
   body.cancel(new GatewayError('ClientClosed'))
@@ -75,6 +75,8 @@ export function passedOn (exchange: Exchange, response: UpstreamResponse, guard:
 }
 
 const nothing = Buffer.alloc(0)
+/** Whoever did not ask himself gets what is stored as far as he can see: its Age tells how old it is (RFC 9111 section 4). */
+const sourceOf = (result: CacheResult): Source => !result.hit && result.collapsed === true ? 'stored' : 'storing'
 
 function answered (request: CacheRequest, { head, endpointUrl }: Draft, headers: readonly string[], body: string | Buffer): UpstreamResponse {
   const { status, reason } = head
@@ -90,9 +92,11 @@ function answered (request: CacheRequest, { head, endpointUrl }: Draft, headers:
 const asBody = (body: string | Buffer): ResponseBody => typeof body === 'string' ? ResponseBody.ofText(body) : ResponseBody.of(body)
 const partOf = (body: string | Buffer, { first, last }: ByteRange): string | Buffer => typeof body === 'string' ? body.slice(first, last + 1) : body.subarray(first, last + 1)
 
+const ofPart: ReadonlySet<string> = new Set(['content-length', 'content-range'])
+
 function partHeaders (headers: readonly string[], range: ByteRange): string[] {
   const part: string[] = []
-  for (let i = 0; i < headers.length; i += 2) if (headers[i]!.toLowerCase() !== 'content-length') part.push(headers[i]!, headers[i + 1]!)
+  for (let i = 0; i < headers.length; i += 2) if (!ofPart.has(headers[i]!.toLowerCase())) part.push(headers[i]!, headers[i + 1]!)
   part.push('Content-Length', String(range.last - range.first + 1), 'Content-Range', contentRange(range))
   return part
 }

@@ -12,7 +12,7 @@ import type { FillOptions } from './fill-options.ts'
 import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
 import { dated } from './freshness.ts'
-import { mayStandIn, mayStore } from './policy.ts'
+import { isWithdrawn, mayStandIn, mayStore, reuse } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import { Reservation } from './room.ts'
 import { countsAsError } from './stand-in.ts'
@@ -81,7 +81,7 @@ export class Fill {
 
   /** Waits for its answer, or reads along where that is arriving already. */
   wait (exchange: Exchange, request: CacheRequest): Promise<FillResult> {
-    if (this.#arriving?.begun === true) return Promise.resolve(this.#readAlong(request))
+    if (this.#arriving?.begun === true) return Promise.resolve(this.#arrivingFor({ exchange, request }, this.#draft!.head.status))
     return new Promise(resolve => {
       const waiter: Waiter = { exchange, request, done: resolve }
       this.#waiters.push(waiter)
@@ -153,13 +153,13 @@ export class Fill {
 
   /** Everybody reads along from here on. */
   #begun (status: number): void {
-    for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, this.#draft!) ? { kind: 'arriving', draft: this.#draft!, status, kept: this.#reserved.refused === undefined, body: this.#arriving!.read() } : { kind: 'again' })
+    for (const waiter of this.#take()) waiter.done(this.#arrivingFor(waiter, status))
   }
 
-  #readAlong (request: CacheRequest): FillResult {
+  #arrivingFor (asked: Pick<Waiter, 'exchange' | 'request'>, status: number): FillResult {
     const draft = this.#draft!
-    if (!this.#arriving!.readable || !this.#isFor(request, draft)) return { kind: 'again' }
-    return { kind: 'arriving', draft, status: draft.head.status, kept: this.#reserved.refused === undefined, body: this.#arriving!.read() }
+    if (!this.#arriving!.readable) return { kind: 'again' }
+    return this.#notFor(asked, draft, status) ?? { kind: 'arriving', draft, status, kept: this.#reserved.refused === undefined, body: this.#arriving!.read() }
   }
 
   /** The origin broke off. Those who have bytes are cut; where nobody has, all share one second attempt. */
@@ -178,7 +178,7 @@ export class Fill {
   }
 
   #notModified (head: EntryHead, previous: Stored, { body }: UpstreamResponse): void {
-    const { rules, store } = this.#options
+    const { rules } = this.#options
     body.takeWhole()
     const fresh = freshened(previous.head, head)
     const decision = fresh === undefined ? undefined : mayStore(this.request, fresh, rules)
@@ -190,25 +190,32 @@ export class Fill {
       return
     }
     // It speaks of another answer, or may not be kept any more: asked for once more, without conditions.
-    store.remove(previous)
+    this.#withdraw(previous)
     this.#previous = undefined
     this.#repeat()
   }
 
   #stored (stored: Stored, status: number): void {
     const kept = this.#keep(stored)
-    for (const waiter of this.#take()) waiter.done(this.#isFor(waiter.request, stored) ? { kind: 'whole', draft: stored, status, kept } : { kind: 'again' })
+    for (const waiter of this.#take()) waiter.done(this.#notFor(waiter, stored, status) ?? { kind: 'whole', draft: stored, status, kept })
     this.#over()
   }
 
   /** Whose request it was gets what came, for it may be his alone; if he is gone, nobody. The others go on by themselves, as far as the bulkhead lets them. */
   #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean): void {
     this.#options.events.notStored(this, reason, forNext)
+    if (this.#previous !== undefined && isWithdrawn(response.status, reason)) this.#withdraw(this.#previous)
     const waiters = this.#take()
     this.#over()
     const own = waiters.find(({ exchange }) => exchange === this.#client)
     if (own === undefined) response.body.cancel(new GatewayError('ClientClosed'))
     for (const waiter of waiters) waiter.done(waiter === own ? { kind: 'own', response } : { kind: 'alone', status: response.status })
+  }
+
+  /** It stands in for nothing any more, and does not come back from where it is shared. */
+  #withdraw (previous: Stored): void {
+    this.#options.store.remove(previous)
+    this.#options.share?.withdraw(previous)
   }
 
   #settleAll (result: FillResult): void {
@@ -245,9 +252,10 @@ export class Fill {
     this.#finish()
   }
 
-  /** Whether the answer is for this request: its variant, and nothing that belongs to somebody with an identity. */
-  #isFor (request: CacheRequest, { terms, variant }: Draft): boolean {
-    return variantOf(terms.vary, request.headers) === variant
+  /** Whose request it was may have the answer whatever it says; the others, where a stored one could be given to them (RFC 9111 section 4). */
+  #notFor ({ exchange, request }: Pick<Waiter, 'exchange' | 'request'>, draft: Draft, status: number): FillResult | undefined {
+    if (variantOf(draft.terms.vary, request.headers) !== draft.variant) return { kind: 'again' }
+    return exchange === this.#client || reuse(request, draft, Date.now(), this.#options.rules).use === 'stored' ? undefined : { kind: 'alone', status }
   }
 
   #drafted (head: EntryHead, terms: Terms): Draft {

@@ -3,6 +3,7 @@ import { validatorHeaders } from './conditional.ts'
 import { nothingSaid, parseDirectives, responseDirectives, type ResponseDirectives } from './directives.ts'
 import type { Entry, EntryHead, Forwarded, NotStored, StoreDecision, Terms } from './entry.ts'
 import { combined, fieldValues } from './field-syntax.ts'
+import type { NotKept } from './fill-result.ts'
 import { bornAt, currentAgeS, heuristicLifetimeMs, statedLifetimeMs } from './freshness.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
@@ -222,6 +223,21 @@ function reuseOf (request: CacheRequest, { terms }: Entry, nowMs: number, rules:
   if (staleForMs < terms.staleWhileRevalidateMs && directives.maxAgeS === undefined && directives.minFreshS === undefined) return given.refreshing
   return asks.stale
 }
+
+/**
+ * Whether a request may wait for an answer that another one asked for: not where nobody else could have it (RFC 9111 section 4), as the client
+ * says or as what is stored said. The answer itself is judged when it is there.
+ */
+export const mayJoin = ({ directives }: CacheRequest, entry: Entry | undefined): boolean => !directives.noCache && (entry === undefined || isForOthers(entry))
+
+/** Whether it could be given to anybody when it came. */
+const isForOthers = ({ terms, head }: Entry): boolean => !terms.validateAlways && terms.freshUntilMs + terms.staleWhileRevalidateMs > head.responseAtMs
+
+/** Why an answer is not kept that says nothing of the one stored before it. */
+const ofOthers: ReadonlySet<NotKept> = new Set(['request-no-store', 'identity', 'too-large', 'no-room'])
+
+/** Whether an answer that is not kept says that the stored one holds no more (RFC 9111 section 4.3.3): no error, and not that too much was asked. */
+export const isWithdrawn = (status: number, reason: NotKept): boolean => status < 500 && status !== 429 && !ofOthers.has(reason)
 
 /** Whether a stored answer may stand in for an origin that failed (RFC 5861 section 4; the client may ask for it too). */
 export function mayStandIn (request: CacheRequest, { terms }: Entry, nowMs: number, rules: CacheRules): boolean {

@@ -13,7 +13,7 @@ import type { GuardRules } from '../cache/guard.ts'
 import { isDue } from '../cache/is-due.ts'
 import { isStorable, learnFromHead } from '../cache/learn.ts'
 import { isKeyed, targetIndex, type KeyMaker } from '../cache/key.ts'
-import { isHidden, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
+import { isHidden, mayJoin, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
 import { asGet, unasked } from '../cache/request.ts'
 import type { CacheRules } from '../cache/rules.ts'
 import { shareFor, type Share } from '../cache/second-level/share.ts'
@@ -133,7 +133,7 @@ class CacheFlow {
   async #wait (asked: Asked, validate: boolean, again: boolean): Promise<UpstreamResponse> {
     const { exchange, request, tally, key, entry, why } = asked
     const id = fillKey(key, request, this.#cache.store.varyOf(key))
-    const running = this.#cache.fills.find(id)
+    const running = mayJoin(request, entry) ? this.#cache.fills.find(id) : undefined
     // It may be the trial of a breaker that lets nobody else through: waiting for it would be waiting behind a call that may not succeed.
     if (running !== undefined && exchange.upstream.breakers.refuses(exchange)) return await this.#pass(asked)
     const fill = running ?? this.#start({ ...asked, request: asGet(request) }, id, validate ? entry : undefined)

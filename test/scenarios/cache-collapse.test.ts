@@ -54,6 +54,7 @@ test('1,000 misses at once ask the origin once, also when the first client leave
   assert.equal(answers.filter(answer => answer.status === 200 && answer.text() === 'hello').length, 1_000)
   assert.equal(origin.received.length, 1)
   assert.match(answers[500]!.header('cache-status')!, /^Postern; fwd=uri-miss; fwd-status=200; stored; collapsed; ttl=\d+$/)
+  assert.match(answers[500]!.header('age')!, /^\d+$/)
   const hit = await gateway.get(path)
   assert.match(hit.header('cache-status')!, /^Postern; hit; ttl=\d+$/)
   assert.match(hit.header('age')!, /^\d+$/)
@@ -149,3 +150,50 @@ test('whoever waits too long for somebody else asks anew, once for all', { timeo
   assert.ok((await others.answers()).every(answer => answer.text() === 'late'))
   assert.equal(origin.received.length, 2)
 })
+
+/** Each answer another body. */
+const counted = (cacheControl: string): Behaviour => {
+  let count = 0
+  return async request => { await ok(`answer ${++count}`, { headers: [['Cache-Control', cacheControl], ['ETag', `"${count}"`], ['Content-Type', 'text/plain']] })(request) }
+}
+
+for (const cacheControl of ['no-cache', 'max-age=60, no-cache', 'max-age=0, must-revalidate', 's-maxage=0']) {
+  test(`${cacheControl}: nobody gets what another one asked for, whether it is known before or not`, { timeout: 120_000 }, async () => {
+    await using origin = await startOrigin()
+    await using gateway = await startGateway(configFor(origin))
+    await gateway.waitForEndpoint(origin.url)
+    const answer = counted(cacheControl)
+    for (const times of [1, 2]) {
+      using held = gate(answer)
+      origin.behave(held.behaviour)
+      using all = await burst(gateway, 3)
+      held.open()
+      const answers = await all.answers()
+      assert.equal(new Set(answers.map(answer => answer.text())).size, 3)
+      assert.equal(origin.received.length, 3 * times)
+      assert.ok(answers.every(answer => !answer.header('cache-status')!.includes('collapsed')))
+    }
+  })
+}
+
+for (const [what, cacheControl, asks] of [['an answer that says no-cache', 'no-cache', 'max-age=60'], ['a client that says no-cache', 'max-age=60', 'no-cache']] as const) {
+  test(`${what}: who comes while the body arrives asks himself`, { timeout: 120_000 }, async () => {
+    await using origin = await startOrigin()
+    await using gateway = await startGateway(configFor(origin))
+    await gateway.waitForEndpoint(origin.url)
+    using rest = gate(async request => { await write(request.socket, '56789') })
+    origin.behave(async request => {
+      await write(request.socket, head(200, 'OK', [['Cache-Control', cacheControl], ['ETag', '"1"'], ['Content-Length', '10']]))
+      await write(request.socket, '01234')
+      await rest.behaviour(request)
+    })
+    using first = await gateway.connect({ timeoutMs: 90_000 })
+    first.send(requestBytes(gateway.url.slice(7), path))
+    await first.head()
+    origin.behave(ok('anew', { headers: [['Cache-Control', 'max-age=60']] }))
+    assert.equal((await gateway.get(path, { headers: [['Cache-Control', asks]] })).text(), 'anew')
+    rest.open()
+    assert.equal((await first.reader.some(10))?.toString(), '01234')
+    assert.equal(origin.received.length, 2)
+  })
+}

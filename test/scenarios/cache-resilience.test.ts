@@ -87,6 +87,33 @@ describe('stored answers stand in', { timeout: 120_000 }, () => {
   })
 })
 
+describe('an answer that its service took back', { timeout: 120_000 }, () => {
+  for (const [what, status, cacheControl] of [['private', 200, 'private'], ['no-store', 200, 'no-store'], ['gone', 410, 'no-cache'], ['forbidden', 403, 'no-store']] as const) {
+    test(`${what}: is not given on while it is refreshed`, async () => {
+      await using origin = await startOrigin(ok('v1', { headers: [['Cache-Control', 'max-age=0, stale-while-revalidate=3600, stale-if-error=3600']] }))
+      await using gateway = await startWith(origin)
+      assert.equal((await gateway.get(order(1))).text(), 'v1')
+      origin.behave(ok('v2', { status, reason: 'Said So', headers: [['Cache-Control', cacheControl]] }))
+      await until('the gateway has learnt of it', async () => (await gateway.get(order(1))).text() === 'v2')
+      for (let n = 0; n < 5; n++) assert.equal((await gateway.get(order(1))).status, status)
+      await origin.server.kill()
+      assert.ok((await gateway.get(order(1))).status >= 502)
+    })
+  }
+
+  test('but not one that its service only failed to refresh', async () => {
+    await using origin = await startOrigin(ok('v1', { headers: [['Cache-Control', 'max-age=0, stale-if-error=3600']] }))
+    await using gateway = await startWith(origin)
+    assert.equal((await gateway.get(order(1))).text(), 'v1')
+    for (const status of [503, 429]) {
+      origin.behave(ok('no', { status, reason: 'Said So' }))
+      await gateway.get(order(1))
+    }
+    await origin.server.kill()
+    assert.equal((await gateway.get(order(1))).text(), 'v1')
+  })
+})
+
 describe('revalidation', { timeout: 120_000 }, () => {
   test('a 304 makes the stored answer good again, and its headers current', async () => {
     let conditional = 0

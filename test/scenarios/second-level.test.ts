@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
-import { cutHead, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { cutHead, ok, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 import { startValkey, valkeySkip, type RealValkey } from '../support/valkey.ts'
 
@@ -64,6 +64,19 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     assert.match((await other.get(order(1), shared)).header('cache-status')!, /^Postern; hit; ttl=\d+$/)
     assert.equal(origin.received.length, 1)
     assert.equal(answer.header('cache-tag'), undefined)
+  })
+
+  test('what its service took back is there no more', async () => {
+    await using valkey = await startValkey()
+    let answer: Behaviour = ok('v1', { headers: [['Cache-Control', 'max-age=0, stale-while-revalidate=3600']] })
+    await using origin = await startOrigin(async request => { await answer(request) })
+    await using one = await startWith(origin, valkey)
+    await one.get(order(1), shared)
+    await written(one, 1)
+    answer = ok('v2', { status: 410, reason: 'Gone', headers: [['Cache-Control', 'no-store']] })
+    await until('the gateway has learnt of it', async () => (await one.get(order(1), shared)).status === 410)
+    await using after = await startWith(origin, valkey)
+    assert.equal((await after.get(order(1), shared)).status, 410)
   })
 
   test('a gateway that starts anew finds what it had; a server that starts anew, too, where it keeps its data', async () => {

@@ -109,7 +109,13 @@ export class SecondLevel {
   write (stored: Stored, mark: string): void {
     const { maxEntryBytes, prefix } = this.config
     if (stored.body.length > maxEntryBytes) return
-    this.writes.offer(keyOf(prefix, stored.place.key), stored.terms.vary.length === 0 ? undefined : keyOf(prefix, `${stored.place.key}\n\n${stored.variant}`), stored, mark, this.up)
+    this.writes.offer(keyOf(prefix, stored.place.key), variantKeyOf(prefix, stored), stored, mark, this.up)
+  }
+
+  /** Behind everybody's back; while the server cannot be reached, not at all. */
+  remove (stored: Stored): void {
+    const { prefix } = this.config
+    this.writes.remove(variantKeyOf(prefix, stored) ?? keyOf(prefix, stored.place.key))
   }
 
   /** Carried out here; the others hear of it now, or when the server is there again. */
@@ -218,6 +224,10 @@ export class SecondLevel {
     this.#events.state(up, reason)
   }
 }
+
+/** undefined: it does not vary. */
+const variantKeyOf = (prefix: string, { terms: { vary }, place, variant }: Stored): string | undefined =>
+  vary.length === 0 ? undefined : keyOf(prefix, `${place.key}\n\n${variant}`)
 
 /** Compact, and of one length: 128 bits of a digest. What stands there is compared with the whole key. */
 function keyOf (prefix: string, id: string): string {

@@ -61,6 +61,11 @@ export class Share {
     return Math.max(0, Math.min(this.#untilMs, performance.now()) - joinedAtMs)
   }
 
+  /** It holds no more, and nothing took its place. */
+  withdraw (stored: Stored): void {
+    this.#second.remove(stored)
+  }
+
   /** It was stored here. */
   tell (stored: Stored): void {
     this.#second.write(stored, this.#mark)

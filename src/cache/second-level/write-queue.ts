@@ -52,6 +52,12 @@ export class WriteQueue {
     this.#advance()
   }
 
+  /** What was written to it before, or is being written, is gone then: commands are carried out in their order. */
+  remove (key: string): void {
+    this.#forget(key)
+    if (this.#link.up) within(failsAfterMs, this.#link.command('DEL', key)).catch((error: unknown) => { this.#events.failed(error as Error) })
+  }
+
   close (): void {
     this.#waiting.clear()
     this.#waitingBytes = 0
