@@ -27,6 +27,8 @@ export interface Verdict {
   readonly cause: EndpointCause
   /** Another registration id the verdict is about. */
   readonly otherId?: string
+  /** Whose maintenance drains it. */
+  readonly order?: Registration
   /** Ghosts and refused ones say nothing about messages. */
   readonly speaks: boolean
 }
@@ -63,6 +65,15 @@ function pickTrue (entries: readonly CatalogEntry[], knowledge: Knowledge | unde
   return entries.length === 0 ? undefined : entries.reduce((a, b) => isNewer(b, a) ? b : a)
 }
 
+/**
+ * The registration whose maintenance drains the address: the true one's, and where the process there does not say which it is, that of another
+ * registry too. Of the same registry an older registration is a ghost, and so is one that the process says it is not.
+ */
+function findOrder (truth: CatalogEntry | undefined, entries: readonly CatalogEntry[], knowledge: Knowledge | undefined): Registration | undefined {
+  const isOrder = ({ registration: { registry, health } }: CatalogEntry) => health === 'maintenance' && knowledge?.ownId === undefined && registry !== truth?.registration.registry
+  return truth?.registration.health === 'maintenance' ? truth.registration : entries.find(isOrder)?.registration
+}
+
 /** Whether nothing that a registration names is in the endpoint's own list: somebody else answers there. */
 function listsNothing (registration: Registration, knowledge: Knowledge | undefined): boolean {
   if (registration.names.length === 0 || knowledge?.listed?.state !== 'read') return false
@@ -94,12 +105,14 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
   const key = toAskKey(entries)
   const isAsked = knowledge?.key === key
   const truth = asked.length === 0 ? undefined : pickTrue(asked, knowledge, isAsked)
+  const order = findOrder(truth, asked, knowledge)
   return entries.map(entry => {
     const registration = entry.registration
     const make = (tier: Tier, state: EndpointState, cause: EndpointCause, speaks = true, otherId?: string): Verdict =>
       ({ entry, registration, url, knowledge, key, tier, state, cause, speaks, ...(otherId === undefined ? {} : { otherId }) })
 
-    if (registration.registry === 'config') return make(1, 'routed', 'fixed')
+    const drain = (order: Registration): Verdict => ({ ...make(0, 'draining', 'maintenance'), order })
+    if (registration.registry === 'config') return order === undefined ? make(1, 'routed', 'fixed') : drain(order)
     if (entry !== truth) {
       if (truth === undefined) return make(0, 'ghost', 'unknown-id', false, knowledge?.ownId)
       if (knowledge?.ownId !== undefined && knowledge.ownId === truth.registration.id) {
@@ -110,7 +123,7 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
       }
       return make(0, 'ghost', 'newer', false, truth.registration.id)
     }
-    if (registration.health === 'maintenance') return make(0, 'draining', 'maintenance')
+    if (order !== undefined) return drain(order)
     if (listsNothing(registration, knowledge)) return make(0, 'stranger', 'lists-nothing')
     if (registration.kind !== 'plain' && knowledge?.strange === true) return make(0, 'stranger', 'says-nothing')
     if (entry.unconfirmedSince !== undefined) return make(...judgeUnconfirmed(registration, answersUs(knowledge, isAsked, hadTraffic)))
@@ -118,6 +131,8 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
       case 'passing': return make(1, 'routed', 'passing')
       case 'warning': return make(2, 'routed', 'warning')
       case 'critical': return make(3, 'critical', 'critical')
+      // Maintenance is drained above.
+      case 'maintenance':
       case 'unchecked': break
     }
     const cause = answersUs(knowledge, isAsked, hadTraffic)

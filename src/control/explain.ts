@@ -129,6 +129,9 @@ function explainOut ({ cause, reason }: LeftOut, verdict: Verdict): Explanation 
 
 const sayNotes = ({ notes = '' }: Verdict['registration']) => notes === '' ? '' : `: ${notes.slice(0, 300)}`
 
+const sayOrder = ({ registration, order = registration }: Verdict) =>
+  `an operator set ${order === registration ? 'it' : `${order.id}, at the same address,`} to maintenance${sayNotes(order)}`
+
 export function explainEndpoint (decision: EndpointDecision): Explanation {
   const { verdict, byPanic, isLast, state, out } = decision
   const { registration, otherId } = verdict
@@ -146,7 +149,7 @@ export function explainEndpoint (decision: EndpointDecision): Explanation {
     case 'critical': return byPanic
       ? { why: `Routed although its checks fail${notes}: ${sayLack(isLast, 'every endpoint of its upstream fails them')}.`, hint: 'It ends when one of them passes; registry.panic: false would refuse instead.' }
       : { why: `Critical: its checks fail${notes}.`, hint: 'It comes back when they pass.' }
-    case 'maintenance': return { why: `Draining: an operator set it to maintenance${notes}.`, hint: 'It comes back when maintenance is taken off.' }
+    case 'maintenance': return { why: `Draining: ${sayOrder(verdict)}.`, hint: 'It comes back when maintenance is taken off.' }
     case 'answered': return { why: 'Routed: its registry has not checked it yet, and it answered our own question.', hint: 'Its checks decide as soon as they have run; until then it leaves when it no longer answers well.' }
     case 'had-traffic': return { why: 'Routed: it had traffic, and is being asked again.', hint: 'Its answer decides.' }
     case 'not-asked': return { why: 'Waiting: its registry has not checked it yet, and it is being asked.', hint: 'It gets traffic as soon as it answers.' }

@@ -35,6 +35,11 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['maintenance is drained, panic or not', { registrations: [{ id: 'a', health: 'maintenance' }, { id: 'b', port: 9102, health: 'critical' }], says: { 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'draining', b: 'routed' }],
   ['maintenance alone gets nothing', { registrations: [{ id: 'a', health: 'maintenance' }], before: { 9101: { id: 'a', ...get } }, memory: had }, ['GetProduct→Catalog '], { a: 'draining' }],
 
+  ['maintenance in Consul is an order to what a file names at the address too, where the process does not say who it is', { registrations: [{ id: 'f', registry: 'file', kind: 'plain', health: 'unchecked' }, { id: 'c', kind: 'plain', health: 'maintenance' }], says: { 9101: get } }, ['GetProduct→Catalog '], { f: 'draining', c: 'ghost' }],
+  ['so it is to a fixed endpoint of postern.yaml, and where the process says that it is the one', { registrations: [{ id: 'c', health: 'maintenance' }], says: { 9101: { id: 'c', ...get } }, config: { upstreams: { Fixed: { endpoints: ['http://10.0.0.1:9101'] } } } }, ['GetProduct→Catalog '], { 'config:Fixed:http://10.0.0.1:9101': 'draining', c: 'draining' }],
+  ['it is none of a registration that the process says it is not', { registrations: [{ id: 'f', registry: 'file' }, { id: 'c', health: 'maintenance' }], says: { 9101: { id: 'other', ...get } } }, ['GetProduct→Catalog 9101'], { f: 'routed', c: 'ghost' }],
+  ['nor of an older registration in the same registry', { registrations: [{ id: 'old', createIndex: 5, health: 'maintenance' }, { id: 'new', createIndex: 9 }], says: { 9101: get } }, ['GetProduct→Catalog 9101'], { old: 'ghost', new: 'routed' }],
+
   // ---- Who is at the address ----
   ['of two registrations the one the endpoint names is true, although older', { registrations: [{ id: 'old', createIndex: 99, names: ['Gone'] }, { id: 'new', createIndex: 5 }], says: { 9101: { id: 'new', ...get } } }, ['GetProduct→Catalog 9101'], { old: 'ghost', new: 'routed' }],
   ['a ghost is one although it passes and its true sibling is critical', { registrations: [{ id: 'old', names: ['Gone'] }, { id: 'new', health: 'critical' }], says: { 9101: { id: 'new', ...get } } }, ['GetProduct→Catalog 9101'], { old: 'ghost', new: 'routed' }],
@@ -170,6 +175,8 @@ test('what is not in the table is as it was: a ghost at an address that is left 
 test('the reason of maintenance is shown', () => {
   const decision = decideWorld({ registrations: [{ id: 'a', health: 'maintenance', notes: 'disk change by Ann' }] })
   assert.match(explainEndpoint(decision.endpoints[0]!).why, /disk change by Ann/)
+  const beside = decideWorld({ registrations: [{ id: 'f', registry: 'file' }, { id: 'c', health: 'maintenance', notes: 'disk change by Ann' }] })
+  assert.equal(explainEndpoint(beside.endpoints[0]!).why, 'Draining: an operator set c, at the same address, to maintenance: disk change by Ann.')
 })
 
 test('the version and weight in the table come from the true registration', () => {

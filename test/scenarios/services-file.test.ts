@@ -5,8 +5,10 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { consulSkip, startConsul } from '../support/consul.ts'
+import { healthEntry, startFakeConsul } from '../support/fake-consul.ts'
 import { startGateway, type PartialConfig } from '../support/gateway.ts'
 import { misdirected, startLoad } from '../support/load.ts'
+import { ok, startOrigin } from '../support/origin.ts'
 import { deregister, registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost, type ServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
@@ -97,4 +99,24 @@ test('a file of fixed services is changed, broken, mended and disputed beside a 
   await until('it has moved to the file\'s', async () => (await claims('Invoice')).join() === 'Paper routed')
   await until('its own are called there, and the other name is gone', async () => await status('Invoice') === 200 && await status('Place') === 404)
   assert.deepEqual(misdirected([one, two, billing, paper]), [])
+})
+
+test('maintenance in Consul drains what the file names at the same address, with its reason, until it is taken off', { timeout: 60_000 }, async t => {
+  await using origin = await startOrigin(ok('here'))
+  const consul = await startFakeConsul()
+  t.after(() => consul.close())
+  const { file, write } = await startFile(t)
+  await write(`- { service: Shop, url: "${origin.url}", messages: [Browse] }\n`)
+  const inConsul = (...checks: object[]) => consul.list([healthEntry('shop-1', { service: { Service: 'Shop', Address: '127.0.0.1', Port: Number(new URL(origin.url).port), Tags: [], Meta: { messages: 'Browse' } }, checks })])
+  const maintenance = { CheckID: '_service_maintenance:shop-1', Status: 'critical', Notes: 'disk change by Ann', Output: '', ServiceID: 'shop-1' }
+  inConsul()
+  await using gateway = await startGateway({ registry: { file, consul: { agents: [consul.url], services: ['Shop'] } } } as PartialConfig)
+  const status = async () => (await gateway.get(get('Browse'))).status
+  await until('it is called', async () => await status() === 200)
+  inConsul(maintenance)
+  await until('it is drained, no other being left', async () => await status() === 503)
+  const { registrations } = await gateway.api('routes') as { registrations: Array<{ state: string, why: string }> }
+  assert.deepEqual(registrations.filter(({ state }) => state === 'draining').map(({ why }) => why), ['Draining: an operator set shop-1, at the same address, to maintenance: disk change by Ann.'])
+  inConsul()
+  await until('it is back', async () => await status() === 200)
 })
