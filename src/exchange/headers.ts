@@ -1,4 +1,5 @@
 // The client's request headers as an endpoint gets them: read in one pass, hop-by-hop and strangers' fields out, ours in. Pure.
+import { debugNames, paramOverride, withoutDebugCookies } from './debug-names.ts'
 import { GatewayError } from './errors.ts'
 
 export type Treat = 'remove' | 'refuse' | 'allow'
@@ -71,14 +72,15 @@ const known: ReadonlyArray<readonly [string, number]> = [
   ['x-forwarded-for', action.forwardedFor], ['x-forwarded-proto', action.forwardedProto], ['x-forwarded-host', action.forwardedHost],
   ['x-real-ip', action.forwardedOther], ['traceparent', action.traceparent], ['tracestate', action.tracestate],
   ['x-http-method-override', action.methodOverride], ['x-ss-id', action.session], ['x-ss-pid', action.session], ['x-ss-opt', action.session],
-  ['authsecret', action.debug], ['debug', action.debug], ['simulate', action.debug]
+  ...debugNames.flatMap(name => [[name, action.debug], [paramOverride + name, action.debug]] as const),
+  ...['ss-id', 'ss-pid', 'ss-opt'].flatMap(name => [paramOverride + name, `${paramOverride}x-${name}`].map(header => [header, action.session] as const))
 ]
 
 /** Reads header lists by one set of rules. */
 export class HeaderReader {
   readonly #rules: HeaderRules
   readonly #actions: Map<string, number>
-  /** Bit n: some known name has n letters. Most other names are passed over by one comparison of numbers. */
+  /** Bit n: some known name that is no X-… has n letters. Most other names are passed over by one comparison of numbers. */
   readonly #lengths: number
 
   constructor (rules: HeaderRules) {
@@ -86,7 +88,7 @@ export class HeaderReader {
     const ours: Array<readonly [string, number]> = [[rules.correlationHeader.toLowerCase(), action.correlation]]
     if (rules.timeoutHeader !== '') ours.push([rules.timeoutHeader.toLowerCase(), action.timeout])
     this.#actions = new Map([...known, ...ours])
-    this.#lengths = [...this.#actions.keys()].reduce((bits, name) => bits | (1 << (name.length & 31)), 0)
+    this.#lengths = [...this.#actions.keys()].reduce((bits, name) => name.charCodeAt(1) === hyphen ? bits : bits | (1 << (name.length & 31)), 0)
   }
 
   /**
@@ -128,11 +130,14 @@ export class HeaderReader {
         head.contentType = value
         head.headers.push(name, value)
         return
-      case action.cookie:
+      case action.cookie: {
+        const kept = trusted ? value : this.#cookies(value)
+        if (kept === '') return
         // HTTP/2 clients may send it in pieces; an HTTP/1.1 host wants one line (RFC 9113 section 8.2.3).
-        if (head.cookieAt !== -1) head.headers[head.cookieAt] += `; ${value}`
-        else head.cookieAt = head.headers.push(name, value) - 1
+        if (head.cookieAt !== -1) head.headers[head.cookieAt] += `; ${kept}`
+        else head.cookieAt = head.headers.push(name, kept) - 1
         return
+      }
       case action.connection: head.named = connectionOptions(value, head.named); return
       case action.via: head.via = joined(head.via, value); return
       case action.methodOverride:
@@ -144,6 +149,14 @@ export class HeaderReader {
       case action.debug: if (allowed(trusted ? 'allow' : this.#rules.debugKeys, name)) head.headers.push(name, value); return
       default: if (trusted) takeFromProxy(what, name, value, head)
     }
+  }
+
+  #cookies (value: string): string {
+    const { debugKeys } = this.#rules
+    if (debugKeys === 'allow') return value
+    const kept = withoutDebugCookies(value)
+    if (kept !== value) allowed(debugKeys, 'cookie')
+    return kept
   }
 }
 

@@ -151,7 +151,7 @@ export class Admission {
     }, this.rules)
     const isSingle = target.kind !== 'message' || (target.form !== 'oneway' && !target.batch)
     // A form field could override the method where that is allowed.
-    const method = fields.treats.size === 0 && isForm(head.contentType) ? '' : client.method
+    const method = fields.treats.size === 0 && mentionsForm(head.contentType ?? '') ? '' : client.method
     const upstream: UpstreamRequest = {
       method: client.method,
       path: matched.path,
@@ -183,4 +183,5 @@ function withKey (effect: Effect, { policy }: Route, isSingle: boolean, { header
   return effect === 'unsafe' && isSingle && policy.retry.honoursIdempotencyKey && headerValue(headers, 'idempotency-key') !== undefined ? 'idempotent' : effect
 }
 
-const isForm = (contentType: string | undefined): boolean => contentType !== undefined && /^\s*(?:application\/x-www-form-urlencoded|multipart\/)/i.test(contentType)
+/** Whether a host could take a body of this type for a form. */
+export const mentionsForm = (contentType: string): boolean => /x-www-form-urlencoded|multipart/i.test(contentType)

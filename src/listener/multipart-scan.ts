@@ -1,21 +1,16 @@
 // Looks for form fields that strangers may not send in a multipart body, as its bytes pass, in bounded memory. Pure.
 import { latin1 } from '../lib/latin1.ts'
+import { readParameters } from './parameters.ts'
 import { decodeFieldName, type FieldRules } from './stranger-fields.ts'
 
 /** Longest header block of a part that is read; a longer one is refused, because nobody can say what a host reads in it. */
 const maxPartHeadChars = 16_384
-
-/** The boundary parameter, unquoted. Undefined when there is none: such a body is no form to any host. */
-export function boundaryOf (contentType: string): string | undefined {
-  const match = /;\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))/i.exec(contentType)
-  if (match === null) return undefined
-  const boundary = match[1]?.replace(/\\(.)/g, '$1') ?? match[2]!
-  return boundary === '' || boundary.length > 200 ? undefined : boundary
-}
+const disposition = /content-disposition[ \t]*:/i
 
 /**
  * A part cannot be cut out of a stream whose length is already told, so what is found is refused, not removed. Reads more leniently than
- * any host: a boundary counts anywhere in a line, line feeds alone end lines, names may be unquoted, escaped or in the extended form.
+ * any host: a boundary counts anywhere in a line, line feeds alone end lines, names may be unquoted, escaped or in the extended form. A
+ * Content-Disposition in which hosts could find different names is refused.
  */
 export class MultipartScan {
   readonly #delimiter: string
@@ -24,7 +19,8 @@ export class MultipartScan {
   #inHead = false
 
   constructor (boundary: string, rules: FieldRules) {
-    this.#delimiter = `--${boundary}`
+    // Spaces at its end are no part of it to some hosts: with none more is a boundary.
+    this.#delimiter = `--${boundary.trimEnd()}`
     this.#rules = rules
   }
 
@@ -47,9 +43,8 @@ export class MultipartScan {
       const headEnd = end === null ? next : next !== -1 && next < end.index ? next : end.index
       if (headEnd === -1) {
         if (text.length > maxPartHeadChars) return 'part headers'
-        const found = this.#inspect(text)
         this.#carry = text
-        return found
+        return undefined
       }
       const found = this.#inspect(text.slice(0, headEnd))
       if (found !== undefined) return found
@@ -59,10 +54,17 @@ export class MultipartScan {
   }
 
   #inspect (head: string): string | undefined {
-    for (const match of head.matchAll(/[;\s]name(\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))/gi)) {
-      const raw = match[2]?.replace(/\\(.)/g, '$1') ?? match[3]!
-      const name = match[1] === '*' ? raw.slice(raw.lastIndexOf('\'') + 1) : raw
-      for (const candidate of [name.trim().toLowerCase(), decodeFieldName(name)]) if (this.#rules.treats.has(candidate)) return candidate
+    for (const rest of head.replaceAll(/\r?\n(?=[ \t])/g, '').split(disposition).slice(1)) {
+      const line = /^[^\r\n]*/.exec(rest)![0]
+      const parameters = readParameters(line, /^[^;]*/.exec(line)![0].length)
+      if (parameters === undefined) return 'part headers'
+      const extended = parameters.get('name*')
+      for (const name of [parameters.get('name'), extended?.slice(extended.lastIndexOf('\'') + 1)]) {
+        if (name === undefined) continue
+        // Kestrel decodes these (RFC 2047), in any character set that it knows.
+        if (name.trim().startsWith('=?')) return 'part headers'
+        for (const candidate of [name.trim().toLowerCase(), decodeFieldName(name)]) if (this.#rules.treats.has(candidate)) return candidate
+      }
     }
     return undefined
   }

@@ -9,11 +9,12 @@ import { headerValue } from '../exchange/headers.ts'
 import { parseTimeout } from '../exchange/timeout-header.ts'
 import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
-import type { Admission, Admitted, AnyRequest, Identity } from './admission.ts'
+import { mentionsForm, type Admission, type Admitted, type AnyRequest, type Identity } from './admission.ts'
 import type { GatewayCore } from './gateway-core.ts'
 import { headAsRead, headText } from './head-text.ts'
 import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
-import { boundaryOf, MultipartScan } from './multipart-scan.ts'
+import { MultipartScan } from './multipart-scan.ts'
+import { readParameters } from './parameters.ts'
 import { proxyStatus } from './proxy-status.ts'
 import { replyHeaders, type ReplyContext, type ReplyHeaders } from './reply-headers.ts'
 import { BodyAccount, gatherBody, planBody, StreamedBody, type BodyMemory, type Inspect } from './request-body.ts'
@@ -129,11 +130,12 @@ async function prepareBody (state: ListenerState, req: AnyRequest, reply: Reply,
   const { upstream, fields, head } = admitted
   const form = fields.treats.size === 0 ? undefined : formOf(head.contentType, req.headers['content-encoding'])
   const declared = req.headers['content-length']
-  const plan = planBody({ present: true, length: declared === undefined ? undefined : Number(declared), routeKind: exchange.route.kind, urlencodedForm: form === 'urlencoded' }, limits)
+  const plan = planBody({ present: true, length: declared === undefined ? undefined : Number(declared), routeKind: exchange.route.kind, urlencodedForm: form?.kind === 'urlencoded' }, limits)
   if (plan.kind === 'none') return
   if ((req as { [awaitsContinue]?: true })[awaitsContinue] === true) reply.writeContinue()
-  const scan = form === 'multipart' ? multipartScan(head.contentType!, admitted) : undefined
-  const watch = { idleMs: limits.bodyIdleTimeoutMs, inspect: scan }
+  const scan = form?.kind === 'multipart' ? new MultipartScan(form.boundary, fields) : undefined
+  const inspect: Inspect | undefined = scan === undefined ? undefined : chunk => scan.push(chunk)
+  const watch = { idleMs: limits.bodyIdleTimeoutMs, inspect }
   const source = req as Readable
   if (plan.kind === 'stream') {
     const { length: contentLength } = plan
@@ -150,7 +152,7 @@ async function prepareBody (state: ListenerState, req: AnyRequest, reply: Reply,
   } catch (error) {
     throw exchange.ended ?? error
   }
-  if (form === 'urlencoded') {
+  if (form?.kind === 'urlencoded') {
     const text = latin1(bytes)
     const stripped = stripFormFields(text, fields)
     if (stripped !== text) bytes = Buffer.from(stripped, 'latin1')
@@ -158,26 +160,29 @@ async function prepareBody (state: ListenerState, req: AnyRequest, reply: Reply,
   upstream.body = bytes.length === 0 ? { kind: 'none' } : { kind: 'held', bytes }
 }
 
+type Form = { readonly kind: 'urlencoded' } | { readonly kind: 'multipart', readonly boundary: string }
+
 /**
  * Which kind of form a body is, whose fields have to be looked at.
- * @throws GatewayError FieldNotAllowed for forms in an encoding in which nobody can look
+ * @throws GatewayError FieldNotAllowed for forms in which nobody can look, or not as the host would
  */
-function formOf (contentType: string | undefined, contentEncoding: string | undefined): 'urlencoded' | 'multipart' | undefined {
-  if (contentType === undefined) return undefined
-  const type = /^\s*([^;\s]*)/.exec(contentType)![1]!.toLowerCase()
-  const form = type === 'application/x-www-form-urlencoded' ? 'urlencoded' : type.startsWith('multipart/') ? 'multipart' : undefined
-  if (form === undefined) return undefined
-  const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1]?.toLowerCase()
+function formOf (contentType: string | undefined, contentEncoding: string | undefined): Form | undefined {
+  if (contentType === undefined || !mentionsForm(contentType)) return undefined
+  const type = /^\s*([^\s;/,]+\/[^\s;/,]+)/.exec(contentType)
+  const parameters = type === null ? undefined : readParameters(contentType, type[0].length)
+  if (type === null || parameters === undefined) {
+    throw new GatewayError('FieldNotAllowed', { message: 'The Content-Type of a form is accepted well-formed only, each parameter once.', detail: { contentType } })
+  }
+  const name = type[1]!.toLowerCase()
+  const multipart = name.startsWith('multipart/')
+  if (!multipart && name !== 'application/x-www-form-urlencoded') return undefined
+  const charset = parameters.get('charset')?.toLowerCase()
   const readable = charset === undefined || /^(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d|latin1)$/.test(charset)
   if (!readable || (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity')) {
     throw new GatewayError('FieldNotAllowed', { message: 'Forms are accepted without compression and in an ASCII-compatible character set only.', detail: { charset, contentEncoding } })
   }
-  return form
-}
-
-function multipartScan (contentType: string, { fields }: Admitted): Inspect | undefined {
-  const boundary = boundaryOf(contentType)
-  if (boundary === undefined) return undefined
-  const scan = new MultipartScan(boundary, fields)
-  return chunk => scan.push(chunk)
+  if (!multipart) return { kind: 'urlencoded' }
+  // Without one it is no form to any host.
+  const boundary = parameters.get('boundary')
+  return boundary === undefined ? undefined : { kind: 'multipart', boundary }
 }

@@ -1,4 +1,5 @@
 // Query keys and form fields that ServiceStack hosts obey and strangers may not send: found by decoded name in any letter case, cut out, the other bytes unchanged. Pure.
+import { debugNames } from '../exchange/debug-names.ts'
 import { GatewayError } from '../exchange/errors.ts'
 import type { Treat } from '../exchange/headers.ts'
 
@@ -9,7 +10,6 @@ export interface FieldRules {
 }
 
 const overrideKey = 'x-http-method-override'
-const debugKeys = ['authsecret', 'debug', 'simulate']
 /** Session ids as parameters: hosts obey them where AllowSessionIdsInHttpParams is on. */
 const sessionKeys = ['x-ss-id', 'x-ss-pid', 'x-ss-opt', 'ss-id', 'ss-pid', 'ss-opt']
 
@@ -17,7 +17,7 @@ export function createFieldRules (treats: { readonly methodOverride: Treat, read
   const rules = new Map<string, 'remove' | 'refuse'>()
   const add = (names: readonly string[], treat: Treat) => { if (treat !== 'allow') for (const name of names) rules.set(name, treat) }
   add([overrideKey], treats.methodOverride)
-  add(debugKeys, treats.debugKeys)
+  add(debugNames, treats.debugKeys)
   add(sessionKeys, treats.sessionHeaders)
   return { treats: rules }
 }

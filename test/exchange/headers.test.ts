@@ -31,11 +31,28 @@ test('a cookie in pieces becomes one line', () => {
   assert.deepEqual(read(['cookie', 'a=1', 'accept', '*/*', 'cookie', 'b=2']).headers, ['cookie', 'a=1; b=2', 'accept', '*/*'])
 })
 
+const cookies: ReadonlyArray<readonly [sent: string, kept: string]> = [
+  ['a=1; authsecret=z; b=2', 'a=1; b=2'], ['AuthSecret=z', ''], ['debug; a=1', 'a=1'], ['a=1,simulate=2', 'a=1'], ['auth%73ecret=z;a=%20b=', 'a=%20b='], [' debug =1; a', 'a'],
+  ['ss-id=1; debugger=1; a=debug', 'ss-id=1; debugger=1; a=debug'], ['a=1; b=%3D%3d; c', 'a=1; b=%3D%3d; c']
+]
+for (const [sent, kept] of cookies) {
+  test(`of a stranger's Cookie: ${sent} ${kept === '' ? 'nothing' : kept} is left, of a trusted proxy's all`, () => {
+    assert.deepEqual(read(['cookie', sent]).headers, kept === '' ? [] : ['cookie', kept])
+    assert.deepEqual(read(['cookie', sent], { trusted: true }).headers, ['cookie', sent])
+    assert.deepEqual(read(['cookie', sent], { debugKeys: 'allow' }).headers, ['cookie', sent])
+    assert.equal(codeOf(() => read(['cookie', sent], { debugKeys: 'refuse' })), kept === sent ? 'none' : 'FieldNotAllowed')
+  })
+}
+
+test('an X-Param-Override of what is no secret passes', () => {
+  assert.deepEqual(read(['X-Param-Override-Id', '1']).headers, ['X-Param-Override-Id', '1'])
+})
+
 test('pseudo headers of HTTP/2 are no headers', () => {
   assert.deepEqual(read([':method', 'GET', ':path', '/', ':authority', 'a', ':scheme', 'https', 'x', '1']).headers, ['x', '1'])
 })
 
-const strangers = ['X-HTTP-Method-Override', 'x-ss-id', 'X-ss-pid', 'X-SS-Opt', 'AuthSecret', 'debug', 'Simulate']
+const strangers = ['X-HTTP-Method-Override', 'x-ss-id', 'X-ss-pid', 'X-SS-Opt', 'AuthSecret', 'debug', 'Simulate', 'X-Param-Override-AuthSecret', 'x-param-override-debug', 'X-Param-Override-ss-id', 'X-Param-Override-X-ss-pid']
 for (const name of strangers) {
   test(`${name} from a stranger: removed, refused or allowed as the operator says; a trusted proxy may`, () => {
     const all = (treat: 'remove' | 'refuse' | 'allow') => ({ methodOverride: treat, sessionHeaders: treat, debugKeys: treat })

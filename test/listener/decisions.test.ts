@@ -5,7 +5,8 @@ import { GatewayError } from '../../src/exchange/errors.ts'
 import { addressOf, createTrust, originOf, plainAddress } from '../../src/listener/client-address.ts'
 import { IdSource, isCorrelationId, parseTraceparent } from '../../src/listener/ids.ts'
 import { rawLocalReply, renderLocalReply, replyFormat } from '../../src/listener/local-reply.ts'
-import { boundaryOf, MultipartScan } from '../../src/listener/multipart-scan.ts'
+import { MultipartScan } from '../../src/listener/multipart-scan.ts'
+import { readParameters } from '../../src/listener/parameters.ts'
 import { replyHeaders, rewriteLocation } from '../../src/listener/reply-headers.ts'
 import { createFieldRules, overrideInQuery, stripFormFields, stripQueryKeys } from '../../src/listener/stranger-fields.ts'
 
@@ -41,6 +42,12 @@ const parts: ReadonlyArray<readonly [what: string, disposition: string, found: s
   ['encoded', 'Content-Disposition: form-data; name="d%65bug"', 'debug'],
   ['extended', 'Content-Disposition: form-data; name*=UTF-8\'\'d%65bug', 'debug'],
   ['folded', 'Content-Disposition: form-data;\r\n name="debug"', 'debug'],
+  ['its name inside another parameter', 'Content-Disposition: form-data; x=" name="; name="debug"', 'part headers'],
+  ['a name twice', 'Content-Disposition: form-data; name="a"; name="debug"', 'part headers'],
+  ['a name in the first word', 'Content-Disposition: name="debug"', 'part headers'],
+  ['a name in an encoded word', 'Content-Disposition: form-data; name="=?utf-8?B?ZGVidWc=?="', 'part headers'],
+  ['behind a carriage return', 'X: y\rContent-Disposition: form-data; name="debug"', 'debug'],
+  ['what is no form', 'Content-Type: application/xop+xml;\r\n charset=utf-8; type="text/xml"', undefined],
   ['second header', 'Content-Type: text/plain\r\nContent-Disposition: form-data; name="debug"', 'debug']
 ]
 for (const [what, disposition, found] of parts) {
@@ -58,11 +65,19 @@ test('multipart: line feeds alone, and heads beyond the limit', () => {
   assert.equal(new MultipartScan('b', rules).push(Buffer.from('--b\nContent-Disposition: form-data; name="debug"\n\nv\n--b--')), 'debug')
   assert.equal(new MultipartScan('b', rules).push(Buffer.from(`--b\r\nX: ${'x'.repeat(20_000)}`)), 'part headers')
 })
-test('boundaries, quoted and not', () => {
-  assert.equal(boundaryOf('multipart/form-data; boundary=a-b'), 'a-b')
-  assert.equal(boundaryOf('multipart/form-data; charset=x; Boundary="a b;c"'), 'a b;c')
-  assert.equal(boundaryOf('multipart/form-data'), undefined)
-})
+const parameters: ReadonlyArray<readonly [text: string, read: Record<string, string> | undefined]> = [
+  ['', {}], [' ; ;', {}], ['; boundary=a-b', { boundary: 'a-b' }], ['; charset=x; Boundary="a b;c"', { charset: 'x', boundary: 'a b;c' }],
+  [';boundary=----=_Part(1):2/?', { boundary: '----=_Part(1):2/?' }], ['; boundary="----=_Part(1):2/?"', { boundary: '----=_Part(1):2/?' }], ['; boundary = MIMEBoundary_1 ;start-info="a=1"; ', { boundary: 'MIMEBoundary_1', 'start-info': 'a=1' }],
+  ['; name="a\\"b"; filename="C:\\x; y.txt"', { name: 'a"b', filename: 'C:x; y.txt' }],
+  ['; boundary=a; boundary=b', undefined], ['; x="; boundary=a"; boundary=b', undefined], ['; xboundary=a', undefined], ['; boundary="a', undefined], ['; boundary', undefined], ['; boundary=', undefined], [', boundary=a', undefined],
+  ['; x=" name="; name="a"', undefined], ['; xname="a"; name="b"', undefined], ['; filename="name=a"; name="b"', undefined], [' boundary=a', undefined], ['; boundary=a b', undefined]
+]
+for (const [text, read] of parameters) {
+  test(`parameters of x${text}: ${read === undefined ? 'not to be read' : JSON.stringify(read)}`, () => {
+    const found = readParameters(`x${text}`, 1)
+    assert.deepEqual(found === undefined ? undefined : Object.fromEntries(found), read)
+  })
+}
 
 const addresses: ReadonlyArray<readonly [string, string | undefined]> = [
   ['192.0.2.1', '192.0.2.1'], [' 192.0.2.1:80', '192.0.2.1'], ['2001:db8::1', '2001:db8::1'], ['[2001:db8::1]:80', '2001:db8::1'], ['"[2001:db8::1]"', '2001:db8::1'], ['::ffff:192.0.2.1', '192.0.2.1'], ['unknown', undefined], ['_hidden', undefined], ['', undefined]

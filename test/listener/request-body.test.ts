@@ -165,6 +165,25 @@ test('what strangers may not send is taken out of forms, the other bytes unchang
   assert.equal(fake.exchanges.at(-1)!.upstreamRequest.path, '/json/reply/X?a=1&b=%20')
 })
 
+test('a form whose type hosts could read in two ways is refused before its body is', async () => {
+  await using fake = await startFake({ answer: echo })
+  const send = async (type: string, body: string | Buffer) => await request(fake.url, '/json/reply/X', { method: 'POST', headers: [['Content-Type', type]], body })
+  const part = '--b\r\nContent-Disposition: form-data; name="authsecret"\r\n\r\nz\r\n--b--\r\n'
+  const refused: ReadonlyArray<readonly [type: string, body: string | Buffer]> = [
+    ['multipart/form-data; x="; boundary=a"; boundary=b', part],
+    ['multipart/form-data; boundary=a; boundary=b', part],
+    ['multipart/form-data; boundary=b', part.replace(' name', ' x=" name="; name')],
+    ['multipart / form-data; boundary=b', part],
+    ['application/x-www-form-urlencoded; charset=utf-16', Buffer.from('authsecret=z', 'utf16le')],
+    ['application/x-www-form-urlencoded; x="; charset=utf-8"; charset=utf-16', Buffer.from('authsecret=z', 'utf16le')],
+    ['application / x-www-form-urlencoded', 'authsecret=z'],
+    ['text/plain, application/x-www-form-urlencoded', 'authsecret=z']
+  ]
+  for (const [type, body] of refused) assert.equal((await send(type, body)).json().responseStatus.errorCode, 'FieldNotAllowed', type)
+  assert.equal((await send('application/x-www-form-urlencoded; charset="UTF-8"', 'a=1&authsecret=z')).text(), 'held:a=1')
+  assert.equal((await send('application/json; profile="x-www-form-urlencoded"', 'authsecret=z')).text(), 'held:authsecret=z')
+})
+
 test('a multipart part with such a name is refused, whole or streamed', async () => {
   const part = (name: string, value: string) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
   const headers = [['Content-Type', 'multipart/form-data; boundary=b']] as const

@@ -190,11 +190,12 @@ describe('forwarding for strangers', { timeout: 60_000 }, () => {
     const body = 'a=1&X-HTTP-Method-Override=DELETE&b=%26&authsecret=z&debug=1'
     const request = seen(await fleet.gateway.request(`${path}?x=1&X-Http-Method-Override=PUT&y=%20&debug=true&simulate=1&AuthSecret=q&z=a+b&debugger=1`, {
       method: 'POST',
-      headers: [['X-HTTP-Method-Override', 'GET'], ['X-ss-id', 's'], ['x-SS-pid', 'p'], ['X-ss-opt', 'perm'], ['authsecret', 'k'], ['X-ss-idle', 'stays'], ['Content-Type', 'application/x-www-form-urlencoded']],
+      headers: [['X-HTTP-Method-Override', 'GET'], ['X-ss-id', 's'], ['x-SS-pid', 'p'], ['X-ss-opt', 'perm'], ['authsecret', 'k'], ['X-ss-idle', 'stays'], ['X-Param-Override-AuthSecret', 'k'], ['Cookie', 'a=1; authsecret=k; ss-id=2'], ['Content-Type', 'application/x-www-form-urlencoded']],
       body
     }))
     assert.equal(request.target, `${path}?x=1&y=%20&z=a+b&debugger=1`)
-    for (const name of ['x-http-method-override', 'x-ss-id', 'x-ss-pid', 'x-ss-opt', 'authsecret']) assert.deepEqual(request.all(name), [], name)
+    for (const name of ['x-http-method-override', 'x-ss-id', 'x-ss-pid', 'x-ss-opt', 'authsecret', 'x-param-override-authsecret']) assert.deepEqual(request.all(name), [], name)
+    assert.deepEqual(request.all('cookie'), ['a=1; ss-id=2'])
     assert.equal(request.one('x-ss-idle'), 'stays')
     assert.equal(request.body, 'a=1&b=%26')
     assert.deepEqual(request.all('content-length'), ['9'])

@@ -38,7 +38,7 @@ export const Edge = section({
   trustedProxies: names('Addresses or CIDR ranges of proxies in front of Postern. Only their X-Forwarded-*, Forwarded, correlation ids and trace ids are believed; everybody else is a stranger.', []),
   methodOverride: treat('X-HTTP-Method-Override as header, query key or form field.'),
   sessionHeaders: treat('X-ss-id, X-ss-pid and X-ss-opt, which win over the session cookies on ServiceStack hosts.'),
-  debugKeys: treat('authsecret, debug and simulate as query key, form field or header.'),
+  debugKeys: treat('authsecret, debug and simulate as query key, form field, header (also X-Param-Override-…) or cookie.'),
   correlationHeader: Type.String({ default: 'x-mac-requestId', description: 'Header that carries the correlation id: made at the edge, forwarded, echoed and logged.' }),
   timeoutHeader: Type.String({ pattern: '^[A-Za-z0-9-]*$', default: 'X-Request-Timeout-Ms', description: 'Header that tells endpoints how many milliseconds the answer is still waited for, anew for each attempt (policy.tellTimeout). A trusted proxy may send it: the shorter of its time and deadlineMs counts; a stranger\'s is removed. For callers or services behind Envoy: x-envoy-expected-rq-timeout-ms; grpc-timeout is written with its unit. Empty: neither read nor sent.' })
 }, 'Who is believed, and what strangers may not send.')
