@@ -72,7 +72,8 @@ export const measureCache = async ({ seconds, connections, tools, progress }: Ca
 
     const fill = async (keys: number) => {
       // Each load begins with the first key anew: on a busy machine it takes a longer one to come to the last.
-      for (let length = 2; await stored() < keys; length *= 2) await load(cached.path, keys, length)
+      let length = 1
+      do await load(cached.path, keys, length *= 2); while (await stored() < keys)
       return await sample()
     }
     await fill(fewKeys)
