@@ -13,8 +13,8 @@ export interface Knowledge {
   readonly answeredAt: number | undefined
   /** What the last finished question was asked for; see AskTarget keys in endpoints.ts. */
   readonly key: string
-  /** Set while the last question got no good answer. */
-  readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string } | undefined
+  /** Set while the last question got no good answer. `since` is Infinity while only an earlier run of ours has asked; `refused`: nobody listens there. */
+  readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string, readonly refused?: boolean } | undefined
   /** Set when the last good answer came with a failing heartbeat: known, but not well. */
   readonly sick?: string | undefined
   /** What its DTOs say of themselves; undefined while that is not read. */
@@ -32,9 +32,9 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
   if (answer.kind === 'silent') {
     const known = before ?? { ownId: undefined, listed: undefined, servicestackVersion: undefined, apiForm: false, answeredAt: undefined }
     // "Nobody there" counts from the first such answer in a row; a process that spoke in between starts it anew.
-    const since = before?.silent !== undefined && before.silent.reached === answer.reached ? before.silent.since : now
+    const since = before?.silent !== undefined && before.silent.reached === answer.reached ? Math.min(before.silent.since, now) : now
     const listed = known.listed?.state === 'read' ? known.listed : answer.listed ?? known.listed
-    return { ...known, listed, key, silent: { since, reached: answer.reached, reason: answer.reason } }
+    return { ...known, listed, key, silent: { since, reached: answer.reached, reason: answer.reason, refused: answer.reason === 'ECONNREFUSED' } }
   }
   // One process never changes its list; whoever reports no id may be somebody else, whose "none" counts.
   const sameProcess = before !== undefined && before.ownId === answer.ownId
@@ -57,6 +57,14 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
     wasWell: answer.sick === undefined || (sameProcess && before.wasWell === true)
   }
 }
+
+/** What was known when Postern ran last: how long somebody was silent while nobody asked, nobody knows. */
+export function fromBefore (known: Knowledge): Knowledge {
+  return known.silent === undefined ? known : { ...known, silent: { ...known.silent, since: Infinity, refused: false } }
+}
+
+/** Whether nobody was there when it was asked last, by this run of ours. */
+export const isDead = (known: Knowledge | undefined): boolean => known?.silent !== undefined && !known.silent.reached && known.silent.since !== Infinity
 
 /** Adds what an endpoint's DTOs say of themselves. Whether anything is known of the endpoint. */
 export function learnMarkers (knowledge: Map<string, Knowledge>, url: string, markers: Markers): boolean {

@@ -6,6 +6,7 @@ import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.t
 import { asMove, rememberDeparted, type Departed } from './departed.ts'
 import type { Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
+import { isDead } from './knowledge.ts'
 import type { LeftOutBook } from './left-out-book.ts'
 import type { MarkBook } from './marks.ts'
 import { resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
@@ -119,7 +120,7 @@ function isLeaving (view: UpstreamView, key: string): boolean {
   const claim = view.claims.get(key)
   if (claim === undefined || claim.groups.length === 0) return false
   const having = new Set(claim.groups.flatMap(index => view.groups[index]?.verdicts ?? []))
-  const isGoing = ({ state, knowledge }: Verdict) => state === 'draining' || (knowledge?.silent !== undefined && !knowledge.silent.reached)
+  const isGoing = ({ state, knowledge }: Verdict) => state === 'draining' || isDead(knowledge)
   const livesWithout = (verdict: Verdict) => verdict.speaks && !having.has(verdict) && verdict.tier > 0 && verdict.knowledge?.listed?.state === 'read' && !isGoing(verdict)
   return [...having].every(isGoing) && view.verdicts.some(livesWithout)
 }

@@ -1,7 +1,7 @@
 // Which service a name belongs to when several claim it (decisions 2.6). Pure.
 
 /** `gone`: nothing of the owner is registered any more; `unlisted`: it no longer has the name; `silent`: no endpoint of it answered;
- * `replaced`: the new owner runs at its addresses. */
+ * `replaced`: it is deployed under another name. */
 export type MoveReason = 'gone' | 'unlisted' | 'silent' | 'replaced' | 'settled'
 
 /** How a name came to its owner from another one, for those who ask later. */
@@ -54,7 +54,7 @@ export interface OwnershipRules {
   readonly complete: boolean
   /** Whether any registration of the recorded owner is left. */
   readonly ownerIsThere: boolean
-  /** Whether the other claimant runs at the owner's addresses; see takeover.ts. */
+  /** Whether the other claimant is the owner under another name; see takeover.ts. */
   readonly isReplacedBy: (upstream: string) => boolean
   /** Since when the list of a claimant is waited for, ms since epoch. */
   readonly waitingSince: (upstream: string) => number

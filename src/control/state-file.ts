@@ -11,7 +11,7 @@ import type { Config } from '../config/schema.ts'
 import { mostNames, type ResolvedName } from './admission.ts'
 import { keyOf, type CatalogEntry, type RegistryMemory } from './catalog.ts'
 import { mostDeparted } from './departed.ts'
-import type { Knowledge } from './knowledge.ts'
+import { fromBefore, type Knowledge } from './knowledge.ts'
 import type { Owner } from './ownership.ts'
 import { sourceOf, type WatchedRegistry } from './watches.ts'
 
@@ -97,7 +97,7 @@ export function parseState (text: string): KeptState {
       const [url, { list, none, markers, ...rest }] = pair
       const read = typeof list === 'number' ? operationLists[list] : undefined
       const listed = read !== undefined ? { state: 'read' as const, list: read } : typeof none === 'string' ? { state: 'none' as const, reason: none } : undefined
-      return [url, { ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined }] as const
+      return [url, fromBefore({ ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined })] as const
     }),
     names: names.slice(0, mostNames).map(toNameAgain),
     departed: departed.slice(-mostDeparted).map(toDepartedAgain),

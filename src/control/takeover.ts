@@ -1,10 +1,15 @@
-// Whether a service is being deployed under another name: processes at its own addresses say that they run as the other one's. Pure.
-import type { UpstreamView } from './claims.ts'
+// Whether a service is being deployed under another name: the other one has all its messages, at its addresses or where it can be called no more. Pure.
+import { isConfirmed, type Claim, type UpstreamView } from './claims.ts'
 import { isNewer, type Verdict } from './endpoints.ts'
+import { isDead } from './knowledge.ts'
 
 /** Whether calls can still go to an endpoint, as far as is known. */
 const isLiving = ({ speaks, state, knowledge }: Verdict): boolean =>
-  speaks && state !== 'draining' && state !== 'stranger' && (knowledge?.silent === undefined || knowledge.silent.reached)
+  speaks && state !== 'draining' && state !== 'stranger' && !isDead(knowledge)
+
+/** Drained on purpose, or nobody listens there. One that is only slow to answer may be resting: that is no end. */
+const isSpent = ({ registration, state, knowledge, key }: Verdict): boolean =>
+  registration.registry !== 'config' && (state === 'draining' || (knowledge?.key === key && knowledge.silent?.refused === true))
 
 const newestOf = (verdicts: Iterable<Verdict>): Verdict | undefined => {
   let newest: Verdict | undefined
@@ -12,21 +17,42 @@ const newestOf = (verdicts: Iterable<Verdict>): Verdict | undefined => {
   return newest
 }
 
+const confirmedOf = ({ claims }: UpstreamView): Claim[] => [...claims.values()].filter(({ standing }) => isConfirmed(standing))
+
+/** Whether `successor` has all that `owner` has. A single name is no sign of a rename where the other one has more: two may have chosen it. */
+function hasAllOf (owner: UpstreamView, successor: UpstreamView): boolean {
+  const names = confirmedOf(owner)
+  const has = ({ key }: Claim) => isConfirmed(successor.claims.get(key)?.standing ?? 'absent')
+  return names.length > 0 && names.every(has) && (names.length > 1 || confirmedOf(successor).length === 1)
+}
+
+/** Endpoints of `successor` at addresses of `owner`: the process itself says so. That one registration is newer than another is no such word. */
+function takenFrom (owner: UpstreamView, living: readonly Verdict[]): Verdict[] {
+  const byUrl = new Map(living.map(verdict => [verdict.url, verdict]))
+  const taken = new Set<Verdict>()
+  for (const { cause, url, otherId } of owner.verdicts) {
+    const there = byUrl.get(url)
+    if (cause === 'other-id' && there?.registration.id === otherId) taken.add(there!)
+  }
+  return [...taken]
+}
+
 /**
- * Whether `successor` answers at as many addresses of `owner` as the owner itself does, and came later: to wait for the owner's last instance
- * would lose the calls between its death and its successor's start. Never so for both at once, because of two only one has the newest.
+ * Whether `successor` is `owner` under another name: it has all its messages, came later, and either answers at as many of its addresses as the
+ * owner itself does, and nowhere else, or the owner has nothing left that can be called. To wait longer would lose the calls between the end of
+ * the owner's last instance and that wait's. Never so for both at once, because of two only one has the newest.
  */
 function hasTakenOver (owner: UpstreamView, successor: UpstreamView): boolean {
-  const theirs = new Map(successor.verdicts.filter(isLiving).map(verdict => [verdict.url, verdict]))
-  const taken = new Map<string, Verdict>()
-  for (const { cause, url, otherId } of owner.verdicts) {
-    const there = theirs.get(url)
-    // Said by the process itself: that one registration is newer than another at its address is no such word.
-    if (cause === 'other-id' && there?.registration.id === otherId) taken.set(url, there!)
-  }
-  const living = owner.verdicts.filter(isLiving)
-  const [newest, own] = [newestOf(taken.values()), newestOf(living)]
-  return newest !== undefined && taken.size >= living.length && (own === undefined || isNewer(newest.entry, own.entry))
+  if (!hasAllOf(owner, successor)) return false
+  const [own, theirs] = [owner.verdicts.filter(({ speaks }) => speaks), successor.verdicts.filter(isLiving)]
+  const living = own.filter(isLiving)
+  const taken = takenFrom(owner, theirs)
+  // Whoever also lives elsewhere is a service of its own that was given a free address; one that lived there before the owner came is taking back.
+  const livesElsewhere = theirs.some(one => !taken.includes(one) && (living.length === 0 || living.some(({ entry }) => isNewer(one.entry, entry))))
+  const isMoving = taken.length > 0 && taken.length >= living.length && !livesElsewhere
+  const isOver = own.length > 0 && own.every(isSpent)
+  const [newest, last] = [newestOf(isMoving ? taken : theirs), newestOf(isMoving ? living : own)]
+  return (isMoving || isOver) && newest !== undefined && (last === undefined || isNewer(newest.entry, last.entry))
 }
 
 /** One per decision: two services that claim one name often claim many. */

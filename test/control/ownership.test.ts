@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeChanges } from '../../src/control/changes-log.ts'
+import { decide } from '../../src/control/decide.ts'
 import { explainName } from '../../src/control/explain.ts'
+import { fromBefore, learn } from '../../src/control/knowledge.ts'
 import { emptyMemory, type Decision } from '../../src/control/plan.ts'
 import { toTargets } from '../../src/control/targets.ts'
-import { decideWorld, namesOf, tableOf, type World } from './support.ts'
+import { decideWorld, inputOf, namesOf, tableOf, toAnswer, type World } from './support.ts'
 
 const lists = (id: string, ...names: string[]) => ({ id, lists: names })
 const a = { id: 'a', port: 9101, service: 'Alpha', names: ['Pay'], createIndex: 50 }
@@ -85,9 +87,47 @@ test('a service renamed at its own addresses: the name passes when the new one a
   const replaced = once([...alphas, b1], says('b1', 'silent', 'silent'), says('a1', 'a2', 'a3'))
   assert.equal(ownerOf(replaced), 'Beta', 'nobody else of the owner answers: that needs no time')
   assert.deepEqual(replaced.moves, [{ from: 'Alpha', because: 'replaced' }])
-  assert.match(explainName(replaced.names.find(({ upstream }) => upstream === 'Beta')!).why, /it moved here from Alpha, whose addresses it has taken over, at /)
+  assert.match(explainName(replaced.names.find(({ upstream }) => upstream === 'Beta')!).why, /it moved here from Alpha, which it replaces under another name, at /)
   assert.equal(ownerOf(once([at('a1', 1, 'Alpha', 11), at('a2', 2, 'Alpha', 29), b1], says('b1', 'a2'))), 'Alpha', 'it came before what the owner has there')
   assert.equal(ownerOf(once([...alphas.slice(0, 2), b1], says(undefined, 'a2'))), 'Alpha', 'the process does not say whose it is')
+})
+
+test('two services of which one was given a dead instance\'s address are two all the same', () => {
+  const shop = (id: string, n: number, createIndex: number, names = ['Browse', 'Pay']) => ({ id, port: 9200 + n, service: 'Alpha', names, createIndex })
+  const other = (id: string, n: number, createIndex: number, names = ['Pay', 'Invoice']) => ({ ...shop(id, n, createIndex, names), service: 'Beta' })
+  const owned = { ...emptyMemory, owners: new Map(['pay', 'browse'].map(key => [key, { upstream: 'Alpha', since: 1 }])) }
+  const registrations = [shop('a1', 1, 11), shop('a2', 2, 12), other('b1', 3, 13), other('b2', 1, 14)]
+  const says = { 9201: lists('b2', 'Pay', 'Invoice'), 9202: lists('a2', 'Browse', 'Pay'), 9203: lists('b1', 'Pay', 'Invoice') }
+  assert.deepEqual(namesOf(decideWorld({ registrations, says, memory: owned }), 'Pay'), { Alpha: 'routed', Beta: 'quarantined' }, 'it lacks a name of the owner')
+  const [one, single] = [['Pay'], registrations.map(item => ({ ...item, names: ['Pay'] }))]
+  const saysOne = { 9201: lists('b2', ...one), 9202: lists('a2', ...one), 9203: lists('b1', ...one) }
+  assert.deepEqual(namesOf(decideWorld({ registrations: single, says: saysOne, memory: owned }), 'Pay'), { Alpha: 'routed', Beta: 'quarantined' }, 'it lives elsewhere too')
+})
+
+test('a service renamed at other addresses: the name passes as soon as nothing of the owner can be called, to one that came later and has all its names', () => {
+  const newer = { ...b, createIndex: 60 }
+  const says = (ofA: 'silent' | 'sick' | ReturnType<typeof lists>): World['says'] => ({ 9101: ofA, 9102: lists('b', 'Pay') })
+  const ownerAfter = (registrations: World['registrations'], said: World['says']) =>
+    Object.entries(namesOf(decideWorld({ registrations: registrations!, before: { 9101: lists('a', 'Pay') }, says: said!, memory: ownedByAlpha }), 'Pay')).filter(([, state]) => state === 'routed').map(([upstream]) => upstream).join()
+  const drained = { ...a, health: 'maintenance' } as const
+  assert.equal(ownerAfter([a, newer], says('silent')), 'Beta', 'it refuses connections')
+  assert.equal(ownerAfter([drained, newer], { 9102: lists('b', 'Pay') }), 'Beta', 'it is drained')
+  assert.equal(ownerAfter([drained, { ...a, id: 'a2', port: 9104 }, newer], { ...says('silent'), 9104: 'silent' }), 'Beta', 'one is drained, the other dead')
+  assert.equal(ownerAfter([drained, { ...a, id: 'a2', port: 9104 }, newer], { ...says('silent'), 9104: lists('a2', 'Pay') }), 'Alpha', 'one lives')
+  assert.equal(ownerAfter([a, newer], says('sick')), 'Alpha', 'it is merely unhealthy')
+  assert.equal(ownerAfter([a, b], says('silent')), 'Alpha', 'the other one was there before')
+  assert.equal(ownerAfter([a, { ...newer, names: ['Pay', 'Rest'] }], { 9101: 'silent', 9102: lists('b', 'Pay', 'Rest') }), 'Alpha', 'one name in common may be a mistake')
+  const two = [{ ...a, names: ['Pay', 'Refund'] }, { ...newer, names: ['Pay', 'Refund', 'Rest'] }]
+  assert.equal(decideWorld({ registrations: two, before: { 9101: lists('a', 'Pay', 'Refund') }, says: { 9101: 'silent', 9102: lists('b', 'Pay', 'Refund', 'Rest') }, memory: ownedByAlpha }).moves[0]?.because, 'replaced', 'all of several are none')
+})
+
+test('what was silent when Postern ran last is not silent because of that', () => {
+  const input = inputOf({ registrations: [a, { ...b, createIndex: 60 }], before: { 9101: lists('a', 'Pay') }, says: { 9101: 'silent', 9102: lists('b', 'Pay') }, memory: ownedByAlpha, now: 1_000_000 })
+  const knowledge = new Map([...input.knowledge].map(([url, known]) => [url, fromBefore(known)]))
+  const restarted = decide({ ...input, knowledge, now: 9_000_000 })
+  assert.deepEqual(namesOf(restarted, 'Pay'), { Alpha: 'routed', Beta: 'quarantined' })
+  const url = 'http://10.0.0.1:9101'
+  assert.equal(learn(knowledge.get(url), toAnswer('silent'), knowledge.get(url)!.key, 9_000_000).silent?.since, 9_000_000, 'it counts from the first question on')
 })
 
 test('who registered first is not waited for without end, and the loop is told when; he is asked meanwhile', () => {

@@ -1,29 +1,100 @@
 // Whose a name is where chance or an operator's order could decide it otherwise: lists that are read late, owners drained and gone.
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { startGateway, type PartialConfig } from '../support/gateway.ts'
+import { startLoad, untilAllIsWell } from '../support/load.ts'
 import { registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
-import { get, logged, startWorld } from '../support/world.ts'
+import { aSecond, get, logged, startWorld, type World } from '../support/world.ts'
 
 const answer = () => ({ body: {} })
 
-test('a service is renamed, its old instances drained and then stopped: the name passes when nothing of it lives', { timeout: 120_000 }, async () => {
-  await using world = await startWorld({ registry: { ownerGoneMs: 500, ask: { maxIntervalMs: 300 } } } as never)
-  const before = await world.deploy('Sales', ['Browse'])
+const isQuarantined = (world: World, names: number) => until('the newcomer is quarantined', async () => await world.gateway.metric('postern_routes', { state: 'quarantined' }) === names)
+
+test('a service is renamed at other addresses and its old instances are drained: the name passes with the last of them, and no call is lost', { timeout: 120_000 }, async () => {
+  await using world = await startWorld()
+  const before = [await world.deploy('Sales', ['Browse']), await world.deploy('Sales', ['Browse'])]
+  for (const { url } of before) await world.gateway.waitForEndpoint(url)
   await world.gateway.waitForRoute('Browse')
-  const after = await world.deploy('Store', ['Browse'])
-  await until('the newcomer is quarantined', async () => await world.gateway.metric('postern_routes', { state: 'quarantined' }) === 1)
-  await world.maintain(before)
-  await until('it is drained', async () => await world.stateOf(before.id) === 'draining')
-  assert.equal(await world.ownerOf('Browse'), 'Sales', 'drained is not gone')
-  await before.kill()
-  await until('the name has moved', async () => await world.ownerOf('Browse') === 'Store', { timeoutMs: 15_000 })
-  assert.equal((await world.gateway.get(get('Browse'))).status, 200)
-  assert.equal(after.executed.length, 1)
+  await using load = startLoad(world.gateway.url, get('Browse'))
+  const after = [await world.deploy('Store', ['Browse']), await world.deploy('Store', ['Browse'])]
+  await isQuarantined(world, 1)
+  await world.maintain(before[0]!)
+  await until('one is drained', async () => await world.stateOf(before[0]!.id) === 'draining')
+  assert.equal(await world.ownerOf('Browse'), 'Sales', 'the other one serves on')
+  await world.maintain(before[1]!)
+  await until('the name has moved', async () => await world.ownerOf('Browse') === 'Store', aSecond)
+  for (const host of before) await host.kill()
+  await until('both get calls', () => after.every(({ executed }) => executed.length > 0))
+  await load.stop()
+  assert.deepEqual(load.failures, [])
   const line = await logged(world.gateway, 'message moved')
-  assert.match(String(line['why']), /it moved here from Sales, of whom no endpoint answered any more, at /)
+  assert.match(String(line['why']), /it moved here from Sales, which it replaces under another name, at /)
+})
+
+test('the same where the old instances are killed and stay registered: the name passes within a second after the last', { timeout: 120_000 }, async () => {
+  await using world = await startWorld()
+  const before = [await world.deploy('Sales', ['Browse', 'Buy']), await world.deploy('Sales', ['Browse', 'Buy'])]
+  for (const { url } of before) await world.gateway.waitForEndpoint(url)
+  await world.gateway.waitForRoute('Buy')
+  await using load = startLoad(world.gateway.url, get('Browse'))
+  await world.deploy('Store', ['Browse', 'Buy'])
+  await isQuarantined(world, 2)
+  await before[0]!.kill()
+  await until('the other one serves on', () => load.calls > 0 && before[1]!.executed.length > 10)
+  assert.deepEqual([await world.ownerOf('Browse'), load.failures], ['Sales', []])
+  await before[1]!.kill()
+  await until('the names have moved', async () => await world.ownerOf('Browse') === 'Store' && await world.ownerOf('Buy') === 'Store', aSecond)
+  await untilAllIsWell(load)
+  await load.stop()
+})
+
+test('two services claim one name by mistake, and a new instance of the one gets the address of a dead one of the other: the owner keeps it', { timeout: 120_000 }, async () => {
+  await using world = await startWorld()
+  const shops = [await world.deploy('Shop', ['Browse', 'Place']), await world.deploy('Shop', ['Browse', 'Place'])]
+  for (const { url } of shops) await world.gateway.waitForEndpoint(url)
+  await world.gateway.waitForRoute('Place')
+  const billing = [await world.deploy('Billing', ['Place', 'Invoice'])]
+  await isQuarantined(world, 1)
+  await shops[0]!.kill()
+  billing.push(await world.deploy('Billing', ['Place', 'Invoice'], shops[0]!.port))
+  await until('the new one is there', async () => await world.stateOf(billing[1]!.id) === 'routed' && await world.stateOf(shops[0]!.id) === 'ghost')
+  for (let n = 0; n < 10; n++) assert.equal((await world.gateway.get(get('Place'))).status, 200)
+  assert.equal(await world.ownerOf('Place'), 'Shop')
+  assert.deepEqual(billing.flatMap(({ executed }) => executed), [])
+})
+
+test('an owner that was silent when Postern stopped, and lives when it starts, keeps its name', { timeout: 120_000 }, async t => {
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-data-'))
+  t.after(() => rm(dataDirectory, { recursive: true, force: true }))
+  // A registry that outlives the gateway.
+  await using registry = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
+  const ownerGoneMs = 3_000
+  const config = { registry: { consul: { agents: [registry.embedded!], services: ['api'] }, ownerGoneMs }, dataDirectory } as PartialConfig
+  const id = 'ss-Orders-00000000-0000-4000-8000-000000000001'
+  const orders = await startServiceStackHost({ service: 'Orders', id, messages: { Place: answer } })
+  await using billing = await startServiceStackHost({ service: 'Billing', messages: { Place: answer, Invoice: answer } })
+  {
+    await using gateway = await startGateway(config)
+    await registerAsPlugin(registry.embedded!, orders)
+    await gateway.waitForRoute('Place')
+    await registerAsPlugin(registry.embedded!, billing)
+    await until('the newcomer is quarantined', async () => await gateway.metric('postern_routes', { state: 'quarantined' }) === 1)
+    await orders.kill()
+    await gateway.get(get('Place'))
+    await until('its silence is kept', async () => (await readFile(join(dataDirectory, 'control-state.json'), 'utf8').catch(() => '')).includes('"silent":{'))
+  }
+  const stoppedAt = performance.now()
+  await using again = await startServiceStackHost({ service: 'Orders', id, port: orders.port, messages: { Place: answer } })
+  await until('it would have been gone for long', () => performance.now() - stoppedAt > ownerGoneMs)
+  await using gateway = await startGateway(config)
+  await until('it is asked', () => again.received.length > 0)
+  await until('the call is answered', async () => (await gateway.get(get('Place'))).status === 200)
+  assert.deepEqual([again.executed, billing.executed, await gateway.metric('postern_message_moves_total', { reason: 'silent' })], [['Place'], [], 0])
 })
 
 test('where nobody remembers, who registered first has the name, also when his list is read later', { timeout: 120_000 }, async () => {
