@@ -124,5 +124,6 @@ export function sumOf (exposition: string, name: string, labels: Readonly<Record
 async function readLog (file: string): Promise<Array<Record<string, unknown>>> {
   const { readFile } = await import('node:fs/promises')
   const text = await readFile(file, 'utf8').catch(() => '') // Not written to yet.
-  return text.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Record<string, unknown>)
+  // The last line may not be whole yet.
+  return text.slice(0, text.lastIndexOf('\n') + 1).split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Record<string, unknown>)
 }
