@@ -92,6 +92,8 @@ function addSection (sections: string[], path: string, node: Node): void {
 
 /** What it means to leave out a key without a default: within a policy and its like the level above counts. */
 const missing = (path: string) => {
+  // dataDirectory, whose default is not the same everywhere.
+  if (path === '') return 'see text'
   // The one section of the defaults that is itself laid over another: the upstream's breaker.
   if (path === 'defaults.policy.messageBreaker') return 'inherited'
   return path === 'upstreams.<name>' || /^\w+\.<name>\.(?:policy|bulkhead|breaker|outliers|retryBudget|balancing)(?:\.|$)/.test(path) ? 'inherited or off' : 'off'

@@ -57,7 +57,7 @@ export const openStage = (): Stage => {
       detached: true,
       cwd: directory,
       stdio: ['ignore', file ?? 'pipe', 'pipe'],
-      env: { ...process.env, ...environmentFor(command), ...options.environment }
+      env: { ...process.env, XDG_STATE_HOME: directory, ...environmentFor(command), ...options.environment }
     })
     if (file !== undefined) closeSync(file)
     running.add(child)

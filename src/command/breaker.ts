@@ -13,7 +13,7 @@ export const breakerHelp: Help = {
   summary: 'Shows breakers, and holds one open or closed by hand.',
   usage: 'postern breaker list [--json]\n       postern breaker open|close UPSTREAM[/MESSAGE] --reason TEXT [--endpoint URL] [--by NAME] [--for TIME]\n       postern breaker release UPSTREAM[/MESSAGE] [--endpoint URL]',
   text: `open: no calls at all, not even trials. close: it never opens. Both hold until they are released or --for is over, also over a restart
-where dataDirectory is set (else the answer says that they do not). release: it opens and closes by itself again, closed at first; an ejected endpoint gets calls again.`,
+where dataDirectory can be written (with none the answer says that they do not). release: it opens and closes by itself again, closed at first; an ejected endpoint gets calls again.`,
   flags: {
     admin: { short: 'a', value: 'HOST:PORT', help: 'Admin address of the running gateway. Default: 127.0.0.1:9901.' },
     endpoint: { value: 'URL', help: 'The breaker of this endpoint of the upstream.' },

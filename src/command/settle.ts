@@ -7,7 +7,7 @@ import { CommandError, exitCodes, printable, UsageError, type Terminal } from '.
 export const settleHelp: Help = {
   summary: 'Gives a message that several services claim to one of them.',
   usage: 'postern settle MESSAGE UPSTREAM [--note TEXT] [--admin HOST:PORT]',
-  text: `The owner's traffic goes to that service at once; the other is quarantined. Kept on disk where dataDirectory is set. It is an owner
+  text: `The owner's traffic goes to that service at once; the other is quarantined. Kept on disk (dataDirectory). It is an owner
 like any other: the name passes on when it has gone. messages.MESSAGE.upstream in postern.yaml counts more.`,
   flags: {
     admin: { short: 'a', value: 'HOST:PORT', help: 'Admin address of the running gateway. Default: 127.0.0.1:9901.' },

@@ -7,6 +7,7 @@ import { createGateway, type Gateway } from '../gateway.ts'
 import { version } from '../version.ts'
 import type { Arguments } from './arguments.ts'
 import { defaultFile } from './check.ts'
+import { openDataDirectory } from './data-directory.ts'
 import type { Help } from './help.ts'
 import { runUntilStopped, startGateway } from './run.ts'
 import type { Terminal } from './terminal.ts'
@@ -15,7 +16,9 @@ export const startHelp: Help = {
   summary: 'Runs the gateway.',
   usage: 'postern start [--config FILE] [--listen HOST:PORT] [--admin HOST:PORT] [--consul URL]',
   text: `Flags win over the file. SIGHUP, or a change of the file or of a secret's file, loads it again: a wrong one changes nothing and is logged.
-SIGTERM and SIGINT finish what is in flight and end with 0; a second one ends at once with 1.`,
+SIGTERM and SIGINT finish what is in flight and end with 0; a second one ends at once with 1.
+What outlives a restart (the last table, whose a name is, breakers held by hand) is kept in dataDirectory. Default: $STATE_DIRECTORY, else
+postern/PORT in $XDG_STATE_HOME or ~/.local/state (none with port 0). To keep nothing write dataDirectory: none in the file.`,
   flags: {
     config: { short: 'c', value: 'FILE', help: 'Configuration. Default: postern.yaml in this directory, where there is one.' },
     listen: { short: 'l', value: 'HOST:PORT', help: 'Where clients call. Default: 127.0.0.1:8080. Port 0 picks a free one.' },
@@ -52,7 +55,7 @@ export async function start (args: Arguments, terminal: Terminal): Promise<numbe
       const gateway = await startGateway(createGateway, config)
       terminal.out(`postern ${version} listening on ${gateway.addresses.listener} (admin ${gateway.addresses.admin})\n`)
       for (const warning of warnings) gateway.log.warn({ problem: describeProblem(warning) }, 'configuration warning')
-      if (config.dataDirectory === undefined) gateway.log.info({ setting: 'dataDirectory' }, 'nothing is kept over a restart: neither the last table, nor whose a name is, nor breakers held by hand')
+      await tellKept(config.dataDirectory, gateway)
       take = why => {
         const load = ++loads
         // Not awaited: what is wrong is logged inside, and a newer load overtakes one that hangs.
@@ -64,6 +67,16 @@ export async function start (args: Arguments, terminal: Terminal): Promise<numbe
   } finally {
     watch.close()
   }
+}
+
+const nothingKept = 'nothing is kept over a restart: neither the last table, nor whose a name is, nor breakers held by hand'
+
+async function tellKept (dataDirectory: string | undefined, { log }: Gateway): Promise<void> {
+  const setting = 'dataDirectory'
+  if (dataDirectory === undefined) return log.info({ setting }, nothingKept)
+  const error = (await openDataDirectory(dataDirectory))?.message
+  if (error === undefined) log.info({ setting, dataDirectory }, 'what outlives a restart is kept here')
+  else log.warn({ setting, dataDirectory, error }, `${nothingKept}. Write dataDirectory in postern.yaml, a directory that can be written, or none`)
 }
 
 /** The command line's part of the configuration. */

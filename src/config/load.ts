@@ -1,5 +1,6 @@
 // Reads postern.yaml and the secrets it names. What the text means is decided in parse.ts.
 import { open } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseConfig, type Overrides, type ParsedConfig } from './parse.ts'
@@ -38,9 +39,18 @@ export async function readConfig (file: string | undefined, overrides: Overrides
     directory,
     overrides,
     readSecret: secretReader(directory, path => secretFiles.add(path)),
+    surroundings: { env: process.env, home: homeOrRoot() },
     readPem: pemFiles ? path => readNamed(resolve(directory, path), maxPemBytes) : undefined
   })
   return { ...parsed, secretFiles: [...secretFiles] }
+}
+
+function homeOrRoot (): string {
+  try {
+    return homedir()
+  } catch {
+    return '/' // A user whom the system does not know has none.
+  }
 }
 
 /** All defaults: no registry, no routes. */

@@ -1,6 +1,7 @@
 // The text of postern.yaml, and what the command line says over it, as a configuration with every default filled in; or everything wrong with it.
 import { resolve as resolvePath } from 'node:path'
 import { parseConfigDocument, type ConfigDocument } from './document.ts'
+import { defaultDataDirectory, type Surroundings } from './data-directory.ts'
 import { codeFrame, ConfigError, fromPointer, toPath, type Problem } from './problem.ts'
 import { rules } from './rules.ts'
 import type { RuleInput } from './rule.ts'
@@ -26,6 +27,8 @@ export interface ParseOptions {
   readonly readSecret: ReadSecret
   /** Reads certificates and keys that settings name, so that wrong ones are mistakes like others. Left out: they are not looked at. */
   readonly readPem?: ((path: string) => string) | undefined
+  /** What the default of dataDirectory rests on. Left out: there is none. */
+  readonly surroundings?: Surroundings
 }
 
 export interface ParsedConfig {
@@ -47,7 +50,8 @@ export function parseConfig (text: string, options: ParseOptions): ParsedConfig 
   }
   const { value: withSecrets, secrets, faults } = substituteSecrets(written, options.readSecret)
   const { value: raw, flags } = override(withSecrets as Record<string, unknown>, options.overrides ?? {})
-  const { errors, config, removed } = validate(raw)
+  const { errors, config: valid, removed } = validate(raw)
+  const config = withDataDirectory(valid, options.surroundings)
 
   const findings: Finding[] = faults.map(fault => ({ ...fault, at: 'value' as const }))
   for (const error of errors) {
@@ -87,6 +91,11 @@ function override (value: Record<string, unknown>, { listen, admin, consul }: Ov
   set(['admin', 'address'], '--admin', admin)
   set(['registry', 'consul', 'agents'], '--consul', consul)
   return { value, flags }
+}
+
+function withDataDirectory ({ dataDirectory: written, ...rest }: Config, surroundings: Surroundings | undefined): Config {
+  const dataDirectory = written ?? (surroundings === undefined ? undefined : defaultDataDirectory(rest.listener.address, surroundings))
+  return dataDirectory === undefined || dataDirectory === 'none' ? rest : { ...rest, dataDirectory }
 }
 
 function problemMaker ({ document, lines, file, raw, flags }: { document: ConfigDocument, lines: readonly string[], file: string, raw: unknown, flags: ReadonlyMap<string, string> }) {

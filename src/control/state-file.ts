@@ -157,6 +157,8 @@ export function createStateFile (directory: string, onProblem: (problem: string,
 
   /** How long the last one took to put together, ms. */
   let tookMs = 0
+  /** What went wrong last is told once, not at every change; undefined: the last one was written. */
+  let problem: string | undefined
 
   const write = async (state: () => KeptState) => {
     const startedAtMs = performance.now()
@@ -165,8 +167,11 @@ export function createStateFile (directory: string, onProblem: (problem: string,
       tookMs = performance.now() - startedAtMs
       if (text.length > mostBytes) throw new Error(`the state is longer than ${mostBytes} bytes`)
       await writeWhole(path, text)
+      problem = undefined
     } catch (error) {
-      onProblem('the state could not be kept', error as Error)
+      const { message } = error as Error
+      if (message !== problem) onProblem('the state could not be kept', error as Error)
+      problem = message
     }
   }
 

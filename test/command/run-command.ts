@@ -34,7 +34,8 @@ export interface Child extends AsyncDisposable {
 export function startChild (args: string[], options: { cwd?: string, node?: string, script?: string, env?: NodeJS.ProcessEnv } = {}): Child {
   const child = spawn(options.node ?? process.execPath, [options.script ?? join(root, 'src/main.ts'), ...args], {
     cwd: options.cwd ?? root,
-    env: options.env ?? process.env,
+    // A port of its own must not make it write where users keep theirs.
+    env: options.env ?? { ...process.env, XDG_STATE_HOME: options.cwd ?? '/dev/null' },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   let out = ''

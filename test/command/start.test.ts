@@ -142,6 +142,41 @@ test('what is in flight is finished before the end; a second signal, later, ends
   assert.equal(await two.ended, 0)
 })
 
+test('what was learned is kept without a word in the file: a start without the registry serves at once', async t => {
+  const cwd = await directoryOf(t)
+  await using origin = await startOrigin(ok('here'))
+  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0 })
+  let isOpen = true
+  const close = async () => { if (isOpen) await registry.close(); isOpen = false }
+  t.after(close)
+  await writeFile(join(cwd, 'postern.yaml'), 'registry: { consul: { services: [shop] } }\n')
+  const body = { ID: 'shop-1', Name: 'shop', Address: '127.0.0.1', Port: Number(new URL(origin.url).port), Meta: { messages: 'Browse' } }
+  assert.equal((await fetch(`${registry.url}/v1/agent/service/register`, { method: 'PUT', body: JSON.stringify(body) })).status, 200)
+  const env = { ...process.env, STATE_DIRECTORY: join(cwd, 'state') }
+  const begin = async () => {
+    const child = startChild(['start', ...free, '--consul', registry.url], { cwd, env })
+    return { child, ...await addressesOf(child) }
+  }
+  const first = await begin()
+  await using one = first.child
+  await until('the message to be routed', async () => await statusOf(`${first.listener}/json/reply/Browse`) === 200, slow)
+  await until('the log to say where', () => /"dataDirectory":"[^"]*\/state","msg":"what outlives a restart is kept here"/.test(one.err()), slow)
+  assert.equal(await stop(one), 0)
+  await close()
+  const second = await begin()
+  await using two = second.child
+  await until('it to be served', async () => await statusOf(`${second.listener}/json/reply/Browse`) === 200, slow)
+  assert.equal(await stop(two), 0)
+})
+
+test('a directory that cannot be made is a warning that says what to write, and no reason not to start', async t => {
+  const cwd = await directoryOf(t)
+  await using child = startChild(['start', ...free], { cwd, env: { ...process.env, STATE_DIRECTORY: '/dev/null/state' } })
+  await addressesOf(child)
+  await until('the warning', () => /"severity":"warn"[^\n]*"dataDirectory":"\/dev\/null\/state"[^\n]*nothing is kept over a restart[^\n]*Write dataDirectory/.test(child.err()), slow)
+  assert.equal(await stop(child), 0)
+})
+
 test('an address in use is one clear line and exit code 1', async t => {
   const blocker = createServer().listen(0, '127.0.0.1')
   await new Promise(resolve => blocker.once('listening', resolve))

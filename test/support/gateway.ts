@@ -39,6 +39,8 @@ export interface TestGateway {
 export async function configOf (partial: PartialConfig, directory: string): Promise<Config> {
   const { loadConfig } = await import('../../src/config/load.ts')
   const whole = {
+    // Not even with a port of its own does a test write where users keep theirs.
+    dataDirectory: 'none',
     ...partial,
     listener: { address: '127.0.0.1:0', ...partial.listener },
     admin: { address: '127.0.0.1:0', ...partial.admin },
