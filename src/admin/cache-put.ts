@@ -94,6 +94,7 @@ const why: Record<NotGiven, string> = {
   private: 'it says private.',
   'set-cookie': 'it sets a cookie.',
   identity: 'its request carries an identity, and it does not say public.',
+  'too-many-tags': 'it has more than 128 tags, or one of more than 256 letters.',
   'vary-any': 'it says Vary: *.',
   'event-stream': 'it is an event stream.',
   'request-no-store': 'its request says no-store.',

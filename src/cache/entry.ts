@@ -44,7 +44,7 @@ export interface Entry {
 /** Why an answer is not stored. A closed set: safe as a metric label. */
 export type NotStored =
   | 'method' | 'request-no-store' | 'no-store' | 'private' | 'status' | 'no-lifetime' | 'stale' | 'vary-any' | 'set-cookie'
-  | 'identity' | 'partial' | 'mode-off' | 'event-stream' | 'unsafe'
+  | 'identity' | 'too-many-tags' | 'partial' | 'mode-off' | 'event-stream' | 'unsafe'
 
 export type StoreDecision =
   | { readonly store: true, readonly terms: Terms }

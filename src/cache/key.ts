@@ -12,7 +12,12 @@ export class KeyMaker {
   readonly #isIgnored: Match | undefined
   readonly #perIdentity: boolean
 
-  constructor ({ key: { ignoreQuery }, identity }: CacheConfig) {
+  /** What is stored under one policy is nothing under another: its terms, and whose it is, were judged by that. */
+  readonly #policy: string
+
+  constructor (config: CacheConfig) {
+    const { key: { ignoreQuery }, identity } = config
+    this.#policy = digest(canonicalBody(Buffer.from(JSON.stringify(Object.entries(config).filter(([name]) => !ofAsking.has(name)))))).slice(0, 8)
     this.#isIgnored = ignoreQuery.length === 0 ? undefined : toMatch(ignoreQuery)
     this.#perIdentity = identity.mode === 'perIdentity'
   }
@@ -24,12 +29,12 @@ export class KeyMaker {
   }
 
   /**
-   * Scheme and host are part of it, because services make links from them. So is the upstream: what another service, or another part of a
+   * Scheme and host are part of it, because services make links from them. So are the policy and the upstream: what another service, or another part of a
    * split, answered is another answer. Parts are lines, which nothing within can break. Identities and bodies enter as their hashes.
    */
   primary (exchange: Exchange, request: CacheRequest, target: string): string {
     const { request: { scheme, authority }, upstream, part, upstreamRequest: { method, body, headers } } = exchange
-    let key = `${upstream.name}\n${scheme}://${authority.toLowerCase()}${target}`
+    let key = `${this.#policy}\n${upstream.name}\n${scheme}://${authority.toLowerCase()}${target}`
     if (part !== undefined) key += `\npart ${part.name}`
     if (request.keyParts !== '') key += `\n${request.keyParts}`
     if (this.#perIdentity && request.identity !== '') key += `\nidentity ${digest(request.identity)}`
@@ -53,5 +58,8 @@ export const isKeyed = ({ method, body }: UpstreamRequest): boolean => body.kind
 
 /** By which everything that may be stored for a URL is found, whatever its host, letter case or further parts of the key. */
 export const targetIndex = (target: string): string => target.toLowerCase()
+
+/** Settings that say how answers are asked for, and nothing of what is stored. */
+const ofAsking: ReadonlySet<string> = new Set(['clientDirectives', 'methods', 'collapseWaitMs', 'invalidates', 'hideOrigin', 'refreshAhead', 'refillAfterPurge', 'hitForMissMs', 'outage'] satisfies Array<keyof CacheConfig>)
 
 const digest = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('base64url')

@@ -8,6 +8,7 @@ import { bornAt, currentAgeS, heuristicLifetimeMs, statedLifetimeMs } from './fr
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
 import { parseTargeted } from './structured-fields.ts'
+import { tagsIn } from './tags.ts'
 import { varyNames } from './vary.ts'
 
 /** What an answer says of its caching, to a cache like this one. */
@@ -43,6 +44,7 @@ const never = {
   setCookie: no('set-cookie', true),
   identity: no('identity', true),
   varyAny: no('vary-any', true),
+  tags: no('too-many-tags', true),
   noLifetime: no('no-lifetime', true),
   stale: no('stale', false)
 }
@@ -69,6 +71,9 @@ export function mayStore (request: CacheRequest, head: EntryHead, rules: CacheRu
   if (request.identity !== '' && !forIdentified && config.identity.mode !== 'perIdentity') return never.identity
   const vary = varyNames(headers, config.normalizeAccept && request.routeKind === 'message')
   if (vary === undefined) return never.varyAny
+  // One that is left out could not be purged by.
+  const tags = tagsIn(headers, rules.tagHeaders)
+  if (tags === undefined) return never.tags
   const lifetimeMs = lifetimeFor(request, head, directives, targeted, rules)
   if (lifetimeMs === undefined) return never.noLifetime
   const bornAtMs = bornAt(head)
@@ -85,7 +90,7 @@ export function mayStore (request: CacheRequest, head: EntryHead, rules: CacheRu
     forIdentified,
     vary,
     omit,
-    tags: tagsOf(headers, rules.tagHeaders)
+    tags
   }
   return isUseful(terms, request, head) ? { store: true, terms } : never.stale
 }
@@ -145,22 +150,6 @@ function setsCookie (headers: readonly string[], { private: ofOne, noCache }: Re
 function isEventStream (headers: readonly string[]): boolean {
   return fieldValues(headers, 'content-type')[0]?.toLowerCase().startsWith('text/event-stream') ?? false
 }
-
-/** Most tags of one answer, and longest: an answer must not grow the index of tags without end. */
-const mostTags = 64
-const longestTag = 256
-
-function tagsOf (headers: readonly string[], names: readonly string[]): readonly string[] {
-  let tags: Set<string> | undefined
-  for (const name of names) {
-    for (const value of fieldValues(headers, name)) {
-      // Cache-Tag is separated by commas, Surrogate-Key by spaces.
-      for (const tag of value.split(/[\s,]+/)) if (tag !== '' && tag.length <= longestTag && (tags ??= new Set()).size < mostTags) tags.add(tag)
-    }
-  }
-  return tags === undefined ? noTags : [...tags]
-}
-const noTags: readonly string[] = []
 
 /** What to do with a request, given what is stored for it. */
 export type Reuse =

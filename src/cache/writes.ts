@@ -4,10 +4,10 @@ import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { latin1 } from '../lib/latin1.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import { ArrivingBody } from './arriving-body.ts'
-import { fieldValues } from './field-syntax.ts'
 import { invalidates, mayWrite } from './invalidation.ts'
 import { targetIndex } from './key.ts'
 import type { Selector } from './purge-log.ts'
+import { tagsIn } from './tags.ts'
 
 type Rule = PolicyConfig['cache']['invalidates'][number]
 
@@ -15,11 +15,14 @@ type Rule = PolicyConfig['cache']['invalidates'][number]
 const longestSearched = 65_536
 /** Values beyond that are no ids. */
 const longestValue = 256
-/** Tags of one answer. */
-const mostTags = 64
 
-/** By which an answer of `message` to a request with this property is found. Names in lower case. */
-const ownTag = (message: string, property: string, value: string): string => `${message.toLowerCase()}?${property.toLowerCase()}=${value}`
+/** By which an answer of `message` to a request with this property is found: in lower case, and a GUID in one of its spellings. */
+const ownTag = (message: string, property: string, value: string): string => `${message.toLowerCase()}?${property.toLowerCase()}=${sameId(value.toLowerCase())}`
+
+const guid = /^[{(]?([\da-f]{8})-?([\da-f]{4})-?([\da-f]{4})-?([\da-f]{4})-?([\da-f]{12})[)}]?$/
+/** Clients write a GUID with dashes; these hosts write it without in JSON. */
+const sameId = (value: string): string => value.replace(guid, '$1$2$3$4$5')
+
 /** Stands for a value that cannot be read: it is part of a RESTful path, or of a body that is neither a form nor JSON. Any may be meant. */
 const anyValue = '*'
 
@@ -67,7 +70,7 @@ export function afterWrite (exchange: Exchange, response: UpstreamResponse, { in
   const wrong = new Set([targetIndex(target)])
   for (const named of targets) if (named !== path) for (const stored of targetsOf(named)) wrong.add(stored)
   for (const each of wrong) purge({ kind: 'target', target: each })
-  for (const tag of tagsIn(headers, purgeTagHeaders)) purge({ kind: 'tag', tag })
+  for (const selector of namedBy(headers, purgeTagHeaders, exchange.upstream.name)) purge(selector)
   const ofRequest = rules.filter(rule => !asksResponse(rule))
   if (ofRequest.length > 0) {
     const values = requestValues(exchange)
@@ -128,14 +131,10 @@ function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules
   return { ...response, body }
 }
 
-function tagsIn (headers: readonly string[], names: readonly string[]): string[] {
-  const tags = new Set<string>()
-  for (const name of names) {
-    for (const value of fieldValues(headers, name.toLowerCase())) {
-      for (const tag of value.split(/[\s,]+/)) if (tag !== '' && tags.size < mostTags) tags.add(tag)
-    }
-  }
-  return [...tags]
+/** Who names too many tags means everything. */
+function namedBy (headers: readonly string[], names: readonly string[], service: string): Selector[] {
+  const tags = tagsIn(headers, names.map(name => name.toLowerCase()))
+  return tags === undefined ? [{ kind: 'service', service }] : tags.map(tag => ({ kind: 'tag', tag }))
 }
 
 /** Plain properties of a request, as its host would read them: the query, over them those of a form or a JSON body. Names in lower case. */

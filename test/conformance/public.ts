@@ -61,7 +61,7 @@ async function compare (home: string): Promise<void> {
   const gateway = stack.use(await startGateway({
     upstreams: { origin: { endpoints: [origin] } },
     defaults: { breaker: { volumeThreshold: 1_000_000 } },
-    prefixes: { '/*': { upstream: 'origin', policy: { attempts: 1, cache: { setCookie: 'store', guard: { maxStoredMs: forEver, maxClientMs: forEver } } } } }
+    prefixes: { '/*': { upstream: 'origin', policy: { attempts: 1, cache: { key: { unkeyedHeaders: 'messages' }, setCookie: 'store', guard: { maxStoredMs: forEver, maxClientMs: forEver } } } } }
   } as PartialConfig))
   await gateway.waitForEndpoint(origin)
   const { stdout } = await run(process.execPath, ['--no-warnings', 'cli.mjs'], { cwd: home, env: { ...env, npm_config_base: gateway.url }, maxBuffer: 16_777_216 })

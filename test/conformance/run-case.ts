@@ -92,7 +92,8 @@ async function startFor (origin: Origin, cache: object): Promise<TestGateway> {
     prefixes: { '/c/*': { upstream: 'origin' } },
     messages: { Case: { upstream: 'origin' } },
     // A closed connection is one failure here, not the begin of a breaker's life.
-    defaults: { policy: { cache, attempts: 1 }, breaker: { volumeThreshold: 1_000_000 } }
+    // Where nothing but Vary says what shapes an answer, as HTTP has it.
+    defaults: { policy: { cache: { key: { unkeyedHeaders: 'messages' }, ...cache }, attempts: 1 }, breaker: { volumeThreshold: 1_000_000 } }
   } as unknown as PartialConfig)
   await until('a table', async () => (await gateway.get('/c/ready')).status === 200)
   return gateway

@@ -48,14 +48,14 @@ const headers: HeaderList = [
   ['X-HTTP-Method-Override', 'EVIL'], ['X-HTTP-Method', 'EVIL'], ['X-Method-Override', 'EVIL'], ['Front-End-Https', 'evil'], ['X-Url-Scheme', 'evil'], ['Cookie', 'session=evil'], ['Authorization', 'Bearer evil'], ['X-Api-Key', 'evil'],
   ['X-ss-id', 'evil'], ['Range', 'bytes=0-3, 7-evil'], ['If-Range', '"evil"'], ['If-Match', '"evil"'], ['Connection', 'X-Evil'], ['CF-Connecting-IP', 'evil'], ['True-Client-IP', 'evil'], ['Trailer', 'evil'], ['TE', 'evil']
 ]
-/** Shape answers only where hosts look at what nobody else does: part of the key of messages, and of everything where `unkeyedHeaders` is `always`. */
-const ofMessages: HeaderList = [['X-Tenant', 'evil'], ['Accept-Language', 'evil'], ['Origin', 'https://evil.test'], ['Cookie', 'lang=evil'], ['X-Evil', 'evil'], ['Content-Encoding', 'evil']]
-for (const [route, base, attacks] of [['a message', '/json/reply/Search', [...headers, ...ofMessages]], ['a prefix', '/site/search', headers]] as const) {
+/** What nobody knows to shape answers, but a host may look at: part of the key unless `unkeyedHeaders` says less. */
+const unknown: HeaderList = [['X-Tenant', 'evil'], ['Accept-Language', 'evil'], ['Origin', 'https://evil.test'], ['Cookie', 'lang=evil'], ['X-Evil', 'evil'], ['Content-Encoding', 'evil']]
+for (const [route, base] of [['a message', '/json/reply/Search'], ['a prefix', '/site/search']] as const) {
   describe(route, { timeout: 120_000 }, () => {
     test('by a header', async () => {
       await using origin = await startMirror()
       await using gateway = await startBefore(origin)
-      for (const [at, [name, value]] of attacks.entries()) {
+      for (const [at, [name, value]] of [...headers, ...unknown].entries()) {
         const path = `${base}?Id=${at}`
         await gateway.get(path, { headers: [[name, value]] })
         await isPlain(gateway, path, `${name}: ${value}`)

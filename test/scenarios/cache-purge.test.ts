@@ -33,7 +33,7 @@ async function startWith (origin: Origin, invalidates: object[] = [], policy: ob
 const get = async (gateway: TestGateway, path: string) => (await gateway.get(path)).text()
 const purge = async (gateway: TestGateway, body: object) =>
   (await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })).json().purged as number
-const order = (id: number) => `/json/reply/GetOrder?Id=${id}`
+const order = (id: number | string) => `/json/reply/GetOrder?Id=${id}`
 
 describe('an operator purges', { timeout: 120_000 }, () => {
   const cases: Array<{ name: string, body: object, purged: number, gone: number[] }> = [
@@ -146,6 +146,7 @@ describe('a write', { timeout: 120_000 }, () => {
     { name: 'takes all of a message', invalidates: [{ message: 'ListOrders' }], gone: ['/json/reply/ListOrders'] },
     { name: 'takes all of a message where it cannot tell which', invalidates: [{ message: 'GetOrder', property: 'Id', from: 'response.Missing' }], gone: [order(1), order(2)] },
     { name: 'takes what its answer tags', headers: [['Purge-Tag', order(1)]], gone: [order(1)] },
+    { name: 'takes everything of its service where its answer names more tags than anybody has', headers: [['Purge-Tag', Array.from({ length: 129 }, (_, n) => `t${n}`).join()]], gone: [order(1), order(2), '/json/reply/ListOrders'] },
     { name: 'takes what Location names', headers: [['Location', order(2)]], gone: [order(2)] }
   ]
   for (const { name, invalidates, headers, body, gone } of cases) {
@@ -175,6 +176,21 @@ describe('a write', { timeout: 120_000 }, () => {
       assert.deepEqual([await get(gateway, order(1)) === before[0], await get(gateway, order(2)) === before[1]], [true, false])
     })
   }
+
+  test('takes what a GUID means, however it is written', async () => {
+    const id = '0f8fad5b-d9cb-469f-a165-70867728950e'
+    const plain = id.replaceAll('-', '')
+    await using origin = await startNumbers({ body: `{"id":"${plain}"}` })
+    await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id', from: 'response.Id' }])
+    const other = order(id.replace('0', '1'))
+    const untouched = await get(gateway, other)
+    for (const spelt of [id, id.toUpperCase(), plain, `{${id}}`]) {
+      const before = await get(gateway, order(spelt))
+      await gateway.post('/json/reply/PlaceOrder', {})
+      assert.notEqual(await get(gateway, order(spelt)), before, spelt)
+    }
+    assert.equal(await get(gateway, other), untouched)
+  })
 
   const unknown: ReadonlyArray<readonly [name: string, behaviour: Behaviour, expected: number]> = [
     ['resets the connection', reset('after'), 502],

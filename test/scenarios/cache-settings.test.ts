@@ -246,3 +246,29 @@ describe('what is not stored', { timeout: 120_000 }, () => {
     }
   })
 })
+
+describe('a reload', { timeout: 120_000 }, () => {
+  const configOf = (origin: Origin, cache: object): PartialConfig => ({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { cache } }, ListOrders: { upstream: 'Shop' } } }) as PartialConfig
+  const ann: HeaderList = [['Authorization', 'Bearer ann']]
+
+  test('nothing that was stored under another policy is given out: whose it was, and how long it may be kept, was judged by that', async () => {
+    await using origin = await startOrigin(numbers({ headers: [['Cache-Control', 'max-age=60']] }))
+    const configFor = (cache: object): PartialConfig => configOf(origin, cache)
+    await using gateway = await startGateway(configFor({ identity: { mode: 'shared' } }))
+    await gateway.waitForEndpoint(origin.url)
+    const anns = (await gateway.get(order, { headers: ann })).text()
+    const all = (await gateway.get(list)).text()
+    assert.equal((await gateway.get(order)).text(), anns)
+    await gateway.reload(configFor({ identity: { mode: 'pass' } }))
+    await until('the policy is in force', async () => (await gateway.get(order, { headers: ann })).text() !== anns)
+    const everybodys = (await gateway.get(order)).text()
+    assert.notEqual(everybodys, anns)
+    assert.equal((await gateway.get(order)).text(), everybodys)
+    await gateway.reload(configFor({ guard: { clientMs: 5_000 } }))
+    await until('the policy is in force', async () => (await gateway.get(order)).header('cache-control') === 'max-age=5')
+    // Of another message, and of what is only asked in another way, everything stays.
+    const last = (await gateway.get(order)).text()
+    await gateway.reload(configFor({ guard: { clientMs: 5_000 }, collapseWaitMs: 1_000, hitForMissMs: 0 }))
+    assert.deepEqual([(await gateway.get(order)).text(), (await gateway.get(list)).text()], [last, all])
+  })
+})

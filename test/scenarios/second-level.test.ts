@@ -24,11 +24,12 @@ async function startNumbers (further: HeaderList = [], writes?: Behaviour): Prom
   })
 }
 
-async function startWith (origin: Origin, valkey: RealValkey, own: object = {}): Promise<TestGateway> {
+async function startWith (origin: Origin, valkey: RealValkey, own: object = {}, more: object = {}): Promise<TestGateway> {
   const gateway = await startGateway({
     upstreams: { Shop: { endpoints: [origin.url] } },
     messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { cache: { invalidates: [{ message: 'GetOrder', property: 'Id' }] } as never } } },
-    cache: { secondLevel: { url: valkey.url, timeoutMs: 200, ...own } } as never
+    cache: { secondLevel: { url: valkey.url, timeoutMs: 200, ...own } } as never,
+    ...more
   })
   try {
     await gateway.waitForEndpoint(origin.url)
@@ -77,6 +78,19 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     await until('the gateway has learnt of it', async () => (await one.get(order(1), shared)).status === 410)
     await using after = await startWith(origin, valkey)
     assert.equal((await after.get(order(1), shared)).status, 410)
+  })
+
+  test('what was stored under another policy is not for a gateway with this one', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using one = await startWith(origin, valkey)
+    assert.equal((await one.get(order(1), shared)).text(), '1')
+    await written(one, 1)
+    const startOther = async (defaults: object) => await startWith(origin, valkey, {}, { defaults: { policy: { cache: defaults } } })
+    await using same = await startOther({ collapseWaitMs: 1_000 })
+    assert.equal((await same.get(order(1), shared)).text(), '1')
+    await using other = await startOther({ identity: { mode: 'shared' } })
+    assert.equal((await other.get(order(1), shared)).text(), '2')
   })
 
   test('a gateway that starts anew finds what it had; a server that starts anew, too, where it keeps its data', async () => {
