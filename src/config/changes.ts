@@ -8,8 +8,6 @@ const fixedAtStart: ReadonlyArray<readonly [path: string, read: (config: Config)
   ['listener.tls.minVersion', config => config.listener.tls?.minVersion],
   ['listener.tls.http2', config => config.listener.tls?.http2],
   ['listener.tls.redirectFrom', config => config.listener.tls?.redirectFrom],
-  ['listener.limits.headerBytes', config => config.listener.limits.headerBytes],
-  ['listener.limits.http2MaxStreams', config => config.listener.limits.http2MaxStreams],
   ['admin.address', config => config.admin.address],
   ['admin.probesAddress', config => config.admin.probesAddress],
   ['log', config => config.log],
@@ -25,7 +23,7 @@ export function configInForce (started: Config, next: Config): Config {
   const { dataDirectory: _, ...live } = next
   return {
     ...live,
-    listener: { ...withTls(listener.tls, next.listener), address: listener.address, limits: { ...next.listener.limits, headerBytes: listener.limits.headerBytes, http2MaxStreams: listener.limits.http2MaxStreams } },
+    listener: { ...withTls(listener.tls, next.listener), address: listener.address },
     // Nothing else is in there.
     admin,
     log,

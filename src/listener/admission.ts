@@ -95,7 +95,8 @@ export class Admission {
     const { limits } = this
     if (rawTarget.length > limits.requestTargetBytes) throw new GatewayError('RequestTargetTooLong', { detail: { limit: 'requestTargetBytes', value: limits.requestTargetBytes } })
     if (req.rawHeaders.length > limits.headerCount * 2) throw new GatewayError('HeadersTooLarge', { detail: { limit: 'headerCount', value: limits.headerCount } })
-    let bytes = 0
+    // HTTP/2 has the target among them, which has a limit of its own.
+    let bytes = req.httpVersionMajor === 2 ? -rawTarget.length : 0
     for (const text of req.rawHeaders) bytes += text.length
     if (bytes > limits.headerBytes) throw new GatewayError('HeadersTooLarge', { detail: { limit: 'headerBytes', value: limits.headerBytes } })
     return this.#reader.read(req.rawHeaders, peer.trusted)

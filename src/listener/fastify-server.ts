@@ -18,14 +18,16 @@ export interface Handlers {
 /** A timeout is noticed at the next look, so looks come often against it. */
 const looksPerTimeout = 4
 const leastLookMs = 25
-/** RFC 9113 pseudo headers, which a list of HTTP/2 headers begins with. */
-const pseudoHeaders = 4
+/** More than the most bytes of a head let pass: how many headers a request may have is for admission to say. */
+const mostHttp2Headers = 65_536
+
+/** What a head may have for the parser, in bytes. Sizes are told apart, and answered with the right status, once it is read. */
+const parsedBytes = ({ headerBytes, requestTargetBytes }: ListenerConfig['limits']): number => headerBytes + requestTargetBytes
 
 export function createFastifyServer (config: ListenerConfig, certificates: Certificates | undefined, handlers: Handlers): FastifyInstance {
   const { limits, tls } = config
   const http = {
-    // Sizes are told apart, and answered with the right status, once the head is read.
-    maxHeaderSize: limits.headerBytes + limits.requestTargetBytes,
+    maxHeaderSize: parsedBytes(limits),
     headersTimeout: limits.headersTimeoutMs,
     // A body is limited by silence, not by its whole time.
     requestTimeout: 0,
@@ -40,12 +42,12 @@ export function createFastifyServer (config: ListenerConfig, certificates: Certi
   }
   const secure = certificates === undefined
     ? undefined
-    : { ...http, ...certificates.defaultPair, minVersion: tls!.minVersion, SNICallback: certificates.sniCallback, ...tls!.http2 && http2Options(limits, http) }
+    : { ...http, ...certificates.defaultPair, minVersion: tls!.minVersion, handshakeTimeout: limits.headersTimeoutMs, SNICallback: certificates.sniCallback, ...tls!.http2 && http2Options(limits, http) }
   const options = {
     logger: false,
     http,
     ...secure !== undefined && { https: secure },
-    ...secure !== undefined && tls!.http2 && { http2: true, http2SessionTimeout: limits.keepAliveTimeoutMs },
+    ...secure !== undefined && tls!.http2 && { http2: true, http2SessionTimeout: 0 }, // watchSession does it.
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     requestTimeout: 0,
     connectionTimeout: 0,
@@ -72,7 +74,7 @@ export function createFastifyServer (config: ListenerConfig, certificates: Certi
     }
   })
   const listening = server.server as unknown as HttpServer
-  listening.maxConnections = limits.maxConnections
+  putInForce(listening, limits)
   // Node drops what is beyond in silence; here it is counted and refused.
   listening.maxHeadersCount = 0
   const expectation = (req: AnyRequest, res: AnyResponse) => {
@@ -85,13 +87,20 @@ export function createFastifyServer (config: ListenerConfig, certificates: Certi
   return server
 }
 
+/** From the next request or, what a parser is made with, connection on. */
+export function putInForce (server: AnyServer, limits: ListenerConfig['limits']): void {
+  Object.assign(server, { maxHeaderSize: parsedBytes(limits), headersTimeout: limits.headersTimeoutMs, keepAliveTimeout: limits.keepAliveTimeoutMs, maxConnections: limits.maxConnections, maxRequestsPerSocket: limits.maxRequestsPerConnection })
+  if ('updateSettings' in server) server.updateSettings(http2Settings(limits))
+}
+
+const http2Settings = (limits: ListenerConfig['limits']) => ({ maxConcurrentStreams: limits.http2MaxStreams, maxHeaderListSize: parsedBytes(limits) })
+
 function http2Options (limits: ListenerConfig['limits'], http: object) {
   return {
     allowHTTP1: true,
     http1Options: http,
-    settings: { maxConcurrentStreams: limits.http2MaxStreams, maxHeaderListSize: limits.headerBytes + limits.requestTargetBytes },
-    // One more than allowed reaches us, so that it is refused as it is on HTTP/1.1.
-    maxHeaderListPairs: limits.headerCount + pseudoHeaders + 1,
+    settings: http2Settings(limits),
+    maxHeaderListPairs: mostHttp2Headers,
     // Streams opened and reset at once (rapid reset): burst and rate per second, as Node has them by default.
     streamResetBurst: 1_000,
     streamResetRate: 33,

@@ -1,8 +1,9 @@
 // Writes a response to an HTTP/2 client through the stream itself: Fastify's and Node's compatibility layers cost half of it again.
-import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { GatewayError } from '../exchange/errors.ts'
 import type { Exchange, Informational, UpstreamResponse } from '../exchange/exchange.ts'
 import type { BodySink, ResponseBody } from '../exchange/response-body.ts'
+import { countAnswer } from './http2-session.ts'
 import type { LocalReply } from './local-reply.ts'
 import type { ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
@@ -19,6 +20,7 @@ export class Http2Reply implements Reply, BodySink {
   readonly #req: Http2ServerRequest
   readonly #res: Http2ServerResponse & { setTrailer (name: string, value: string): void }
   readonly #stream: Tracked
+  readonly #session: ServerHttp2Session | undefined
   #exchange: Exchange | undefined
   #account: BodyAccount | undefined
   #body: ResponseBody | undefined
@@ -29,6 +31,9 @@ export class Http2Reply implements Reply, BodySink {
     this.#res = res as Http2ServerResponse & { setTrailer (name: string, value: string): void }
     this.#stream = res.stream as Tracked
     this.#stream[replyOf] = this
+    // A stream that is destroyed has none any more.
+    this.#session = this.#stream.session as ServerHttp2Session | undefined
+    if (this.#session !== undefined) countAnswer(this.#session, 1)
     this.#stream.on('close', onClose).on('finish', onFinish)
   }
 
@@ -117,6 +122,7 @@ export class Http2Reply implements Reply, BodySink {
 
   /** Node ends a stream that the client resets, as if we had: only `aborted` tells that nobody got the whole answer. */
   closed (): void {
+    if (this.#session !== undefined) countAnswer(this.#session, -1)
     this.#account?.giveBack()
     this.#account = undefined
     const exchange = this.#exchange

@@ -1,6 +1,7 @@
 // The public listener: builds its parts, opens and closes its sockets, takes over new settings.
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
+import type { ServerHttp2Session } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Server as TlsServer } from 'node:tls'
@@ -8,8 +9,9 @@ import type { FastifyInstance } from 'fastify'
 import type { EdgeConfig, ListenerConfig } from '../config/schema.ts'
 import { Admission } from './admission.ts'
 import { Certificates } from './certificates.ts'
-import { createFastifyServer } from './fastify-server.ts'
+import { createFastifyServer, putInForce } from './fastify-server.ts'
 import type { GatewayCore } from './gateway-core.ts'
+import { watchSession } from './http2-session.ts'
 import { IdSource } from './ids.ts'
 import { openExchange, type ListenerState } from './open-exchange.ts'
 import { createRedirect } from './redirect.ts'
@@ -33,9 +35,9 @@ export interface Listener {
   /** Open client connections, upgraded ones included. */
   readonly connections: number
   /**
-   * Makes ready what can change while listening: everything of `edge`, limits of requests and bodies, timeouts and connection limits,
-   * certificates. Throws when a certificate or a trusted range is not usable. Nothing changes before the returned function is called; it puts
-   * all of it into force at once, and does not throw. Not address, HTTP/2, minVersion, headerBytes and http2MaxStreams: those need a new listener.
+   * Makes ready what can change while listening: everything of `edge`, all limits, certificates. Throws when a certificate or a trusted range
+   * is not usable. Nothing changes before the returned function is called; it puts all of it into force at once, and does not throw: open
+   * connections keep what their parser was made with (bytes of a head, streams). Not address, HTTP/2 and minVersion: those need a new listener.
    */
   prepare (config: ListenerConfig, edge: EdgeConfig): () => void
   /** Accepts no more, lets exchanges in flight finish for at most `ms`, then cuts. */
@@ -76,6 +78,7 @@ export async function createListener (options: { config: ListenerConfig, edge: E
     })
     one.server.on('connect', (req: IncomingMessage, socket: Duplex) => refuseConnect(state, req, socket))
   }
+  server.server.on('session', (session: ServerHttp2Session) => watchSession(session, () => state.admission.limits))
   server.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     upgrades.upgrade(req, socket, head).catch((error: unknown) => {
       log.error({ err: error }, 'upgrade failed by a bug')
@@ -110,9 +113,7 @@ export async function createListener (options: { config: ListenerConfig, edge: E
           replaceCertificates?.()
           state.admission = admission
           state.bodyMemory.limitBytes = limits.gatheredTotalBytes
-          for (const one of servers) {
-            Object.assign(one.server, { headersTimeout: limits.headersTimeoutMs, keepAliveTimeout: limits.keepAliveTimeoutMs, maxConnections: limits.maxConnections, maxRequestsPerSocket: limits.maxRequestsPerConnection })
-          }
+          for (const one of servers) putInForce(one.server, limits)
         }
       },
       async drain (ms) {

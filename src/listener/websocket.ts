@@ -34,6 +34,10 @@ interface WebSocketLike {
   readonly bufferedAmount: number
   terminate (): void
 }
+
+/** What both sides' hooks are called on before a socket is set up by it: the moment for a limit that may have changed since the last one. */
+interface WebSocketOptions { maxPayload: number }
+
 /** The operating system finds dead peers; there is no deadline for an open socket. */
 const keepAliveProbeMs = 60_000
 /** Never connected to: the package is given connections that are open already. */
@@ -41,23 +45,30 @@ const nowhere = 'http://opened.invalid'
 
 /** An inner Fastify that never listens: it gets the public listener's upgrades, and nothing else. */
 export async function createUpgradeProxy (state: ListenerState): Promise<UpgradeProxy> {
-  const { limits } = state.admission
-  const inner = fastify({ logger: false, routerOptions: { maxParamLength: limits.requestTargetBytes } })
-  const options = { maxPayload: limits.gatheredBodyBytes, perMessageDeflate: false }
+  const inner = fastify({ logger: false })
+  const most = () => state.admission.limits.gatheredBodyBytes
   // By the path under which the package asks for them.
   const waiting = new Map<string, Opened>()
   let count = 0
   // Neither side may make us keep what the other does not take.
-  const bounded = (from: WebSocketLike, to: WebSocketLike) => { if (to.bufferedAmount > limits.gatheredBodyBytes) from.terminate() }
+  const bounded = (from: WebSocketLike, to: WebSocketLike) => { if (to.bufferedAmount > most()) from.terminate() }
   await inner.register(httpProxy, {
     upstream: '',
     websocket: true,
-    wsServerOptions: { ...options, handleProtocols: (_offered: unknown, request: IncomingMessage) => waiting.get(request.url!)?.protocol ?? false },
+    wsServerOptions: {
+      perMessageDeflate: false,
+      verifyClient (this: WebSocketOptions) {
+        this.maxPayload = most()
+        return true
+      },
+      handleProtocols: (_offered: unknown, request: IncomingMessage) => waiting.get(request.url!)?.protocol ?? false
+    },
     wsClientOptions: {
-      ...options,
+      perMessageDeflate: false,
       createConnection: () => undefined,
       rewriteRequestHeaders: () => ({}),
-      finishRequest: (request: ClientRequest) => {
+      finishRequest (this: WebSocketOptions, request: ClientRequest) {
+        this.maxPayload = most()
         const opened = waiting.get(request.path)!
         waiting.delete(request.path)
         adopt(request, opened)

@@ -205,7 +205,7 @@ test('what needs a restart is said once for each', () => {
 test('what is shown as in force keeps what only a restart changes, and takes the rest', () => {
   const tls = (file: string, more = '') => `tls: {${more} certificates: [{certFile: ${file}, keyFile: ${file}}]}`
   const rows = [
-    ['', `drainMs: 1\ndataDirectory: d\nlistener: {address: 127.0.0.1:9, limits: {headerBytes: 9000, bodyBytes: 7}, ${tls('a')}}\nadmin: {probesAddress: 127.0.0.1:7}\nlog: {level: warn}`],
+    ['', `drainMs: 1\ndataDirectory: d\nlistener: {address: 127.0.0.1:9, limits: {bodyBytes: 7}, ${tls('a')}}\nadmin: {probesAddress: 127.0.0.1:7}\nlog: {level: warn}`],
     [`dataDirectory: d\nlistener: {${tls('a')}}`, `listener: {${tls('b', 'http2: false, redirectFrom: 127.0.0.1:5,')}}`],
     [`listener: {${tls('a')}}`, 'drainMs: 1']
   ] as const

@@ -122,3 +122,11 @@ test('new limits hold from the next request on', async () => {
   take()
   assert.equal(await ask(), 414)
 })
+
+test('limits of the parser are raised for new connections', async () => {
+  await using fake = await startFake()
+  const ask = async () => (await request(fake.url, `/json/reply/X?${'x'.repeat(40_000)}`)).status
+  assert.equal(await ask(), 414)
+  fake.listener.prepare({ ...fake.config.listener, limits: { ...fake.config.listener.limits, requestTargetBytes: 65_536 } }, fake.config.edge)()
+  assert.equal(await ask(), 200)
+})

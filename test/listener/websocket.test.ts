@@ -133,6 +133,32 @@ test('an endpoint that is not there is found out before the client is accepted',
   assert.equal(held.slots, 0)
 })
 
+test('a new limit on messages holds for the next socket, in both directions', async () => {
+  await using echo = await startEcho()
+  await using started = await through(echo.url)
+  const { fake } = started
+  const { listener, edge } = fake.config
+  const open = async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${fake.port}/legacy/chat`)
+    await once(socket, 'open')
+    return socket
+  }
+  const first = await open()
+  fake.listener.prepare({ ...listener, limits: { ...listener.limits, gatheredBodyBytes: 10 } }, edge)()
+  first.send('x'.repeat(100))
+  assert.equal(String((await once(first, 'message'))[0]), 'x'.repeat(100), 'an open one keeps its own')
+  first.close()
+  await until('it has left', () => echo.clients.size === 0)
+  const second = await open()
+  second.send('x'.repeat(100))
+  assert.equal((await once(second, 'close'))[0], 1009)
+  await until('it has left', () => echo.clients.size === 0)
+  const third = await open()
+  await until('the service has it', () => echo.clients.size === 1)
+  for (const client of echo.clients) client.send('x'.repeat(100))
+  await once(third, 'close')
+})
+
 test('draining says goodbye to open sockets', async () => {
   await using echo = await startEcho()
   await using started = await through(echo.url)
