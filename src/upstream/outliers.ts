@@ -72,15 +72,15 @@ export class Outliers<E extends Ejectable> {
     this.#settings = settings
   }
 
-  /** Ends ejections that are over, and compares when the interval is. Costs next to nothing otherwise. */
-  tick (endpoints: readonly E[], nowMs: number): void {
+  /** Ends ejections that are over, and compares when the interval is. Costs next to nothing otherwise. Returns whether any ejection has an end to wait for. */
+  tick (endpoints: readonly E[], nowMs: number): boolean {
     for (const endpoint of endpoints) if (endpoint.ejection !== undefined && (nowMs >= endpoint.ejection.untilMs || !this.#settings.enabled)) endpoint.takeBack()
-    // Better one that does badly than none at all.
-    if (endpoints.every(({ usable }) => !usable)) for (const endpoint of endpoints) endpoint.takeBack()
-    if (nowMs - this.#comparedAtMs < this.#settings.intervalMs) return
-    this.#comparedAtMs = nowMs
-    if (this.#settings.enabled && endpoints.length > 1) this.#compare(endpoints, nowMs)
-    for (const endpoint of endpoints) endpoint.successes = endpoint.failures = 0
+    if (nowMs - this.#comparedAtMs >= this.#settings.intervalMs) {
+      this.#comparedAtMs = nowMs
+      if (this.#settings.enabled && endpoints.length > 1) this.#compare(endpoints, nowMs)
+      for (const endpoint of endpoints) endpoint.successes = endpoint.failures = 0
+    }
+    return endpoints.some(({ ejection }) => ejection !== undefined)
   }
 
   #compare (endpoints: readonly E[], nowMs: number): void {

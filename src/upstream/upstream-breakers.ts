@@ -26,8 +26,8 @@ export interface UpstreamBreakersOptions {
   readonly settings: BreakerSettings
   readonly clock: BreakerClock
   readonly onChange: OnBreaker
-  /** Called every 200 ms while calls are under way. */
-  readonly onTick: (nowMs: number) => void
+  /** Called every 200 ms while calls are under way, and for as long as it returns true. */
+  readonly onTick: (nowMs: number) => boolean
 }
 
 /**
@@ -40,7 +40,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   readonly #name: string
   readonly #clock: BreakerClock
   readonly #onChange: OnBreaker
-  readonly #onTick: (nowMs: number) => void
+  readonly #onTick: (nowMs: number) => boolean
   readonly #histories = new Map<string, MessageHistory>()
   readonly #breakers = new Map<string, Breaker>()
   readonly #calls = new CallList()
@@ -116,13 +116,13 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   /** Called by the clock: counts what takes too long now, not when its time-out comes. */
   tick (nowMs: number): boolean {
-    this.#onTick(nowMs)
+    const isAwaited = this.#onTick(nowMs)
     for (let call = this.#calls.first; call !== undefined;) {
       const next = call.next
       if (this.#isSlow(call, nowMs)) this.#overdue(call, nowMs)
       call = next
     }
-    this.#watched = this.#calls.first !== undefined
+    this.#watched = isAwaited || this.#calls.first !== undefined
     return this.#watched
   }
 

@@ -102,7 +102,7 @@ export class Upstream implements UpstreamHandle {
   /** One not tried yet in this exchange; else, with no other left, one that was tried and is still available (on a fresh connection). */
   pick (exchange: Exchange): EndpointHandle | undefined {
     this.bulkhead.arrived(exchange)
-    const endpoint = this.#balancer.pick(exchange, this.bulkhead)
+    const endpoint = this.#balancer.pick(exchange, this.bulkhead) ?? (this.#goesOn(exchange) ? this.#balancer.pick(exchange, this.bulkhead) : undefined)
     // A copy is no trial: those belong to callers who wait.
     return exchange.isMirrored && endpoint?.breakerState !== 'closed' ? undefined : endpoint
   }
@@ -115,7 +115,9 @@ export class Upstream implements UpstreamHandle {
     return describeBalance(this.#balancer.eligible(undefined), this.#endpoints, performance.now())
   }
 
-  reach ({ endpoints: only = this.#base, attempts }: Exchange): 'another' | 'same' | 'none' {
+  reach (exchange: Exchange): 'another' | 'same' | 'none' {
+    this.#goesOn(exchange)
+    const { endpoints: only = this.#base, attempts } = exchange
     let found: 'same' | 'none' = 'none'
     for (const { url, available, pausedMs } of this.#endpoints) {
       // One that asked for a pause is waited for by whoever honours its Retry-After.
@@ -160,8 +162,19 @@ export class Upstream implements UpstreamHandle {
 
   /** Who waits while there is nowhere to go would only be told so at his turn. */
   #hopeless (exchange: Exchange): GatewayError | undefined {
-    const { endpoints: only = this.#base } = exchange
-    return this.#endpoints.some(({ usable, url }) => usable && only?.has(url) !== false) ? undefined : this.whyNone(exchange)
+    return this.#goesOn(exchange) ? undefined : this.whyNone(exchange)
+  }
+
+  /**
+   * Whether an exchange has anywhere to go, be it full or not. Where all that it may go to are out, those that are ejected are taken back: better
+   * one that does badly than none. Not for a copy.
+   */
+  #goesOn ({ endpoints, isMirrored }: Exchange): boolean {
+    const mine = this.#among(endpoints)
+    const hasUsable = () => mine.some(({ usable }) => usable)
+    if (isMirrored || hasUsable()) return hasUsable()
+    for (const endpoint of mine) endpoint.takeBack()
+    return hasUsable()
   }
 
   /** A breaker that opens, by itself or by hand, turns away those who wait for what cannot succeed: all, or those of its message. */

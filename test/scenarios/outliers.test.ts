@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { runHere } from '../command/run-command.ts'
-import { startOrigins, type OriginFleet } from '../support/fleet.ts'
+import { startOrigins } from '../support/fleet.ts'
+import type { TestGateway } from '../support/gateway.ts'
 import * as behave from '../support/origin.ts'
+import { startServices } from '../support/services.ts'
 import { until } from '../support/until.ts'
 
 const path = '/json/reply/Echo'
+type Gatewayed = { readonly gateway: TestGateway }
 /** In turn, so that each gets the same; who fails half of them is not the breakers' business here. */
 const config = (outliers: object = {}) => ({ upstreams: { origin: { breaker: { errorThresholdPercent: 100 }, outliers: { intervalMs: 1_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000, ...outliers }, policy: { balancer: { strategy: 'round-robin' as const } } } } })
 
@@ -16,12 +19,12 @@ function failingHalf (): behave.Behaviour {
   return async request => await (calls++ % 2 === 0 ? behave.ok('', { status: 500, reason: 'Broken' }) : behave.ok())(request)
 }
 
-const ejected = async ({ gateway }: OriginFleet): Promise<Array<{ readonly url: string, readonly reason: string }>> => {
+const ejected = async ({ gateway }: Gatewayed): Promise<Array<{ readonly url: string, readonly reason: string }>> => {
   const { live } = await gateway.api('upstreams') as { live: Array<{ endpoints: Array<{ url: string, ejected: { reason: string } | null }> }> }
   return live.flatMap(({ endpoints }) => endpoints.flatMap(({ url, ejected }) => ejected === null ? [] : [{ url, reason: ejected.reason }]))
 }
-const call = async ({ gateway }: OriginFleet) => await gateway.post(path, {})
-const isEjected = async (fleet: OriginFleet) => await until('one is ejected', async () => {
+const call = async ({ gateway }: Gatewayed) => await gateway.post(path, {})
+const isEjected = async (fleet: Gatewayed) => await until('one is ejected', async () => {
   for (let n = 0; n < 10; n++) await call(fleet)
   return (await ejected(fleet)).length > 0
 }, { timeoutMs: 30_000 })
@@ -76,5 +79,29 @@ describe('ejection', { timeout: 300_000 }, () => {
     await isEjected(fleet)
     fleet.origin.behave(behave.ok('back'))
     await until('it gets calls again', async () => (await call(fleet)).text() === 'back', { timeoutMs: 10_000 })
+  })
+
+  test('ends by itself without a call', async () => {
+    await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config({ baseMs: 2_000, maxMs: 2_000 }))
+    await isEjected(fleet)
+    await until('it is not shown any more', async () => (await ejected(fleet)).length === 0)
+    assert.equal(await fleet.gateway.metric('postern_endpoint_ejected'), 0)
+  })
+
+  test('ends when the others die: who is turned away there is answered by it', async () => {
+    // No connection is kept: each call to a dead one is refused, and so may be repeated.
+    const closing = behave.raw('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', { close: true })
+    await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => closing)], config())
+    const [bad, ...others] = fleet.origins
+    await isEjected(fleet)
+    bad!.behave(behave.ok('last'))
+    await Promise.all(others.map(async other => { await other.close() }))
+    for (let n = 0; n < 20; n++) assert.equal((await call(fleet)).text(), 'last')
+  })
+
+  test('is not for a message that only this one has', async () => {
+    await using service = await startServices([{ messages: ['Echo', 'Only'], behaviour: behave.byPath({ '/json/reply/Only': behave.ok('only') }, failingHalf()) }, ...Array.from({ length: 4 }, () => ({ messages: ['Echo'] }))], { upstreams: { Orders: config().upstreams.origin } })
+    await isEjected(service)
+    for (let n = 0; n < 20; n++) assert.equal((await service.gateway.post('/json/reply/Only', {})).text(), 'only')
   })
 })

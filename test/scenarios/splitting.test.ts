@@ -1,63 +1,13 @@
 // Traffic split between versions, groups of endpoints and two services, as operators do it: canary, pinned versions, blue and green.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { writeFile, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
+import type { PartialConfig, TestGateway } from '../support/gateway.ts'
 import { request, targetOf, type RequestOptions } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
-import { startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import type { Behaviour } from '../support/origin.ts'
+import { startServices, type Service } from '../support/services.ts'
 import { until } from '../support/until.ts'
-
-interface Service {
-  readonly service?: string
-  readonly version?: string
-  readonly tags?: string[]
-  readonly meta?: Record<string, string>
-  readonly behaviour?: Behaviour
-}
-
-interface World extends AsyncDisposable {
-  readonly gateway: TestGateway
-  readonly origins: readonly Origin[]
-  /** How many calls each origin got since the last look. */
-  counts (): number[]
-  readonly file: string
-  /** Names so many of the services in the file, from the first one on. Resolves when just they get traffic. */
-  list (count: number): Promise<void>
-}
-
-/** Plain services named in a services.yaml, one origin each; all have the message Echo. */
-async function startWorld (services: readonly Service[], config: PartialConfig, listed = services.length): Promise<World> {
-  const stack = new AsyncDisposableStack()
-  const directory = await mkdtemp(join(tmpdir(), 'postern-split-'))
-  stack.defer(() => rm(directory, { recursive: true, force: true }))
-  const origins: Origin[] = []
-  for (const { behaviour } of services) origins.push(stack.use(await startOrigin(behaviour)))
-  const file = join(directory, 'services.yaml')
-  const write = async (count: number) => { await writeFile(file, JSON.stringify(services.slice(0, count).map(({ service = 'Orders', behaviour: _, ...rest }, index) => ({ service, url: origins[index]!.url, messages: ['Echo'], ...rest })))) }
-  await write(listed)
-  const gateway = stack.use(await startGateway({ ...config, registry: { file } }))
-  const inPlan = async () => ((await gateway.api('upstreams')).upstreams as Array<{ endpoints: Array<{ traffic: boolean }> }>).flatMap(({ endpoints }) => endpoints).filter(({ traffic }) => traffic).length
-  const isListed = async (count: number) => { await until('every endpoint is in the table', async () => await inPlan() === count) }
-  await isListed(listed)
-  const seen = origins.map(() => 0)
-  const owned = stack.move()
-  return {
-    gateway,
-    origins,
-    file,
-    list: async count => { await write(count); await isListed(count) },
-    counts: () => origins.map(({ received }, index) => {
-      const since = received.length - seen[index]!
-      seen[index] = received.length
-      return since
-    }),
-    [Symbol.asyncDispose]: () => owned.disposeAsync()
-  }
-}
 
 const path = '/json/reply/Echo'
 const call = async (gateway: TestGateway, times: number, options: RequestOptions = {}, target = path) => {
@@ -70,7 +20,7 @@ interface Part { readonly part: string, readonly errorRate: number, readonly mea
 
 describe('splitting traffic', { timeout: 300_000 }, () => {
   test('a canary gets its share and nothing of the rest', async () => {
-    await using world = await startWorld(three, splitting([{ name: 'canary', to: { version: '2.*' }, percent: 20 }]))
+    await using world = await startServices(three, splitting([{ name: 'canary', to: { version: '2.*' }, percent: 20 }]))
     await call(world.gateway, 300)
     const [a = 0, b = 0, canary = 0] = world.counts()
     assert.equal(a + b + canary, 300)
@@ -99,7 +49,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     ['a field of a form', { property: 'Version', value: '2' }, { method: 'POST', headers: [['Content-Type', 'application/x-www-form-urlencoded']], body: 'version=2' }, path]
   ] as const) {
     test(`${what} decides`, async () => {
-      await using world = await startWorld(three, splitting([{ name: 'two', to: { tag: 'canary' }, when }]))
+      await using world = await startServices(three, splitting([{ name: 'two', to: { tag: 'canary' }, when }]))
       await call(world.gateway, 6, options as RequestOptions, target)
       assert.deepEqual(world.counts(), [0, 0, 6])
       await call(world.gateway, 6)
@@ -110,13 +60,13 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
   }
 
   test('a body that is no JSON, or has no such property, belongs to the rest', async () => {
-    await using world = await startWorld(three, splitting([{ name: 'two', to: { tag: 'canary' }, when: { property: 'Version' } }]))
+    await using world = await startServices(three, splitting([{ name: 'two', to: { tag: 'canary' }, when: { property: 'Version' } }]))
     for (const body of ['{"a":{"Version":2}}', '{broken', '[1]', '{"Version":{}}']) await call(world.gateway, 1, { method: 'POST', headers: [['Content-Type', 'application/json']], body })
     assert.equal(world.counts()[2], 0)
   })
 
   test('a body that is too long to be looked at belongs to the rest, and arrives whole', async () => {
-    await using world = await startWorld(three, splitting([{ name: 'two', to: { tag: 'canary' }, when: { property: 'Version' } }]))
+    await using world = await startServices(three, splitting([{ name: 'two', to: { tag: 'canary' }, when: { property: 'Version' } }]))
     const body = (letters: number) => JSON.stringify({ Version: 2, more: 'x'.repeat(letters) })
     const post = async (letters: number) => { await call(world.gateway, 1, { method: 'POST', headers: [['Content-Type', 'application/json']], body: body(letters) }) }
     await post(60_000)
@@ -127,7 +77,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
   })
 
   test('by caller, one caller stays in its part', async () => {
-    await using world = await startWorld(three, splitting([{ name: 'half', to: { meta: { track: 'blue' } }, percent: 50 }], { by: 'caller' }))
+    await using world = await startServices(three, splitting([{ name: 'half', to: { meta: { track: 'blue' } }, percent: 50 }], { by: 'caller' }))
     const blue: boolean[] = []
     for (let caller = 0; caller < 40; caller++) {
       const options: RequestOptions = { headers: [['Cookie', `ss-pid=caller-${caller}`]] }
@@ -142,21 +92,21 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
   })
 
   test('a part that has no endpoint leaves its calls to the rest', async () => {
-    await using world = await startWorld([{ version: '1.0' }], splitting([{ name: 'two', to: { version: '2.*' }, percent: 100 }, { name: 'elsewhere', to: { upstream: 'Nowhere' }, when: { header: 'X-Any' } }]))
+    await using world = await startServices([{ version: '1.0' }], splitting([{ name: 'two', to: { version: '2.*' }, percent: 100 }, { name: 'elsewhere', to: { upstream: 'Nowhere' }, when: { header: 'X-Any' } }]))
     await call(world.gateway, 3)
     await call(world.gateway, 3, { headers: [['X-Any', '1']] })
     assert.deepEqual(world.counts(), [6])
   })
 
   test('without a split every version shares by endpoint', async () => {
-    await using world = await startWorld([{ version: '1.0' }, { version: '1.0' }, { version: '2.0' }], { upstreams: { Orders: { policy: { balancer: { strategy: 'round-robin' } } } } } as PartialConfig)
+    await using world = await startServices([{ version: '1.0' }, { version: '1.0' }, { version: '2.0' }], { upstreams: { Orders: { policy: { balancer: { strategy: 'round-robin' } } } } } as PartialConfig)
     await call(world.gateway, 60)
     assert.deepEqual(world.counts(), [20, 20, 20])
   })
 
   test('the first instance of a new version gets what one endpoint gets, and not everything', async () => {
     // In turn: who is quicker is not what is tested here.
-    await using world = await startWorld([{ version: '1.0' }, { version: '1.0' }, { version: '1.1' }], { ...splitting([]), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
+    await using world = await startServices([{ version: '1.0' }, { version: '1.0' }, { version: '1.1' }], { ...splitting([]), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
     await call(world.gateway, 20)
     assert.deepEqual(world.counts(), [10, 10, 0])
     await world.list(3)
@@ -168,7 +118,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
 
   test('highest version only: the new one takes over step by step', async () => {
     const takeoverMs = 8_000
-    await using world = await startWorld([{ version: '1.9' }, { version: '1.9' }, { version: '1.10' }], { ...splitting([], { versions: 'highest', takeoverMs }), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
+    await using world = await startServices([{ version: '1.9' }, { version: '1.9' }, { version: '1.10' }], { ...splitting([], { versions: 'highest', takeoverMs }), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
     const startedMs = performance.now()
     await until('the old one is no newcomer itself', () => performance.now() - startedMs > takeoverMs)
     const beforeMs = performance.now()
@@ -198,7 +148,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
       await sleep(400)
       await behave.ok('{}', { status: 500, reason: 'Broken' })(request)
     }
-    await using world = await startWorld([{ version: '1.0' }, { version: '2.0', behaviour: late }], splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two' } }]))
+    await using world = await startServices([{ version: '1.0' }, { version: '2.0', behaviour: late }], splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two' } }]))
     await call(world.gateway, 4)
     for (let n = 0; n < 4; n++) await world.gateway.get(path, { headers: [['X-Two', '1']] })
     const [split] = ((await request(targetOf(world.gateway.admin), '/api/splits')).json() as { splits: Array<{ parts: Part[] }> }).splits
@@ -215,7 +165,7 @@ describe('two services of one name', { timeout: 300_000 }, () => {
 
   test('named by a split, both get their part and there is no conflict; without it the newcomer is quarantined', async () => {
     const split: PartialConfig = { messages: { Echo: { upstream: 'Orders', policy: { split: { parts: [{ name: 'next', to: { upstream: 'OrdersNext' }, percent: 50 }] } } } } } as PartialConfig
-    await using world = await startWorld(services, split)
+    await using world = await startServices(services, split)
     await until('both are in the table', async () => ((await world.gateway.api('routes')).routes as Array<{ state: string }>).filter(({ state }) => state === 'routed').length === 2)
     await call(world.gateway, 100)
     const [old = 0, next = 0] = world.counts()

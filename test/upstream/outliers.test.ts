@@ -72,16 +72,6 @@ test('never more than the share, never the last one', () => {
   assert.equal(endpoints.length, 10)
 })
 
-test('with nobody else left, an ejected one is taken back', () => {
-  const { endpoints, interval, ejected, tick } = start(2, { baseMs: 60_000 })
-  interval([])
-  interval([1])
-  assert.deepEqual(ejected(), [1])
-  endpoints[0]!.up = false
-  tick(200)
-  assert.deepEqual(ejected(), [])
-})
-
 test('while the others are only full, an ejected one stays out, and they may be ejected too', () => {
   const { endpoints, interval, ejected, tick } = start(3, { baseMs: 60_000, maxPercent: 67 })
   interval([])
