@@ -16,6 +16,8 @@ export interface Admission {
   admit (registration: Registration): Registration
   /** Other rules: whatever is resolved already is judged by them at once. `alsoOurs`: listeners beside those that were there from the start. */
   configure (settings: AdmissionSettings, alsoOurs: readonly OwnListener[]): void
+  /** Endpoints of these hosts cannot be connected to: their names may lead elsewhere by now, and are asked again however long they were to hold. */
+  doubt (hosts: ReadonlySet<string>): void
   /** To be called when all registrations have been admitted: names that none of them has had for long are forgotten. */
   forgetUnused (): void
   /** A host name has had no answer yet, neither good nor bad. */
@@ -39,24 +41,26 @@ export interface AdmissionOptions {
 
 /** Most host names in use; those beyond are refused, so that they take nothing away from the others. */
 export const mostNames = 20_000
-/** The shortest time an answer holds; the resolver keeps those that hold longer. */
-const resolveEveryMs = 5_000
+/** However short its TTL, an answer holds this long, and however long, that long. */
+const [minTtlMs, maxTtlMs] = [1_000, 300_000]
+/** How long after a question a name without a good answer is asked again, and one that leads to where nobody answers. */
+const retryMs = 5_000
 /** How long a name is kept that no registration has: whoever registers anew must not wait for a name server. */
 const unusedMs = 600_000
 
 /** `ips` undefined: it has never been resolved, and `error` says why. */
 interface Answer { readonly ips: readonly string[] | undefined, readonly error: string | undefined }
-interface Name { answer: Answer | undefined, usedAt: number }
+interface Name { answer: Answer | undefined, usedAt: number, timer: NodeJS.Timeout | undefined }
 
 export function createAdmission ({ settings, ownListeners, onChange, known = [], resolver: given, now = () => performance.now() }: AdmissionOptions): Admission {
   let rules = createNetworkRules(settings.allowedNetworks, ownListeners)
-  const resolver = given ?? createNameResolver({ timeoutMs: 2_000, maxNames: mostNames, minTtlMs: resolveEveryMs, maxTtlMs: 300_000 })
+  const resolver = given ?? createNameResolver({ timeoutMs: 2_000, maxNames: mostNames, minTtlMs, maxTtlMs, retryMs })
   resolver.configure(settings.nameServers)
   const before = new Map(known)
   const names = new Map<string, Name>()
   /** Registrations stay the same objects as long as they say the same: what was made of them is not made anew at every decision. */
   const made = new WeakMap<Registration, { readonly rules: typeof rules, readonly host: string | undefined, readonly name: Name | undefined, readonly answer: Answer | undefined, readonly registration: Registration }>()
-  let timer: NodeJS.Timeout | undefined
+  let doubted: ReadonlySet<string> = new Set()
   let closed = false
 
   const tell = (host: string, name: Name, answer: Answer) => {
@@ -67,12 +71,23 @@ export function createAdmission ({ settings, ownListeners, onChange, known = [],
     onChange()
   }
 
+  /** And again when the answer holds no longer. */
   const resolve = (host: string, name: Name) => {
-    resolver.resolve(host).then(
-      // In one order, whatever order the name server gives them in: another one is no change.
-      ({ ips }) => tell(host, name, { ips: ips.toSorted(), error: undefined }),
-      // The last good answer stays in force.
-      (error: unknown) => { if (name.answer?.ips === undefined) tell(host, name, { ips: undefined, error: (error as Error).message }) }
+    const again = (ms: number) => {
+      clearTimeout(name.timer)
+      if (!closed && names.get(host) === name) name.timer = setTimeout(resolve, doubted.has(host) ? Math.min(retryMs, ms) : ms, host, name)
+    }
+    resolver.resolve(host, doubted.has(host)).then(
+      ({ ips, forMs }) => {
+        // In one order, whatever order the name server gives them in: another one is no change.
+        tell(host, name, { ips: ips.toSorted(), error: undefined })
+        again(forMs)
+      },
+      (error: unknown) => {
+        // The last good answer stays in force.
+        if (name.answer?.ips === undefined) tell(host, name, { ips: undefined, error: (error as Error).message })
+        again(retryMs)
+      }
     )
   }
 
@@ -82,10 +97,9 @@ export function createAdmission ({ settings, ownListeners, onChange, known = [],
     if (name === undefined) {
       if (names.size >= mostNames) return undefined
       const ips = before.get(host)
-      name = { answer: ips === undefined ? undefined : { ips, error: undefined }, usedAt: 0 }
+      name = { answer: ips === undefined ? undefined : { ips, error: undefined }, usedAt: 0, timer: undefined }
       names.set(host, name)
       resolve(host, name)
-      timer ??= setInterval(() => { for (const [host, name] of names) resolve(host, name) }, resolveEveryMs)
     }
     name.usedAt = now()
     return name
@@ -118,13 +132,26 @@ export function createAdmission ({ settings, ownListeners, onChange, known = [],
     configure ({ allowedNetworks, nameServers }, alsoOurs) {
       rules = createNetworkRules(allowedNetworks, [...ownListeners, ...alsoOurs])
       resolver.configure(nameServers)
+      // Others may say otherwise; the same ones have it in memory.
+      for (const [host, name] of names) resolve(host, name)
     },
-    forgetUnused () { for (const [host, { usedAt }] of names) if (now() - usedAt > unusedMs) names.delete(host) },
+    doubt (hosts) {
+      const before = doubted
+      doubted = hosts
+      for (const [host, name] of names) if (hosts.has(host) && !before.has(host)) resolve(host, name)
+    },
+    forgetUnused () {
+      for (const [host, { usedAt, timer }] of names) {
+        if (now() - usedAt <= unusedMs) continue
+        clearTimeout(timer)
+        names.delete(host)
+      }
+    },
     get isResolving () { return names.values().some(({ answer }) => answer === undefined) },
     get resolved () { return [...names].flatMap(([host, { answer }]): ResolvedName[] => answer?.ips === undefined ? [] : [[host, answer.ips]]) },
     close () {
       closed = true
-      clearInterval(timer)
+      for (const { timer } of names.values()) clearTimeout(timer)
       resolver.close()
     }
   }

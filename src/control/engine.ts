@@ -254,6 +254,7 @@ export function createEngine (options: EngineOptions): Engine {
     },
     leaveOut (all) {
       leftOut = all
+      admission.doubt(new Set(all.filter(({ cause }) => cause === 'unreachable').map(({ url }) => new URL(url).hostname)))
       trigger()
     },
     recheck: (url, always) => rechecks.wait(url, always),

@@ -3,8 +3,8 @@ import { lookup, Resolver } from 'node:dns/promises'
 
 export interface Resolution {
   readonly ips: readonly string[]
-  /** Date.now() of the answer. */
-  readonly at: number
+  /** How long it holds from now on. Milliseconds. */
+  readonly forMs: number
   /** Why the latest try failed; the addresses are then those of the last good answer. */
   readonly error: string | undefined
 }
@@ -17,8 +17,11 @@ export interface ResolverOptions {
   /** Bounds on the TTL that answers carry. Milliseconds. */
   readonly minTtlMs: number
   readonly maxTtlMs: number
+  /** How long after a question that got no good answer the name is asked again. Milliseconds. */
+  readonly retryMs: number
   /** Asks the network. Default: DNS for A and AAAA, then the system's own resolver (hosts file), whose answers have no TTL. */
   readonly ask?: (name: string, servers: readonly string[], signal: AbortSignal) => Promise<Answer>
+  /** ms, monotonic. */
   readonly now?: () => number
 }
 
@@ -29,6 +32,7 @@ export interface Answer {
 
 interface Entry {
   ips: readonly string[]
+  /** When it was asked last. */
   at: number
   error: string | undefined
   expiresAt: number
@@ -36,8 +40,11 @@ interface Entry {
 }
 
 export interface NameResolver {
-  /** The addresses of a name: from memory while the TTL lasts, else asked. Rejects only when there never was a good answer. */
-  resolve (name: string): Promise<Resolution>
+  /**
+   * The addresses of a name: from memory while the TTL lasts, else asked. `doubted`: there is reason to believe that it leads elsewhere now, so
+   * memory counts for the shortest TTL only. Rejects only when there never was a good answer.
+   */
+  resolve (name: string, doubted?: boolean): Promise<Resolution>
   /** Which DNS servers are asked, as `address:port`; none: the system's. Others than before are asked for every name anew. */
   configure (servers: readonly string[]): void
   /** Ends questions in flight. */
@@ -52,7 +59,7 @@ const systemTtlMs = 30_000
 
 /** Creates a resolver. It starts no timers of its own between questions. */
 export function createNameResolver (options: ResolverOptions): NameResolver {
-  const now = options.now ?? Date.now
+  const now = options.now ?? (() => performance.now())
   const ask = options.ask ?? askNetwork
   const entries = new Map<string, Entry>()
   const closed = new AbortController()
@@ -81,35 +88,35 @@ export function createNameResolver (options: ResolverOptions): NameResolver {
       const answer = await Promise.race([ask(name, servers, signal), rejectOn(signal)])
       if (answer.ips.length === 0) throw new Error(`${name} has no address`)
       entry.ips = answer.ips
-      entry.at = now()
       entry.error = undefined
       entry.expiresAt = now() + Math.min(options.maxTtlMs, Math.max(options.minTtlMs, answer.ttlMs))
     } catch (error) {
       entry.error = limit.aborted ? `no answer within ${options.timeoutMs} ms` : (error as Error).message
-      entry.expiresAt = now() + options.minTtlMs
+      entry.expiresAt = now() + options.retryMs
     }
+    entry.at = now()
   }
 
   return {
-    async resolve (name) {
+    async resolve (name, doubted = false) {
       const key = name.toLowerCase()
       let entry = entries.get(key)
-      entry ??= { ips: [], at: 0, error: undefined, expiresAt: 0, asking: undefined }
+      entry ??= { ips: [], at: -Infinity, error: undefined, expiresAt: -Infinity, asking: undefined }
       entries.delete(key)
       entries.set(key, entry)
       if (entries.size > options.maxNames) entries.delete(entries.keys().next().value!)
-      if (entry.expiresAt <= now()) {
+      if (entry.expiresAt <= now() || (doubted && entry.at + options.minTtlMs <= now())) {
         const asked = entry
         entry.asking ??= inTurn(() => refresh(key, asked)).finally(() => { asked.asking = undefined })
         await entry.asking
       }
       if (entry.ips.length === 0) throw new Error(entry.error ?? `${name} has no address`)
-      return { ips: entry.ips, at: entry.at, error: entry.error }
+      return { ips: entry.ips, forMs: Math.max(0, entry.expiresAt - now()), error: entry.error }
     },
     configure (next) {
       if (next.join() === servers.join()) return
       servers = next
-      for (const entry of entries.values()) entry.expiresAt = 0
+      for (const entry of entries.values()) entry.expiresAt = -Infinity
     },
     close () { closed.abort(new Error('the resolver was closed')) }
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAdmission, createEntryAdmission, mostNames, type AdmissionOptions } from '../../src/control/admission.ts'
-import type { NameResolver } from '../../src/registry/resolve.ts'
+import { createNameResolver, type NameResolver } from '../../src/registry/resolve.ts'
 import { until } from '../support/until.ts'
 import { registration } from './support.ts'
 
@@ -15,7 +15,7 @@ function setUp (answers: (name: string) => readonly string[] | Error | Promise<n
     resolve: async name => {
       const answer = await answers(name)
       if (answer instanceof Error) throw answer
-      return { ips: answer, at: 1, error: undefined }
+      return { ips: answer, forMs: 600_000, error: undefined }
     },
     configure () {},
     close () {}
@@ -134,4 +134,33 @@ test('names beyond the bound are refused; those that are there keep their place 
   admission.forgetUnused()
   assert.deepEqual(admission.resolved.map(([host]) => host), ['h0.internal'])
   assert.equal(admission.admit(named).refused, 'orders.internal is being resolved')
+})
+
+test('each name is asked again when its own TTL is over, a second at least; one whose endpoint cannot be connected to before that', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let now = 0
+  const ttls: Readonly<Record<string, number>> = { 'none.internal': 0, 'short.internal': 3_000, 'long.internal': 7_000 }
+  const asked: Record<string, number[]> = {}
+  const resolver = createNameResolver({ timeoutMs: 2_000, maxNames: 10, minTtlMs: 1_000, maxTtlMs: 300_000, retryMs: 5_000, now: () => now, ask: async name => { (asked[name] ??= []).push(now); return { ips: ['10.0.0.1'], ttlMs: ttls[name]! } } })
+  using started = setUp(never, { resolver })
+  const { admission } = started
+  const advance = async (toMs: number) => {
+    for (await new Promise(resolve => setImmediate(resolve)); now < toMs; await new Promise(resolve => setImmediate(resolve))) {
+      now += 500
+      t.mock.timers.tick(500)
+    }
+  }
+  for (const host of Object.keys(ttls)) admission.admit(at(host))
+  await advance(7_500)
+  assert.deepEqual(asked, { 'none.internal': [0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000], 'short.internal': [0, 3_000, 6_000], 'long.internal': [0, 7_000] })
+  const dead = new Set(['long.internal'])
+  admission.doubt(dead)
+  await advance(8_000)
+  assert.deepEqual(asked['long.internal'], [0, 7_000], 'it has just been asked')
+  admission.doubt(new Set())
+  admission.doubt(dead)
+  await advance(13_500)
+  admission.doubt(new Set())
+  await advance(20_500)
+  assert.deepEqual(asked['long.internal'], [0, 7_000, 8_000, 13_000, 20_000])
 })

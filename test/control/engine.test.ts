@@ -50,7 +50,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
       return toAnswer(answers.get(url) ?? 'silent')
     },
     async askMarkers ({ url }) { return markers.get(url) ?? noMarkers },
-    createAdmission: () => ({ admit: item => item, configure () {}, forgetUnused () {}, isResolving: false, resolved: [], close () {} }),
+    createAdmission: () => ({ admit: item => item, configure () {}, doubt () {}, forgetUnused () {}, isResolving: false, resolved: [], close () {} }),
     loadTls: () => new Map(),
     applied: emptyPlan,
     owners: new Map(),

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createNameResolver, mostQuestions } from '../../src/registry/resolve.ts'
 import type { Answer, ResolverOptions } from '../../src/registry/resolve.ts'
 
-const options = { timeoutMs: 1_000, maxNames: 3, minTtlMs: 1_000, maxTtlMs: 60_000 }
+const options = { timeoutMs: 1_000, maxNames: 3, minTtlMs: 1_000, maxTtlMs: 60_000, retryMs: 1_000 }
 function scripted (answers: Array<Answer | Error | 'hang'>, over: Partial<ResolverOptions> = {}) {
   const clock = { ms: 0, asked: [] as string[] }
   const resolver = createNameResolver({
@@ -48,13 +48,23 @@ test('the last good answer is kept when a name stops resolving, and says why', a
   const { resolver, clock } = scripted([{ ips: ['10.0.0.1'], ttlMs: 1_000 }, new Error('SERVFAIL')])
   await resolver.resolve('a')
   clock.ms = 2_000
-  assert.deepEqual(await resolver.resolve('a'), { ips: ['10.0.0.1'], at: 0, error: 'SERVFAIL' })
+  assert.deepEqual(await resolver.resolve('a'), { ips: ['10.0.0.1'], forMs: 1_000, error: 'SERVFAIL' })
 })
 test('an empty answer is no good answer', async () => {
   const { resolver, clock } = scripted([{ ips: ['10.0.0.1'], ttlMs: 1_000 }, { ips: [], ttlMs: 1_000 }])
   await resolver.resolve('a')
   clock.ms = 2_000
   assert.deepEqual((await resolver.resolve('a')).ips, ['10.0.0.1'])
+})
+test('a doubted name is asked before its TTL is over, and not within the shortest one', async () => {
+  const { resolver, clock } = scripted([{ ips: ['10.0.0.1'], ttlMs: 60_000 }, { ips: ['10.0.0.2'], ttlMs: 60_000 }])
+  await resolver.resolve('a')
+  clock.ms = 999
+  assert.deepEqual((await resolver.resolve('a', true)).ips, ['10.0.0.1'])
+  clock.ms = 1_000
+  assert.deepEqual(await resolver.resolve('a', true), { ips: ['10.0.0.2'], forMs: 60_000, error: undefined })
+  await resolver.resolve('a', true)
+  assert.equal(clock.asked.length, 2)
 })
 test('a name that never resolved is an error, and is not asked again at once', async () => {
   const { resolver, clock } = scripted([new Error('ENOTFOUND')])

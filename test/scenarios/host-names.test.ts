@@ -17,7 +17,7 @@ import { until } from '../support/until.ts'
 const answer = () => ({ body: {} })
 const get = (name: string) => `/json/reply/${name}`
 const calmly = { callers: 2, everyMs: 20 }
-/** A name is asked again every five seconds, the shortest time that an answer holds. */
+/** A name is asked again after a second, the shortest time that an answer holds; without a good answer after five. */
 const patience = { timeoutMs: 60_000, everyMs: 50 }
 const idOf = (n: number) => `ss-Shop-00000000-0000-4000-8000-00000000000${n}`
 
@@ -53,6 +53,37 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     assert.ok((names.asked.length - asked) * 5 < load.calls - calls, 'asked by its time, not by the calls')
     await load.stop()
     assert.deepEqual(load.failures, [])
+  })
+
+  test('each name is asked again by its own TTL: one that holds for an hour is not, while one of a second is again and again', async () => {
+    await using names = await startNameServer()
+    names.ttlS['long.test'] = 3_600
+    names.point('short.test', '127.0.0.1')
+    names.point('long.test', '127.0.0.1')
+    await using host = await startHost('Browse')
+    const endpoints = ['short', 'long'].map(name => `http://${name}.test:${host.port}`)
+    await using gateway = await startGateway({ registry: { nameServers: [names.address] }, upstreams: { shop: { endpoints } }, messages: { Browse: { upstream: 'shop' } } } as PartialConfig)
+    for (const endpoint of endpoints) await gateway.waitForEndpoint(endpoint)
+    const asked = (name: string) => names.asked.filter(one => one === name).length
+    const [short, long] = [asked('short.test'), asked('long.test')]
+    // Each time for A and AAAA.
+    await until('it is asked three times more', () => asked('short.test') >= short + 6, patience)
+    assert.equal(asked('long.test'), long)
+  })
+
+  test('an endpoint that cannot be connected to any more is asked for anew, although its name was to hold for an hour', async () => {
+    await using names = await startNameServer()
+    names.ttlS['shop.test'] = 3_600
+    await using before = await startHost('Browse', { host: '127.0.0.6' })
+    await using after = await startHost('Browse', { host: '127.0.0.7', port: before.port })
+    names.point('shop.test', '127.0.0.6')
+    await using gateway = await startBehind(names, before)
+    await gateway.waitForRoute('Browse')
+    assert.equal((await gateway.get(get('Browse'))).status, 200)
+    names.point('shop.test', '127.0.0.7')
+    await before[Symbol.asyncDispose]()
+    await until('it is called where it is now', async () => (await gateway.get(get('Browse'))).status === 200 && after.executed.length > 0, patience)
+    assert.ok(names.asked.length < 100, 'not at every failure')
   })
 
   test('the name server dies: the last good answer is kept', async () => {

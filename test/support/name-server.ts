@@ -11,6 +11,8 @@ export interface NameServer extends AsyncDisposable {
   silent: boolean
   /** Where a name leads from now on; none: it does not exist. */
   point (name: string, ...ips: string[]): void
+  /** How long its answers for a name hold, seconds; 1 where nothing is said. */
+  readonly ttlS: Record<string, number>
 }
 
 const typeA = 1
@@ -27,9 +29,10 @@ function readQuestion (packet: Buffer): { name: string, typeAt: number } {
   return { name: labels.join('.').toLowerCase(), typeAt: at + 1 }
 }
 
-export async function startNameServer ({ ttlS = 1 } = {}): Promise<NameServer> {
+export async function startNameServer (): Promise<NameServer> {
   const known = new Map<string, readonly string[]>()
   const asked: string[] = []
+  const ttlS: Record<string, number> = {}
   const socket = createSocket('udp4')
   const server = { silent: false }
   socket.on('message', (packet, { port, address }) => {
@@ -49,7 +52,7 @@ export async function startNameServer ({ ttlS = 1 } = {}): Promise<NameServer> {
       record.writeUInt16BE(0xc00c, 0)
       record.writeUInt16BE(typeA, 2)
       record.writeUInt16BE(1, 4)
-      record.writeUInt32BE(ttlS, 6)
+      record.writeUInt32BE(ttlS[name] ?? 1, 6)
       record.writeUInt16BE(4, 10)
       record.set(ip.split('.').map(Number), 12)
       return record
@@ -61,6 +64,7 @@ export async function startNameServer ({ ttlS = 1 } = {}): Promise<NameServer> {
   return {
     address: `127.0.0.1:${socket.address().port}`,
     asked,
+    ttlS,
     get silent () { return server.silent },
     set silent (silent) { server.silent = silent },
     point (name, ...ips) {
