@@ -3,7 +3,7 @@ import { GatewayError } from '../exchange/errors.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import { cacheName, cacheStatus, type CacheResult } from './cache-status.ts'
-import { answerFor, notModifiedHeaders, validatorHeaders } from './conditional.ts'
+import { answerFor, notModifiedHeaders } from './conditional.ts'
 import type { EntryHead } from './entry.ts'
 import { bornAt } from './freshness.ts'
 import { guarded, saysNothing, headersAt, type GuardRules, type Leaving, type Source } from './guard.ts'
@@ -46,17 +46,6 @@ export function meaningful (response: UpstreamResponse, may304: boolean): Upstre
   if (response.status !== 304 || may304) return response
   response.body.cancel(new GatewayError('ClientClosed'))
   throw new GatewayError('BadAnswer', { detail: { status: 304 } })
-}
-
-/** An answer to a fill that is not stored, for the one who asked: his conditions did not go up with it, so they are judged here. */
-export function judged (request: CacheRequest, response: UpstreamResponse): UpstreamResponse {
-  if (request.conditions === undefined) return response
-  const { status, reason, headers, body } = response
-  const nowMs = Date.now()
-  const head: EntryHead = { status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }
-  if (validatorHeaders(head).length === 0 || answerFor(request, head, undefined).kind !== 'not-modified') return response
-  if (body.takeWhole() === undefined) body.cancel(new GatewayError('ClientClosed'))
-  return { status: 304, reason: 'Not Modified', headers: notModifiedHeaders(headers), body: ResponseBody.of(nothing) }
 }
 
 /** An answer that is not stored: as it came, but for what must not leave. `alarm`: what an operator should hear. */

@@ -1,6 +1,6 @@
 // Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
 import { askAgain } from '../cache/again.ts'
-import { fromArriving, fromOrigin, fromStored, judged, meaningful, passedOn, type Detail } from '../cache/answers.ts'
+import { fromArriving, fromOrigin, fromStored, meaningful, passedOn, type Detail } from '../cache/answers.ts'
 import type { Asked, Start } from '../cache/asked.ts'
 import { cacheName, cacheStatus, ttlS } from '../cache/cache-status.ts'
 import type { Cache, Caching } from '../cache/cache.ts'
@@ -175,7 +175,7 @@ class CacheFlow {
       exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, collapsed })]
       throw result.error
     }
-    return passedOn(exchange, judged(request, result.response), this.#guard, { hit: false, fwd: why, fwdStatus: result.response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
+    return passedOn(exchange, result.response, this.#guard, { hit: false, fwd: why, fwdStatus: result.response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 
   /** What may be given in place of an answer that failed, or of one that is not waited for. */

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startOrigins, type OriginFleet } from '../support/fleet.ts'
 import { request as ask, requestBytes, targetOf } from '../support/http-client.ts'
-import { people, pick, randomAnswer, randomCase, randomFrom } from '../support/random-answers.ts'
+import { marked as markedBy, people, pick, randomAnswer, randomCase, randomFrom } from '../support/random-answers.ts'
 import { head, write, type HeaderList, type RawRequest } from '../support/raw-server.ts'
 import { until } from '../support/until.ts'
 
@@ -16,7 +16,7 @@ const callerOf = (request: RawRequest) => ['authorization', 'x-api-key', 'cookie
 const headersOf = (lines: readonly string[]) => lines.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)])
 /** Whether an answer may be given to somebody else, read by means of its own: for all, said outside of quotes. */
 function isForAll (lines: readonly string[]): boolean {
-  const said = lines.filter(line => /^cache-control:/i.test(line)).join(',').replaceAll(/"(?:[^"\\]|\\.)*("|$)/g, quoted => /^"[\d\\]+"$/.test(quoted) ? quoted.replaceAll(/["\\]/g, '') : '')
+  const said = lines.filter(line => /^(?:cdn-)?cache-control:/i.test(line)).map(line => line.replaceAll(/"(?:[^"\\]|\\.)*("|$)/g, quoted => /^"[\d\\]+"$/.test(quoted) ? quoted.replaceAll(/["\\]/g, '') : '')).join()
   return /public|s-maxage=\d/i.test(said)
 }
 
@@ -38,8 +38,12 @@ for (const mode of ['pass', 'perIdentity'] as const) {
       let reused = 0
       for (let round = 0; round < rounds; round++) {
         marked = random() < 0.4
-        lines = [...random() < 0.5 ? [`Cache-Control: ${pick(random, ['max-age=60', 'MAX-AGE=60, public', 's-maxage=60', 'max-age=60, stale-if-error=60'])}`] : [], ...randomAnswer(random).filter(line => !/must-understand/i.test(line))]
-        if (marked) lines = [...lines, `Cache-Control: ${randomCase(random, pick(random, ['private', 'no-store', 'max-age=60, private', 'NO-STORE,s-maxage=60,public']))}`]
+        lines = [...random() < 0.5 ? [`Cache-Control: ${pick(random, ['max-age=60', 'MAX-AGE=60, public', 's-maxage=60', 'max-age=60, stale-if-error=60'])}`] : [], ...randomAnswer(random)]
+        if (marked) {
+          const mark = pick(random, ['private', 'no-store', 'max-age=60, private', 'NO-STORE,s-maxage=60,public'])
+          // Whoever understands a status puts no-store aside (RFC 9111 section 5.2.2.3); private nobody does.
+          lines = markedBy(lines.filter(line => !/no-store/i.test(mark) || !/must-understand/i.test(line)), randomCase(random, mark))
+        }
         // Of a message none of whose answers can be stored nothing more is tried; below a prefix it is.
         const path = `${round % 4 === 0 ? '/json/reply/Echo' : '/p/x'}?round=${round}`
         for (let turn = 0; turn < 2; turn++) {

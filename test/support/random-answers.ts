@@ -24,10 +24,20 @@ const varied = ['Accept', 'Authorization', 'Cookie', 'X-Foo', 'accept-encoding',
 
 export const randomCase = (random: Random, text: string): string => text.replaceAll(/[a-z]/gi, letter => random() < 0.5 ? letter.toUpperCase() : letter.toLowerCase())
 
+/** Members of a structured field (RFC 9213), and what is none: the field is not there then. */
+const targeted = ['max-age=60', 's-maxage=60', 'max-age=0', 'public', 'no-cache', 'must-revalidate', 'must-understand', 'stale-if-error=60', 'foo="private, no-store"', 'immutable=?0']
+const untargeted = ['Max-Age=60', 'max-age=60, "private"', 'public, foo="', 'max-age=60,']
+
+/** With a word more, wherever its origin may be heard: a targeted field puts Cache-Control aside. */
+export function marked (lines: readonly string[], mark: string): string[] {
+  return [...lines, `Cache-Control: ${mark}`, ...lines.some(line => line.startsWith('CDN-')) ? [`CDN-Cache-Control: ${mark.toLowerCase()}`] : []]
+}
+
 /** Headers that no well-meaning origin would send. */
 export function randomAnswer (random: Random): string[] {
   const lines: string[] = []
   for (let n = Math.floor(random() * 3); n > 0; n--) lines.push(`Cache-Control: ${randomCase(random, some(random, directives, 4).join(pick(random, [', ', ',', ' , ', ',,'])))}`)
+  if (random() < 0.3) lines.push(`CDN-Cache-Control: ${random() < 0.8 ? some(random, targeted, 3).join(', ') : pick(random, untargeted)}`)
   if (random() < 0.4) lines.push(`Expires: ${pick(random, dates)}`)
   if (random() < 0.3) lines.push(`Last-Modified: ${pick(random, dates)}`)
   if (random() < 0.3) lines.push(`Date: ${pick(random, dates)}`)

@@ -14,6 +14,10 @@ export const cases: Case[] = [
   ...dropped.map(line => reused(`3.1: ${line.split(':')[0]} is not`, [fresh, line], { then: { misses: [line] } })),
   reused('3.1: nor what Connection names', [fresh, 'Connection: a, b', 'A: 1', 'B: 2', 'C: 3'], { then: { sees: ['C: 3'], misses: ['A', 'B'] } }),
   reused('3.1: lines of the same name stay apart', [fresh, 'X-Two: 1', 'X-Two: 2'], { then: { sees: ['X-Two: 1', 'X-Two: 2'] } }),
+  {
+    name: '3.1: trailer fields are none of the header',
+    steps: [{ answer: { headers: [fresh, 'Transfer-Encoding: chunked', 'Trailer: X-Late'], body: '2\r\nhi\r\n0\r\nX-Late: 1\r\n\r\n' }, from: 'origin', bodyIs: 'hi', misses: ['X-Late'] }, { from: 'stored', bodyIs: 'hi', misses: ['X-Late', 'Trailer'] }]
+  },
   reused('3.1: Expires is stored', ['Expires: Mon, 30 Nov 2026 12:00:00 GMT'], { under: 'long', then: { sees: ['Expires: Mon, 30 Nov 2026 12:00:00 GMT'] } }),
   notReused('7.3: Set-Cookie: not stored unless told', [fresh, 'Set-Cookie: a=b']),
   reused('7.3: Set-Cookie: stored where told', [fresh, 'Set-Cookie: a=b'], { under: 'cookies', then: { sees: ['Set-Cookie: a=b'] } }),
