@@ -22,7 +22,7 @@ export interface Verdict {
 
 const fine: Verdict = { endpoint: 'success', upstream: 'success', message: 'success' }
 export const nobodys: Verdict = { endpoint: 'ignored', upstream: 'ignored', message: 'ignored' }
-/** One message's fault, which says nothing of the others; the endpoint's where the message works at another one (`upstream/elsewhere.ts`). */
+/** By itself one message's fault. The endpoint's where the message works at another one (`upstream/elsewhere.ts`), the upstream's once a second message fails (`upstream/suspicion.ts`). */
 const ofMessage: Verdict = { endpoint: 'success', upstream: 'success', message: 'failure' }
 const ofAll: Verdict = { endpoint: 'failure', upstream: 'failure', message: 'failure' }
 /** Nobody was reached, so nothing is known of the message. */

@@ -67,7 +67,7 @@ export class Endpoint implements EndpointHandle {
   failures = 0
   /** Asked when no call tries its half-open breaker. */
   heartbeatPath = '/'
-  /** The only one of its upstream: one message that fails here says nothing of the others. */
+  /** The only one of its upstream: one message that fails here says nothing of the endpoint. */
   alone = false
   readonly #breaker: Breaker
   readonly #pool: EndpointPool
@@ -184,7 +184,8 @@ export class Endpoint implements EndpointHandle {
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
     // Whatever becomes of a copy touches nobody who calls the endpoint himself.
     if (attempt.isMirrored) return this.#events.attempt('ignored', attempt.durationMs, status)
-    const judged = this.#judge(attempt, status, error)
+    const nowMs = performance.now()
+    const judged = this.#judge(attempt, status, error, nowMs)
     // A plain 500, seen beside the others.
     if (judged === 'failure') attempt.outcome = judged
     const outcome = this.#pausedBy(attempt, status) ? 'ignored' : judged
@@ -192,7 +193,7 @@ export class Endpoint implements EndpointHandle {
     if (judged === 'failure') this.failures++
     else if (judged === 'success') this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)
-    this.#score(attempt, status)
+    this.#score(attempt, status, nowMs)
     this.#events.attempt(attempt.outcome, attempt.durationMs, status)
   }
 
@@ -236,23 +237,26 @@ export class Endpoint implements EndpointHandle {
   }
 
   /** What ended while the client was still sending says nothing of the endpoint's time. */
-  #score (attempt: Attempt, status: number | undefined): void {
+  #score (attempt: Attempt, status: number | undefined, nowMs: number): void {
     const scored = scoredAs(attempt.outcome, status)
-    if (attempt.isTimed || scored === 'failure') this.standing.report(scored, attempt.isTimed ? attempt.durationMs : 0, performance.now(), this.plan.rttMs)
+    if (attempt.isTimed || scored === 'failure') this.standing.report(scored, attempt.isTimed ? attempt.durationMs : 0, nowMs, this.plan.rttMs)
   }
 
   /**
-   * What an attempt says of this endpoint beside the others. A message that works elsewhere fails because of it, a plain 500 included; one
-   * that fails elsewhere too has a breaker of its own. Where there is nobody to compare with, a plain 500 is the message's, and what else
-   * fails the endpoint's; of one that is alone, nobody can say so until a second message fails.
+   * What an attempt says of this endpoint beside the others. A failed connection is always its own. What fails elsewhere too is the message's, which
+   * has a breaker for that. What works elsewhere is the endpoint's, a plain 500 included, once a second message fails here, or while no other one
+   * works: else it is this message here. Where there is nobody to compare with, a plain 500 is the message's, and what else fails goes by the
+   * same rule; of an endpoint that is alone, only a second message that fails says so.
    */
-  #judge ({ outcome, message, trial }: Attempt, status: number | undefined, error: GatewayError | undefined): Outcome {
+  #judge ({ outcome, message, trial }: Attempt, status: number | undefined, error: GatewayError | undefined, nowMs: number): Outcome {
+    if (status !== undefined && status < 500) this.#suspicion.worked(message, nowMs)
     if (error?.spec.retry === 'always' || (outcome !== 'failure' && (status === undefined || status < 500))) return outcome
+    const { windowMs } = this.#settings.breaker
     const elsewhere = this.#owner.attemptFailed(message, this.url)
-    if (elsewhere === 'works') return 'failure'
+    const isCommon = this.#suspicion.confirms(message, nowMs, windowMs) || (!this.alone && !this.#suspicion.refutes(message, nowMs, windowMs))
+    if (isCommon && elsewhere === 'works') return 'failure'
     if (outcome !== 'failure' || trial) return outcome
-    const isSuspect = this.alone ? this.#suspicion.confirms(message, performance.now(), this.#settings.breaker.windowMs) : elsewhere === 'unknown'
-    return isSuspect ? 'failure' : 'ignored'
+    return isCommon && (this.alone || elsewhere === 'unknown') ? 'failure' : 'ignored'
   }
 
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */

@@ -32,8 +32,8 @@ export interface UpstreamBreakersOptions {
 
 /**
  * A message's failures count for the message unless it works at another endpoint at that time: then they are left to the breaker of the endpoint,
- * which in turn leaves to the message what fails elsewhere too. For the upstream they count once a second message has failed as well, so that
- * one broken message does not close a service. Failed connections, which say nothing of a message, count at once.
+ * which in turn leaves to the message what fails elsewhere too. For the upstream they count, plain 500s too, once a second message has failed as
+ * well, so that one broken message does not close a service. Failed connections, which say nothing of a message, count at once.
  */
 export class UpstreamBreakers implements BreakersHandle, CallOwner {
   readonly own: Breaker
@@ -193,8 +193,9 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const { history: { name }, exchange: { route: { policy: { messageBreaker } } } } = call
     const isFailed = verdict.message === 'failure'
     const isItsOwn = !isFailed || this.#isMessages(call)
-    const isSuspect = !isFailed || call.trialOfUpstream || (isItsOwn && this.#messages.confirms(name, performance.now(), this.#settings.windowMs))
-    this.own.report(isSuspect ? verdict.upstream : 'ignored', call.trialOfUpstream, cause)
+    const isCommon = isFailed && isItsOwn && this.#messages.confirms(name, performance.now(), this.#settings.windowMs)
+    const isSure = !isFailed || call.trialOfUpstream || verdict.upstream !== 'failure'
+    this.own.report(isCommon ? 'failure' : isSure ? verdict.upstream : 'ignored', call.trialOfUpstream, cause)
     if (!messageBreaker.enabled) return
     const breaker = isFailed && isItsOwn ? this.#breakerOf(name, messageBreaker) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
     breaker?.report(isItsOwn || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage, cause)

@@ -8,6 +8,7 @@ import { startOrigins } from '../support/fleet.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
+import { startServices } from '../support/services.ts'
 import { until } from '../support/until.ts'
 
 const echo = '/json/reply/Echo'
@@ -94,6 +95,21 @@ describe('a broken message', { timeout: 300_000 }, () => {
     assert.equal(await gateway.metric('postern_message_breaker_state', { message: 'Echo' }), 0)
   })
 
+  for (const status of [500, 503]) {
+    test(`that answers ${status} at one of two instances does not take it from a message that only it has`, async () => {
+      const half = behave.byPath({ [echo]: behave.ok('', { status, reason: 'Broken' }) }, behave.ok('only'))
+      await using service = await startServices([{ messages: ['Echo', 'Only'], behaviour: half }, {}], { upstreams: { Orders: { ...inTurn, breaker: { resetTimeoutMs: 600_000 } } }, defaults: { policy: { cache: { mode: 'off' } } } })
+      const { gateway, origins: [first] } = service
+      let broken = 0
+      for (let n = 0; n < 100; n++) {
+        assert.equal((await gateway.post('/json/reply/Only', {})).text(), 'only')
+        if ((await gateway.post(echo, {})).reason === 'Broken') broken++
+      }
+      assert.ok(broken >= 40, `${broken} of 100`)
+      assert.equal(await gateway.metric('postern_breaker_state', { endpoint: first!.url }), 0)
+    })
+  }
+
   test('4xx opens nothing', async () => {
     await using fleet = await startOrigins([behave.ok('{}', { status: 404, reason: 'NotFound' })])
     for (let n = 0; n < 30; n++) assert.equal((await fleet.gateway.post(echo, {})).status, 404)
@@ -143,6 +159,43 @@ describe('an instance that answers 500 to everything, from its start', { timeout
       return await gateway.metric('postern_breaker_state', { endpoint: origin.url }) === 2
     })
     assert.ok(origin.received.length >= 10)
+  })
+})
+
+describe('a service all of whose messages answer 500', { timeout: 300_000 }, () => {
+  const broken = behave.ok('', { status: 500, reason: 'Broken' })
+  const names = Array.from({ length: 30 }, (_, n) => `Message${n}`)
+  const messages = Object.fromEntries(names.map(name => [name, { upstream: 'origin' }]))
+  const round = async (gateway: TestGateway) => { for (const name of names) await gateway.post(`/json/reply/${name}`, {}) }
+  const state = async (gateway: TestGateway) => await gateway.metric('postern_message_breaker_state', { upstream: 'origin', message: '' })
+
+  for (const instances of [1, 2]) {
+    test(`is not called any more, though no message of it failed often: ${instances} of ${instances} instances`, async () => {
+      await using fleet = await startOrigins(Array.from({ length: instances }, () => behave.ok()), { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 } } }, messages })
+      const { gateway, origins } = fleet
+      const received = () => origins.reduce((sum, { received }) => sum + received.length, 0)
+      await round(gateway)
+      for (const origin of origins) origin.behave(broken)
+      const before = received()
+      for (let n = 0; n < 9; n++) await round(gateway)
+      assert.ok(received() - before <= 90, `${received() - before} of 270`)
+      assert.equal((await gateway.post(echo, {})).reason, 'BreakerOpen')
+    })
+  }
+
+  test('is back when it is mended but for one message, whichever is tried', async () => {
+    await using fleet = await startOrigins([broken], { upstreams: { origin: { breaker: { windowMs: 1_000, resetTimeoutMs: 300, rampMs: 0 } } }, messages })
+    const { gateway, origin } = fleet
+    await until('its breaker is open', async () => {
+      await round(gateway)
+      return await state(gateway) === 2
+    })
+    origin.behave(behave.byPath({ [echo]: broken }, behave.ok('mended')))
+    await until('its breaker is closed, with nothing but that message called', async () => {
+      await gateway.post(echo, {})
+      return await state(gateway) === 0
+    })
+    assert.equal((await gateway.post(other, {})).text(), 'mended')
   })
 })
 
