@@ -21,6 +21,7 @@ import { BodyAccount, gatherBody, planBody, StreamedBody, type BodyMemory, type 
 import { expectsBody, Http1Reply, type Reply } from './send-response.ts'
 import { Http2Reply } from './send-response-http2.ts'
 import { stripFormFields } from './stranger-fields.ts'
+import type { UnreadAnswers } from './unread.ts'
 
 export type AnyResponse = ServerResponse | Http2ServerResponse
 
@@ -34,6 +35,7 @@ export interface ListenerState {
   readonly bodyMemory: BodyMemory
   /** Draining: connections end with the answer that is due. */
   closing: boolean
+  readonly unread: UnreadAnswers
 }
 
 export async function openExchange (state: ListenerState, req: AnyRequest, res: AnyResponse, rawTarget: string): Promise<void> {
@@ -41,7 +43,7 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
   const { admission, gateway } = state
   const peer = admission.peer(req)
   const reply: Reply = req.httpVersionMajor === 2
-    ? new Http2Reply(req as Http2ServerRequest, res as Http2ServerResponse)
+    ? new Http2Reply(req as Http2ServerRequest, res as Http2ServerResponse, state)
     : new Http1Reply(req as IncomingMessage, res as ServerResponse, state)
   let identity: Identity | undefined
   let target: RequestTarget | undefined

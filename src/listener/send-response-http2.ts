@@ -7,7 +7,8 @@ import { countAnswer } from './http2-session.ts'
 import type { LocalReply } from './local-reply.ts'
 import type { ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
-import { discard, type Reply } from './send-response.ts'
+import { discard, type Reply, type ReplyState } from './send-response.ts'
+import type { Unread } from './unread.ts'
 
 const replyOf = Symbol('reply')
 type Tracked = ServerHttp2Stream & { [replyOf]?: Http2Reply }
@@ -16,16 +17,18 @@ function onClose (this: Tracked): void { this[replyOf]!.closed() }
 function onDrain (this: Tracked): void { this[replyOf]!.drained() }
 function onFinish (this: Tracked): void { this[replyOf]!.finished() }
 
-export class Http2Reply implements Reply, BodySink {
+export class Http2Reply implements Reply, BodySink, Unread {
   readonly #req: Http2ServerRequest
   readonly #res: Http2ServerResponse & { setTrailer (name: string, value: string): void }
   readonly #stream: Tracked
   readonly #session: ServerHttp2Session | undefined
+  readonly #server: ReplyState
   #exchange: Exchange | undefined
   #account: BodyAccount | undefined
   #body: ResponseBody | undefined
 
-  constructor (req: Http2ServerRequest, res: Http2ServerResponse) {
+  constructor (req: Http2ServerRequest, res: Http2ServerResponse, server: ReplyState) {
+    this.#server = server
     this.#req = req
     // Node's types leave it out.
     this.#res = res as Http2ServerResponse & { setTrailer (name: string, value: string): void }
@@ -77,6 +80,7 @@ export class Http2Reply implements Reply, BodySink {
       this.#respond(status, headers, {})
       if (typeof whole === 'string') this.#stream.end(whole, 'latin1')
       else this.#stream.end(whole)
+      this.#server.unread.add(this)
     } else {
       // Node's compatibility layer sends them when the body has ended.
       this.#respond(status, headers, { waitForTrailers: true })
@@ -91,7 +95,9 @@ export class Http2Reply implements Reply, BodySink {
     if (this.#stream.headersSent) return this.cut()
     const headOnly = this.#req.method === 'HEAD'
     this.#respond(status, headers, { endStream: headOnly })
-    if (!headOnly) this.#stream.end(body)
+    if (headOnly) return
+    this.#stream.end(body)
+    this.#server.unread.add(this)
   }
 
   cut (): void { this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR) }
@@ -122,6 +128,7 @@ export class Http2Reply implements Reply, BodySink {
 
   /** Node ends a stream that the client resets, as if we had: only `aborted` tells that nobody got the whole answer. */
   closed (): void {
+    this.#server.unread.delete(this)
     if (this.#session !== undefined) countAnswer(this.#session, -1)
     this.#account?.giveBack()
     this.#account = undefined
@@ -130,6 +137,13 @@ export class Http2Reply implements Reply, BodySink {
     const left = new GatewayError('ClientClosed')
     exchange.end(left)
     this.#body?.cancel(left)
+  }
+
+  /** Only Node knows what of a long write has left; it looks at that before it calls a stream idle. */
+  look (_nowMs: number, idleMs: number): boolean {
+    // Destroyed, not reset only: a reset would wait behind what nobody takes.
+    this.#stream.setTimeout(idleMs, () => this.#stream.destroy())
+    return false
   }
 
   get #gone (): boolean { return this.#stream.destroyed || this.#stream.closed }

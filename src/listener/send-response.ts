@@ -9,6 +9,7 @@ import { takesText, writeHeadText } from './head-text.ts'
 import type { LocalReply } from './local-reply.ts'
 import type { ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
+import { queuedBytes, type Unread, type UnreadAnswers } from './unread.ts'
 
 /** One answer to one request, of either protocol. */
 export interface Reply {
@@ -28,10 +29,11 @@ export interface Reply {
   cut (): void
 }
 
-/** Whether connections end with the answer that is due. */
+/** What answers need to know of their listener. */
 export interface ReplyState {
   /** Draining: the connection ends with this answer. */
   readonly closing: boolean
+  readonly unread: UnreadAnswers
 }
 
 /** How long a client that goes on sending a body nobody wants is listened to, so that it can read the answer before the connection closes. */
@@ -46,7 +48,7 @@ type Tracked = ServerResponse & { [replyOf]?: Http1Reply }
 function onClose (this: Tracked): void { this[replyOf]!.closed() }
 function onDrain (this: Tracked): void { this[replyOf]!.drained() }
 
-export class Http1Reply implements Reply, BodySink, PutOff {
+export class Http1Reply implements Reply, BodySink, PutOff, Unread {
   readonly #req: IncomingMessage
   readonly #res: Tracked
   readonly #server: ReplyState
@@ -55,6 +57,9 @@ export class Http1Reply implements Reply, BodySink, PutOff {
   #body: ResponseBody | undefined
   /** Waits for the end of the turn. */
   #whole: Buffer | string | undefined
+  /** What the client had taken at the last look that saw a change, and when that was. */
+  #takenBytes = -1
+  #takenAtMs = 0
 
   constructor (req: IncomingMessage, res: ServerResponse, server: ReplyState) {
     this.#req = req
@@ -160,6 +165,7 @@ export class Http1Reply implements Reply, BodySink, PutOff {
   drained (): void { this.#body?.resume() }
 
   closed (): void {
+    this.#server.unread.delete(this)
     this.#account?.giveBack()
     this.#account = undefined
     const exchange = this.#exchange
@@ -167,6 +173,23 @@ export class Http1Reply implements Reply, BodySink, PutOff {
     const left = new GatewayError('ClientClosed')
     exchange.end(left)
     this.#body?.cancel(left)
+  }
+
+  look (nowMs: number, idleMs: number): boolean {
+    const { socket } = this.#req
+    if (socket.destroyed) {
+      // Node tells it to the answer that is being written only, not to those behind it.
+      this.closed()
+      return false
+    }
+    // Behind another one, whose service may take its time.
+    if (this.#res.socket === null) return true
+    const takenBytes = socket.bytesWritten - queuedBytes(socket)
+    if (takenBytes !== this.#takenBytes) {
+      this.#takenBytes = takenBytes
+      this.#takenAtMs = nowMs
+    } else if (nowMs - this.#takenAtMs >= idleMs) socket.destroy()
+    return true
   }
 
   #writeHead (status: number, reason: string, reply: ReplyHeaders): void {
@@ -180,6 +203,7 @@ export class Http1Reply implements Reply, BodySink, PutOff {
     else if (typeof whole === 'string') res.end(whole, 'latin1')
     else if (whole.length <= smallBodyBytes) res.end(latin1(whole), 'latin1')
     else res.end(whole)
+    if (!res.writableFinished) this.#server.unread.add(this)
     if (!this.#req.complete && expectsBody(this.#req)) this.#linger()
   }
 

@@ -17,6 +17,7 @@ import { openExchange, type ListenerState } from './open-exchange.ts'
 import { createRedirect } from './redirect.ts'
 import { refuseBrokenRequest, refuseConnect } from './refuse-connection.ts'
 import { BodyMemory } from './request-body.ts'
+import { UnreadAnswers } from './unread.ts'
 import { createUpgradeProxy } from './websocket.ts'
 
 export type { GatewayCore } from './gateway-core.ts'
@@ -55,7 +56,8 @@ export async function createListener (options: { config: ListenerConfig, edge: E
     admission: new Admission(config, options.edge, pseudonym, ids),
     gateway,
     bodyMemory: new BodyMemory(config.limits.gatheredTotalBytes),
-    closing: false
+    closing: false,
+    unread: new UnreadAnswers(() => state.admission.limits.bodyIdleTimeoutMs)
   }
   const certificates = config.tls === undefined ? undefined : new Certificates(config.tls, log, pair => (server.server as unknown as TlsServer).setSecureContext({ ...pair, minVersion: config.tls!.minVersion }))
   const upgrades = await createUpgradeProxy(state)

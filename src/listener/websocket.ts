@@ -188,7 +188,7 @@ function answer (state: ListenerState, req: IncomingMessage, socket: Duplex, exc
   const res = new ServerResponse(req)
   res.assignSocket(socket as Socket)
   res.on('finish', () => socket.end())
-  const reply = new Http1Reply(req, res, { closing: true })
+  const reply = new Http1Reply(req, res, { closing: true, unread: state.unread })
   reply.attach(exchange)
   sendAnswer(response, exchange, reply, state.admission, state.gateway)
 }

@@ -293,7 +293,7 @@ test('HTTP/2: new limits hold for new sessions', async () => {
 
 test('HTTP/2: a head that never ends does not keep its connection, and does not end what else is answered there', async () => {
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
-  await using fake = await startTls({ answer: async () => { await gate; return ok('late') }, listener: { limits: { headersTimeoutMs: 50, keepAliveTimeoutMs: 1_000 } } })
+  await using fake = await startTls({ answer: async () => { await gate; return ok('late') }, listener: { limits: { headersTimeoutMs: 2_000, keepAliveTimeoutMs: 1_000 } } })
   const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
     const head = Buffer.alloc(9)
     head.writeUIntBE(payload.length, 0, 3)
