@@ -66,7 +66,7 @@ export function filterRoutes (answer: RoutesAnswer, { states, grep }: RouteFilte
   return {
     ...answer,
     routes: answer.routes.filter(route => (all || states.includes(route.state)) && matches(route.message, route.upstream, route.why)),
-    registrations: answer.registrations.filter(row => (all ? row.state !== 'routed' : states.includes(row.state)) && matches(row.registration, row.upstream, row.url, row.why)),
+    registrations: answer.registrations.filter(row => (all || states.includes(row.state)) && matches(row.registration, row.upstream, row.url, row.why)),
     prefixes: all || states.includes('routed') ? answer.prefixes.filter(prefix => matches(prefix.path, prefix.upstream)) : [],
     customRoutes: all || states.includes('routed') ? answer.customRoutes.filter(route => matches(route.path, route.message, route.upstream)) : []
   }

@@ -18,7 +18,7 @@ const states: readonly string[] = [
 ]
 
 export const routesHelp: Help = {
-  summary: 'Shows which messages are routed where, and why or why not; and every registration that is not simply routed.',
+  summary: 'Shows which messages are routed where, and why or why not; and the same of every registration.',
   usage: 'postern routes [--admin HOST:PORT] [--state STATE] [--grep TEXT] [--json]\n       postern routes --consul URL [--config FILE] [--wait MS]',
   text: `Asks the running gateway. With --consul it reads that catalog itself and asks the endpoints, as a gateway would, and shows what
 would be routed; nothing is started and nothing is changed.`,

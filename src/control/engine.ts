@@ -15,6 +15,7 @@ import { FirstTable } from './first-table.ts'
 import { toFixedEntries } from './fixed.ts'
 import type { Knowledge } from './knowledge.ts'
 import { createLoop } from './loop.ts'
+import { timed } from './marks.ts'
 import { emptyMemory, type Decision, type Memory, type Plan } from './plan.ts'
 import type { MoveReason } from './ownership.ts'
 import { noCounts, type ControlStatus } from './protocol.ts'
@@ -224,14 +225,15 @@ export function createEngine (options: EngineOptions): Engine {
       owners: [...memory.owners],
       departed: [...memory.departed],
       claimed: [...claimed.keys],
-      names: admission.resolved
+      names: admission.resolved,
+      marks: new Map([...memory.marks].filter(([group]) => !group.startsWith(timed)))
     }
   }
 
   function restore (kept: KeptState): void {
     registries.restore(kept, config.registry)
     for (const [url, known] of kept.knowledge) knowledge.set(url, known)
-    memory = { ...memory, owners: new Map([...kept.owners, ...memory.owners]), departed: new Map(kept.departed) }
+    memory = { ...memory, owners: new Map([...kept.owners, ...memory.owners]), departed: new Map(kept.departed), marks: kept.marks ?? memory.marks }
     claimed = new ClaimedNames([...claimed.keys, ...kept.claimed ?? []])
   }
 

@@ -9,6 +9,9 @@ export interface Mark {
 /** By group (upstream, or registry) and subject (key, or id). */
 export type Marks = ReadonlyMap<string, ReadonlyMap<string, Mark>>
 
+/** Times that something is decided by, which begin anew with a restart, are in groups that begin so. */
+export const timed = 'unread '
+
 export class MarkBook {
   readonly #before: Marks
   readonly #now: number

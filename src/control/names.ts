@@ -8,7 +8,7 @@ import type { Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
 import { isDead } from './knowledge.ts'
 import type { LeftOutBook } from './left-out-book.ts'
-import type { MarkBook } from './marks.ts'
+import { timed, type MarkBook } from './marks.ts'
 import { resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
 import type { Splits } from './splits.ts'
@@ -134,7 +134,7 @@ function resolve ({ settled, owners, views, book, ownerGoneMs, complete, now }: 
     return { owner: only.upstream, since: recorded?.since ?? now, quarantined: nobody, by: recorded === undefined ? 'only' : 'kept', moved: undefined, nextAt: undefined }
   }
   const ownerIsThere = recorded !== undefined && (views.get(recorded.upstream)?.verdicts.some(({ speaks }) => speaks) ?? false)
-  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, isReplacedBy: upstream => recorded !== undefined && takeovers.has(recorded.upstream, upstream), waitingSince: upstream => book.mark(`unread ${upstream}`, key, 'unread'), now })
+  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, isReplacedBy: upstream => recorded !== undefined && takeovers.has(recorded.upstream, upstream), waitingSince: upstream => book.mark(`${timed}${upstream}`, key, 'unread'), now })
 }
 
 /** What is remembered: also of an owner who has gone, while several others wait for a word of the operator. */

@@ -12,6 +12,7 @@ import { mostNames, type ResolvedName } from './admission.ts'
 import { keyOf, type CatalogEntry, type RegistryMemory } from './catalog.ts'
 import { mostDeparted } from './departed.ts'
 import { fromBefore, type Knowledge } from './knowledge.ts'
+import type { Mark, Marks } from './marks.ts'
 import type { Owner } from './ownership.ts'
 import { sourceOf, type WatchedRegistry } from './watches.ts'
 
@@ -25,6 +26,8 @@ export interface KeptState {
   readonly departed?: ReadonlyArray<readonly [key: string, upstream: string]>
   /** What the host names of endpoints resolved to. */
   readonly names?: readonly ResolvedName[]
+  /** Since when each name and registration stands as it does. */
+  readonly marks?: Marks
 }
 
 const version = 1
@@ -45,6 +48,7 @@ interface OnDisk {
   readonly claimed?: KeptState['claimed']
   readonly departed?: KeptState['departed']
   readonly names?: KeptState['names']
+  readonly marks?: ReadonlyArray<readonly [group: string, marks: ReadonlyArray<readonly [subject: string, mark: Mark]>]>
 }
 
 /** The text of the file. Pure. */
@@ -61,7 +65,7 @@ export function serializeState (state: KeptState, now: Date): string {
       none: listed?.state === 'none' ? listed.reason : undefined
     }] as const
   })
-  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], departed: state.departed ?? [], names: state.names ?? [] }
+  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], departed: state.departed ?? [], names: state.names ?? [], marks: [...state.marks ?? []].map(([group, marks]) => [group, [...marks]]) }
   return JSON.stringify(content)
 }
 
@@ -83,8 +87,8 @@ export function parseState (text: string): KeptState {
   const value: unknown = JSON.parse(text)
   if (!isObject(value)) throw new Error('it is no object')
   if (value['version'] !== version) throw new Error(`it has version ${String(value['version'])}, and this program reads ${version}`)
-  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [], departed = [], names = [] } = value
-  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names) || !Array.isArray(departed)) throw new Error('a part of it is missing')
+  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [], departed = [], names = [], marks = [] } = value
+  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names) || !Array.isArray(departed) || !Array.isArray(marks)) throw new Error('a part of it is missing')
   const markerMaps = markerLists.map(list => toMarkersAgain(list))
   const operationLists = lists.map(list => toOperationList(list as Operation[]))
   return {
@@ -102,6 +106,7 @@ export function parseState (text: string): KeptState {
     names: names.slice(0, mostNames).map(toNameAgain),
     departed: departed.slice(-mostDeparted).map(toDepartedAgain),
     claimed: claimed.filter(key => typeof key === 'string'),
+    marks: new Map(marks.map(toMarksAgain)),
     owners: owners.map(pair => {
       if (!isPair(pair) || typeof pair[1]['upstream'] !== 'string' || typeof pair[1]['since'] !== 'number') throw new Error('its owners cannot be read')
       return pair as unknown as KeptState['owners'][number]
@@ -119,6 +124,13 @@ function toNameAgain (pair: unknown): ResolvedName {
   const [host, ips] = Array.isArray(pair) ? pair as unknown[] : []
   if (typeof host !== 'string' || !Array.isArray(ips) || !ips.every(ip => typeof ip === 'string' && isIP(ip) !== 0)) throw new Error('its host names cannot be read')
   return [host, ips]
+}
+
+function toMarksAgain (pair: unknown): [group: string, marks: ReadonlyMap<string, Mark>] {
+  const [group, marks] = Array.isArray(pair) ? pair as unknown[] : []
+  const isMark = (one: unknown) => isPair(one) && typeof one[1]['state'] === 'string' && typeof one[1]['since'] === 'number'
+  if (typeof group !== 'string' || !Array.isArray(marks) || !marks.every(isMark)) throw new Error('its times cannot be read')
+  return [group, new Map(marks as Array<[string, Mark]>)]
 }
 
 const effects: readonly unknown[] = ['safe', 'idempotent', 'unsafe'] satisfies Effect[]

@@ -32,15 +32,16 @@ PREFIX     UPSTREAM  ENDPOINTS
 `)
 })
 
-test('a registration that gets nothing is named with its reason, since when, and what to do', () => {
+test('every registration is named with its reason, since when, and what to do', () => {
   const registrations = [
     { registration: 'ss-Catalog-1', state: 'ghost', upstream: 'Catalog', url: 'http://10.0.0.1:9101', why: 'Ghost: the process at this address says that it runs as ss-Catalog-2.', hint: 'Deregistering it by hand is safe.', since: '2026-11-27T01:44:15.123Z' },
     { registration: 'ss-Catalog-2', state: 'routed', upstream: 'Catalog', url: 'http://10.0.0.1:9101', why: 'Routed: its checks pass.', since: '2026-11-27T01:44:15.123Z' }
   ]
   const shown = (states?: string[]) => formatRoutes(filterRoutes({ routes: [], registrations, prefixes: [], customRoutes: [] }, { states, grep: undefined }), { columns: undefined, colours: false })
   assert.equal(shown(), `\
-REGISTRATION  STATE  UPSTREAM  ENDPOINT              WHY
-ss-Catalog-1  ghost  Catalog   http://10.0.0.1:9101  Ghost: the process at this address says that it runs as ss-Catalog-2. Since 2026-11-27T01:44:15Z. Deregistering it by hand is safe.
+REGISTRATION  STATE   UPSTREAM  ENDPOINT              WHY
+ss-Catalog-1  ghost   Catalog   http://10.0.0.1:9101  Ghost: the process at this address says that it runs as ss-Catalog-2. Since 2026-11-27T01:44:15Z. Deregistering it by hand is safe.
+ss-Catalog-2  routed  Catalog   http://10.0.0.1:9101  Routed: its checks pass. Since 2026-11-27T01:44:15Z.
 
 no messages
 `)

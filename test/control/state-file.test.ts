@@ -15,7 +15,8 @@ const state: KeptState = {
   knowledge: [['http://10.0.0.1:9101', known], ['http://10.0.0.1:9102', known], ['http://10.0.0.1:9103', learn(undefined, toAnswer({ id: 'b', none: true }), 'k', 5)]],
   owners: [['getproduct', { upstream: 'Catalog', since: 3 }]],
   departed: [['pay', 'Alpha']],
-  names: [['catalog.internal', ['10.0.0.1', 'fd00::1']]]
+  names: [['catalog.internal', ['10.0.0.1', 'fd00::1']]],
+  marks: new Map([['Catalog', new Map([['getproduct', { state: 'routed', since: 3 }]])]])
 }
 
 async function folder (t: TestContext): Promise<string> {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { runHere } from '../command/run-command.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { misdirected, startLoad, untilAllIsWell, type Load } from '../support/load.ts'
-import { registerAsPlugin } from '../support/plugin-registration.ts'
+import { deregister, registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
 import { aSecond, get, logged, startWorld, type World } from '../support/world.ts'
@@ -248,4 +248,42 @@ test('what an operator has settled holds over a restart of the gateway, with its
   // From disk at first, and marked so.
   await until('its registry has confirmed it', async () => (await rowOf(gateway, 'Billing'))?.why === why)
   assert.equal((await rowOf(gateway, 'Orders'))?.state, 'quarantined')
+})
+
+test('a restart keeps an owner whom nobody has settled, although the other was registered before what is left of it, and since when', { timeout: 300_000 }, async t => {
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-data-'))
+  t.after(() => rm(dataDirectory, { recursive: true, force: true }))
+  await using registry = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
+  const config = { registry: { consul: { agents: [registry.embedded!], services: ['api'] } }, dataDirectory } as PartialConfig
+  const start = (service: string) => startServiceStackHost({ service, messages: { PlaceOrder: answer } })
+  await using orders = await start('Orders')
+  await using billing = await start('Billing')
+  await using more = await start('Orders')
+  const told = async (gateway: TestGateway) => await gateway.api('routes') as Record<'routes' | 'registrations', Array<{ upstream: string, state: string, since: string, why: string }>>
+  const rowsOf = async (gateway: TestGateway) => {
+    const { routes, registrations } = await told(gateway)
+    return [...routes, ...registrations].map(({ upstream, state, since }) => `${upstream} ${state} ${since}`).sort()
+  }
+  let before: string[]
+  {
+    await using gateway = await startGateway(config)
+    await registerAsPlugin(registry.embedded!, orders, { heartbeatIntervalS: 1 })
+    await gateway.waitForRoute('PlaceOrder')
+    await registerAsPlugin(registry.embedded!, billing, { heartbeatIntervalS: 1 })
+    await until('the newcomer is quarantined', async () => (await rowsOf(gateway)).some(row => row.startsWith('Billing quarantined')))
+    await registerAsPlugin(registry.embedded!, more, { heartbeatIntervalS: 1 })
+    await gateway.waitForEndpoint(more.url)
+    await deregister(registry.embedded!, orders.id)
+    // What stands otherwise after the restart does not stand so since before.
+    await until('only the newer one is left, and the checks of both have run', async () => {
+      const { registrations } = await told(gateway)
+      return registrations.length === 2 && registrations.every(({ why }) => why.includes('its checks pass'))
+    })
+    before = await rowsOf(gateway)
+  }
+  await using gateway = await startGateway(config)
+  await until('it is decided again', async () => (await gateway.get(get('PlaceOrder'))).status === 200, { timeoutMs: 10_000 })
+  for (let n = 0; n < 10; n++) assert.equal((await gateway.get(get('PlaceOrder'))).status, 200)
+  await until('all stand as before, since the same time', async () => (await rowsOf(gateway)).join() === before.join())
+  assert.deepEqual(billing.executed, [])
 })
