@@ -86,9 +86,9 @@ test('a changed file and SIGHUP are taken over; a wrong one changes nothing and 
   await until('the refusal in the log', () => child.err().includes('postern.yaml:1:1  mesages: is not a known setting'), slow)
   assert.equal(await statusOf(`${listener}/json/reply/Second`), 200)
 
-  await write(`${withMessage('Third')}listener: {limits: {headerBytes: 20000}}\n`)
+  await write(`${withMessage('Third')}admin: {probesAddress: 127.0.0.1:0}\n`)
   await called('Third')
-  await until('the setting that needs a restart', () => child.err().includes('listener.limits.headerBytes changed: it counts after a restart'), slow)
+  await until('the setting that needs a restart', () => child.err().includes('admin.probesAddress changed: it counts after a restart'), slow)
   const before = child.err().split('configuration in force').length
   child.process.kill('SIGHUP')
   await until('SIGHUP to be taken over', () => child.err().split('configuration in force').length > before, slow)
