@@ -1,10 +1,11 @@
 // The same request as if it came now, on nobody's behalf: a task of its own, which no client can cancel.
 import { Exchange } from './exchange.ts'
 
-export function anew ({ request, upstreamRequest, route, upstream, endpoints, timeoutHeader }: Exchange, instead = upstreamRequest): Exchange {
+export function anew ({ request, upstreamRequest, route, upstream, endpoints, spare, timeoutHeader }: Exchange, instead = upstreamRequest): Exchange {
   const exchange = new Exchange(request, instead, route, performance.now())
   exchange.upstream = upstream
   exchange.endpoints = endpoints
+  exchange.spare = spare
   exchange.timeoutHeader = timeoutHeader
   return exchange
 }

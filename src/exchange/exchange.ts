@@ -2,17 +2,17 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { ResolvedPolicy } from '../config/resolve.ts'
 import type { Attempt } from './attempt.ts'
-import type { BreakersHandle } from './breakers.ts'
 import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
-import type { FailureCause } from './outcome.ts'
-import type { Rest, Selector } from './selection.ts'
-import type { Budget, Meter, PartMeter, ResponseTimes } from './counts.ts'
+import type { EndpointHandle, UpstreamHandle } from './handles.ts'
+import type { Rest } from './selection.ts'
+import type { Meter, PartMeter, ResponseTimes } from './counts.ts'
 import type { ResponseBody } from './response-body.ts'
 import type { Next } from './compose.ts'
 
 export { Attempt } from './attempt.ts'
 export type { Budget, Meter, PartMeter, ResponseTimes } from './counts.ts'
+export type { EndpointHandle, UpstreamHandle } from './handles.ts'
 
 /** What the client asked, as the listener read it. Header lists are flat: name, value, name, value. */
 export interface ClientRequest {
@@ -92,48 +92,6 @@ export interface SharedHead {
 /** What holds for one route, every default filled in: `config/schema/policy.ts` says what each field is. */
 export type Policy = ResolvedPolicy
 
-/** An endpoint as the request path sees it. `upstream/endpoint.ts` satisfies it. */
-export interface EndpointHandle {
-  /** Origin and base path, without a trailing slash: the name of the endpoint in logs and metrics. */
-  readonly url: string
-  readonly available: boolean
-  /** An attempt begins, and takes a place. Returns whether it is the trial of a half-open breaker. */
-  begin (): boolean
-  /** An attempt gives its place back. Once for every `begin`. */
-  leave (): void
-  /** One request to it; settles at the response head, when the attempt has been told what became of it. */
-  request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse>
-  /** What became of an attempt: a status, or an error. Once for every `begin`. */
-  report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void
-  /** The trial that is under way takes too long: it is not reported as one any more. */
-  trialOverdue (cause: FailureCause): void
-}
-
-/** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */
-export interface UpstreamHandle {
-  readonly name: string
-  /** Takes a bulkhead slot, or waits for one. Throws BulkheadFull or QueueTimeout. The caller gives it back once. */
-  acquire (exchange: Exchange): Promise<void> | undefined
-  release (exchange: Exchange): void
-  /** Takes a slot for one more attempt only if one is free at once: nobody is waited for, nobody overtaken. */
-  tryAcquire (): boolean
-  /** Gives a slot of tryAcquire back. */
-  releaseExtra (): void
-  /** The endpoint for the next attempt, one not tried yet where there is any; undefined when none is available. */
-  pick (exchange: Exchange): EndpointHandle | undefined
-  /** What `pick` would find now: an endpoint not tried yet in this exchange, only one that was, or none. */
-  reach (exchange: Exchange): 'another' | 'same' | 'none'
-  /** What repeated attempts are paid from. */
-  readonly retryBudget: Budget
-  readonly breakers: BreakersHandle
-  /** Why nothing could be picked: NoEndpoint or BreakerOpen. */
-  whyNone (exchange: Exchange): GatewayError
-  /** Endpoints of a part of the traffic, among those of `within` (undefined: those that may get anything). The same set until the upstream's plan changes. */
-  select (selector: Selector, within: ReadonlySet<string> | undefined): ReadonlySet<string>
-  /** Endpoints for what no part has taken. */
-  selectRest (rest: Rest, within: ReadonlySet<string> | undefined): ReadonlySet<string>
-}
-
 /** An entry of the route table. */
 export interface Route {
   readonly kind: 'message' | 'custom' | 'prefix'
@@ -185,6 +143,8 @@ export class Exchange {
   upstream: UpstreamHandle
   /** Keys of the endpoints it may go to; undefined = those of the upstream that may get anything. */
   endpoints: ReadonlySet<string> | undefined
+  /** Where it goes when none of them may be called: what no part of a split has taken. Undefined: nowhere else. */
+  spare: Rest | undefined = undefined
   /** The part of a split it belongs to. */
   part: PartMeter | undefined = undefined
   /** performance.now() when the request head had been read. */

@@ -7,6 +7,8 @@ export interface Selectable {
   /** performance.now() when it appeared. */
   readonly sinceMs: number
   readonly weight: number
+  /** Whether it may be called, full or not. */
+  readonly usable: boolean
 }
 
 /** What an endpoint must be. An object's identity is its key: selectors are made once, when the pipeline is built. */
@@ -39,12 +41,15 @@ export interface Selected<E> {
 
 /** Steps of a takeover. */
 const steps = 20
+/** How long a version is passed over because none of its endpoints may be called, until it is looked at again. ms. */
+const passedOverMs = 500
 /** What all endpoints weigh together meanwhile. */
 const whole = 1_000
 
 /**
  * The rest. Never empty while there is an endpoint: where every one belongs to some part, all get it. A version that came later than others takes
- * over from them step by step; those that came together, as at a start, have nothing to take over.
+ * over from them step by step; those that came together, as at a start, have nothing to take over. A version none of whose endpoints may be called
+ * is passed over, unless that is so of all.
  */
 export function selectRest<E extends Selectable> (endpoints: readonly E[], { outside, versions, takeoverMs }: Rest, nowMs: number): Selected<E> {
   const free = outside.length === 0 ? endpoints : endpoints.filter(endpoint => !outside.some(selector => matches(endpoint, selector)))
@@ -55,14 +60,16 @@ export function selectRest<E extends Selectable> (endpoints: readonly E[], { out
   const chosen: E[] = []
   const weights: number[] = []
   let left = whole
-  const sorted = byVersion(candidates, versions === 'highest' ? -1 : 1)
+  const all = byVersion(candidates, versions === 'highest' ? -1 : 1)
+  const alive = all.filter(version => version.some(({ usable }) => usable))
+  const sorted = alive.length === 0 ? all : alive
   for (const [index, version] of sorted.entries()) {
     const ageMs = ageOf(version)
     const part = ageMs >= wholeMs || index === sorted.length - 1 ? 1 : Math.ceil(steps * ageMs / wholeMs) / steps
     const total = version.reduce((sum, { weight }) => sum + Math.max(1, weight), 0)
     chosen.push(...version)
     weights.push(...version.map(({ weight }) => Math.max(1, Math.round(left * part * Math.max(1, weight) / total))))
-    if (part === 1 && index === 0) return { chosen, untilMs: Infinity }
+    if (part === 1 && index === 0) return { chosen, untilMs: sorted === alive && alive.length < all.length ? nowMs + passedOverMs : Infinity }
     if (part === 1) break
     left -= left * part
   }

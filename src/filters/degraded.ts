@@ -55,6 +55,7 @@ function moved (exchange: Exchange, upstream: UpstreamHandle): Exchange {
   exchange.slot = undefined
   exchange.upstream = upstream
   exchange.endpoints = undefined
+  exchange.spare = undefined
   exchange.lastError = undefined
   return exchange
 }

@@ -39,9 +39,10 @@ export function split (policy: SplitPolicy, { upstreamNamed, meter, random = Mat
   const draw = policy.by === 'caller' ? (exchange: Exchange) => hundredth(callerKey(exchange)) : () => random() * 100
   const meters = new Map<string, PartMeter>()
 
-  const go = (exchange: Exchange, name: string, upstream: UpstreamHandle, endpoints: ReadonlySet<string> | undefined) => {
+  const go = (exchange: Exchange, name: string, upstream: UpstreamHandle, endpoints: ReadonlySet<string> | undefined, spare: Rest | undefined) => {
     exchange.upstream = upstream
     exchange.endpoints = endpoints
+    exchange.spare = spare
     // Named by the route's own upstream: the parts of one split stand side by side.
     const key = `${exchange.route.upstream.name} ${name}`
     let part = meters.get(key)
@@ -50,28 +51,29 @@ export function split (policy: SplitPolicy, { upstreamNamed, meter, random = Mat
     exchange.atEnd(record)
   }
 
-  const goTo = (exchange: Exchange, part: Part): boolean => {
+  /** Who asked for a part by a condition means that one; who was drawn for it is served by the rest while nobody of the part may be called. */
+  const goTo = (exchange: Exchange, part: Part, isDrawn: boolean): boolean => {
     const own = part.upstream === undefined
     const upstream = own ? exchange.upstream : upstreamNamed(part.upstream!)
     const endpoints = upstream?.select(part.selector, own ? exchange.route.endpoints : exchange.route.alternatives?.get(part.upstream!))
-    if (upstream === undefined || endpoints === undefined || endpoints.size === 0) return false
-    go(exchange, part.name, upstream, endpoints)
+    if (upstream === undefined || endpoints === undefined || endpoints.size === 0 || (isDrawn && !upstream.isUsable(endpoints))) return false
+    go(exchange, part.name, upstream, endpoints, isDrawn && own ? rest : undefined)
     return true
   }
 
   return function split (exchange, next) {
     let drawn: number | undefined
     let below = 0
-    let placed = parts.some(part => part.when?.(exchange) === true && goTo(exchange, part))
+    let placed = parts.some(part => part.when?.(exchange) === true && goTo(exchange, part, false))
     for (const part of placed ? [] : parts) {
       if (part.percent === 0) continue
       drawn ??= draw(exchange)
       below += part.percent
       if (drawn >= below) continue
-      placed = goTo(exchange, part)
+      placed = goTo(exchange, part, true)
       break
     }
-    if (!placed) go(exchange, restName, exchange.upstream, exchange.upstream.selectRest(rest, exchange.route.endpoints))
+    if (!placed) go(exchange, restName, exchange.upstream, exchange.upstream.selectRest(rest, exchange.route.endpoints), rest)
     return next(exchange)
   }
 }

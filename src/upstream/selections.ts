@@ -18,12 +18,12 @@ export class Selections {
     this.#weigh = weigh
   }
 
-  /** The same set until `choose` has to be asked again. */
-  get (selector: Selector | Rest, within: ReadonlySet<string> | undefined, choose: (nowMs: number) => Selected<{ readonly url: string }>): ReadonlySet<string> {
+  /** The same set until `choose` has to be asked again: when its time is over, or `holds` says that it is no use. */
+  get (selector: Selector | Rest, within: ReadonlySet<string> | undefined, choose: (nowMs: number) => Selected<{ readonly url: string }>, holds?: (urls: ReadonlySet<string>) => boolean): ReadonlySet<string> {
     let known = this.#known.get(selector)
     if (known === undefined) this.#known.set(selector, known = new Map<ReadonlySet<string> | undefined, Remembered>())
     const before = known.get(within)
-    if (before !== undefined && (before.untilMs === Infinity || before.untilMs > performance.now())) return before.urls
+    if (before !== undefined && (before.untilMs === Infinity || before.untilMs > performance.now()) && holds?.(before.urls) !== false) return before.urls
     const { chosen, weights, untilMs } = choose(performance.now())
     const urls = new Set(chosen.map(({ url }) => url))
     if (weights !== undefined) this.#weigh(urls, new Map(chosen.map(({ url }, n) => [url, weights[n]!])))

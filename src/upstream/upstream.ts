@@ -145,7 +145,11 @@ export class Upstream implements UpstreamHandle {
   }
 
   selectRest (rest: Rest, within: ReadonlySet<string> | undefined): ReadonlySet<string> {
-    return this.#selections.get(rest, within, nowMs => selectRest(this.#among(within), rest, nowMs))
+    return this.#selections.get(rest, within, nowMs => selectRest(this.#among(within), rest, nowMs), rest.versions === 'all' ? undefined : urls => this.isUsable(urls))
+  }
+
+  isUsable (endpoints: ReadonlySet<string> | undefined = this.#base): boolean {
+    return this.#endpoints.some(({ usable, url }) => usable && endpoints?.has(url) !== false)
   }
 
   /** Places left at the endpoints an exchange may go to. Where none may be picked anyway, waiting for a place is no use: the pick says why. */
@@ -166,15 +170,16 @@ export class Upstream implements UpstreamHandle {
   }
 
   /**
-   * Whether an exchange has anywhere to go, be it full or not. Where all that it may go to are out, those that are ejected are taken back: better
-   * one that does badly than none. Not for a copy.
+   * Whether an exchange has anywhere to go, be it full or not. Where all that it may go to are out, it goes where its split leaves it to go; and where
+   * those are out too, the ejected ones among them are taken back: better one that does badly than none. Not for a copy.
    */
-  #goesOn ({ endpoints, isMirrored }: Exchange): boolean {
-    const mine = this.#among(endpoints)
-    const hasUsable = () => mine.some(({ usable }) => usable)
-    if (isMirrored || hasUsable()) return hasUsable()
-    for (const endpoint of mine) endpoint.takeBack()
-    return hasUsable()
+  #goesOn (exchange: Exchange): boolean {
+    if (this.isUsable(exchange.endpoints)) return true
+    if (exchange.spare !== undefined) exchange.endpoints = this.selectRest(exchange.spare, exchange.route.endpoints)
+    if (this.isUsable(exchange.endpoints)) return true
+    if (exchange.isMirrored) return false
+    for (const endpoint of this.#among(exchange.endpoints)) endpoint.takeBack()
+    return this.isUsable(exchange.endpoints)
   }
 
   /** A breaker that opens, by itself or by hand, turns away those who wait for what cannot succeed: all, or those of its message. */

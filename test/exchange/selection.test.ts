@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { compareVersions, matches, selectRest, type Rest, type Selectable } from '../../src/exchange/selection.ts'
 
-const endpoint = (version: string | undefined, labels: string[] = [], sinceMs = 0): Selectable => ({ version, labels, sinceMs, weight: 1 })
+const endpoint = (version: string | undefined, labels: string[] = [], sinceMs = 0): Selectable => ({ version, labels, sinceMs, weight: 1, usable: true })
 const versionsOf = (endpoints: readonly Selectable[]) => endpoints.map(({ version }) => version)
 const rest = (versions: Rest['versions'], outside: Rest['outside'] = []): Rest => ({ outside, versions, takeoverMs: 10_000 })
 
@@ -66,4 +66,14 @@ test('the lowest version keeps it; a newcomer of a lower version takes it over i
 test('at a start there is nothing to take over from; endpoints without a version come last', () => {
   assert.deepEqual(versionsOf(selectRest([endpoint(undefined), endpoint('1', [], 100)], rest('highest'), 5_000).chosen), ['1'])
   assert.deepEqual(versionsOf(selectRest([endpoint(undefined), endpoint('1')], rest('highest'), 0).chosen), ['1'])
+})
+
+test('a version that may not be called is passed over for a while, unless that is so of all', () => {
+  const out = (version: string): Selectable => ({ ...endpoint(version), usable: false })
+  const passed = selectRest([endpoint('1'), endpoint('2'), out('3')], rest('highest'), 0)
+  assert.deepEqual(versionsOf(passed.chosen), ['2'])
+  assert.ok(passed.untilMs < Infinity)
+  assert.deepEqual(versionsOf(selectRest([out('2'), endpoint('1')], rest('lowest'), 0).chosen), ['1'])
+  assert.deepEqual(versionsOf(selectRest([out('1'), out('2')], rest('highest'), 0).chosen), ['2'])
+  assert.deepEqual(versionsOf(selectRest([endpoint('1'), endpoint('2'), out('2')], rest('highest'), 0).chosen), ['2', '2'])
 })

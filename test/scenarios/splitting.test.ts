@@ -98,6 +98,47 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     assert.deepEqual(world.counts(), [6])
   })
 
+  // No connection is kept: each call to a dead one is refused, and so may be repeated.
+  const closing = behave.raw('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', { close: true })
+  const withNew: Service[] = [{ version: '1.0' }, { version: '1.1', behaviour: behave.ok('next best') }, { version: '2.0', behaviour: closing }]
+  const post = async (gateway: TestGateway, options: RequestOptions = {}) => await gateway.request(path, { method: 'POST', ...options })
+
+  for (const [what, split] of [['a share', splitting([{ name: 'two', to: { version: '2.*' }, percent: 50 }])], ['the highest version', splitting([], { versions: 'highest' })]] as const) {
+    test(`${what} whose only instance dies while it is still listed: no call is lost`, async () => {
+      await using world = await startServices(withNew, split)
+      for (let n = 0; n < 20; n++) assert.equal((await post(world.gateway)).status, 200)
+      assert.ok(world.counts()[2]! > 0)
+      await world.origins[2]!.close()
+      for (let n = 0; n < 20; n++) {
+        const answers = await Promise.all(Array.from({ length: 3 }, async () => await post(world.gateway)))
+        assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200])
+        if (what === 'the highest version') assert.deepEqual(answers.map(answer => answer.text()), ['next best', 'next best', 'next best'])
+      }
+    })
+  }
+
+  test('who asked for a part by a condition gets that one or none', async () => {
+    await using world = await startServices(withNew, splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two' } }]))
+    await world.origins[2]!.close()
+    for (let n = 0; n < 3; n++) assert.ok((await post(world.gateway, { headers: [['X-Two', '1']] })).status >= 502)
+    assert.equal((await post(world.gateway)).status, 200)
+  })
+
+  test('a canary that is ejected leaves its calls to the rest', async () => {
+    let calls = 0
+    const half: Behaviour = async request => await (calls++ % 2 === 0 ? behave.ok('', { status: 500, reason: 'Broken' }) : behave.ok())(request)
+    const { policy } = (splitting([{ name: 'two', to: { version: '2.*' }, percent: 50 }]).upstreams as { Orders: { policy: object } }).Orders
+    const outliers = { intervalMs: 1_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000 }
+    await using world = await startServices([{ version: '2.0', behaviour: half }, ...Array.from({ length: 4 }, () => ({ version: '1.0' }))], { upstreams: { Orders: { breaker: { errorThresholdPercent: 100 }, outliers, policy } } } as PartialConfig)
+    await until('it is ejected', async () => {
+      for (let n = 0; n < 20; n++) await post(world.gateway)
+      return await world.gateway.metric('postern_endpoint_ejected') === 1
+    }, { timeoutMs: 30_000 })
+    world.counts()
+    for (let n = 0; n < 40; n++) assert.equal((await post(world.gateway)).status, 200)
+    assert.equal(world.counts()[0], 0)
+  })
+
   test('without a split every version shares by endpoint', async () => {
     await using world = await startServices([{ version: '1.0' }, { version: '1.0' }, { version: '2.0' }], { upstreams: { Orders: { policy: { balancer: { strategy: 'round-robin' } } } } } as PartialConfig)
     await call(world.gateway, 60)

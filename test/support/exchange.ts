@@ -37,6 +37,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     whyNone: () => new GatewayError('NoEndpoint'),
     select: () => new Set(),
     selectRest: () => new Set(),
+    isUsable: () => true,
     ...options.upstream
   }
   const route: Route = { kind: 'message', name: options.message ?? 'GetOrder', upstream, endpoints: options.endpoints, policy: { ...policy, ...options.policy }, effect: undefined, times: options.times, meter: { start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }, handle: () => Promise.reject(new Error('not used')) }

@@ -20,13 +20,13 @@ const When = object({
 const Part = object({
   name: text('Name of the part in logs, metrics and /api/splits.'),
   to: Target,
-  percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'Share of the calls that no condition has taken.' })),
+  percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'Share of the calls that no condition has taken. While none of its endpoints may be called, they go to the rest; those of a condition do not.' })),
   when: Type.Optional(When)
 }, { description: 'A part of the traffic.' })
 
 export const Split = section({
   parts: Type.Array(Part, { default: [], description: 'Parts that go to chosen endpoints: canary, blue/green, pinned versions. Conditions are asked in order, then shares are drawn; the rest goes to endpoints that belong to no part. A part without endpoints leaves its calls to the rest.' }),
   by: oneOf(['call', 'caller'], 'call', 'Whether shares are drawn for each call, or by session (ss-pid, else ss-id, as X- header or cookie), else client address, so that a caller stays in its part.'),
-  versions: oneOf(['all', 'highest', 'lowest'], 'all', 'Which versions get what no part has taken: all, by endpoint; or only the highest or lowest one.'),
+  versions: oneOf(['all', 'highest', 'lowest'], 'all', 'Which versions get what no part has taken: all, by endpoint; or only the highest or lowest one; while none of its endpoints may be called, the next.'),
   takeoverMs: ms('With highest or lowest: how long a new version takes to take over from the one before it, its share growing from 5 percent to all. Versions that were found together have nothing to take over.', 30_000, 0)
 }, 'How calls are split between versions, groups of endpoints, or two services.')
