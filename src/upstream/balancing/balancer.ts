@@ -27,6 +27,8 @@ export class Balancer<E extends Candidate> {
   /** Those that may get anything. */
   #baseEndpoints: readonly E[] = []
   #base: Eligible<E>
+  /** What the sets were made of; see `shapeOf`. */
+  #shape = ''
   /** By the set's identity: sets are made when the table is built, so they live as long as it does. */
   #some = new WeakMap<ReadonlySet<string>, Eligible<E>>()
 
@@ -38,11 +40,15 @@ export class Balancer<E extends Candidate> {
     this.#base = this.#eligible([])
   }
 
-  /** Takes over the endpoints of a new plan. `base`: those of them that get calls without endpoints of their own; undefined = all. */
+  /** Takes over the endpoints of a new plan; whose turn it is stays where nothing that counts is another. `base`: those of them that get calls without endpoints of their own; undefined = all. */
   apply (endpoints: readonly E[], registered: readonly LevelPlan[], base?: ReadonlySet<string>): void {
     const known = new Set(this.#endpoints)
     for (const endpoint of endpoints) if (!known.has(endpoint)) endpoint.standing.join(this.#scale, this.#now())
+    const shape = shapeOf(endpoints, registered, base)
+    const isAnother = shape !== this.#shape || endpoints.some(endpoint => !known.has(endpoint))
     this.#endpoints = endpoints
+    if (!isAnother) return
+    this.#shape = shape
     this.#registered = registered
     this.#baseEndpoints = base === undefined ? endpoints : endpoints.filter(({ url }) => base.has(url))
     this.#renew()
@@ -113,3 +119,8 @@ export class Balancer<E extends Candidate> {
     return new Eligible(endpoints, this.#baseEndpoints, this.#registered, { overprovisioningPercent: this.#settings.overprovisioningPercent, random: this.#random, weights })
   }
 }
+
+/** All that counts for who gets which calls: a plan that differs in nothing of it disturbs no turn. */
+const shapeOf = (endpoints: readonly Candidate[], registered: readonly LevelPlan[], base: ReadonlySet<string> | undefined): string => JSON.stringify([
+  endpoints.map(({ url, plan, standing }) => [url, plan.weight, plan.level, plan.node, standing.sinceMs]), registered, base === undefined ? null : [...base]
+])

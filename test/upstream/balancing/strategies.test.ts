@@ -65,6 +65,19 @@ test('round robin is in turn, weighted is smooth', () => {
   assert.ok(!smooth.includes('aaaaaa'), smooth)
 })
 
+test('a plan that differs in nothing that counts keeps whose turn it is', () => {
+  const endpoints = three()
+  const { pick, balancer } = balanced(endpoints, { strategy: 'round-robin' })
+  const order = Array.from({ length: 12 }, () => {
+    balancer.apply([...endpoints], [])
+    return pick()
+  }).join('')
+  assert.match(order, /^.?.?(abc){3}/)
+  endpoints[0]!.plan.weight = 3
+  balancer.apply(endpoints, [])
+  assert.match(Array.from({ length: 15 }, () => pick()).join(''), /^(?=(?:[bc]*a){7})/)
+})
+
 test('least requests prefers who has fewer calls', () => {
   const { shares } = balanced([candidate('a', { inFlight: 5 }), candidate('b')], { strategy: 'least-requests' })
   assert.deepEqual(shares(100), { a: 0, b: 1 })
