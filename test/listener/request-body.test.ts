@@ -125,7 +125,7 @@ for (const [what, limits] of [['held', {}], ['streamed', { heldBodyBytes: 2 }]] 
 
 test('a streamed body waits for its reader', async () => {
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
-  await using fake = await startFake({ answer: async exchange => { await gate; return await echo(exchange) }, listener: { limits: { heldBodyBytes: 2, bodyIdleTimeoutMs: 100 } } })
+  await using fake = await startFake({ answer: async exchange => { await gate; return await echo(exchange) }, listener: { limits: { heldBodyBytes: 2, bodyIdleTimeoutMs: 1_000 } } })
   using connection = await openConnection(targetOf(fake.url))
   const body = Buffer.alloc(8_388_608, 'x')
   connection.send(post('/json/reply/X', `Content-Length: ${body.length}\r\n`, ''))
@@ -133,7 +133,7 @@ test('a streamed body waits for its reader', async () => {
   connection.send(body)
   await until('the route was asked', () => fake.exchanges.length === 1)
   // The idle timeout passes without harm while nobody reads.
-  assert.equal(await Promise.race([flushed.then(() => 'all taken'), until('time passes', async () => performance.now() - fake.exchanges[0]!.startedAtMs > 300).then(() => 'waiting')]), 'waiting')
+  assert.equal(await Promise.race([flushed.then(() => 'all taken'), until('time passes', async () => performance.now() - fake.exchanges[0]!.startedAtMs > 2_000).then(() => 'waiting')]), 'waiting')
   open()
   assert.equal((await connection.response()).body.length, body.length + 'stream:'.length)
 })
