@@ -135,7 +135,7 @@ export class Cache {
   storedUntil (upstream: string, message: string): number {
     let untilMs = 0
     for (const { terms } of this.store.of(upstream, message)) {
-      if (!terms.validateAlways) untilMs = Math.max(untilMs, terms.freshUntilMs + terms.staleIfErrorMs)
+      if (!terms.validateAlways) untilMs = Math.max(untilMs, terms.freshUntilMs + Math.max(terms.staleIfErrorMs, terms.staleWhileRevalidateMs))
     }
     return untilMs
   }

@@ -20,8 +20,9 @@ const longestValue = 256
 const ownTag = (message: string, property: string, value: string): string => `${message.toLowerCase()}?${property.toLowerCase()}=${sameId(value.toLowerCase())}`
 
 const guid = /^[{(]?([\da-f]{8})-?([\da-f]{4})-?([\da-f]{4})-?([\da-f]{4})-?([\da-f]{12})[)}]?$/
-/** Clients write a GUID with dashes; these hosts write it without in JSON. */
-const sameId = (value: string): string => value.replace(guid, '$1$2$3$4$5')
+const integer = /^([+-]?)0*(\d+)$/
+/** Clients write a GUID with dashes; these hosts write it without in JSON. They read a number with a plus, zeros or blanks about it as they read it without. */
+const sameId = (value: string): string => value.trim().replace(guid, '$1$2$3$4$5').replace(integer, (_, sign: string, digits: string) => sign === '-' ? `-${digits}` : digits)
 
 /** Stands for a value that cannot be read: it is part of a RESTful path, or of a body that is neither a form nor JSON. Any may be meant. */
 const anyValue = '*'
@@ -158,7 +159,7 @@ function jsonValues (bytes: Buffer): Map<string, string> {
   const values = new Map<string, string>()
   let parsed: unknown
   try {
-    parsed = JSON.parse(bytes.toString())
+    parsed = parseExactly(bytes.toString(), exact)
   } catch {
     // Not JSON: nothing can be found in it, and the whole message is purged.
     return values
@@ -170,3 +171,8 @@ function jsonValues (bytes: Buffer): Map<string, string> {
   }
   return values
 }
+
+/** As of ECMAScript 2025; TypeScript's own declaration lacks the context. */
+const parseExactly = JSON.parse as (text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown) => unknown
+/** Ids of 64 bits are more than a number holds: such a one is taken as it is written. */
+const exact = (_: string, value: unknown, { source }: { readonly source?: string }): unknown => typeof value === 'number' && !Number.isSafeInteger(value) ? source : value

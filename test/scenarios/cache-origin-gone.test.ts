@@ -13,7 +13,9 @@ const freshS = 10
 const staleS = 600
 const stepS = 61
 const stored = Array.from({ length: 10 }, (_, id) => `/json/reply/GetOrder?Id=${id}`)
-const answer = ok('{}', { headers: [['Cache-Control', `max-age=${freshS}, stale-if-error=${staleS}`], ['Content-Type', 'application/json']] })
+type Word = 'stale-if-error' | 'stale-while-revalidate'
+const saying = (word: Word) => ok('{}', { headers: [['Cache-Control', `max-age=${freshS}, ${word}=${staleS}`], ['Content-Type', 'application/json']] })
+const answer = saying('stale-if-error')
 
 const begin = Date.UTC(2026, 10, 27, 12)
 function setClock (t: TestContext): void {
@@ -22,7 +24,7 @@ function setClock (t: TestContext): void {
 }
 
 /** Mixed traffic at each step of the window: reads of what is stored, again and again, among reads of what is not, and writes. */
-async function wholeWindow (gateway: TestGateway, other: (path: string, status: number) => void): Promise<void> {
+async function wholeWindow (gateway: TestGateway, other: (path: string, status: number) => void, word: Word = 'stale-if-error'): Promise<void> {
   const end = begin + (freshS + staleS) * 1_000
   for (let nowMs = begin + 1_000; nowMs < end; nowMs = nowMs + stepS * 1_000 > end && nowMs < end - 1 ? end - 1 : nowMs + stepS * 1_000) {
     mock.timers.setTime(nowMs)
@@ -30,7 +32,7 @@ async function wholeWindow (gateway: TestGateway, other: (path: string, status: 
     const others = [gateway.post('/json/reply/PlaceOrder', {}), gateway.get('/json/reply/GetOrder?Id=1000')]
     for (const each of await Promise.all([...stored, ...stored].map(async path => await gateway.get(path)))) {
       assert.deepEqual([each.status, each.text(), each.header('age')], [200, '{}', String(ageS)], `${ageS} s old`)
-      assert.match(each.header('cache-status')!, ageS < freshS ? /; hit; ttl=\d+$/ : /; hit; ttl=-\d+; detail=stale-if-error$/)
+      assert.match(each.header('cache-status')!, ageS < freshS ? /; hit; ttl=\d+$/ : new RegExp(`; hit; ttl=-\\d+; detail=${word}$`))
     }
     for (const each of await Promise.all(others)) other(`${ageS} s`, each.status)
   }
@@ -43,8 +45,8 @@ async function fill (gateway: TestGateway, origin: Origin): Promise<void> {
 }
 
 /** Registers a service at an agent, removes it, kills it, and reads on. */
-async function removed (gateway: TestGateway, agentUrl: string): Promise<void> {
-  await using origin = await startOrigin(answer)
+async function removed (gateway: TestGateway, agentUrl: string, word: Word = 'stale-if-error'): Promise<void> {
+  await using origin = await startOrigin(saying(word))
   const agent = async (path: string, body?: object) => {
     const { status } = await fetch(`${agentUrl}/v1/agent/service/${path}`, { method: 'PUT', ...body === undefined ? {} : { body: JSON.stringify(body) } })
     assert.equal(status, 200, path)
@@ -56,7 +58,7 @@ async function removed (gateway: TestGateway, agentUrl: string): Promise<void> {
   await agent('deregister/shop-1')
   await until('what has nothing stored is unknown', async () => (await gateway.post('/json/reply/PlaceOrder', {})).status === 404, { timeoutMs: 20_000 })
   await origin.server.kill()
-  await wholeWindow(gateway, (at, status) => assert.ok(status === 404 || status === 503, `${at}: ${status}`))
+  await wholeWindow(gateway, (at, status) => assert.ok(status === 404 || status === 503, `${at}: ${status}`), word)
   await until('its route is gone', async () => (await gateway.get(stored[0]!)).status !== 200, { timeoutMs: 20_000 })
 }
 
@@ -74,11 +76,13 @@ describe('an origin that is gone', { timeout: 120_000 }, () => {
     for (const path of stored) assert.ok((await gateway.get(path)).status >= 502, 'its word does not hold any more')
   })
 
-  test('removed from the registry: the same, and then its messages are unknown', async t => {
-    setClock(t)
-    await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
-    await removed(gateway, gateway.embedded!)
-  })
+  for (const word of ['stale-if-error', 'stale-while-revalidate'] as const) {
+    test(`removed from the registry, its word being ${word}: the same, and then its messages are unknown`, async t => {
+      setClock(t)
+      await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
+      await removed(gateway, gateway.embedded!, word)
+    })
+  }
 
   test('removed from Consul: the same', { skip }, async t => {
     const consul = await startConsul()

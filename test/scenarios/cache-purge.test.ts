@@ -192,6 +192,27 @@ describe('a write', { timeout: 120_000 }, () => {
     assert.equal(await get(gateway, other), untouched)
   })
 
+  const alike: ReadonlyArray<readonly [name: string, read: string, written: string]> = [
+    ['of 64 bits', '9007199254740993', '9007199254740993'],
+    ['below zero', '-9007199254740993', '-9007199254740993'],
+    ['with zeros before it', '007', '7'],
+    ['with a plus', '%2B7', '7'],
+    ['with blanks about it', '+7%20', '7'],
+    ['with decimals that say nothing', '7', '7.0']
+  ]
+  for (const [name, read, written] of alike) {
+    test(`takes what a number means, however it is written: ${name}`, async () => {
+      await using origin = await startNumbers({ body: `{"id":${written},"of":{"id":5}}` })
+      await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id', from: 'response.Id' }, { message: 'ListOrders', property: 'Id' }])
+      const list = `/json/reply/ListOrders?Id=${read}`
+      const [first, second, fifth, listed] = [await get(gateway, order(1)), await get(gateway, order(read)), await get(gateway, order(5)), await get(gateway, list)]
+      const { status } = await request(targetOf(gateway.url), '/json/reply/PlaceOrder', { method: 'POST', headers: [['Content-Type', 'application/json']], body: `{"Id":${written}}` })
+      assert.equal(status, 200)
+      assert.deepEqual([await get(gateway, order(1)) === first, await get(gateway, order(5)) === fifth], [true, true])
+      assert.deepEqual([await get(gateway, order(read)) === second, await get(gateway, list) === listed], [false, false])
+    })
+  }
+
   const unknown: ReadonlyArray<readonly [name: string, behaviour: Behaviour, expected: number]> = [
     ['resets the connection', reset('after'), 502],
     ['closes it in the head', cutHead(), 502],
