@@ -2,27 +2,13 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { makeCertificate } from '../support/certificates.ts'
-import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
-import type { RawResponse, RequestOptions } from '../support/http-client.ts'
+import { allKinds, assertOnly, call, callRepeatedly, executions, hangMs, limitsOf, neverMs, outcomeOf, startAll, startBehind } from '../support/fault-calls.ts'
 import * as behave from '../support/origin.ts'
-import { startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { startOrigin, type Behaviour } from '../support/origin.ts'
 import { registerAsPlugin } from '../support/plugin-registration.ts'
 import { startFleet } from '../support/fleet.ts'
 import { startServiceStackHost, type MessageHandler } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
-
-/** Longer than what is read before an endpoint is chosen, so its body streams. */
-const upload = Buffer.alloc(200_000, 'x')
-const json: RequestOptions['headers'] = [['Content-Type', 'application/json']]
-
-const kinds = {
-  GET: ['/json/reply/Echo', { method: 'GET' }],
-  POST: ['/json/reply/Echo', { method: 'POST', headers: json, body: '{"id":1}' }],
-  'one-way': ['/json/oneway/Echo', { method: 'POST', headers: json, body: '{"id":1}' }],
-  batch: ['/json/reply/Echo[]', { method: 'POST', headers: json, body: '[{"id":1},{"id":2}]' }],
-  streaming: ['/json/reply/Echo', { method: 'POST', headers: [['Content-Type', 'application/octet-stream']], body: upload }]
-} as const satisfies Record<string, readonly [path: string, options: RequestOptions]>
-type Kind = keyof typeof kinds
 
 /** A status with the gateway's error code, a status of the service, or `cut`: the head came, the body did not come whole. */
 type Outcome = '200' | '429' | '500' | '502 ConnectFailed' | '502 ConnectionClosed' | '502 BadAnswer' | '504 HeadersTimeout' | 'cut'
@@ -38,6 +24,7 @@ interface Fault {
   readonly hangs?: true
 }
 
+const failing: Behaviour = behave.ok('{}', { status: 500, reason: 'InvalidOperationException' })
 const wrongLength: Behaviour = behave.raw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nlonger than three')
 const closedLate: Behaviour = behave.raw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nhalf of it', { close: true })
 const twoLengths: Behaviour = behave.raw('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc')
@@ -62,35 +49,8 @@ const faults: readonly Fault[] = [
   { name: 'fewer bytes than Content-Length', behaviour: closedLate, expected: 'cut' },
   { name: 'two different Content-Lengths', behaviour: twoLengths, expected: '502 BadAnswer', get: '200' },
   { name: '429', behaviour: behave.ok('{}', { status: 429, reason: 'Too Many Requests', headers: [['Retry-After', '1']] }), expected: '429' },
-  { name: '500', behaviour: behave.ok('{}', { status: 500, reason: 'InvalidOperationException' }), expected: '500' }
+  { name: '500', behaviour: failing, expected: '500' }
 ]
-
-/** Long enough for a healthy answer of a busy machine, short enough to be waited for. */
-const hangMs = 1_000
-/** Where nothing hangs, no time-out may have a say. */
-const neverMs = 10_000
-/** In turn, so that every fault is met. */
-const limitsOf = (waitMs: number): NonNullable<PartialConfig['defaults']> => ({ policy: { balancer: { strategy: 'round-robin' }, headersTimeoutMs: waitMs, bodyIdleTimeoutMs: waitMs, connectTimeoutMs: 8_000 } })
-
-async function startBehind (urls: readonly string[], waitMs = neverMs): Promise<TestGateway> {
-  const gateway = await startGateway({ defaults: limitsOf(waitMs), messages: { Echo: { upstream: 'several' } }, upstreams: { several: { endpoints: [...urls] } } } as PartialConfig)
-  await until('the gateway has its table', () => gateway.gateway.ready, { timeoutMs: 20_000 })
-  return gateway
-}
-
-async function call (gateway: TestGateway, kind: Kind): Promise<RawResponse> {
-  const [path, options] = kinds[kind]
-  return await gateway.request(path, options)
-}
-
-function outcomeOf (response: RawResponse): string {
-  if (!response.whole) return 'cut'
-  const own = /"errorCode":"(\w+)"/.exec(response.text())?.[1]
-  return own === undefined ? String(response.status) : `${response.status} ${own}`
-}
-
-const allKinds = Object.keys(kinds) as Kind[]
-const executions = (...origins: readonly Origin[]) => origins.reduce((sum, { received }) => sum + received.length, 0)
 
 describe('one of two endpoints misbehaves', { timeout: 300_000, concurrency: 4 }, () => {
   for (const { name, behaviour, expected, get = expected, hangs } of faults) {
@@ -113,29 +73,18 @@ describe('one of two endpoints misbehaves', { timeout: 300_000, concurrency: 4 }
   }
 })
 
-/** Calls one after the other; how often each outcome came. */
-async function callRepeatedly (gateway: TestGateway, kind: Kind, times: number): Promise<Map<string, number>> {
-  const outcomes = new Map<string, number>()
-  for (let n = 0; n < times; n++) {
-    const outcome = outcomeOf(await call(gateway, kind))
-    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
-  }
-  return outcomes
-}
-
-function assertOnly (outcomes: ReadonlyMap<string, number>, allowed: readonly string[]): void {
-  assert.deepEqual([...outcomes.keys()].filter(outcome => !allowed.includes(outcome)), [], JSON.stringify([...outcomes]))
-}
-
-async function startAll (stack: AsyncDisposableStack, behaviours: readonly Behaviour[]): Promise<Origin[]> {
-  const origins: Origin[] = []
-  for (const behaviour of behaviours) origins.push(stack.use(await startOrigin(behaviour)))
-  return origins
-}
+interface Common { readonly name: string, readonly behaviour: Behaviour | undefined, readonly outcome: Outcome, readonly waitMs: number }
+const half: readonly Common[] = [
+  { name: 'hang', behaviour: behave.hang(), outcome: '504 HeadersTimeout', waitMs: hangMs },
+  { name: 'answer 500', behaviour: failing, outcome: '500', waitMs: neverMs },
+  { name: 'refuse', behaviour: undefined, outcome: '200', waitMs: neverMs }
+]
+const all: ReadonlyArray<Common & { readonly behaviour: Behaviour }> = [
+  { name: 'hang', behaviour: behave.hang(), outcome: '504 HeadersTimeout', waitMs: hangMs },
+  { name: 'reset', behaviour: behave.reset(), outcome: '502 ConnectionClosed', waitMs: neverMs }
+]
 
 describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
-  const failing = behave.ok('{}', { status: 500, reason: 'InvalidOperationException' })
-
   for (const kind of allKinds) {
     test(`a storm of 500 x ${kind}: passed on, or a pause is asked for; never executed twice`, async () => {
       await using stack = new AsyncDisposableStack()
@@ -146,17 +95,20 @@ describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
       assert.equal(executions(...origins), outcomes.get('500'))
     })
 
-    test(`half of four hang x ${kind}`, async () => {
-      await using stack = new AsyncDisposableStack()
-      const origins = await startAll(stack, [behave.hang(), behave.ok(), behave.hang(), behave.ok()])
-      const gateway = stack.use(await startBehind(origins.map(({ url }) => url), hangMs))
-      const outcomes = await callRepeatedly(gateway, kind, 8)
-      assertOnly(outcomes, ['200', '504 HeadersTimeout'])
-      // Who is next depends on what hung before; those that are well go on answering.
-      assert.ok((outcomes.get('200') ?? 0) >= 2, JSON.stringify([...outcomes]))
-      // A GET that met one that hangs is sent to one more, which may hang as well; the others are sent once.
-      if (kind !== 'GET') assert.equal(executions(...origins), 8)
-    })
+    for (const { name, behaviour, outcome, waitMs } of half) {
+      test(`half of four ${name} x ${kind}`, async () => {
+        await using stack = new AsyncDisposableStack()
+        const origins = await startAll(stack, [behaviour, undefined, behaviour, undefined].map(bad => bad ?? behave.ok()))
+        if (behaviour === undefined) for (const refusing of [origins[0], origins[2]]) await refusing!.close()
+        const gateway = stack.use(await startBehind(origins.map(({ url }) => url), waitMs))
+        const outcomes = await callRepeatedly(gateway, kind, 8)
+        assertOnly(outcomes, ['200', outcome])
+        // Who is next depends on what failed before; those that are well go on answering.
+        assert.ok((outcomes.get('200') ?? 0) >= 2, JSON.stringify([...outcomes]))
+        // A GET that met one that hangs is sent to one more, which may hang as well; all else is sent once.
+        if (kind !== 'GET' || outcome !== '504 HeadersTimeout') assert.equal(executions(...origins), 8)
+      })
+    }
 
     test(`all refuse x ${kind}: said at once, and served again when they listen`, async () => {
       await using stack = new AsyncDisposableStack()
@@ -169,6 +121,26 @@ describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
       await until('it is served again', async () => outcomeOf(await call(gateway, kind)) === '200', { timeoutMs: 20_000 })
       assert.equal(executions(...origins), 1)
     })
+
+    for (const { name, behaviour, outcome, waitMs } of all) {
+      test(`all ${name} x ${kind}: none is executed twice, and served again when they are well`, async () => {
+        await using stack = new AsyncDisposableStack()
+        const origins = await startAll(stack, [behaviour, behaviour])
+        const gateway = stack.use(await startBehind(origins.map(({ url }) => url), waitMs))
+        const outcomes = await callRepeatedly(gateway, kind, 4)
+        assertOnly(outcomes, [outcome])
+        // A GET is sent once to each.
+        const perCall = kind === 'GET' ? 2 : 1
+        assert.equal(executions(...origins), 4 * perCall)
+        for (const origin of origins) origin.behave(behave.ok())
+        let calls = 4
+        await until('it is served again', async () => {
+          calls++
+          return outcomeOf(await call(gateway, kind)) === '200'
+        }, { timeoutMs: 20_000 })
+        assert.ok(executions(...origins) <= calls * perCall)
+      })
+    }
 
     test(`one of two flaps every second x ${kind}`, async () => {
       await using stack = new AsyncDisposableStack()

@@ -12,7 +12,7 @@ const timeouts = {
   connectTimeoutMs: ms('Limit on making a connection to an endpoint, TLS included.', 1_000),
   queueTimeoutMs: ms('Limit on waiting for a bulkhead slot.', 1_000, 0),
   headersTimeoutMs: ms('Limit on waiting for the response head, per attempt.', 10_000),
-  bodyIdleTimeoutMs: ms('Limit on silence between two pieces of a body, either direction.', 30_000),
+  bodyIdleTimeoutMs: ms('Limit on silence between two pieces of a body, either direction. Does not hold for what the endpoint sends as text/event-stream: nobody knows when the next event is due.', 30_000),
   deadlineMs: ms('Budget of the whole exchange until the response head: queueing, back-off and all attempts. Afterwards only bodyIdleTimeoutMs counts. Does not hold for upgraded or text/event-stream exchanges.', 15_000)
 }
 const tellTimeout = flag('Tells endpoints in edge.timeoutHeader how long the answer is still waited for: the rest of the deadline, or headersTimeoutMs where that is less.', true)
