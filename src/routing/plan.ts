@@ -66,7 +66,7 @@ export interface MessagePlan {
   readonly effect: Effect | undefined
 }
 
-/** A RESTful path of a service's own list: routed where customRoutes is on, else kept only so that prefix routes cannot reach a hidden message by it. */
+/** A RESTful path of a service's own list: routed where customRoutes is on, else kept only so that no other route reaches by it what is not routed. */
 export interface CustomRoutePlan {
   /** As listed: /products/{Id}, /files/{Path*}. */
   readonly path: string

@@ -5,6 +5,7 @@ import type { CustomRoutes } from './custom-routes.ts'
 import { suggest } from './suggest.ts'
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from './plan.ts'
 import { messageCandidates, type RequestTarget } from './request-target.ts'
+import { isRoutedTo } from './routed-to.ts'
 import { formats } from '../lib/formats.ts'
 
 export { formats }
@@ -140,18 +141,20 @@ export class RouteTable {
   }
 
   /**
-   * A prefix route must not be a way around: what the host would read as a message must be one that is routed (decisions: exposure is
-   * decided on the decoded path, on prefix routes too). For upstreams that are no ServiceStack hosts only names known as hidden are kept back.
+   * A prefix route must not be a way around: what the host would read as a message must be one that is routed to it (decisions: exposure
+   * is decided on the decoded path, on prefix routes too): the same name of another service says nothing of its own. For upstreams that are no ServiceStack hosts only names known as hidden are kept back.
    * @throws GatewayError RoutesNotReady where nobody knows yet what they are
    */
   #reachesHidden (entry: PrefixEntry, decodedPath: string): boolean {
-    const { servicestack } = entry.upstream.plan
+    const { name, servicestack } = entry.upstream.plan
     for (const key of messageCandidates(decodedPath)) {
       const message = this.#messages.get(key)
-      if (message === undefined && servicestack === undefined) throw new GatewayError('RoutesNotReady')
-      if (message === undefined ? servicestack : message.plan.state !== 'routed') return true
+      if (isRoutedTo(name, message?.plan)) continue
+      if (message !== undefined && message.plan.state !== 'routed') return true
+      if (servicestack === undefined) throw new GatewayError('RoutesNotReady')
+      if (servicestack) return true
     }
-    return this.#custom.match(decodedPath).some(({ plan }) => this.#messages.get(plan.message)?.plan.state !== 'routed')
+    return this.#custom.match(decodedPath).some(({ plan, value }) => value.upstream.plan.name === name && !isRoutedTo(name, this.#messages.get(plan.message)?.plan))
   }
 
   #notFound (name: string | undefined, key = ''): never {

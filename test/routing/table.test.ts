@@ -15,8 +15,8 @@ const old = upstream('Old', { apiForm: false })
 const legacy = upstream('legacy', { servicestack: false })
 const unknown = upstream('unknown', { servicestack: undefined })
 const route = (name: string): Route => ({ name }) as unknown as Route
-const plan = (name: string, state: MessagePlan['state']): MessagePlan => ({ key: name.toLowerCase(), name, state, upstream: 'Catalog', endpoints: undefined, suggest: state === 'routed', effect: undefined })
-const routed = (name: string, to = modern): MessageEntry => ({ plan: plan(name, 'routed'), route: route(name), upstream: to })
+const plan = (name: string, state: MessagePlan['state'], upstream = 'Catalog'): MessagePlan => ({ key: name.toLowerCase(), name, state, upstream, endpoints: undefined, suggest: state === 'routed', effect: undefined })
+const routed = (name: string, to = modern): MessageEntry => ({ plan: plan(name, 'routed', to.plan.name), route: route(name), upstream: to })
 const unrouted = (name: string, state: 'hidden' | 'unread'): MessageEntry => ({ plan: plan(name, state), route: undefined, upstream: undefined })
 const prefix = (pattern: string, to: RoutedUpstream, rewrite?: string): PrefixEntry => ({ prefix: pattern.slice(0, -2).toLowerCase(), rewrite, websocket: true, route: route(pattern), upstream: to })
 const custom = (path: string, verbs: string[], message: string, isRouted = true) => {
@@ -28,6 +28,7 @@ const contents: TableContents = {
   messages: new Map([
     ['getproduct', routed('GetProduct')],
     ['placeorder', routed('PlaceOrder', old)],
+    ['shared', { ...routed('Shared', old), plan: { ...plan('Shared', 'routed', 'Old'), alternatives: [{ upstream: 'Catalog', endpoints: undefined }] } }],
     ['slowreport', unrouted('SlowReport', 'hidden')],
     ['newone', unrouted('NewOne', 'unread')]
   ]),
@@ -87,6 +88,11 @@ const rows: Array<{ name: string, target: string, method?: string, expected: str
   { name: 'least of all a hidden one', target: '/new/json/reply/SlowReport', expected: 'MessageNotFound' },
   { name: 'only for what is none', target: '/new/picture.png', expected: '/new/* /new/picture.png' },
   { name: 'but what is routed', target: '/cat/json/reply/GetProduct', expected: '/cat/* /json/reply/GetProduct' },
+  { name: 'here, not elsewhere: its own of that name may be restricted', target: '/cat/json/reply/PlaceOrder', expected: 'MessageNotFound' },
+  { name: 'nor while nobody knows whether it has one', target: '/new/json/reply/PlaceOrder', expected: 'RoutesNotReady' },
+  { name: 'which means nothing to others', target: '/legacy/json/x/reply/PlaceOrder', expected: '/legacy/* /legacy/json/x/reply/PlaceOrder' },
+  { name: 'or what a split sends here too', target: '/cat/json/reply/Shared', expected: '/cat/* /json/reply/Shared' },
+  { name: 'a path that one service keeps back is another one\'s own', target: '/legacy/shop/reports/all', expected: '/legacy/shop/* /reports/all' },
   { name: 'and what is no message', target: '/raw/picture.png', expected: '/raw/* /raw/picture.png' }
 ]
 for (const { name, target, method, expected } of rows) {
