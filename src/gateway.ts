@@ -197,11 +197,8 @@ function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onEndpoint, on
           },
           paused: ms => { log.warn({ service, endpoint, ms: Math.round(ms) }, 'endpoint asked for a pause'); onEndpoint() },
           ejected: (reason, ms) => { log.warn({ service, endpoint, ejected: reason !== undefined, reason, ms: Math.round(ms) }, 'endpoint ejection changed'); onEndpoint() },
-          attempt: (outcome, durationMs, status) => {
-            meter.attempt(outcome, durationMs)
-            // What ServiceStack says of an operation it does not have: somebody else may be at the address. The asking is rate-limited there.
-            if (status === 405) void recheck(endpoint)
-          }
+          doubted: () => { void recheck(endpoint) },
+          attempt: (outcome, durationMs) => meter.attempt(outcome, durationMs)
         }
       }
     }),

@@ -161,7 +161,7 @@ export function explainEndpoint (decision: EndpointDecision): Explanation {
     case 'newer': return { why: `Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, hint: 'It goes when its registry removes it.' }
     case 'old-process': return { why: `Waiting: the process at this address last said that it runs as ${otherId}; it is being asked again.`, hint: 'It gets traffic as soon as the process there answers under this id.' }
     case 'lists-nothing': return { why: 'Stranger: the process at this address lists none of the messages it was registered with.', hint: 'Another program answers at this address; deregister the old one.' }
-    case 'says-nothing': return { why: 'Stranger: whoever answers at this address says yes to every question, but neither who it is nor what it lists.', hint: 'It gets traffic when a host of the service answers there; deregister it if none is to come.' }
+    case 'says-nothing': return { why: 'Stranger: whoever answers at this address says neither who it is nor what it lists, to questions that a host of the service answers.', hint: 'It gets traffic when a host of the service answers there; deregister it if none is to come.' }
     case 'unconfirmed':
     case 'unconfirmed-unwell':
     case 'unconfirmed-silent': return { why: sayUnconfirmed(decision), hint: 'It has to register again.' }

@@ -21,21 +21,24 @@ export interface Knowledge {
   readonly markers?: Markers | undefined
   /** Set when the last good answer came with a health check that warns. */
   readonly warns?: string | undefined
-  /** Whoever answers there says 200 to everything, and neither who it is nor what it lists. */
+  /** Whoever answers there says 200 to everything, and neither who it is nor what it lists; or denies all that a process there has said before. */
   readonly strange?: true
   /** It has answered well before, as the process it is now: what is wrong since is a failing check, not a start that never came. */
   readonly wasWell?: boolean
 }
 
+function learnSilence (before: Knowledge | undefined, { reached, reason, listed: denied }: Extract<Answer, { kind: 'silent' }>, key: string, now: number): Knowledge {
+  const known = before ?? { ownId: undefined, listed: undefined, servicestackVersion: undefined, apiForm: false, answeredAt: undefined }
+  // "Nobody there" counts from the first such answer in a row; a process that spoke in between starts it anew.
+  const since = before?.silent !== undefined && before.silent.reached === reached ? Math.min(before.silent.since, now) : now
+  const listed = known.listed?.state === 'read' ? known.listed : denied ?? known.listed
+  const isStrange = denied !== undefined && known.ownId !== undefined
+  return { ...known, ...(isStrange ? { strange: true } : {}), listed, key, silent: { since, reached, reason, refused: reason === 'ECONNREFUSED' } }
+}
+
 /** What is known after one more answer. `key`: what it was asked for. `now`: ms since epoch. */
 export function learn (before: Knowledge | undefined, answer: Answer, key: string, now: number): Knowledge {
-  if (answer.kind === 'silent') {
-    const known = before ?? { ownId: undefined, listed: undefined, servicestackVersion: undefined, apiForm: false, answeredAt: undefined }
-    // "Nobody there" counts from the first such answer in a row; a process that spoke in between starts it anew.
-    const since = before?.silent !== undefined && before.silent.reached === answer.reached ? Math.min(before.silent.since, now) : now
-    const listed = known.listed?.state === 'read' ? known.listed : answer.listed ?? known.listed
-    return { ...known, listed, key, silent: { since, reached: answer.reached, reason: answer.reason, refused: answer.reason === 'ECONNREFUSED' } }
-  }
+  if (answer.kind === 'silent') return learnSilence(before, answer, key, now)
   // One process never changes its list; whoever reports no id may be somebody else, whose "none" counts.
   const sameProcess = before !== undefined && before.ownId === answer.ownId
   const keepsList = before?.listed?.state === 'read' && sameProcess && (answer.listed.state === 'unread' || (answer.listed.state === 'none' && answer.ownId !== undefined))

@@ -55,12 +55,13 @@ export class Attempt {
     this.#handle.trialOverdue(cause)
   }
 
-  answered (status: number, headers: readonly string[] = []): void {
-    if (status === 429 || status === 503) {
+  /** `headers`: undefined of an answer that the endpoint did not give. */
+  answered (status: number, headers?: readonly string[]): void {
+    if (headers !== undefined && (status === 429 || status === 503)) {
       const field = headerValue(headers, 'retry-after')
       if (field !== undefined) this.retryAfterMs = parseRetryAfter(field, Date.now())
     }
-    this.#finish(classifyStatus(status), String(status), status, undefined)
+    this.#finish(classifyStatus(status), String(status), status, undefined, headers)
   }
 
   failed (error: GatewayError): void {
@@ -77,11 +78,11 @@ export class Attempt {
     this.#handle.leave()
   }
 
-  #finish (outcome: Outcome, result: string, status: number | undefined, error: GatewayError | undefined): void {
+  #finish (outcome: Outcome, result: string, status: number | undefined, error: GatewayError | undefined, headers?: readonly string[]): void {
     if (this.result !== '') return
     this.durationMs = performance.now() - (this.isTimed ? this.dueFromMs : this.startedAtMs)
     this.outcome = outcome
     this.result = result
-    this.#handle.report(this, this.#trial, status, error)
+    this.#handle.report(this, this.#trial, status, error, headers)
   }
 }

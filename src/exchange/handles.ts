@@ -11,15 +11,14 @@ import type { Rest, Selector } from './selection.ts'
 export interface EndpointHandle {
   /** Origin and base path, without a trailing slash: the name of the endpoint in logs and metrics. */
   readonly url: string
-  readonly available: boolean
   /** An attempt begins, and takes a place. Returns whether it is the trial of a half-open breaker. */
   begin (): boolean
   /** An attempt gives its place back. Once for every `begin`. */
   leave (): void
   /** One request to it; settles at the response head, when the attempt has been told what became of it. */
   request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse>
-  /** What became of an attempt: a status, or an error. Once for every `begin`. */
-  report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void
+  /** What became of an attempt: a status with its fields, or an error. Once for every `begin`. */
+  report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined, headers?: readonly string[]): void
   /** The trial that is under way takes too long: it is not reported as one any more. */
   trialOverdue (cause: FailureCause): void
 }
@@ -36,6 +35,8 @@ export interface UpstreamHandle {
   releaseExtra (): void
   /** The endpoint for the next attempt, one not tried yet where there is any; undefined when none is available. */
   pick (exchange: Exchange): EndpointHandle | undefined
+  /** Settles when an endpoint it may go to has been asked who it is; undefined: none is being asked. */
+  asked (exchange: Exchange): Promise<void> | undefined
   /** What `pick` would find now: an endpoint not tried yet in this exchange, only one that was, or none. */
   reach (exchange: Exchange): 'another' | 'same' | 'none'
   /** What repeated attempts are paid from. */

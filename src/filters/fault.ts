@@ -25,7 +25,7 @@ export function fault (faults: Faults, own: FaultRule | undefined, random: () =>
 
 async function inject (exchange: Exchange, attempt: Attempt, rule: FaultRule): Promise<UpstreamResponse> {
   const { headersTimeoutMs } = exchange.route.policy
-  if (rule.delayMs > 0) await pause(exchange, Math.min(rule.delayMs, headersTimeoutMs), 'injected delay', error => attempt.failed(error))
+  if (rule.delayMs > 0) await pause(exchange, Math.min(rule.delayMs, headersTimeoutMs), 'injected delay', { onCancel: error => attempt.failed(error) })
   if (rule.delayMs >= headersTimeoutMs) {
     throw failed(attempt, new GatewayError('HeadersTimeout', { detail: { endpoint: attempt.endpoint, limit: 'headersTimeoutMs', value: headersTimeoutMs, waitedFor: 'injected delay' } }))
   }

@@ -1,15 +1,30 @@
 // Chooses an endpoint for this attempt. An open breaker or an unreachable endpoint is avoided here rather than hit.
 import { deadlineExceeded, isLate } from '../exchange/deadline.ts'
 import type { Filter } from '../exchange/compose.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { pause } from '../exchange/pause.ts'
+
+/** Longest wait for the word of an endpoint, where there is no other, ms. Its slot bounds how many wait. */
+const longestAskMs = 1_000
 
 export const pickEndpoint: Filter = function pickEndpoint (exchange, next) {
+  if (pick(exchange)) return next(exchange)
+  const asked = exchange.upstream.asked(exchange)
+  if (asked === undefined) throw whyNone(exchange)
+  return pause(exchange, longestAskMs, 'endpoint to say who it is', { until: asked }).then(() => {
+    if (pick(exchange)) return next(exchange)
+    throw whyNone(exchange)
+  })
+}
+
+function pick (exchange: Exchange): boolean {
   if (exchange.ended !== undefined) throw exchange.ended
   // Timers may be late: what nobody waits for any more is not started.
   if (isLate(exchange)) throw deadlineExceeded(exchange, 'endpoint')
-  const { upstream } = exchange
-  const endpoint = upstream.pick(exchange)
-  // With nowhere left to go, the failure that brought us here tells the client more than "none available".
-  if (endpoint === undefined) throw exchange.lastError ?? upstream.whyNone(exchange)
-  exchange.endpoint = endpoint
-  return next(exchange)
+  const endpoint = exchange.upstream.pick(exchange)
+  if (endpoint !== undefined) exchange.endpoint = endpoint
+  return endpoint !== undefined
 }
+
+/** With nowhere left to go, the failure that brought us here tells the client more than "none available". */
+const whyNone = (exchange: Exchange) => exchange.lastError ?? exchange.upstream.whyNone(exchange)

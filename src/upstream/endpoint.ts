@@ -11,7 +11,9 @@ import { Breaker, type BreakerSettings, type BreakerState, type Held } from './b
 import type { BreakerClock } from './breaker-clock.ts'
 import type { Elsewhere } from './elsewhere.ts'
 import { Suspicion } from './suspicion.ts'
+import { Doubts } from './doubts.ts'
 import { askHeartbeat } from './heartbeat.ts'
+import { dial } from './dial.ts'
 import { EndpointPool, type UpstreamTls } from './pool.ts'
 import { probeUntilReachable, type Probe } from './probe.ts'
 
@@ -21,10 +23,11 @@ const heartbeatTimeoutMs = 2_000
 export interface EndpointEvents {
   breaker (state: BreakerState, cause: FailureCause | undefined): void
   reachable (reachable: boolean, reason: string | undefined): void
-  /** It takes connections again, and gets calls when this settles. `mayWait`: whether others are there for its calls. Must not reject. */
+  /** Its answer gives reason to ask who is there. */
+  doubted (): void
+  /** It takes connections, and gets calls when it is known whose, which is when this settles. `mayWait`: whether others are there for its calls. Must not reject. */
   returning (mayWait: () => boolean): Promise<void>
-  /** `status` when there was an answer. */
-  attempt (outcome: Outcome, durationMs: number, status: number | undefined): void
+  attempt (outcome: Outcome, durationMs: number): void
   /** It asked to be left alone (Retry-After). */
   paused (ms: number): void
   /** Taken out, or back, because it does worse than the others. `reason` undefined: back. */
@@ -67,6 +70,8 @@ export class Endpoint implements EndpointHandle {
   failures = 0
   /** Asked when no call tries its half-open breaker. */
   heartbeatPath = '/'
+  /** A ServiceStack host, which can be asked who it is. */
+  isHost = false
   /** The only one of its upstream: one message that fails here says nothing of the endpoint. */
   alone = false
   readonly #breaker: Breaker
@@ -83,6 +88,7 @@ export class Endpoint implements EndpointHandle {
   #ejectedUntilMs = 0
   #ejectedFor = ''
   readonly #suspicion = new Suspicion()
+  readonly #doubts = new Doubts()
 
   constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {}, attemptFailed: () => 'unknown', hasOther: () => false }) {
     this.url = plan.url
@@ -97,14 +103,16 @@ export class Endpoint implements EndpointHandle {
       if (state === 'open') owner.shut()
     }, () => this.#heartbeat())
     this.#lookup = lookupOf(() => this.plan.ips)
-    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup)
+    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup, () => this.#cut())
     this.#pool.lead(plan.ips)
   }
 
   get version (): string | undefined { return this.plan.version }
   get labels (): readonly string[] { return this.plan.labels }
   get weight (): number { return this.plan.weight }
-  get reachable (): boolean { return this.#probe === undefined }
+  get reachable (): boolean { return this.#probe === undefined && this.asking === undefined }
+  /** Who is there is being asked; settles when that is known. Calls go elsewhere meanwhile, or wait. */
+  get asking (): Promise<void> | undefined { return this.#doubts.asking }
   /** Why it takes no connections; undefined: it does. */
   get unreachable (): string | undefined { return this.#probe === undefined ? undefined : this.#unreachableFor }
   get breakerState (): BreakerState { return this.#breaker.state }
@@ -113,7 +121,7 @@ export class Endpoint implements EndpointHandle {
   /** May it be picked now? */
   get available (): boolean { return this.usable && this.room > 0 }
   /** Whether anything but its own limit speaks against picking it. */
-  get usable (): boolean { return this.#probe === undefined && this.#breaker.admits && this.#ejectedUntilMs === 0 }
+  get usable (): boolean { return this.reachable && this.#breaker.admits && this.#ejectedUntilMs === 0 }
   /** Exchanges at it, from the beginning of their attempt until the end of the answer's body. */
   get seats (): number { return this.#seats }
   /** Places it has left; Infinity without a limit. */
@@ -181,9 +189,9 @@ export class Endpoint implements EndpointHandle {
     return this.#pool.request(exchange, attempt, fresh)
   }
 
-  report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined): void {
+  report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined, headers?: readonly string[]): void {
     // Whatever becomes of a copy touches nobody who calls the endpoint himself.
-    if (attempt.isMirrored) return this.#events.attempt('ignored', attempt.durationMs, status)
+    if (attempt.isMirrored) return this.#events.attempt('ignored', attempt.durationMs)
     const nowMs = performance.now()
     const judged = this.#judge(attempt, status, error, nowMs)
     // A plain 500, seen beside the others.
@@ -194,7 +202,8 @@ export class Endpoint implements EndpointHandle {
     else if (judged === 'success') this.successes++
     if (error?.spec.retry === 'always') this.#unreachable(error)
     this.#score(attempt, status, nowMs)
-    this.#events.attempt(attempt.outcome, attempt.durationMs, status)
+    if (status !== undefined && headers !== undefined && this.#doubts.byAnswer(status, headers, this.isHost)) this.#events.doubted()
+    this.#events.attempt(attempt.outcome, attempt.durationMs)
   }
 
   /** Another plan for the same url. */
@@ -217,6 +226,7 @@ export class Endpoint implements EndpointHandle {
   close (): void {
     this.#probe?.close()
     this.#probe = undefined
+    this.#doubts.drop()
     this.#breaker.close()
     this.#pool.close()
   }
@@ -262,6 +272,7 @@ export class Endpoint implements EndpointHandle {
   /** A refused or timed-out connect takes the endpoint out at once, until Postern's own connect succeeds (decision 0004). */
   #unreachable (error: GatewayError): void {
     if (this.#probe !== undefined) return
+    this.#doubts.confirmed()
     this.#unreachableFor = String(error.detail?.['cause'] ?? error.code)
     this.#events.reachable(false, this.#unreachableFor)
     this.#probe = probeUntilReachable(this.plan.origin, { connectTimeoutMs: this.#settings.connectTimeoutMs, lookup: this.#lookup }, () => { void this.#return(this.#probe) })
@@ -270,11 +281,24 @@ export class Endpoint implements EndpointHandle {
 
   /** Somebody listens there again. Whoever it is: the control plane asks before calls go there, for addresses are reused. Where there are others, its word is waited for. */
   async #return (probe: Probe | undefined): Promise<void> {
-    await this.#events.returning(() => this.#probe === probe && this.#owner.hasOther(this))
+    await this.#doubts.ask(() => this.#events.returning(() => this.#probe === probe && this.#owner.hasOther(this)))
     // Closed meanwhile: it was somebody else.
     if (this.#probe !== probe) return
     this.#probe = undefined
     this.standing.rejoin(performance.now())
     this.#events.reachable(true, undefined)
+  }
+
+  /** The other end closes connections when its process ends, and addresses are reused: who takes the next one is asked before calls go there. */
+  #cut (): void {
+    if (this.isHost && this.reachable && this.#doubts.byCut()) void this.#doubts.ask(() => this.#whoIsThere())
+  }
+
+  async #whoIsThere (): Promise<void> {
+    const failed = await dial(this.plan.origin, this.#settings.connectTimeoutMs, this.#lookup).then(() => undefined, (error: unknown) => error as GatewayError)
+    // Closed meanwhile.
+    if (this.asking === undefined) return
+    if (failed !== undefined) return this.#unreachable(failed)
+    await this.#events.returning(() => this.asking !== undefined && this.#owner.hasOther(this))
   }
 }

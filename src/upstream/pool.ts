@@ -38,7 +38,11 @@ export class EndpointPool implements ConnectionOwner {
   /** Where its host name leads; undefined: it has none, or nobody has said. */
   #ips: readonly string[] | undefined
 
-  constructor ({ origin, basePath }: EndpointAddress, tls: UpstreamTls | undefined, lookup: LookupFunction) {
+  readonly #onCut: () => void
+
+  /** `onCut`: the other end closed a connection. */
+  constructor ({ origin, basePath }: EndpointAddress, tls: UpstreamTls | undefined, lookup: LookupFunction, onCut: () => void) {
+    this.#onCut = onCut
     this.#basePath = basePath
     this.tls = tls === undefined ? undefined : readTls(tls)
     this.#connector = new Connector(origin, this.tls, lookup)
@@ -117,6 +121,10 @@ export class EndpointPool implements ConnectionOwner {
     }
     const at = this.#free.indexOf(connection)
     if (at !== -1) this.#free.splice(at, 1)
+  }
+
+  onCut (): void {
+    if (!this.#closed) this.#onCut()
   }
 }
 

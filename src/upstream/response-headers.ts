@@ -8,6 +8,14 @@ export function readReason (reason: string): string {
   return writable.test(reason) ? reason : reason.replace(unwritable, ' ')
 }
 
+/** Whether a ServiceStack host wrote it: it says so in each answer of a message, without a body too, and among its last fields [M]. */
+export function isServiceStack (headers: readonly string[]): boolean {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    if (headers[i]!.length === 12 && headers[i + 1]!.startsWith('ServiceStack/') && headers[i]!.toLowerCase() === 'x-powered-by') return true
+  }
+  return false
+}
+
 export function isEventStream (headers: readonly string[]): boolean {
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i]!.length === 12 && headers[i]!.toLowerCase() === 'content-type') return headers[i + 1]!.toLowerCase().startsWith('text/event-stream')

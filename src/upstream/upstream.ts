@@ -119,13 +119,17 @@ export class Upstream implements UpstreamHandle {
     this.#goesOn(exchange)
     const { endpoints: only = this.#base, attempts } = exchange
     let found: 'same' | 'none' = 'none'
-    for (const { url, available, pausedMs } of this.#endpoints) {
-      // One that asked for a pause is waited for by whoever honours its Retry-After.
-      if ((!available && pausedMs === 0) || (only !== undefined && !only.has(url))) continue
+    for (const { url, available, pausedMs, asking } of this.#endpoints) {
+      // One that asked for a pause is waited for by whoever honours its Retry-After, one that is being asked by the pick.
+      if ((!available && pausedMs === 0 && asking === undefined) || (only !== undefined && !only.has(url))) continue
       if (available && attempts.every(({ endpoint }) => endpoint !== url)) return 'another'
       found = 'same'
     }
     return found
+  }
+
+  asked ({ endpoints: only = this.#base }: Exchange): Promise<void> | undefined {
+    return this.#endpoints.find(({ url, asking }) => asking !== undefined && only?.has(url) !== false)?.asking
   }
 
   /** Why nothing could be picked: for the answer. */
@@ -174,7 +178,8 @@ export class Upstream implements UpstreamHandle {
    * those are out too, the ejected ones among them are taken back: better one that does badly than none. Not for a copy.
    */
   #goesOn (exchange: Exchange): boolean {
-    if (this.isUsable(exchange.endpoints)) return true
+    // One that is being asked who it is can be waited for.
+    if (this.isUsable(exchange.endpoints) || this.asked(exchange) !== undefined) return true
     if (exchange.spare !== undefined) exchange.endpoints = this.selectRest(exchange.spare, exchange.route.endpoints)
     if (this.isUsable(exchange.endpoints)) return true
     if (exchange.isMirrored) return false
@@ -209,6 +214,7 @@ export class Upstream implements UpstreamHandle {
     for (const gone of before.values()) gone.close()
     for (const endpoint of this.#endpoints) {
       endpoint.heartbeatPath = plan.servicestack === true ? '/json/reply/Heartbeat' : this.#settings.livenessPath
+      endpoint.isHost = plan.servicestack === true
       endpoint.alone = this.#endpoints.length === 1
       endpoint.hold(holdOf(this.#holds, { endpoint: endpoint.url }))
     }

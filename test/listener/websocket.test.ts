@@ -46,7 +46,7 @@ async function startEcho () {
 const through = async (url: string, options: FakeOptions = {}) => {
   const held = { slots: 0 }
   const { origin, pathname } = new URL(url)
-  const pool = new EndpointPool({ url, origin, basePath: pathname === '/' ? '' : pathname }, undefined, lookup)
+  const pool = new EndpointPool({ url, origin, basePath: pathname === '/' ? '' : pathname }, undefined, lookup, () => {})
   const upstream = {
     acquire: () => { held.slots++; return undefined },
     release: () => { held.slots-- },

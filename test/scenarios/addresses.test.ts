@@ -12,14 +12,14 @@ import { until } from '../support/until.ts'
 
 interface Shown { registration: string, state: string, why: string, hint: string }
 
-/** A program that answers 200 to everything. */
-async function startContentProgram () {
+/** A program that answers everything alike. */
+async function startContentProgram (port = 0, status = 200) {
   const targets: string[] = []
   const server = http.createServer((asked, response) => {
     targets.push(asked.url!)
-    response.end('fine')
+    response.writeHead(status).end('fine')
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     targets,
@@ -126,17 +126,19 @@ describe('addresses that get no call', { timeout: 120_000 }, () => {
   })
 })
 
+/** The registration of a host and a check that says nothing of the process. */
+async function registerUnchecked (gateway: TestGateway, host: ServiceStackHost): Promise<void> {
+  const body = JSON.stringify({ ...serviceBody(host), Check: { TTL: '1h', Status: 'passing' } })
+  assert.equal((await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body })).status, 200)
+  await gateway.waitForEndpoint(host.url)
+}
+
 test('somebody else who does not say who he is gets no call while another endpoint can be called; the only one is tried all the same', { timeout: 120_000 }, async t => {
   await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' }, ask: { timeoutMs: 1_000 } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } }, balancing: { slowStartMs: 0 } } } as never)
   const start = () => startServiceStackHost({ service: 'Rent', messages: { Rent: () => ({ body: {} }) } })
   await using mover = await start()
   await using stayer = await start()
-  for (const host of [mover, stayer]) {
-    // With a check that says nothing of the process.
-    const body = JSON.stringify({ ...serviceBody(host), Check: { TTL: '1h', Status: 'passing' } })
-    assert.equal((await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body })).status, 200)
-    await gateway.waitForEndpoint(host.url)
-  }
+  for (const host of [mover, stayer]) await registerUnchecked(gateway, host)
   const rent = async () => (await gateway.get('/json/reply/Rent')).status
   await until('both get calls', async () => { await rent(); return mover.executed.length > 0 && stayer.executed.length > 0 })
   await mover.kill()
@@ -157,3 +159,26 @@ test('somebody else who does not say who he is gets no call while another endpoi
   await stayer.kill()
   await until('it is tried', async () => { await rent(); return calls.length > 0 })
 })
+
+for (const status of [200, 404]) {
+  test(`a program that answers ${status} to everything takes the address of a killed host: no call reaches it, with another endpoint or without`, { timeout: 120_000 }, async t => {
+    await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } }, balancing: { slowStartMs: 0 } } } as never)
+    const start = () => startServiceStackHost({ service: 'Rent', messages: { Rent: () => ({ body: {} }) } })
+    const hosts = [await start(), await start()]
+    t.after(() => Promise.all(hosts.map(host => host.close())))
+    for (const host of hosts) await registerUnchecked(gateway, host)
+    const rent = async () => (await gateway.get('/json/reply/Rent')).status
+    await until('both get calls', async () => { await rent(); return hosts.every(({ executed }) => executed.length > 0) })
+    const stateOf = async ({ id }: ServiceStackHost) => ((await gateway.api('routes')).registrations as Shown[]).find(({ registration }) => registration === id)?.state
+    for (const host of hosts) {
+      await host.kill()
+      const program = await startContentProgram(host.port, status)
+      t.after(program.close)
+      // One call after the other: each finds the connection of the one before, or its end.
+      if (host === hosts[0]) for (let n = 0; n < 6; n++) assert.equal(await rent(), 200)
+      await until('it is a stranger', async () => await stateOf(host) === 'stranger', { timeoutMs: 15_000 })
+      for (let n = 0; n < 6; n++) await rent()
+      assert.deepEqual(program.targets.filter(target => target.endsWith('/Rent')), [])
+    }
+  })
+}

@@ -31,6 +31,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     tryAcquire: () => true,
     releaseExtra: () => {},
     reach: () => 'another',
+    asked: () => undefined,
     retryBudget: { exchange () {}, take: () => true },
     breakers: { enter: () => ({ answered () {}, failed () {} }), refuses: () => false },
     pick: () => undefined,
@@ -50,5 +51,5 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
 
 /** An endpoint that answers by script. */
 export function fakeEndpoint (url: string, request: EndpointHandle['request']): EndpointHandle {
-  return { url, available: true, begin: () => false, leave () {}, request, report () {}, trialOverdue () {} }
+  return { url, begin: () => false, leave () {}, request, report () {}, trialOverdue () {} }
 }

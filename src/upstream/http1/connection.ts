@@ -42,6 +42,8 @@ export interface ConnectionOwner {
   /** It may carry the next exchange. `keepAliveMs`: how long the endpoint says that it keeps it; undefined = it does not say. */
   onFree (connection: Connection, keepAliveMs: number | undefined): void
   onGone (connection: Connection): void
+  /** The other end closed one, in use or not. Told after `onGone`. */
+  onCut (): void
 }
 
 /** All sockets are read into the same memory, one after the other: what is to stay is copied out before the next read. */
@@ -71,9 +73,9 @@ export class Connection implements ResponseEvents, RequestStreamEvents, PutOff {
     this.#socket = connector.open({ buffer: readBuffer, callback: bytes => this.#read(bytes) })
     this.#socket
       .once(connector.secure ? 'secureConnect' : 'connect', () => this.#connected())
-      .on('error', error => this.#fail(error))
+      .on('error', error => this.#cut(error))
       .on('end', () => this.#ended())
-      .on('close', () => this.#fail(new ClosedEarly('the endpoint closed the connection')))
+      .on('close', () => this.#cut(new ClosedEarly('the endpoint closed the connection')))
     this.#watchdog.in(connectTimeoutMs)
   }
 
@@ -145,7 +147,13 @@ export class Connection implements ResponseEvents, RequestStreamEvents, PutOff {
   }
 
   #ended (): void {
-    if (this.#receiver === undefined || !this.#parser.end()) this.#fail(new ClosedEarly('the endpoint closed the connection'))
+    if (this.#receiver === undefined || !this.#parser.end()) this.#cut(new ClosedEarly('the endpoint closed the connection'))
+  }
+
+  #cut (error: Error): void {
+    const wasOpen = this.#state === 'open'
+    this.#fail(error)
+    if (wasOpen) this.#owner.onCut()
   }
 
   #fail (error: Error): void {

@@ -1,0 +1,61 @@
+// Whether somebody else may stand in an endpoint's place: which answers and which ends of connections are reason to ask who is there, and how often.
+import { isServiceStack } from './response-headers.ts'
+
+/** Shortest time between two doubts that prove to be none, ms: hosts that leave out a field or close what is idle are not to be asked all day. */
+const quietMs = 5_000
+
+export class Doubts {
+  /** An answer has said that a ServiceStack host wrote it. */
+  #saidSo = false
+  #askedAtMs = -Infinity
+  #cutAtMs = -Infinity
+  #asking: Promise<void> | undefined
+
+  /** Settles when what is being asked is known. */
+  get asking (): Promise<void> | undefined { return this.#asking }
+
+  /**
+   * Whether an answer is reason to ask. 405 is what ServiceStack says of an operation it does not have; it never says 404 of one [M], and tells its
+   * name in each answer unless an operator took that out. `isHost`: the endpoint is a ServiceStack host.
+   */
+  byAnswer (status: number, headers: readonly string[], isHost: boolean): boolean {
+    let isStrange = status === 405
+    if (isHost) {
+      const says = isServiceStack(headers)
+      if (says) this.#saidSo = true
+      // 101 and the like are the server's, not the host's.
+      else if (status >= 200 && (this.#saidSo || status === 404)) isStrange = true
+    }
+    if (!isStrange) return false
+    const nowMs = performance.now()
+    if (nowMs - this.#askedAtMs < quietMs) return false
+    this.#askedAtMs = nowMs
+    return true
+  }
+
+  /** Whether it is reason to ask that the other end closed a connection. */
+  byCut (): boolean {
+    const nowMs = performance.now()
+    if (nowMs - this.#cutAtMs < quietMs) return false
+    this.#cutAtMs = nowMs
+    return true
+  }
+
+  /** It was gone indeed: whoever comes next is doubted at once. */
+  confirmed (): void {
+    this.#cutAtMs = -Infinity
+  }
+
+  /** `question` must not reject. */
+  async ask (question: () => Promise<void>): Promise<void> {
+    const asking = question()
+    this.#asking = asking
+    await asking
+    if (this.#asking === asking) this.drop()
+  }
+
+  /** Whatever is being asked is waited for no more. */
+  drop (): void {
+    this.#asking = undefined
+  }
+}
