@@ -103,7 +103,7 @@ export class Endpoint implements EndpointHandle {
       if (state === 'open') owner.shut()
     }, () => this.#heartbeat())
     this.#lookup = lookupOf(() => this.plan.ips)
-    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup, () => this.#cut())
+    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup, () => { if (this.isHost && this.reachable && this.#doubts.byCut()) void this.#doubts.ask(() => this.#whoIsThere()) })
     this.#pool.lead(plan.ips)
   }
 
@@ -290,10 +290,6 @@ export class Endpoint implements EndpointHandle {
   }
 
   /** The other end closes connections when its process ends, and addresses are reused: who takes the next one is asked before calls go there. */
-  #cut (): void {
-    if (this.isHost && this.reachable && this.#doubts.byCut()) void this.#doubts.ask(() => this.#whoIsThere())
-  }
-
   async #whoIsThere (): Promise<void> {
     const failed = await dial(this.plan.origin, this.#settings.connectTimeoutMs, this.#lookup).then(() => undefined, (error: unknown) => error as GatewayError)
     // Closed meanwhile.
