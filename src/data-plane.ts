@@ -278,7 +278,7 @@ export class DataPlane {
   #upstream (name: string, config: Config): Upstream {
     const known = this.#upstreams.get(name)
     if (known !== undefined) return known
-    this.#create({ name, endpoints: [] as EndpointPlan[], levels: [], apiForm: true, servicestack: false }, config)
+    this.#create({ name, endpoints: [] as EndpointPlan[], levels: [], apiForm: true, servicestack: false, lists: 'none' }, config)
     return this.#upstreams.get(name)!
   }
 

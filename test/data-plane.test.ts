@@ -38,7 +38,7 @@ function start (t: TestContext, config = configOf(), onMeter: (name: string) => 
 }
 
 const endpoint = (port: number): EndpointPlan => endpointPlan(`http://127.0.0.1:${port}`)
-const upstream = (name: string, ...ports: number[]): Change => ({ kind: 'upstream', plan: { name, endpoints: ports.map(endpoint), levels: [], apiForm: true, servicestack: true } })
+const upstream = (name: string, ...ports: number[]): Change => ({ kind: 'upstream', plan: { name, endpoints: ports.map(endpoint), levels: [], apiForm: true, servicestack: true, lists: 'read' } })
 const message = (name: string, to: string, endpoints?: string[]): Change => ({ kind: 'message', plan: { key: name.toLowerCase(), name, state: 'routed', upstream: to, endpoints, suggest: true, effect: undefined } })
 const routeOf = (answer: unknown) => answer as Exclude<ReturnType<DataPlane['match']>['route'], string>
 

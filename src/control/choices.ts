@@ -61,11 +61,18 @@ export class Choices {
   /** Whether it gets only messages that no better endpoint of the upstream has. */
   isLastFor (verdict: Verdict): boolean { return this.#chosen.has(verdict) && !this.#baseUrls.has(verdict.url) }
 
-  upstreamPlan (): UpstreamPlan {
+  /** An upstream without a base is nobody's to reach, so nothing of it need be known. */
+  #lists (trustTags: boolean): UpstreamPlan['lists'] {
+    const states = new Set(this.base.map(({ knowledge }) => knowledge?.listed?.state ?? 'unread'))
+    if (states.has('read') || states.size === 0) return 'read'
+    return states.has('unread') ? 'unread' : trustTags ? 'read' : 'none'
+  }
+
+  upstreamPlan (trustTags: boolean): UpstreamPlan {
     const verdicts = this.#view.verdicts.filter(verdict => verdict.speaks)
     const servicestack = verdicts.some(isServiceStack) || (verdicts.some(({ knowledge }) => knowledge?.answeredAt !== undefined) ? false : undefined)
     const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
     const apiForm = servicestack !== true || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
-    return { name: this.#view.name, endpoints, base: this.urls(this.base), levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack }
+    return { name: this.#view.name, endpoints, base: this.urls(this.base), levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack, lists: this.#lists(trustTags) }
   }
 }

@@ -1,4 +1,4 @@
-// The RESTful paths of the services' own lists: which are routed, which are only kept from prefix routes (decisions 2.7). Pure.
+// The RESTful paths of the services' own lists: which are routed, which are only kept from other routes (decisions 2.7). Pure.
 import { operationLimits, type Operation, type OperationList } from '../contracts/operations.ts'
 import type { CustomRoutePlan } from '../routing/plan.ts'
 import type { PathConflict } from './plan.ts'
@@ -13,6 +13,8 @@ export interface RouteSource {
   readonly isOn: boolean
   /** Whether the message is kept from outside: restricted, hidden, or never routed. */
   readonly isHidden: (key: string, restricted: boolean) => boolean
+  /** Whether calls of the message go to this upstream. What is listed and does not (no tag names it, another service has it) is kept back like what is hidden. */
+  readonly isRouted: (key: string) => boolean
   /** Since when this upstream owns the message and it is routed; undefined when it is not. ms since epoch. */
   readonly routedSince: (key: string) => number | undefined
 }
@@ -43,14 +45,14 @@ function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: Cus
   const routed: Candidate[] = []
   const blocked: CustomRoutePlan[] = []
   for (const [key, operations] of operationsOf(source.lists)) {
-    const hidden = source.isHidden(key, operations.some(operation => operation.restricted))
-    const since = source.isOn && !hidden ? source.routedSince(key) : undefined
-    if (!hidden && since === undefined) continue
+    const kept = !source.isRouted(key) || source.isHidden(key, operations.some(operation => operation.restricted))
+    const since = source.isOn && !kept ? source.routedSince(key) : undefined
+    if (!kept && since === undefined) continue
     const actions = new Set(operations.flatMap(operation => operation.actions))
     const verbs = actions.has('ANY') ? [] : [...actions]
     for (const path of new Set(operations.flatMap(operation => operation.routes))) {
       if (routed.length + blocked.length >= mostRoutes) break
-      if (hidden) blocked.push({ path, verbs, message: key, routed: false })
+      if (kept) blocked.push({ path, verbs, message: key, routed: false })
       else if (since !== undefined) routed.push({ plan: { path, verbs, message: key, routed: true }, upstream: source.upstream, since, shape: toShape(path) })
     }
   }

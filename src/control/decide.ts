@@ -3,6 +3,7 @@ import type { Config, UpstreamConfig } from '../config/schema.ts'
 import { neverRouted } from '../contracts/operations.ts'
 import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
+import { isRoutedTo } from '../routing/routed-to.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 import { isTimed, keyOf, type CatalogEntry } from './catalog.ts'
 import { Choices } from './choices.ts'
@@ -91,6 +92,7 @@ function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Expo
     lists: [...new Set(lists)],
     isOn: settingsOf(config, view.name)?.customRoutes ?? false,
     isHidden: (key, restricted) => exposure(view.name, key, restricted) !== 'exposed',
+    isRouted: key => isRoutedTo(view.name, messages.get(key)),
     routedSince: key => {
       const plan = messages.get(key)
       return plan?.state === 'routed' && plan.upstream === view.name ? owners.get(key)?.since : undefined
@@ -146,7 +148,7 @@ export function decide (input: DecideInput): Decision {
     const own = views.get(name)?.verdicts ?? []
     // Nothing but ghosts and refused ones is no upstream.
     if (own.length > 0 && !own.some(verdict => verdict.speaks)) continue
-    const plan = choice.upstreamPlan()
+    const plan = choice.upstreamPlan(settingsOf(config, name)?.trustTags ?? false)
     upstreams.set(name, plan)
     for (const { url } of plan.endpoints) served.add(url)
   }

@@ -16,7 +16,7 @@ const sameLevels = (a: readonly LevelPlan[], b: readonly LevelPlan[]): boolean =
   a.length === b.length && a.every(({ level, weight }, index) => level === b[index]?.level && weight === b[index].weight)
 
 const sameUpstream = (a: UpstreamPlan, b: UpstreamPlan): boolean =>
-  a === b || (sameTexts(a.base, b.base) && sameLevels(a.levels, b.levels) && a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
+  a === b || (sameTexts(a.base, b.base) && sameLevels(a.levels, b.levels) && a.apiForm === b.apiForm && a.servicestack === b.servicestack && a.lists === b.lists && a.endpoints.length === b.endpoints.length && a.endpoints.every((endpoint, index) => sameEndpoint(endpoint, b.endpoints[index])))
 
 const sameMessage = (a: MessagePlan, b: MessagePlan): boolean =>
   a === b || (a.name === b.name && a.state === b.state && a.upstream === b.upstream && a.suggest === b.suggest && a.effect === b.effect && sameTexts(a.endpoints, b.endpoints) && sameAlternatives(a.alternatives, b.alternatives))
@@ -75,7 +75,7 @@ export function unknownPlan (...parts: readonly Applied[]): Plan {
   const customRoutes = new Map<string, CustomRoutePlan[]>()
   const nowhere = { url: '', origin: '', basePath: '', weight: 0, version: undefined, node: undefined, labels: [], datacenter: undefined, zone: undefined, level: 0, rttMs: undefined }
   for (const part of parts) {
-    for (const name of part.upstreams) upstreams.set(name, { name, endpoints: [nowhere], levels: [], apiForm: false, servicestack: false })
+    for (const name of part.upstreams) upstreams.set(name, { name, endpoints: [nowhere], levels: [], apiForm: false, servicestack: false, lists: 'none' })
     for (const [key, upstream] of part.messages) messages.set(key, { key, name: '', state: 'hidden', upstream, endpoints: undefined, suggest: false, effect: undefined })
     for (const name of part.customRoutes) customRoutes.set(name, [{ path: '', verbs: [], message: '', routed: false }])
   }

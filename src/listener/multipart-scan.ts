@@ -56,7 +56,7 @@ export class MultipartScan {
   #inspect (head: string): string | undefined {
     for (const rest of head.replaceAll(/\r?\n(?=[ \t])/g, '').split(disposition).slice(1)) {
       const line = /^[^\r\n]*/.exec(rest)![0]
-      const parameters = readParameters(line, /^[^;]*/.exec(line)![0].length)
+      const parameters = readParameters(line, /^[^;]*/.exec(line)![0].length, 'name')
       if (parameters === undefined) return 'part headers'
       const extended = parameters.get('name*')
       for (const name of [parameters.get('name'), extended?.slice(extended.lastIndexOf('\'') + 1)]) {

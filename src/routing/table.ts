@@ -142,11 +142,14 @@ export class RouteTable {
 
   /**
    * A prefix route must not be a way around: what the host would read as a message must be one that is routed to it (decisions: exposure
-   * is decided on the decoded path, on prefix routes too): the same name of another service says nothing of its own. For upstreams that are no ServiceStack hosts only names known as hidden are kept back.
-   * @throws GatewayError RoutesNotReady where nobody knows yet what they are
+   * is decided on the decoded path, on prefix routes too): the same name of another service says nothing of its own. Where no list tells which paths
+   * lead to what, none is passed. For upstreams that are no ServiceStack hosts only names known as hidden are kept back.
+   * @throws GatewayError RoutesNotReady where nobody knows yet what they are, or what they list
    */
   #reachesHidden (entry: PrefixEntry, decodedPath: string): boolean {
-    const { name, servicestack } = entry.upstream.plan
+    const { name, servicestack, lists } = entry.upstream.plan
+    if (servicestack === true && lists === 'unread') throw new GatewayError('RoutesNotReady')
+    if (servicestack === true && lists === 'none') return true
     for (const key of messageCandidates(decodedPath)) {
       const message = this.#messages.get(key)
       if (isRoutedTo(name, message?.plan)) continue

@@ -14,8 +14,15 @@ test('off by default: only hidden paths are kept from prefix routes', () => {
 test('on: the paths of routed messages, verbs as listed', () => {
   assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } }, config: on }), ['to getproduct GET /products/{Id}'])
 })
-test('on: what no tag names is not routed, and not kept: it is nobody\'s secret', () => {
-  assert.deepEqual(pathsOf({ registrations: [{ ...one, names: ['Other'] }], says: { 9101: { id: 'a', lists: ['Other', product] } }, config: on }), [])
+test('what no tag names is not routed, and kept back: no other route may be a way to it', () => {
+  for (const config of [{}, on]) assert.deepEqual(pathsOf({ registrations: [{ ...one, names: ['Other'] }], says: { 9101: { id: 'a', lists: ['Other', product] } }, config }), ['kept getproduct GET /products/{Id}'])
+})
+test('so is what another service has, but not what a split sends here too', () => {
+  const world = { registrations: [one, { id: 's', port: 9102, service: 'Shop', names: ['GetProduct'] }], says: { 9101: { id: 'a', lists: [product] }, 9102: { id: 's', lists: [product] } } }
+  const settled = { messages: { GetProduct: { upstream: 'Shop' } } }
+  assert.deepEqual(pathsOf({ ...world, config: { ...on, ...settled } }), ['kept getproduct GET /products/{Id}'])
+  const split = { GetProduct: { upstream: 'Shop', policy: { split: { parts: [{ name: 'new', to: { upstream: 'Catalog' }, percent: 10 }] } } } }
+  assert.deepEqual(pathsOf({ ...world, config: { messages: split } as never }), [])
 })
 test('a restricted message is kept from prefix routes, on or off', () => {
   const lists = [operation('GetProduct', { restricted: true, routes: ['/products/{Id}'] })]

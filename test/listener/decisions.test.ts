@@ -34,6 +34,9 @@ test('refused instead of removed, or allowed, as the operator says', () => {
 
 const parts: ReadonlyArray<readonly [what: string, disposition: string, found: string | undefined]> = [
   ['another field', 'Content-Disposition: form-data; name="a"', undefined],
+  ['a file whose own name looks like a parameter', 'Content-Disposition: form-data; name="a"; filename="rename=debug; name=debug"', undefined],
+  ['but not where it comes first', 'Content-Disposition: form-data; filename="re name=debug"; name="a"', 'part headers'],
+  ['nor without quotes', 'Content-Disposition: form-data; name="a"; filename=rename=debug', 'part headers'],
   ['a file of that name', 'Content-Disposition: form-data; name="a"; filename="debug"', undefined],
   ['the field', 'Content-Disposition: form-data; name="debug"', 'debug'],
   ['unquoted', 'content-disposition: form-data;name=AuthSecret', 'authsecret'],

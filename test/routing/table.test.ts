@@ -9,11 +9,13 @@ import { RouteTable, type MessageEntry, type PrefixEntry, type RoutedUpstream, t
 
 const formats = new Set(['json'])
 
-const upstream = (name: string, plan: Partial<RoutedUpstream['plan']> = {}): RoutedUpstream => ({ plan: { name, endpoints: [], levels: [], apiForm: true, servicestack: true, ...plan }, preserveHost: false })
+const upstream = (name: string, plan: Partial<RoutedUpstream['plan']> = {}): RoutedUpstream => ({ plan: { name, endpoints: [], levels: [], apiForm: true, servicestack: true, lists: 'read', ...plan }, preserveHost: false })
 const modern = upstream('Catalog')
 const old = upstream('Old', { apiForm: false })
-const legacy = upstream('legacy', { servicestack: false })
-const unknown = upstream('unknown', { servicestack: undefined })
+const legacy = upstream('legacy', { servicestack: false, lists: 'none' })
+const unread = upstream('unread', { lists: 'unread' })
+const listless = upstream('listless', { lists: 'none' })
+const unknown = upstream('unknown', { servicestack: undefined, lists: 'unread' })
 const route = (name: string): Route => ({ name }) as unknown as Route
 const plan = (name: string, state: MessagePlan['state'], upstream = 'Catalog'): MessagePlan => ({ key: name.toLowerCase(), name, state, upstream, endpoints: undefined, suggest: state === 'routed', effect: undefined })
 const routed = (name: string, to = modern): MessageEntry => ({ plan: plan(name, 'routed', to.plan.name), route: route(name), upstream: to })
@@ -34,7 +36,8 @@ const contents: TableContents = {
   ]),
   custom: CustomRoutes.of([custom('/products/{Id}', ['GET'], 'getproduct'), custom('/products/special', [], 'getproduct'), custom('/reports/{Name*}', [], 'slowreport', false),
     custom('/things/{Name}', [], 'getproduct'), custom('/things/purge', ['POST'], 'slowreport', false), custom('/exports/{Name}.csv', [], 'slowreport', false)]),
-  prefixes: [prefix('/legacy/*', legacy), prefix('/legacy/shop/*', legacy, '/'), prefix('/cat/*', modern, '/'), prefix('/raw/*', modern), prefix('/new/*', unknown)],
+  prefixes: [prefix('/legacy/*', legacy), prefix('/legacy/shop/*', legacy, '/'), prefix('/cat/*', modern, '/'), prefix('/raw/*', modern), prefix('/new/*', unknown),
+    prefix('/unread/*', unread), prefix('/listless/*', listless)],
   suggest: false
 }
 const table = new RouteTable(contents)
@@ -93,6 +96,8 @@ const rows: Array<{ name: string, target: string, method?: string, expected: str
   { name: 'which means nothing to others', target: '/legacy/json/x/reply/PlaceOrder', expected: '/legacy/* /legacy/json/x/reply/PlaceOrder' },
   { name: 'or what a split sends here too', target: '/cat/json/reply/Shared', expected: '/cat/* /json/reply/Shared' },
   { name: 'a path that one service keeps back is another one\'s own', target: '/legacy/shop/reports/all', expected: '/legacy/shop/* /reports/all' },
+  { name: 'a host whose list is not read yet gets nothing: which paths it keeps to itself is not known', target: '/unread/purge', expected: 'RoutesNotReady' },
+  { name: 'and one that publishes none never does', target: '/listless/purge', expected: 'MessageNotFound' },
   { name: 'and what is no message', target: '/raw/picture.png', expected: '/raw/* /raw/picture.png' }
 ]
 for (const { name, target, method, expected } of rows) {

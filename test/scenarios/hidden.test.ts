@@ -4,6 +4,12 @@ import assert from 'node:assert/strict'
 import { connect as connectHttp2 } from 'node:http2'
 import { makeCertificate } from '../support/certificates.ts'
 import { startFleet, type Fleet } from '../support/fleet.ts'
+import { startGateway } from '../support/gateway.ts'
+import * as behave from '../support/origin.ts'
+import { startOrigin } from '../support/origin.ts'
+import { registerAsPlugin } from '../support/plugin-registration.ts'
+import { startServiceStackHost } from '../support/servicestack-host.ts'
+import { until } from '../support/until.ts'
 import { EndOfBytes } from '../support/byte-reader.ts'
 import { openConnection, sendBytes, type RawResponse } from '../support/http-client.ts'
 import { spellings } from '../support/spellings.ts'
@@ -197,5 +203,47 @@ test('over HTTP/2 too', { timeout: 30_000 }, async () => {
   } finally {
     session.destroy()
     await certificate.remove()
+  }
+})
+
+describe('a prefix route is no way to what its service keeps back', { timeout: 60_000 }, () => {
+  const any = { actions: ['ANY'], handler: () => ({ body: {} }) }
+  const restricted = { ...any, routes: ['/purge'], restrictTo: internalOnly }
+  const uncached = { policy: { cache: { mode: 'off' as const } } }
+  const toCatalog = { upstream: 'Catalog', rewrite: '/' }
+
+  test('though another service has a message of that name; and its paths shut no other prefix', async () => {
+    await using origin = await startOrigin(behave.echo())
+    await using fleet = await startFleet([{ service: 'Other', messages: { Purge: any, Mine: any, Page: { ...any, routes: ['/{Section}/page'], restrictTo: internalOnly } } }, { messages: { Purge: restricted, Thing: { ...any, routes: ['/things/{Name}'] }, Mine: { ...any, routes: ['/things/mine'] } } }], {
+      defaults: uncached,
+      upstreams: { Catalog: { customRoutes: true }, plain: { endpoints: [origin.url] } },
+      messages: { Purge: { upstream: 'Other' }, Mine: { upstream: 'Other' } },
+      prefixes: { '/direct/*': toCatalog, '/plain/*': { upstream: 'plain' } }
+    } as never)
+    const [other, catalog] = fleet.hosts
+    const statusOf = async (path: string) => (await fleet.gateway.get(path)).status
+    for (const path of ['/direct/json/reply/Purge', '/direct/api/Purge', '/direct/purge', '/direct/purge.json', '/direct/things/mine', '/things/mine', '/things/mine.json']) assert.equal(await statusOf(path), 404, path)
+    assert.deepEqual(catalog!.executed, [])
+    for (const path of ['/json/reply/Purge', '/json/reply/Mine', '/things/1', '/direct/things/1', '/plain/page', '/plain/json/x']) assert.equal(await statusOf(path), 200, path)
+    assert.deepEqual([other!.executed, catalog!.executed], [['Purge', 'Mine'], ['Thing', 'Thing']])
+  })
+
+  for (const [publishes, trustTags, status] of [[503, false, 503], [503, true, 503], [404, false, 404], [404, true, 200]] as const) {
+    test(`whose list answers ${publishes}, trustTags ${trustTags}`, async () => {
+      await using host = await startServiceStackHost({ messages: { Purge: restricted }, publishes })
+      await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } }, defaults: uncached, upstreams: { Catalog: { trustTags } }, prefixes: { '/direct/*': toCatalog } } as never)
+      await registerAsPlugin(gateway.embedded!, host, { heartbeatIntervalS: 1 })
+      await until(`it answers ${status}`, async () => (await gateway.get('/direct/purge')).status === status)
+      if (status === 200) return
+      assert.deepEqual([(await gateway.get('/direct/purge')).status, (await gateway.get('/direct/page')).status, (await gateway.get('/direct/json/reply/Purge')).status], [status, status, status])
+      assert.deepEqual(host.executed, [])
+      host.publishes = 'list'
+      if (publishes !== 503) return
+      await until('its list is read', async () => (await gateway.get('/direct/purge')).status === 404)
+      host.publishes = 503
+      await registerAsPlugin(gateway.embedded!, { id: host.id, address: host.address, tags: [...host.tags, 'asks-again'] }, { heartbeatIntervalS: 1 })
+      for (const path of ['/direct/purge', '/direct/json/reply/Purge']) assert.equal((await gateway.get(path)).status, 404, path)
+      assert.deepEqual(host.executed, [])
+    })
   }
 })
