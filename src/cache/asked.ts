@@ -1,10 +1,12 @@
-// One request on its way through the cache, and what was found for it. Types only.
+// One request on its way through the cache, and what was found for it.
 import type { Next } from '../exchange/compose.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Forwarded } from './entry.ts'
+import { targetIndex } from './key.ts'
 import type { CacheRequest } from './request.ts'
-import type { Stored } from './stored.ts'
+import type { Place, Stored } from './stored.ts'
 import type { Tally } from './tally.ts'
+import { ownTags, type Indexed } from './writes.ts'
 
 /** One request on its way. */
 export interface Start {
@@ -24,4 +26,9 @@ export interface Asked extends Start {
   /** Stored but not to be given out as it is. */
   readonly entry: Stored | undefined
   readonly why: Forwarded
+}
+
+/** Whose its answer will be. */
+export function placeOf ({ exchange, key, target }: Asked, indexed: Indexed): Place {
+  return { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, indexed) }
 }

@@ -31,9 +31,8 @@ export function answerFor (request: CacheRequest, head: EntryHead, length: numbe
   return part === undefined ? whole : part === 'unsatisfiable' ? unsatisfiable : { kind: 'part', range: part }
 }
 
-/** Whether its client can do anything with a 304 (RFC 9110 section 15.4.5). Some hosts also say so to a write that changed nothing. */
-export const takes304 = ({ method, conditions }: CacheRequest): boolean =>
-  (method !== 'GET' && method !== 'HEAD') || conditions?.ifNoneMatch !== undefined || conditions?.ifModifiedSince !== undefined
+/** Whether its client can do anything with a 304 (RFC 9110 section 15.4.5). What becomes of a write that is answered so is not known. */
+export const takes304 = ({ conditions }: CacheRequest): boolean => conditions?.ifNoneMatch !== undefined || conditions?.ifModifiedSince !== undefined
 
 /** RFC 9110 section 13.2.2: If-None-Match where it is there, else If-Modified-Since. */
 function isUnmodified ({ conditions, method }: CacheRequest, head: EntryHead): boolean {

@@ -67,11 +67,15 @@ export class Fill {
 
   /** Tags of the answer; undefined while its head is not here. */
   get tags (): readonly string[] | undefined { return this.#draft?.terms.tags }
-  get attempts (): Exchange['attempts'] { return this.#exchange.attempts }
-  get endpoint (): Exchange['endpoint'] { return this.#exchange.endpoint }
 
   start (): void {
     void this.#run()
+  }
+
+  /** The client that came first is shown what its answer took. */
+  shownTo (exchange: Exchange): void {
+    exchange.attempts.push(...this.#exchange.attempts)
+    exchange.endpoint = this.#exchange.endpoint
   }
 
   /** How long whoever joined then has waited for the second level. Milliseconds. */

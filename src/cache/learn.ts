@@ -4,14 +4,25 @@ import { without } from '../exchange/headers.ts'
 import { afterHead } from './freshen.ts'
 import { dated } from './freshness.ts'
 import { guarded, saysNothing } from './guard.ts'
-import { mayStore } from './policy.ts'
+import { isOfAnother, isWithdrawn, mayStore } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
 import type { CacheStore } from './store.ts'
 import { Stored } from './stored.ts'
 
-/** The stored answer goes on with the fields of the new head; or is stale from now on; or is not to be kept any more. */
-export function learnFromHead (store: CacheStore, entry: Stored, request: CacheRequest, { status, reason, headers }: UpstreamResponse, rules: CacheRules): void {
+/** Where a stored answer is kept. */
+export interface Kept {
+  readonly store: CacheStore
+  /** It is not to come back from where it is shared. */
+  readonly withdraw: () => void
+}
+
+/**
+ * The stored answer goes on with the fields of the new head; or is stale from now on; or is not to be kept any more.
+ * What is said to one who could not have the stored answer, or wants nothing kept of his own, says nothing of what others have.
+ */
+export function learnFromHead ({ store, withdraw }: Kept, entry: Stored, request: CacheRequest, { status, reason, headers }: UpstreamResponse, rules: CacheRules): void {
+  if (isOfAnother(request, entry, rules)) return
   const nowMs = Date.now()
   const since = store.purges.count
   const fresh = afterHead(entry.head, dated({ status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }))
@@ -22,7 +33,9 @@ export function learnFromHead (store: CacheStore, entry: Stored, request: CacheR
   }
   const decision = mayStore({ ...request, method: 'GET' }, fresh, rules)
   if (!decision.store) {
+    if (!isWithdrawn(status, decision.reason)) return
     store.remove(entry)
+    withdraw()
     return
   }
   const { terms } = decision

@@ -195,9 +195,14 @@ export function reuse (request: CacheRequest, entry: Entry | undefined, nowMs: n
   return request.directives.onlyIfCached ? decided.nothing : decided.origin
 }
 
-function reuseOf (request: CacheRequest, { terms }: Entry, nowMs: number, rules: CacheRules): Reuse | typeof asks.stale {
+/** Whether what is stored is for those without identity alone, and this request has one. */
+export const isOfAnother = ({ identity }: CacheRequest, { terms }: Entry, { config }: CacheRules): boolean =>
+  identity !== '' && !terms.forIdentified && config.identity.mode !== 'perIdentity'
+
+function reuseOf (request: CacheRequest, entry: Entry, nowMs: number, rules: CacheRules): Reuse | typeof asks.stale {
   const { directives } = request
-  if (request.identity !== '' && !terms.forIdentified && rules.config.identity.mode !== 'perIdentity') return asks.otherIdentity
+  const { terms } = entry
+  if (isOfAnother(request, entry, rules)) return asks.otherIdentity
   if (terms.validateAlways) return asks.stale
   if (directives.noCache) return asks.request
   const staleForMs = nowMs - terms.freshUntilMs
@@ -223,15 +228,15 @@ export const mayJoin = ({ directives }: CacheRequest, entry: Entry | undefined):
 const isForOthers = ({ terms, head }: Entry): boolean => !terms.validateAlways && terms.freshUntilMs + terms.staleWhileRevalidateMs > head.responseAtMs
 
 /** Why an answer is not kept that says nothing of the one stored before it. */
-const ofOthers: ReadonlySet<NotKept> = new Set(['request-no-store', 'identity', 'too-large', 'no-room'])
+const ofOthers: ReadonlySet<NotKept> = new Set(['request-no-store', 'identity', 'set-cookie', 'too-large', 'no-room'])
 
 /** Whether an answer that is not kept says that the stored one holds no more (RFC 9111 section 4.3.3): no error, and not that too much was asked. */
 export const isWithdrawn = (status: number, reason: NotKept): boolean => status < 500 && status !== 429 && !ofOthers.has(reason)
 
 /** Whether a stored answer may stand in for an origin that failed (RFC 5861 section 4; the client may ask for it too). */
-export function mayStandIn (request: CacheRequest, { terms }: Entry, nowMs: number, rules: CacheRules): boolean {
-  if (terms.validateAlways || request.directives.noCache) return false
-  if (request.identity !== '' && !terms.forIdentified && rules.config.identity.mode !== 'perIdentity') return false
+export function mayStandIn (request: CacheRequest, entry: Entry, nowMs: number, rules: CacheRules): boolean {
+  const { terms } = entry
+  if (terms.validateAlways || request.directives.noCache || isOfAnother(request, entry, rules)) return false
   const askedMs = terms.mustRevalidate ? 0 : Math.min((request.directives.staleIfErrorS ?? 0) * 1_000, rules.config.stale.maxMs)
   return nowMs < terms.freshUntilMs + Math.max(terms.staleIfErrorMs, askedMs)
 }

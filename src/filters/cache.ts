@@ -1,7 +1,7 @@
 // Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
 import { askAgain } from '../cache/again.ts'
 import { fromArriving, fromOrigin, fromStored, meaningful, passedOn, type Detail } from '../cache/answers.ts'
-import type { Asked, Start } from '../cache/asked.ts'
+import { placeOf, type Asked, type Start } from '../cache/asked.ts'
 import { cacheName, cacheStatus, ttlS } from '../cache/cache-status.ts'
 import type { Cache, Caching } from '../cache/cache.ts'
 import { takes304 } from '../cache/conditional.ts'
@@ -12,15 +12,15 @@ import { fillKey } from '../cache/fills.ts'
 import type { GuardRules } from '../cache/guard.ts'
 import { isDue } from '../cache/is-due.ts'
 import { isStorable, learnFromHead } from '../cache/learn.ts'
-import { isKeyed, targetIndex, type KeyMaker } from '../cache/key.ts'
+import { isKeyed, type KeyMaker } from '../cache/key.ts'
 import { isHidden, mayJoin, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
-import { asGet, unasked } from '../cache/request.ts'
+import { asGet, unasked, type CacheRequest } from '../cache/request.ts'
 import type { CacheRules } from '../cache/rules.ts'
 import { shareFor, type Share } from '../cache/second-level/share.ts'
 import { mayBeStoodInFor } from '../cache/stand-in.ts'
-import type { Draft, Place, Stored } from '../cache/stored.ts'
+import type { Draft, Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
-import { afterUnknown, afterWrite, ownTags, type Written } from '../cache/writes.ts'
+import { afterUnknown, afterWrite, type Written } from '../cache/writes.ts'
 import type { Filter, Next } from '../exchange/compose.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
@@ -35,9 +35,7 @@ export interface CacheOptions {
 export function cache ({ cache, correlationHeader }: CacheOptions, policy: Policy, path: Next): Filter | undefined {
   const flow = new CacheFlow(cache, cache.prepare(policy, correlationHeader, path))
   return function cache (exchange, next) {
-    if (!exchange.upgrade) return flow.run(exchange, next)
-    exchange.addedHeaders = bypassed
-    return next(exchange)
+    return exchange.upgrade ? flow.upgrade(exchange, next) : flow.run(exchange, next)
   }
 }
 
@@ -60,14 +58,24 @@ class CacheFlow {
   }
 
   run (exchange: Exchange, next: Next): Promise<UpstreamResponse> {
-    const { upstreamRequest: { method, path, headers, effect }, route, request: { trusted } } = exchange
-    const tally = this.#cache.tallyOf(route)
-    const request = this.#rules.reader.read({ method, target: path, headers, safe: effect === 'safe', routeKind: route.kind, trusted })
+    const tally = this.#cache.tallyOf(exchange.route)
+    const request = this.#read(exchange)
     const by = this.#rules.config.mode === 'off' || !isKeyed(exchange.upstreamRequest) ? 'bypass' : passesBy(request, this.#rules)
     if (by === undefined) return this.#look({ exchange, next, request, tally }, false)
     const asked: Asked = { exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' || by.use === 'stored' ? 'bypass' : by.why }
     if (isHidden(request, this.#rules)) throw this.#refused(asked, 'not-filled', 'AnswerNotReady')
     return this.#pass(asked)
+  }
+
+  #read ({ upstreamRequest: { method, path, headers, effect }, route, request: { trusted } }: Exchange): CacheRequest {
+    return this.#rules.reader.read({ method, target: path, headers, safe: effect === 'safe', routeKind: route.kind, trusted })
+  }
+
+  /** Nothing is stored of it; but a service may have something else to say to an upgrade than 101. */
+  async upgrade (exchange: Exchange, next: Next): Promise<UpstreamResponse> {
+    exchange.addedHeaders = bypassed
+    const response = await next(exchange)
+    return response.socket === undefined ? this.#passedOn(exchange, meaningful(response, takes304(this.#read(exchange))), this.#cache.tallyOf(exchange.route), 'bypass') : response
   }
 
   /** `again`: after waiting for an answer that was not for this request. `found`: the second level had something, and it is in the store. */
@@ -140,7 +148,7 @@ class CacheFlow {
     const joinedAtMs = performance.now()
     const result = await fill.wait(exchange, request)
     const collapsed = running !== undefined
-    if (!collapsed) takeOver(exchange, fill)
+    if (!collapsed) fill.shownTo(exchange)
     if (exchange.ended?.code === 'ClientClosed') throw exchange.ended
     switch (result.kind) {
       case 'whole':
@@ -175,7 +183,7 @@ class CacheFlow {
       exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, collapsed })]
       throw result.error
     }
-    return passedOn(exchange, result.response, this.#guard, { hit: false, fwd: why, fwdStatus: result.response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
+    return this.#passedOn(exchange, result.response, tally, why)
   }
 
   /** What may be given in place of an answer that failed, or of one that is not waited for. */
@@ -207,10 +215,14 @@ class CacheFlow {
       return standIn
     }
     this.#count(exchange, tally, 'pass', why)
-    if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache.store, entry, request, response, this.#rules)
+    if (request.method === 'HEAD' && entry !== undefined) learnFromHead({ store: this.#cache.store, withdraw: () => this.#share(asked, entry)?.withdraw(entry) }, entry, request, response, this.#rules)
     if (tally.isHopeless && request.method === 'GET' && isStorable(request, response, this.#rules)) tally.notStoredInARow = 0
     if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, this.#written(exchange))
-    return passedOn(exchange, response, this.#guard, { hit: false, fwd: why, fwdStatus: response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
+    return this.#passedOn(exchange, response, tally, why)
+  }
+
+  #passedOn (exchange: Exchange, response: UpstreamResponse, tally: Tally, fwd: Forwarded): UpstreamResponse {
+    return passedOn(exchange, response, this.#guard, { hit: false, fwd, fwdStatus: response.status }, ({ alarms }) => this.#cache.alarm(tally, alarms))
   }
 
   #written (exchange: Exchange): Written {
@@ -229,11 +241,9 @@ class CacheFlow {
   #start (asked: Asked, id: string, previous: Stored | undefined): Fill {
     const { exchange, request, key, tally } = asked
     const { fills, store } = this.#cache
-    const place = this.#place(asked)
-    const again = this.#again(asked)
     const fill = new Fill(exchange, {
       key: id,
-      place,
+      place: placeOf(asked, this.#cache.indexed),
       request,
       previous,
       rules: this.#rules,
@@ -242,7 +252,7 @@ class CacheFlow {
       store,
       share: this.#share(asked, previous),
       waitMs: this.#rules.config.collapseWaitMs,
-      again,
+      again: this.#again(asked),
       events: {
         notStored: (_fill, reason, forNext) => {
           tally.refuse(reason)
@@ -261,13 +271,9 @@ class CacheFlow {
     return fill
   }
 
-  #place ({ exchange, key, target }: Asked): Place {
-    return { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, this.#cache.indexed) }
-  }
-
   #share (asked: Asked, previous: Stored | undefined): Share | undefined {
     const { secondLevel } = this.#cache
-    return secondLevel === undefined ? undefined : shareFor(secondLevel, { place: this.#place(asked), request: asked.request, rules: this.#rules, guard: this.#guard, again: this.#again(asked) }, previous, asked)
+    return secondLevel === undefined ? undefined : shareFor(secondLevel, { place: placeOf(asked, this.#cache.indexed), request: asked.request, rules: this.#rules, guard: this.#guard, again: this.#again(asked) }, previous, asked)
   }
 
   /** What is popular is asked for again after a purge: of the origin, and by its validators where it is still here. */
@@ -290,11 +296,4 @@ class CacheFlow {
 }
 
 const none: readonly string[] = []
-/** A service may have something else to say to an upgrade than 101. */
 const bypassed: readonly string[] = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: 'bypass' })]
-
-/** The client that came first is shown what its answer took. */
-function takeOver (exchange: Exchange, fill: Fill): void {
-  exchange.attempts.push(...fill.attempts)
-  exchange.endpoint = fill.endpoint
-}

@@ -130,6 +130,16 @@ describe('a lifetime for ever', { timeout: 120_000 }, () => {
     assert.notEqual(answer.header('cache-status'), undefined)
   })
 
+  test('nor is what a service says to an upgrade in place of 101', async () => {
+    await using fleet = await startOrigins([behave.ok('{}', { headers: [['Expires', 'Never'], ['Cache-Control', 'max-age=31536000'], ['Purge-Tag', 'a'], ['Cache-Tag', 'b']] })], { prefixes: { '/live/*': { upstream: 'origin' } } })
+    const headers: HeaderList = [['Connection', 'Upgrade'], ['Upgrade', 'websocket'], ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='], ['Sec-WebSocket-Version', '13']]
+    const answer = await request(targetOf(fleet.gateway.url), '/live/ws', { headers })
+    assert.deepEqual([answer.status, answer.text(), answer.header('expires'), answer.header('purge-tag'), answer.header('cache-tag')], [200, '{}', '0', undefined, undefined])
+    assert.match(answer.header('cache-control')!, /^max-age=86400$/)
+    assert.equal(answer.header('cache-status'), 'Postern; fwd=bypass; fwd-status=200')
+    assert.ok(await fleet.gateway.metric('postern_cache_alarms_total') > 0)
+  })
+
   test('what everybody writes for "already stale" raises no alarm', async () => {
     await using fleet = await startOrigins([behave.byPath({ '/json/reply/Echo': behave.ok('a', { headers: [['Expires', '0']] }), '/json/reply/Other': behave.ok('b', { headers: [['Expires', '-1']] }) })])
     assert.equal((await fleet.gateway.get('/json/reply/Echo')).header('expires'), '0')

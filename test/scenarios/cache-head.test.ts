@@ -2,7 +2,7 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { startOrigin, type Origin } from '../support/origin.ts'
+import { ok, startOrigin, type Origin } from '../support/origin.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
 
 const path = '/json/reply/GetOrder?Id=1'
@@ -57,5 +57,25 @@ describe('HEAD of a message', { timeout: 120_000 }, () => {
     await using gateway = await startWith(origin)
     assert.equal((await gateway.request('/shop/thing', { method: 'HEAD' })).status, 405)
     assert.deepEqual(asked(origin), ['HEAD'])
+  })
+
+  test('below a prefix, by one who could not have what is stored, or wants nothing kept: others keep what they have', async () => {
+    await using origin = await startOrigin(ok('v1', { headers: [['Cache-Control', 'max-age=60'], ['ETag', '"1"']] }))
+    await using gateway = await startWith(origin)
+    const thing = '/shop/thing'
+    assert.equal((await gateway.get(thing)).text(), 'v1')
+    origin.behave(ok('v2', { headers: [['Cache-Control', 'max-age=60'], ['ETag', '"2"']] }))
+    assert.equal((await gateway.request(thing, { method: 'HEAD', headers: [['Cookie', 'sid=1']] })).header('etag'), '"2"')
+    origin.behave(ok('v1', { headers: [['Cache-Control', 'max-age=60'], ['ETag', '"1"']] }))
+    for (const headers of [[['Cookie', 'sid=1']], [['Authorization', 'Bearer x']], [['Cache-Control', 'no-cache, no-store']]] as HeaderList[]) {
+      const before = origin.received.length
+      assert.equal((await gateway.request(thing, { method: 'HEAD', headers })).status, 200)
+      assert.equal(origin.received.length, before + 1, 'its service was asked')
+      assert.match((await gateway.get(thing)).header('cache-status')!, /; hit;/)
+    }
+    // What its service takes back is taken back by HEAD, too.
+    origin.behave(ok('v1', { headers: [['Cache-Control', 'no-store'], ['ETag', '"1"']] }))
+    assert.equal((await gateway.request(thing, { method: 'HEAD', headers: [['Cache-Control', 'no-cache']] })).status, 200)
+    assert.match((await gateway.get(thing)).header('cache-status')!, /fwd=uri-miss/)
   })
 })

@@ -6,7 +6,7 @@ import { startFleet } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { request, requestBytes, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
-import { cutHead, hang, reset, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { cutHead, hang, ok, reset, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
 /** Answers every GET with a new number, to be kept for a minute; writes with what `writes` says. */
@@ -216,7 +216,8 @@ describe('a write', { timeout: 120_000 }, () => {
   const unknown: ReadonlyArray<readonly [name: string, behaviour: Behaviour, expected: number]> = [
     ['resets the connection', reset('after'), 502],
     ['closes it in the head', cutHead(), 502],
-    ['does not answer in time', hang(), 504]
+    ['does not answer in time', hang(), 504],
+    ['says that nothing has changed, which nobody asked', ok('', { status: 304, reason: 'Not Modified' }), 502]
   ]
   for (const [name, behaviour, expected] of unknown) {
     test(`takes what its success would, where nobody knows what became of it: the service ${name}`, async () => {

@@ -13,7 +13,7 @@ const answering = (cacheControl: string, more: HeaderList = []) => ok('{}', { he
 const lasting = 'max-age=0, stale-if-error=3600'
 
 async function startWith (origin: Origin, more: object = {}): Promise<TestGateway> {
-  const gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url], ...more } }, messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop' } } })
+  const gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url], ...more } }, messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop' } }, prefixes: { '/shop/*': { upstream: 'Shop' } } })
   await gateway.waitForEndpoint(origin.url)
   return gateway
 }
@@ -109,6 +109,9 @@ describe('an answer that its service took back', { timeout: 120_000 }, () => {
       origin.behave(ok('no', { status, reason: 'Said So' }))
       await gateway.get(order(1))
     }
+    // Nor where somebody is given a cookie of his own with the new one.
+    origin.behave(ok('v2', { headers: [['Set-Cookie', 'a=b'], ['Cache-Control', 'max-age=60']] }))
+    assert.equal((await gateway.get(order(1))).text(), 'v2')
     await origin.server.kill()
     assert.equal((await gateway.get(order(1))).text(), 'v1')
   })
@@ -146,6 +149,9 @@ describe('revalidation', { timeout: 120_000 }, () => {
       const answer = await gateway.request(order(1), { method, headers })
       assert.deepEqual([answer.status, answer.reason], [502, 'BadAnswer'])
     }
+    // Nor to a write, nor to what no cache keeps; `OPTIONS` of a message is answered here.
+    assert.equal((await gateway.post(order(1), {})).status, 502)
+    assert.equal((await gateway.request('/shop/1', { method: 'OPTIONS' })).status, 502)
     // Past the cache as well; and whoever asks for it gets it.
     assert.equal((await gateway.get(order(1), { headers: [['If-Match', '"1"']] })).status, 502)
     assert.equal((await gateway.get(order(1), { headers: [['If-Match', '"1"'], ['If-None-Match', '"1"']] })).status, 304)

@@ -80,6 +80,22 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     assert.equal((await after.get(order(1), shared)).status, 410)
   })
 
+  test('nor what it took back in its answer to HEAD', async () => {
+    await using valkey = await startValkey()
+    const answering = (lifetime: string): Behaviour => ok('v', { headers: [['Cache-Control', lifetime], ['ETag', '"1"']] })
+    let answer = answering('max-age=3600')
+    await using origin = await startOrigin(async request => { await answer(request) })
+    const prefixes = { '/shop/*': { upstream: 'Shop' } }
+    await using one = await startWith(origin, valkey, {}, { prefixes })
+    await one.get('/shop/1', shared)
+    await written(one, 1)
+    answer = answering('no-store')
+    assert.equal((await one.request('/shop/1', { ...shared, method: 'HEAD', headers: [...shared.headers, ['Cache-Control', 'no-cache']] })).status, 200)
+    await until('it has gone', async () => !/postern:[\w-]{22}/.test(await valkey.say('KEYS postern:*')))
+    await using after = await startWith(origin, valkey, {}, { prefixes })
+    assert.match((await after.get('/shop/1', shared)).header('cache-status')!, /fwd=uri-miss/)
+  })
+
   test('what was stored under another policy is not for a gateway with this one', async () => {
     await using valkey = await startValkey()
     await using origin = await startNumbers()

@@ -113,7 +113,7 @@ describe('what the service says', { timeout: 300_000 }, () => {
       assert.equal(refused.header('www-authenticate'), 'Bearer')
       assert.equal(refused.text(), 'who are you?')
       assert.ok(refused.header('via'))
-      assert.equal(refused.header('cache-status'), 'Postern; fwd=bypass')
+      assert.equal(refused.header('cache-status'), 'Postern; fwd=bypass; fwd-status=401')
     }
   })
 
