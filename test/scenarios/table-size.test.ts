@@ -26,13 +26,13 @@ async function longestTurnMs (act: () => Promise<void>): Promise<number> {
   return longest / 1_000
 }
 
-test('the swap of a large table delays no request in flight', { timeout: 120_000 }, async t => {
+test('the swap of a large table delays no request in flight', { timeout: 300_000 }, async t => {
   const catalog = await startLargeCatalog()
   try {
     await using gateway = await startGateway({
       registry: { consul: { agents: [catalog.url], services: ['api'] }, allowedNetworks: ['127.0.0.0/8'] }
     } as never)
-    await until('the whole table', async () => await gateway.metric('postern_routes', { state: 'routed' }) === services * messagesPerService, { timeoutMs: 60_000, everyMs: 250 })
+    await until('the whole table', async () => await gateway.metric('postern_routes', { state: 'routed' }) === services * messagesPerService, { timeoutMs: 150_000, everyMs: 250 })
     const status = async (revision: number) => (await gateway.get(`/json/reply/Message${services - 1}xr${revision}`)).status
     assert.equal(await status(0), 200)
     assert.equal(await status(1), 404)
