@@ -30,6 +30,8 @@ export class Attempt {
   readonly message: string
   /** How long the endpoint asked to be left alone (Retry-After of a 429 or 503), ms. */
   retryAfterMs: number | undefined = undefined
+  /** It counted as a failure while it was under way: for the endpoint's breaker, what becomes of it is not counted again. */
+  isCounted = false
   readonly #handle: EndpointHandle
   #trial: boolean
   #seated = true
@@ -48,11 +50,12 @@ export class Attempt {
   /** Whether the endpoint had the whole request: else how long it took was up to the client. */
   get isTimed (): boolean { return this.dueFromMs !== Infinity }
 
-  /** A trial that takes too long has failed, whatever becomes of it: the breaker need not wait for it. */
-  overdue (cause: FailureCause): void {
-    if (!this.#trial || this.result !== '') return
+  /** It takes too long, and that is known to be the endpoint's doing. A trial has failed then in any case: the breaker need not wait for it. */
+  overdue (cause: FailureCause, isEndpoints: boolean): void {
+    if (this.result !== '' || !(this.#trial || isEndpoints)) return
+    this.isCounted = true
+    this.#handle.overdue(this.#trial, cause)
     this.#trial = false
-    this.#handle.trialOverdue(cause)
   }
 
   /** `headers`: undefined of an answer that the endpoint did not give. */

@@ -19,8 +19,8 @@ export interface EndpointHandle {
   request (exchange: Exchange, attempt: Attempt): Promise<UpstreamResponse>
   /** What became of an attempt: a status with its fields, or an error. Once for every `begin`. */
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined, headers?: readonly string[]): void
-  /** The trial that is under way takes too long: it is not reported as one any more. */
-  trialOverdue (cause: FailureCause): void
+  /** An attempt that is under way takes too long, which counts now as its failure. */
+  overdue (trial: boolean, cause: FailureCause): void
 }
 
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */

@@ -4,6 +4,7 @@ import type { AdmittedCall } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { FailureCause } from '../exchange/outcome.ts'
 import { Comparison, type Elsewhere } from './elsewhere.ts'
+import { Seen } from './suspicion.ts'
 
 /** Answers after which a message's normal time counts as known. */
 const knownAfter = 5
@@ -17,6 +18,8 @@ export class MessageHistory {
   normalMs = 0
   /** Of its endpoints, while it fails at any: what always works is not compared. */
   #comparison: Comparison | undefined
+  /** Where it was answered well. */
+  readonly #answeredBy = new Seen()
   #answers = 0
   /** Called since this was last looked at. */
   used = true
@@ -29,12 +32,17 @@ export class MessageHistory {
 
   /** An endpoint answered it well. */
   worked (endpoint: string, nowMs: number): void {
+    this.#answeredBy.add(endpoint, nowMs)
     this.#comparison?.add(endpoint, true, nowMs)
   }
 
-  /** An attempt at this endpoint has failed. */
-  failed (endpoint: string, nowMs: number): void {
-    this.#comparison ??= new Comparison()
+  /** An attempt at this endpoint has failed that is under way since `sinceMs`: what others answered meanwhile is compared with it. */
+  failed (endpoint: string, nowMs: number, sinceMs = nowMs): void {
+    if (this.#comparison === undefined) {
+      this.#comparison = new Comparison()
+      const otherAtMs = this.#answeredBy.otherAtMs(endpoint)
+      if (otherAtMs >= sinceMs) this.#comparison.add('', true, otherAtMs)
+    }
     this.#comparison.add(endpoint, false, nowMs)
   }
 

@@ -43,7 +43,7 @@ export interface EndpointOwner {
   /** An attempt at this message has failed there. How it fares at the others. */
   attemptFailed (message: string, endpoint: string): Elsewhere
   /** Whether any other endpoint may be called. */
-  hasOther (than: Endpoint): boolean
+  hasOther (than: string): boolean
 }
 
 export interface EndpointBreakerSettings extends BreakerSettings {
@@ -149,8 +149,8 @@ export class Endpoint implements EndpointHandle {
     if (this.#settings.maxSeats !== undefined) this.#owner.room()
   }
 
-  trialOverdue (cause: FailureCause): void {
-    this.#breaker.report('failure', true, cause)
+  overdue (trial: boolean, cause: FailureCause): void {
+    this.#breaker.report('failure', trial, cause)
   }
 
   hold (held: Held | undefined): void {
@@ -196,7 +196,7 @@ export class Endpoint implements EndpointHandle {
     const judged = this.#judge(attempt, status, error, nowMs)
     // A plain 500, seen beside the others.
     if (judged === 'failure') attempt.outcome = judged
-    const outcome = this.#pausedBy(attempt, status) ? 'ignored' : judged
+    const outcome = this.#pausedBy(attempt, status) || attempt.isCounted ? 'ignored' : judged
     this.#breaker.report(outcome, trial, outcome === 'failure' ? { cause: attempt.result } : undefined)
     if (judged === 'failure') this.failures++
     else if (judged === 'success') this.successes++
@@ -254,8 +254,8 @@ export class Endpoint implements EndpointHandle {
 
   /**
    * What an attempt says of this endpoint beside the others. A failed connection is always its own. What fails elsewhere too is the message's, which
-   * has a breaker for that. What works elsewhere is the endpoint's, a plain 500 included, once a second message fails here, or while no other one
-   * works: else it is this message here. Where there is nobody to compare with, a plain 500 is the message's, and what else fails goes by the
+   * has a breaker for that. What works elsewhere is the endpoint's where no answer came; an answer that is a failure, a plain 500 included, only once a
+   * second message fails here, or while no other one works: else it is this message here. Where there is nobody to compare with, a plain 500 is the message's, and what else fails goes by the
    * same rule; of an endpoint that is alone, only a second message that fails says so.
    */
   #judge ({ outcome, message, trial }: Attempt, status: number | undefined, error: GatewayError | undefined, nowMs: number): Outcome {
@@ -264,7 +264,7 @@ export class Endpoint implements EndpointHandle {
     const { windowMs } = this.#settings.breaker
     const elsewhere = this.#owner.attemptFailed(message, this.url)
     const isCommon = this.#suspicion.confirms(message, nowMs, windowMs) || (!this.alone && !this.#suspicion.refutes(message, nowMs, windowMs))
-    if (isCommon && elsewhere === 'works') return 'failure'
+    if (elsewhere === 'works' && (isCommon || status === undefined)) return 'failure'
     if (outcome !== 'failure' || trial) return outcome
     return isCommon && (this.alone || elsewhere === 'unknown') ? 'failure' : 'ignored'
   }
@@ -281,7 +281,7 @@ export class Endpoint implements EndpointHandle {
 
   /** Somebody listens there again. Whoever it is: the control plane asks before calls go there, for addresses are reused. Where there are others, its word is waited for. */
   async #return (probe: Probe | undefined): Promise<void> {
-    await this.#doubts.ask(() => this.#events.returning(() => this.#probe === probe && this.#owner.hasOther(this)))
+    await this.#doubts.ask(() => this.#events.returning(() => this.#probe === probe && this.#owner.hasOther(this.url)))
     // Closed meanwhile: it was somebody else.
     if (this.#probe !== probe) return
     this.#probe = undefined

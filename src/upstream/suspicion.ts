@@ -1,7 +1,7 @@
 // Whether failures say something of what all messages have in common: by what becomes of other messages there. No I/O.
 
-/** When a message was last seen, and when another one was. */
-class Seen {
+/** When a message (or an endpoint) was last seen, and when another one was. */
+export class Seen {
   #last = ''
   #lastAtMs = -Infinity
   #otherAtMs = -Infinity

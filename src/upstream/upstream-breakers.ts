@@ -28,6 +28,10 @@ export interface UpstreamBreakersOptions {
   readonly onChange: OnBreaker
   /** Called every 200 ms while calls are under way, and for as long as it returns true. */
   readonly onTick: (nowMs: number) => boolean
+  /** Whether any other endpoint may be called. */
+  readonly hasOther: (than: string) => boolean
+  /** Whether an endpoint that may be called has no call. */
+  readonly hasIdle: () => boolean
 }
 
 /**
@@ -41,6 +45,8 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   readonly #clock: BreakerClock
   readonly #onChange: OnBreaker
   readonly #onTick: (nowMs: number) => boolean
+  readonly #hasOther: (than: string) => boolean
+  readonly #hasIdle: () => boolean
   readonly #histories = new Map<string, MessageHistory>()
   readonly #breakers = new Map<string, Breaker>()
   readonly #calls = new CallList()
@@ -50,12 +56,14 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   #lastAnswerAtMs = performance.now()
   #rejectedSinceAnswer = 0
 
-  constructor ({ name, settings, clock, onChange, onTick }: UpstreamBreakersOptions) {
+  constructor ({ name, settings, clock, onChange, onTick, hasOther, hasIdle }: UpstreamBreakersOptions) {
     this.#name = name
     this.#settings = settings
     this.#clock = clock
     this.#onChange = onChange
     this.#onTick = onTick
+    this.#hasOther = hasOther
+    this.#hasIdle = hasIdle
     this.own = new Breaker(settings, clock, (state, cause) => onChange(undefined, state, cause))
   }
 
@@ -165,11 +173,12 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const { messageBreaker } = exchange.route.policy
     const attempt = exchange.attempts.at(-1)!
     this.#calls.remove(call)
-    history.failed(attempt.endpoint, nowMs)
+    history.failed(attempt.endpoint, nowMs, attempt.dueFromMs)
+    const isEndpoints = !this.#isMessages(call) && this.#hasOther(attempt.endpoint)
     const cause = slowCall(history, messageBreaker, exchange.waitsFor)
     this.#count(call, tooSlow, cause)
     call.overdue = true
-    attempt.overdue(cause)
+    attempt.overdue(cause, isEndpoints)
     exchange.onOverdue?.()
   }
 
@@ -194,11 +203,17 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const isFailed = verdict.message === 'failure'
     const isItsOwn = !isFailed || this.#isMessages(call)
     const isCommon = isFailed && isItsOwn && this.#messages.confirms(name, performance.now(), this.#settings.windowMs)
-    const isSure = !isFailed || call.trialOfUpstream || verdict.upstream !== 'failure'
+    const isSure = !isFailed || verdict.upstream !== 'failure' || (call.trialOfUpstream && !this.#isEndpoints(call, isItsOwn))
     this.own.report(isCommon ? 'failure' : isSure ? verdict.upstream : 'ignored', call.trialOfUpstream, cause)
     if (!messageBreaker.enabled) return
     const breaker = isFailed && isItsOwn ? this.#breakerOf(name, messageBreaker) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
     breaker?.report(isItsOwn || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage, cause)
+  }
+
+  /** A trial of the upstream says nothing of it where it was one of an endpoint too, or its message works elsewhere, and another endpoint may be called. */
+  #isEndpoints ({ exchange: { attempts } }: Call, isMessages: boolean): boolean {
+    const last = attempts.at(-1)
+    return last !== undefined && (last.trial || !isMessages) && this.#hasOther(last.endpoint)
   }
 
   /** What works at another endpoint is this endpoint's trouble, and its breaker's. */
@@ -206,10 +221,10 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return history.elsewhere(exchange.endpoint!.url, performance.now(), this.#settings.windowMs) !== 'works'
   }
 
-  /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs. */
+  /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs, but for an endpoint that nobody waits for. */
   #rejected (): void {
     this.#rejectedSinceAnswer++
-    if (this.#rejectedSinceAnswer < this.#settings.consecutiveFailures || performance.now() - this.#lastAnswerAtMs < this.#settings.resetTimeoutMs) return
+    if (this.#rejectedSinceAnswer < this.#settings.consecutiveFailures || performance.now() - this.#lastAnswerAtMs < this.#settings.resetTimeoutMs || this.#hasIdle()) return
     this.#rejectedSinceAnswer = 0
     this.own.trip({ cause: 'full queue, no answers' })
   }

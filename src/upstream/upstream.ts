@@ -6,6 +6,7 @@ import type { FailureCause } from '../exchange/outcome.ts'
 import type { UpstreamPlan } from '../routing/plan.ts'
 import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
 import { Balancer } from './balancing/balancer.ts'
+import type { Avoid } from './balancing/candidate.ts'
 import { describeBalance, type Balance } from './balancing/describe.ts'
 import { RetryBudget, type RetryBudgetLimits } from './retry-budget.ts'
 import type { BreakerState } from './breaker.ts'
@@ -34,6 +35,8 @@ export interface UpstreamEvents {
   breaker (message: string | undefined, state: BreakerState, cause: FailureCause | undefined): void
 }
 
+const onTrial: Avoid = { has: ({ breakerState }: Endpoint) => breakerState !== 'closed' }
+
 export class Upstream implements UpstreamHandle {
   readonly name: string
   readonly bulkhead: Bulkhead
@@ -48,7 +51,7 @@ export class Upstream implements UpstreamHandle {
     room: () => this.bulkhead.admitWaiting(),
     shut: () => this.bulkhead.rejectWaiting(),
     attemptFailed: (message, endpoint) => this.breakers.attemptFailed(message, endpoint),
-    hasOther: than => this.#endpoints.some(endpoint => endpoint !== than && endpoint.usable)
+    hasOther: than => this.#hasOther(than)
   }
 
   #settings: UpstreamSettings
@@ -73,7 +76,9 @@ export class Upstream implements UpstreamHandle {
       settings: settings.breaker,
       clock,
       onChange: (message, state, cause) => this.#breakerChanged(message, state, cause),
-      onTick: nowMs => this.#outliers.tick(this.#endpoints, nowMs)
+      onTick: nowMs => this.#outliers.tick(this.#endpoints, nowMs),
+      hasOther: than => this.#hasOther(than),
+      hasIdle: () => this.#endpoints.some(({ usable, inFlight }) => usable && inFlight === 0)
     })
     this.apply(plan)
   }
@@ -102,9 +107,15 @@ export class Upstream implements UpstreamHandle {
   /** One not tried yet in this exchange; else, with no other left, one that was tried and is still available (on a fresh connection). */
   pick (exchange: Exchange): EndpointHandle | undefined {
     this.bulkhead.arrived(exchange)
-    const endpoint = this.#balancer.pick(exchange, this.bulkhead) ?? (this.#goesOn(exchange) ? this.#balancer.pick(exchange, this.bulkhead) : undefined)
+    const endpoint = this.#draw(exchange) ?? (this.#goesOn(exchange) ? this.#draw(exchange) : undefined)
     // A copy is no trial: those belong to callers who wait.
     return exchange.isMirrored && endpoint?.breakerState !== 'closed' ? undefined : endpoint
+  }
+
+  /** A trial of the upstream is none of an endpoint while another one may be called: it would say nothing of the upstream. */
+  #draw (exchange: Exchange): Endpoint | undefined {
+    const first = this.breakers.own.state === 'half-open' ? this.#balancer.pick(exchange, this.bulkhead, onTrial) : undefined
+    return first ?? this.#balancer.pick(exchange, this.bulkhead)
   }
 
   /** Attempts that went farther than to the nearest zone and datacenter. */
@@ -154,6 +165,10 @@ export class Upstream implements UpstreamHandle {
 
   isUsable (endpoints: ReadonlySet<string> | undefined = this.#base): boolean {
     return this.#endpoints.some(({ usable, url }) => usable && endpoints?.has(url) !== false)
+  }
+
+  #hasOther (than: string): boolean {
+    return this.#endpoints.some(({ url, usable }) => url !== than && usable)
   }
 
   /** Places left at the endpoints an exchange may go to. Where none may be picked anyway, waiting for a place is no use: the pick says why. */

@@ -51,5 +51,5 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
 
 /** An endpoint that answers by script. */
 export function fakeEndpoint (url: string, request: EndpointHandle['request']): EndpointHandle {
-  return { url, begin: () => false, leave () {}, request, report () {}, trialOverdue () {} }
+  return { url, begin: () => false, leave () {}, request, report () {}, overdue () {} }
 }

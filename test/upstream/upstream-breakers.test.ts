@@ -16,7 +16,7 @@ const endpoint = fakeEndpoint('http://a', () => Promise.reject(new Error('not us
 function start (t: TestContext) {
   const told: unknown[] = []
   const messageBreaker = { ...policy.messageBreaker, consecutiveFailures: 1, slowCallMs: 1_000, slowCallFactor: 10 }
-  const breakers = new UpstreamBreakers({ name: 'orders', settings: upstreamFor(validate({}).config, 'orders').breaker, clock: new BreakerClock(), onChange: (message, state, cause) => told.push({ message, state, ...cause }), onTick: () => false })
+  const breakers = new UpstreamBreakers({ name: 'orders', settings: upstreamFor(validate({}).config, 'orders').breaker, clock: new BreakerClock(), onChange: (message, state, cause) => told.push({ message, state, ...cause }), onTick: () => false, hasOther: () => true, hasIdle: () => false })
   t.after(() => breakers.close())
   const begin = () => {
     const exchange = makeExchange({ policy: { messageBreaker } })

@@ -79,8 +79,9 @@ export class Balancer<E extends Candidate> {
   /**
    * For a first attempt; for a further one, an endpoint on another node before another endpoint on the same, before one that was tried.
    * @param load calls of the upstream in flight, this one included, and how many there may be
+   * @param avoid endpoints that a first attempt is not for
    */
-  pick (exchange: Exchange, load: { readonly inFlight: number, readonly limit: number }): E | undefined {
+  pick (exchange: Exchange, load: { readonly inFlight: number, readonly limit: number }, avoid?: Avoid): E | undefined {
     const { balancer } = exchange.route.policy
     const call = this.#call
     call.strategy = balancer.strategy
@@ -89,7 +90,7 @@ export class Balancer<E extends Candidate> {
     call.nowMs = this.#now()
     call.inFlight = load.inFlight
     call.limit = load.limit
-    call.avoid = undefined
+    call.avoid = avoid
     const eligible = this.eligible(exchange.endpoints)
     const picked = exchange.attempts.length === 0 ? eligible.pick(call) : this.#pickAnother(eligible, exchange.attempts)
     if (picked !== undefined && picked.plan.level !== eligible.levels[0]!.level) this.overflowed++
