@@ -63,7 +63,8 @@ export interface EndpointSettings {
 export class Endpoint implements EndpointHandle {
   readonly url: string
   plan: EndpointPlan
-  readonly sinceMs = performance.now()
+  /** performance.now() when it appeared, with the version that it has. */
+  sinceMs = performance.now()
   readonly standing = new Standing()
   /** Attempts that ended since the outlier test last looked. */
   successes = 0
@@ -208,6 +209,8 @@ export class Endpoint implements EndpointHandle {
 
   /** Another plan for the same url. */
   apply (plan: EndpointPlan): void {
+    // A deploy in place: a version takes over step by step, wherever it came from.
+    if (plan.version !== this.plan.version) this.sinceMs = performance.now()
     this.plan = plan
     this.#pool.lead(plan.ips)
   }

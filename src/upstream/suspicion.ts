@@ -24,6 +24,9 @@ export class Seen {
 export class Suspicion {
   readonly #failed = new Seen()
   readonly #worked = new Seen()
+  #failedAtMs = -Infinity
+  /** Before the first of these failures there was a window without any. */
+  #failsSinceMs = -Infinity
 
   worked (message: string, nowMs: number): void {
     this.#worked.add(message, nowMs)
@@ -31,6 +34,8 @@ export class Suspicion {
 
   /** A message has failed. Whether another one has as well within the window. */
   confirms (message: string, nowMs: number, windowMs: number): boolean {
+    if (nowMs - this.#failedAtMs > windowMs) this.#failsSinceMs = nowMs
+    this.#failedAtMs = nowMs
     this.#failed.add(message, nowMs)
     return nowMs - this.#failed.otherAtMs(message) <= windowMs
   }
@@ -38,5 +43,10 @@ export class Suspicion {
   /** Whether another message than the one that has failed has worked within the window. */
   refutes (message: string, nowMs: number, windowMs: number): boolean {
     return nowMs - this.#worked.otherAtMs(message) <= windowMs
+  }
+
+  /** The same, of what worked since they began to fail: where all worked until then, that is no word for them. */
+  refutesSince (message: string, nowMs: number, windowMs: number): boolean {
+    return this.#worked.otherAtMs(message) > this.#failsSinceMs && this.refutes(message, nowMs, windowMs)
   }
 }

@@ -100,6 +100,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     if (status < 500) {
       this.#lastAnswerAtMs = performance.now()
       this.#rejectedSinceAnswer = 0
+      this.#messages.worked(call.history.name, this.#lastAnswerAtMs)
       if (!call.overdue) call.history.worked(call.exchange.endpoint!.url, this.#lastAnswerAtMs)
       const attempt = call.exchange.attempts.at(-1)
       // A late answer counts too: what is slow for good, and works, is normal before long.
@@ -202,12 +203,19 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const { history: { name }, exchange: { route: { policy: { messageBreaker } } } } = call
     const isFailed = verdict.message === 'failure'
     const isItsOwn = !isFailed || this.#isMessages(call)
-    const isCommon = isFailed && isItsOwn && this.#messages.confirms(name, performance.now(), this.#settings.windowMs)
+    const isCommon = isFailed && isItsOwn && this.#isCommon(name, verdict)
     const isSure = !isFailed || verdict.upstream !== 'failure' || (call.trialOfUpstream && !this.#isEndpoints(call, isItsOwn))
     this.own.report(isCommon ? 'failure' : isSure ? verdict.upstream : 'ignored', call.trialOfUpstream, cause)
     if (!messageBreaker.enabled) return
     const breaker = isFailed && isItsOwn ? this.#breakerOf(name, messageBreaker) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
     breaker?.report(isItsOwn || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage, cause)
+  }
+
+  /** A second message fails as well; and for plain 500s, since then no other one works. */
+  #isCommon (message: string, { upstream }: Verdict): boolean {
+    const nowMs = performance.now()
+    const { windowMs } = this.#settings
+    return this.#messages.confirms(message, nowMs, windowMs) && (upstream === 'failure' || !this.#messages.refutesSince(message, nowMs, windowMs))
   }
 
   /** A trial of the upstream says nothing of it where it was one of an endpoint too, or its message works elsewhere, and another endpoint may be called. */

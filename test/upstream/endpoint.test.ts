@@ -48,6 +48,15 @@ test('a refused connection takes the endpoint out, until it can be connected to 
   assert.deepEqual(endpoint.events, ['unreachable', 'failure', 'returning', 'reachable', 'success'])
 })
 
+test('of another version, in the same place, it is as new as one that was added; of the same it is not', t => {
+  const endpoint = endpointAt(t, 1)
+  const { sinceMs, plan } = endpoint
+  endpoint.apply({ ...plan, weight: 3 })
+  assert.equal(endpoint.sinceMs, sinceMs)
+  endpoint.apply({ ...plan, version: '2.0' })
+  assert.ok(endpoint.sinceMs > sinceMs)
+})
+
 const failures = [
   { name: 'closed before the head', script: (socket: Socket) => socket.destroy(), expected: 'ConnectionClosed' },
   { name: 'closed in the middle of the head', script: (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-'), expected: 'ConnectionClosed' },

@@ -1,9 +1,11 @@
 // What counts for the breakers of a message and its upstream: slow calls while they are under way, and where a message fails.
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { describe, test, type TestContext } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { validate } from '../../src/config/validator.ts'
 import { upstreamFor } from '../../src/config/resolve.ts'
 import { Attempt } from '../../src/exchange/attempt.ts'
+import { GatewayError } from '../../src/exchange/errors.ts'
 import { BreakerClock } from '../../src/upstream/breaker-clock.ts'
 import { MessageHistory } from '../../src/upstream/calls.ts'
 import type { Elsewhere } from '../../src/upstream/elsewhere.ts'
@@ -106,4 +108,50 @@ test('what does not fail any more is not compared any more', () => {
   assert.equal(history.elsewhere('a', 100, windowMs), 'works')
   history.forget(2)
   assert.equal(history.elsewhere('a', 100, windowMs), 'unknown')
+})
+
+describe('of the upstream\'s own breaker', () => {
+  /** Calls of messages that no endpoint fails more than another. */
+  function startShop (t: TestContext, hasIdle = false) {
+    const breakers = new UpstreamBreakers({ name: 'shop', settings: upstreamFor(validate({}).config, 'shop').breaker, clock: new BreakerClock(), onChange () {}, onTick: () => false, hasOther: () => false, hasIdle: () => hasIdle })
+    t.after(() => breakers.close())
+    const call = async (message: string, status: number) => {
+      const exchange = makeExchange({ message, policy: { messageBreaker: { ...policy.messageBreaker, enabled: false } } })
+      const entered = breakers.enter(exchange)
+      const attempt = new Attempt(endpoint, exchange)
+      exchange.attempts.push(attempt)
+      exchange.endpoint = endpoint
+      attempt.answered(status)
+      entered.answered(status)
+      // opossum counts in its own time.
+      await turn()
+    }
+    return { breakers, call }
+  }
+
+  for (const [status, state] of [[500, 'closed'], [503, 'open']] as const) {
+    test(`beside one message that works, two that answer ${status}: ${state}`, async t => {
+      const { breakers, call } = startShop(t)
+      for (let n = 0; n < 100 && breakers.own.state === 'closed'; n++) await call('CABAB'[n % 5]!, n % 5 === 0 ? 200 : status)
+      assert.equal(breakers.own.state, state)
+    })
+  }
+
+  test('what worked until all of them began to answer 500 is no word for them', async t => {
+    const { breakers, call } = startShop(t)
+    for (const message of ['A', 'B', 'C']) await call(message, 200)
+    for (let n = 0; n < 30 && breakers.own.state === 'closed'; n++) await call('ABC'[n % 3]!, 500)
+    assert.equal(breakers.own.state, 'open')
+  })
+
+  for (const hasIdle of [false, true]) {
+    test(`a full queue without answers ${hasIdle ? 'does not open it while an endpoint has no call' : 'opens it'}`, t => {
+      const now = t.mock.method(performance, 'now')
+      const { breakers } = startShop(t, hasIdle)
+      const laterMs = performance.now() + 60_000
+      now.mock.mockImplementation(() => laterMs)
+      for (let n = 0; n < 30 && breakers.own.state === 'closed'; n++) breakers.enter(makeExchange()).failed(new GatewayError('BulkheadFull'))
+      assert.equal(breakers.own.state, hasIdle ? 'closed' : 'open')
+    })
+  }
 })
