@@ -63,7 +63,6 @@ export interface EndpointSettings {
 export class Endpoint implements EndpointHandle {
   readonly url: string
   plan: EndpointPlan
-  /** performance.now() when it appeared, with the version that it has. */
   sinceMs = performance.now()
   readonly standing = new Standing()
   /** Attempts that ended since the outlier test last looked. */
@@ -207,9 +206,8 @@ export class Endpoint implements EndpointHandle {
     this.#events.attempt(attempt.outcome, attempt.durationMs)
   }
 
-  /** Another plan for the same url. */
+  /** Another plan for the same url. Another version takes over step by step, though deployed in place. */
   apply (plan: EndpointPlan): void {
-    // A deploy in place: a version takes over step by step, wherever it came from.
     if (plan.version !== this.plan.version) this.sinceMs = performance.now()
     this.plan = plan
     this.#pool.lead(plan.ips)
@@ -256,10 +254,9 @@ export class Endpoint implements EndpointHandle {
   }
 
   /**
-   * What an attempt says of this endpoint beside the others. A failed connection is always its own. What fails elsewhere too is the message's, which
-   * has a breaker for that. What works elsewhere is the endpoint's where no answer came; an answer that is a failure, a plain 500 included, only once a
-   * second message fails here, or while no other one works: else it is this message here. Where there is nobody to compare with, a plain 500 is the message's, and what else fails goes by the
-   * same rule; of an endpoint that is alone, only a second message that fails says so.
+   * What an attempt says of this endpoint beside the others. A failed connection is always its own. What fails elsewhere too is the message's, which has a
+   * breaker for that. What works elsewhere is the endpoint's where no answer came; an answered 5xx only once a second message fails here, or while no
+   * other one works. Where there is nobody to compare with, a plain 500 is the message's, and what else fails goes by the same rule; alone, only by the first part.
    */
   #judge ({ outcome, message, trial }: Attempt, status: number | undefined, error: GatewayError | undefined, nowMs: number): Outcome {
     if (status !== undefined && status < 500) this.#suspicion.worked(message, nowMs)
@@ -298,6 +295,6 @@ export class Endpoint implements EndpointHandle {
     // Closed meanwhile.
     if (this.asking === undefined) return
     if (failed !== undefined) return this.#unreachable(failed)
-    await this.#events.returning(() => this.asking !== undefined && this.#owner.hasOther(this))
+    await this.#events.returning(() => this.asking !== undefined && this.#owner.hasOther(this.url))
   }
 }
