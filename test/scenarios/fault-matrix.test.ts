@@ -179,6 +179,7 @@ describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
         assertOnly(await callRepeatedly(gateway, kind, times), ['200'])
         calls += times
       }
+      await until('both have the message', async () => ((await gateway.api('routes')).routes as Array<{ message: string, endpoints: number }>).find(({ message }) => message === 'Echo')?.endpoints === 2)
       await callAll(4)
       await first!.kill()
       await callAll(4)
