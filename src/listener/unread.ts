@@ -1,10 +1,13 @@
 // Cuts clients that take nothing of an answer that is written whole: what streams is watched by its own source. One timer for all of them.
 import type { Socket } from 'node:net'
 
+/** What a client had taken at the last look that saw a change, and when that was. Not kept in the answer: hardly any answer needs it. */
+export interface Taken { bytes: number, atMs: number }
+
 /** An answer that was written and has not left yet. */
 export interface Unread {
   /** Called now and then; cuts the client that took nothing for so long. Returns whether to look again. */
-  look (nowMs: number, idleMs: number): boolean
+  look (nowMs: number, idleMs: number, taken: Taken): boolean
 }
 
 /** What Node keeps to itself of a socket. */
@@ -23,7 +26,7 @@ const looksPerTimeout = 4
 const leastLookMs = 25
 
 export class UnreadAnswers {
-  readonly #answers = new Set<Unread>()
+  readonly #answers = new Map<Unread, Taken>()
   readonly #idleMs: () => number
   #timer: NodeJS.Timeout | undefined
 
@@ -31,7 +34,7 @@ export class UnreadAnswers {
   constructor (idleMs: () => number) { this.#idleMs = idleMs }
 
   add (answer: Unread): void {
-    this.#answers.add(answer)
+    this.#answers.set(answer, { bytes: -1, atMs: 0 })
     this.#timer ??= this.#later()
   }
 
@@ -44,7 +47,7 @@ export class UnreadAnswers {
   readonly #look = (): void => {
     const nowMs = performance.now()
     const idleMs = this.#idleMs()
-    for (const answer of this.#answers) if (!answer.look(nowMs, idleMs)) this.#answers.delete(answer)
+    for (const [answer, taken] of this.#answers) if (!answer.look(nowMs, idleMs, taken)) this.#answers.delete(answer)
     this.#timer = this.#answers.size === 0 ? undefined : this.#later()
   }
 }
