@@ -12,6 +12,7 @@ import { GatewayError } from '../../src/exchange/errors.ts'
 import type { ResponseBody } from '../../src/exchange/response-body.ts'
 import { makeCertificate, type TestCertificate } from '../support/certificates.ts'
 import { openConnection, request } from '../support/http-client.ts'
+import { expectantHead, flag, frame, frameType, getHead, opening } from '../support/http2-frames.ts'
 import { until, within } from '../support/until.ts'
 import { field, ok, openBody, startFake, type FakeGateway, type FakeOptions } from './fake-gateway.ts'
 
@@ -195,20 +196,7 @@ for (const how of ['resets its stream', 'closes its connection'] as const) {
   })
 }
 
-const frame = (type: number, flags: number, payload: Buffer, stream = 1): Buffer => {
-  const head = Buffer.alloc(9)
-  head.writeUIntBE(payload.length, 0, 3)
-  head[3] = type
-  head[4] = flags
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, payload])
-}
-const [data, headers, reset, settings] = [0, 1, 3, 4]
-const endHeaders = 4
-/** A field by its name's index in HPACK's static table (RFC 7541 appendix A), never indexed. */
-const literal = (index: number[], value: string): Buffer => Buffer.from([...index, value.length, ...Buffer.from(value)])
-/** POST over https that waits for 100 Continue. */
-const expectant = (path: string) => Buffer.concat([Buffer.from([0x83, 0x87]), literal([0x04], path), literal([0x01], 'a'), literal([0x0f, 0x14], '100-continue')])
+const { data, headers, reset } = frameType
 
 function typesOf (bytes: Buffer): number[] {
   const types: number[] = []
@@ -231,10 +219,10 @@ for (const [how, kind] of [['gathered', 'message'], ['streamed', 'prefix']] as c
     try {
       let received = Buffer.alloc(0)
       socket.on('data', (bytes: Buffer) => { received = Buffer.concat([received, bytes]) })
-      socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(settings, 0, Buffer.alloc(0), 0), frame(headers, endHeaders, expectant('/json/reply/X'))]))
+      socket.write(Buffer.concat([opening(), frame(headers, flag.endHeaders, 1, expectantHead('/json/reply/X'))]))
       // No sooner: what is reset before it is read has no body at all.
       await until('100 Continue', () => typesOf(received).includes(headers))
-      socket.write(Buffer.concat([frame(data, 0, Buffer.from('{"a":')), frame(reset, 0, Buffer.alloc(4))]))
+      socket.write(Buffer.concat([frame(data, 0, 1, Buffer.from('{"a":')), frame(reset, 0, 1, Buffer.alloc(4))]))
       await until('it is over', () => whole.length > 0 || fake.refused.length > 0 || fake.exchanges[0]?.ended !== undefined)
     } finally {
       socket.destroy()
@@ -294,28 +282,17 @@ test('HTTP/2: new limits hold for new sessions', async () => {
 test('HTTP/2: a head that never ends does not keep its connection, and does not end what else is answered there', async () => {
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
   await using fake = await startTls({ answer: async () => { await gate; return ok('late') }, listener: { limits: { headersTimeoutMs: 2_000, keepAliveTimeoutMs: 1_000 } } })
-  const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
-    const head = Buffer.alloc(9)
-    head.writeUIntBE(payload.length, 0, 3)
-    head.writeUInt8(type, 3)
-    head.writeUInt8(flags, 4)
-    head.writeUInt32BE(stream, 5)
-    return Buffer.concat([head, payload])
-  }
-  const [headers, settings, endStream, endHeaders] = [1, 4, 1, 4]
-  const literal = (index: number, value: string) => Buffer.from([index, value.length, ...Buffer.from(value)])
-  // GET https://a/json/reply/X, by the static table of RFC 7541.
-  const whole = Buffer.concat([Buffer.from([0x82, 0x87]), literal(0x04, '/json/reply/X'), literal(0x01, 'a')])
-  const begin = [Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(settings, 0, 0, Buffer.alloc(0))]
   const send = async (...frames: Buffer[]) => {
     const socket = connect({ host: '127.0.0.1', port: fake.port, rejectUnauthorized: false, ALPNProtocols: ['h2'] })
     await once(socket, 'secureConnect')
     socket.on('error', () => {}).resume()
-    socket.write(Buffer.concat([...begin, ...frames]))
+    socket.write(Buffer.concat([opening(), ...frames]))
     return { closed: once(socket, 'close'), socket }
   }
-  const half = await send(frame(headers, endStream, 1, Buffer.from([0x82])))
-  const both = await send(frame(headers, endStream | endHeaders, 1, whole), frame(headers, endStream, 3, Buffer.from([0x82])))
+  const whole = getHead('/json/reply/X')
+  const begun = whole.subarray(0, 1)
+  const half = await send(frame(headers, flag.endStream, 1, begun))
+  const both = await send(frame(headers, flag.endStream | flag.endHeaders, 1, whole), frame(headers, flag.endStream, 3, begun))
   await until('one is asked', () => fake.exchanges.length === 1)
   await within('the first is closed', 10_000, half.closed)
   assert.equal(both.socket.destroyed, false)

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { makeCertificate, type TestCertificate } from '../support/certificates.ts'
 import { openConnection, targetOf } from '../support/http-client.ts'
+import { flag, frame, frameType, getHead, opening } from '../support/http2-frames.ts'
 import { until } from '../support/until.ts'
 import { ok, startFake, type FakeGateway } from './fake-gateway.ts'
 
@@ -20,26 +21,15 @@ const startTls = async (body: string, limits: object) => await startFake({
 } as never)
 const idle = { bodyIdleTimeoutMs: 300, keepAliveTimeoutMs: 1_500, headersTimeoutMs: 2_000 }
 const get = 'GET /json/reply/X HTTP/1.1\r\nHost: a\r\n\r\n'
-const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
-  const head = Buffer.alloc(9)
-  head.writeUIntBE(payload.length, 0, 3)
-  head.writeUInt8(type, 3)
-  head.writeUInt8(flags, 4)
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, payload])
-}
-const literal = (index: number, value: string) => Buffer.from([index, value.length, ...Buffer.from(value)])
-/** GET https://a/json/reply/X, by the static table of RFC 7541. */
-const head = Buffer.concat([Buffer.from([0x82, 0x87]), literal(0x04, '/json/reply/X'), literal(0x01, 'a')])
 /** A connection whose streams may be sent `window` bytes each. */
 const http2 = (window: number, streams: number) => {
-  const [headers, settings, windowUpdate, endOfBoth] = [1, 4, 8, 5]
+  const { headers, windowUpdate } = frameType
   const initialWindow = Buffer.from([0, 4, 0, 0, 0, 0])
   initialWindow.writeUInt32BE(window, 2)
   const connectionWindow = Buffer.from([0x7f, 0, 0, 0])
   return Buffer.concat([
-    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(settings, 0, 0, initialWindow), frame(windowUpdate, 0, 0, connectionWindow),
-    ...Array.from({ length: streams }, (_, i) => frame(headers, endOfBoth, 2 * i + 1, head))
+    opening(initialWindow), frame(windowUpdate, 0, 0, connectionWindow),
+    ...Array.from({ length: streams }, (_, i) => frame(headers, flag.endStream | flag.endHeaders, 2 * i + 1, getHead('/json/reply/X')))
   ])
 }
 
