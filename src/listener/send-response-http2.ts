@@ -26,6 +26,8 @@ export class Http2Reply implements Reply, BodySink, Unread {
   #exchange: Exchange | undefined
   #account: BodyAccount | undefined
   #body: ResponseBody | undefined
+  previous: Unread | undefined = undefined
+  next: Unread | undefined = undefined
 
   constructor (req: Http2ServerRequest, res: Http2ServerResponse, server: ReplyState) {
     this.#server = server
@@ -128,7 +130,7 @@ export class Http2Reply implements Reply, BodySink, Unread {
 
   /** Node ends a stream that the client resets, as if we had: only `aborted` tells that nobody got the whole answer. */
   closed (): void {
-    this.#server.unread.delete(this)
+    this.#server.unread.remove(this)
     if (this.#session !== undefined) countAnswer(this.#session, -1)
     this.#account?.giveBack()
     this.#account = undefined

@@ -9,7 +9,7 @@ import { takesText, writeHeadText } from './head-text.ts'
 import type { LocalReply } from './local-reply.ts'
 import type { ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
-import { queuedBytes, type Taken, type Unread, type UnreadAnswers } from './unread.ts'
+import { queuedBytes, type Unread, type UnreadAnswers } from './unread.ts'
 
 /** One answer to one request, of either protocol. */
 export interface Reply {
@@ -57,7 +57,10 @@ export class Http1Reply implements Reply, BodySink, PutOff, Unread {
   #body: ResponseBody | undefined
   /** Waits for the end of the turn. */
   #whole: Buffer | string | undefined
-  #isUnread = false
+  previous: Unread | undefined = undefined
+  next: Unread | undefined = undefined
+  /** What the client had taken at the last look that saw a change, and when that was. */
+  #taken: { readonly bytes: number, readonly atMs: number } | undefined
 
   constructor (req: IncomingMessage, res: ServerResponse, server: ReplyState) {
     this.#req = req
@@ -163,7 +166,7 @@ export class Http1Reply implements Reply, BodySink, PutOff, Unread {
   drained (): void { this.#body?.resume() }
 
   closed (): void {
-    if (this.#isUnread) this.#server.unread.delete(this)
+    this.#server.unread.remove(this)
     this.#account?.giveBack()
     this.#account = undefined
     const exchange = this.#exchange
@@ -173,7 +176,7 @@ export class Http1Reply implements Reply, BodySink, PutOff, Unread {
     this.#body?.cancel(left)
   }
 
-  look (nowMs: number, idleMs: number, taken: Taken): boolean {
+  look (nowMs: number, idleMs: number): boolean {
     const { socket } = this.#req
     if (socket.destroyed) {
       // Node tells it to the answer that is being written only, not to those behind it.
@@ -182,11 +185,9 @@ export class Http1Reply implements Reply, BodySink, PutOff, Unread {
     }
     // Behind another one, whose service may take its time.
     if (this.#res.socket === null) return true
-    const takenBytes = socket.bytesWritten - queuedBytes(socket)
-    if (takenBytes !== taken.bytes) {
-      taken.bytes = takenBytes
-      taken.atMs = nowMs
-    } else if (nowMs - taken.atMs >= idleMs) socket.destroy()
+    const bytes = socket.bytesWritten - queuedBytes(socket)
+    if (this.#taken?.bytes !== bytes) this.#taken = { bytes, atMs: nowMs }
+    else if (nowMs - this.#taken.atMs >= idleMs) socket.destroy()
     return true
   }
 
@@ -202,10 +203,7 @@ export class Http1Reply implements Reply, BodySink, PutOff, Unread {
     else if (whole.length <= smallBodyBytes) res.end(latin1(whole), 'latin1')
     else res.end(whole)
     // Almost always all of it has gone to the kernel by now. (writableFinished is told a turn later.)
-    if (res.socket === null || res.socket.writableLength > 0) {
-      this.#isUnread = true
-      this.#server.unread.add(this)
-    }
+    if (res.socket === null || res.socket.writableLength > 0) this.#server.unread.add(this)
     if (!this.#req.complete && expectsBody(this.#req)) this.#linger()
   }
 

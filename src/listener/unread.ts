@@ -1,13 +1,11 @@
 // Cuts clients that take nothing of an answer that is written whole: what streams is watched by its own source. One timer for all of them.
 import type { Socket } from 'node:net'
-
-/** What a client had taken at the last look that saw a change, and when that was. Not kept in the answer: hardly any answer needs it. */
-export interface Taken { bytes: number, atMs: number }
+import { LinkedList, type Linked } from '../lib/linked-list.ts'
 
 /** An answer that was written and has not left yet. */
-export interface Unread {
+export interface Unread extends Linked<Unread> {
   /** Called now and then; cuts the client that took nothing for so long. Returns whether to look again. */
-  look (nowMs: number, idleMs: number, taken: Taken): boolean
+  look (nowMs: number, idleMs: number): boolean
 }
 
 /** What Node keeps to itself of a socket. */
@@ -26,7 +24,7 @@ const looksPerTimeout = 4
 const leastLookMs = 25
 
 export class UnreadAnswers {
-  readonly #answers = new Map<Unread, Taken>()
+  readonly #answers = new LinkedList<Unread>()
   readonly #idleMs: () => number
   #timer: NodeJS.Timeout | undefined
 
@@ -34,11 +32,11 @@ export class UnreadAnswers {
   constructor (idleMs: () => number) { this.#idleMs = idleMs }
 
   add (answer: Unread): void {
-    this.#answers.set(answer, { bytes: -1, atMs: 0 })
+    this.#answers.add(answer)
     this.#timer ??= this.#later()
   }
 
-  delete (answer: Unread): void { this.#answers.delete(answer) }
+  remove (answer: Unread): void { this.#answers.remove(answer) }
 
   #later (): NodeJS.Timeout {
     return setTimeout(this.#look, Math.max(leastLookMs, this.#idleMs() / looksPerTimeout)).unref()
@@ -47,7 +45,11 @@ export class UnreadAnswers {
   readonly #look = (): void => {
     const nowMs = performance.now()
     const idleMs = this.#idleMs()
-    for (const [answer, taken] of this.#answers) if (!answer.look(nowMs, idleMs, taken)) this.#answers.delete(answer)
-    this.#timer = this.#answers.size === 0 ? undefined : this.#later()
+    for (let answer = this.#answers.first; answer !== undefined;) {
+      const { next } = answer
+      if (!answer.look(nowMs, idleMs)) this.#answers.remove(answer)
+      answer = next
+    }
+    this.#timer = this.#answers.first === undefined ? undefined : this.#later()
   }
 }

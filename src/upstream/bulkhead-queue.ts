@@ -1,6 +1,7 @@
 // Who waits for a slot, in which order, and who has to go when there is no room: by class, and within a class first come first served. Pure.
 import type { GatewayError } from '../exchange/errors.ts'
 import type { Exchange, Policy } from '../exchange/exchange.ts'
+import { LinkedList, type Linked } from '../lib/linked-list.ts'
 
 export type Priority = Policy['priority']
 
@@ -10,44 +11,28 @@ export const priorities = ['critical', 'normal', 'sheddable'] as const satisfies
 const rankOf: Readonly<Record<Priority, number>> = { critical: 0, normal: 1, sheddable: 2 }
 
 /** One exchange in the queue. */
-export interface Waiter {
+export interface Waiter extends Linked<Waiter> {
   readonly exchange: Exchange
   /** It has its slot. */
   readonly admit: () => void
   /** It gets none. */
   readonly leave: (error: GatewayError) => void
-  previous: Waiter | undefined
-  next: Waiter | undefined
-}
-
-/** Doubly linked, so that a client who leaves costs nothing to remove. */
-interface List {
-  first: Waiter | undefined
-  last: Waiter | undefined
 }
 
 export class BulkheadQueue {
   /** By rank. */
-  readonly #lists: readonly List[] = priorities.map(() => ({ first: undefined, last: undefined }))
+  readonly #lists: ReadonlyArray<LinkedList<Waiter>> = priorities.map(() => new LinkedList())
   #length = 0
 
   get length (): number { return this.#length }
 
   push (waiter: Waiter): void {
-    const list = this.#listOf(waiter)
-    waiter.previous = list.last
-    if (list.last === undefined) list.first = waiter
-    else list.last.next = waiter
-    list.last = waiter
+    this.#listOf(waiter).add(waiter)
     this.#length++
   }
 
   remove (waiter: Waiter): void {
-    const list = this.#listOf(waiter)
-    if (waiter.previous === undefined) list.first = waiter.next
-    else waiter.previous.next = waiter.next
-    if (waiter.next === undefined) list.last = waiter.previous
-    else waiter.next.previous = waiter.previous
+    this.#listOf(waiter).remove(waiter)
     this.#length--
   }
 
@@ -75,7 +60,7 @@ export class BulkheadQueue {
     return undefined
   }
 
-  #listOf ({ exchange }: Waiter): List {
+  #listOf ({ exchange }: Waiter): LinkedList<Waiter> {
     return this.#lists[rankOf[exchange.route.policy.priority]]!
   }
 }

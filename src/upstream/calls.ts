@@ -3,6 +3,7 @@ import type { GatewayError } from '../exchange/errors.ts'
 import type { AdmittedCall } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { FailureCause } from '../exchange/outcome.ts'
+import type { Linked } from '../lib/linked-list.ts'
 import { Comparison, type Elsewhere } from './elsewhere.ts'
 import { Seen } from './suspicion.ts'
 
@@ -69,7 +70,7 @@ export interface CallOwner {
 }
 
 /** One call between its entry and its response head. */
-export class Call implements AdmittedCall {
+export class Call implements AdmittedCall, Linked<Call> {
   readonly exchange: Exchange
   readonly history: MessageHistory
   /** Trial of the upstream's breaker, of the message's. */
@@ -95,29 +96,6 @@ export class Call implements AdmittedCall {
 
   failed (error: GatewayError): void {
     this.#owner.failed(this, error)
-  }
-}
-
-/** A doubly linked list, so that an answer costs the same however many are under way. */
-export class CallList {
-  first: Call | undefined
-  #last: Call | undefined
-
-  add (call: Call): void {
-    call.previous = this.#last
-    if (this.#last === undefined) this.first = call
-    else this.#last.next = call
-    this.#last = call
-  }
-
-  /** One that is not in it is left alone. */
-  remove (call: Call): void {
-    if (call.previous === undefined && this.first !== call) return
-    if (call.previous === undefined) this.first = call.next
-    else call.previous.next = call.next
-    if (call.next === undefined) this.#last = call.previous
-    else call.next.previous = call.previous
-    call.previous = call.next = undefined
   }
 }
 

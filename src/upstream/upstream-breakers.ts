@@ -3,9 +3,10 @@ import { GatewayError, type ErrorCode } from '../exchange/errors.ts'
 import type { BreakersHandle } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { judgeError, judgeStatus, nobodys, type FailureCause, type Verdict } from '../exchange/outcome.ts'
+import { LinkedList } from '../lib/linked-list.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
-import { Call, CallList, MessageHistory, slowAfterMs, slowCall, type CallOwner } from './calls.ts'
+import { Call, MessageHistory, slowAfterMs, slowCall, type CallOwner } from './calls.ts'
 import type { Elsewhere } from './elsewhere.ts'
 import { Suspicion } from './suspicion.ts'
 
@@ -49,7 +50,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   readonly #hasIdle: () => boolean
   readonly #histories = new Map<string, MessageHistory>()
   readonly #breakers = new Map<string, Breaker>()
-  readonly #calls = new CallList()
+  readonly #calls = new LinkedList<Call>()
   #settings: BreakerSettings
   #watched = false
   readonly #messages = new Suspicion()
