@@ -32,14 +32,14 @@ export interface CacheResult {
   readonly maxBytes: number
 }
 
-/** What is really live may be so much more than what the cache counts. */
-const mostUncounted = 1
+/** What came to be live may be so many times what the cache counts. */
+const mostTimesCounted = 1
 
 export const judgeCache = ({ bodyBytes, few, filled, phases, flooded, maxBytes }: CacheResult) => {
   const entryBytes = (filled.liveBytes - few.liveBytes) / (filled.entries - few.entries)
   const uncounted = (flooded.liveBytes - few.liveBytes) / (flooded.storedBytes - few.storedBytes)
   const failed = phases.reduce((sum, phase) => sum + phase.failed, 0)
-  const bounded = flooded.storedBytes <= maxBytes && uncounted <= mostUncounted
+  const bounded = flooded.storedBytes <= maxBytes && uncounted <= mostTimesCounted
   return { entryBytes, overheadBytes: entryBytes - bodyBytes, uncounted, met: bounded && failed === 0 }
 }
 
@@ -58,7 +58,7 @@ export const describeCache = (result: CacheResult): string => {
     row(`after ${floodRequests} requests for keys that never come again`, flooded),
     '',
     `An entry of ${bodyBytes} bytes takes ${entryBytes.toFixed(0)}: ${overheadBytes.toFixed(0)} of overhead, its head and key among them.`,
-    `The flood leaves ${megabytes(flooded.storedBytes)} MB by the cache's count (at most ${megabytes(maxBytes)}); what came to be live since the few is ${uncounted.toFixed(2)} times what is counted (at most ${mostUncounted}).`,
+    `The flood leaves ${megabytes(flooded.storedBytes)} MB by the cache's count (at most ${megabytes(maxBytes)}); what came to be live since the few is ${uncounted.toFixed(2)} times what is counted (at most ${mostTimesCounted}).`,
     '',
     '| hits beside answers that | p50 ms | p99 ms | slowest ms | failed | requests of the others |',
     '| --- | --: | --: | --: | --: | --: |',

@@ -121,7 +121,7 @@ defaults:
   bulkhead: { maxConcurrent: 1000000 }
 `
 
-/** What of the protections is off as it comes, on as well; conditions that no call meets, so that only the asking costs. */
+/** What of the protections is off as it comes, on as well; conditions that no call meets and one endpoint, so that only the asking costs, and of hedging its timer. */
 export const everythingOn = `
 faults: { allow: true }
 defaults:

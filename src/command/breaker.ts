@@ -51,7 +51,7 @@ export async function breaker (args: Arguments, terminal: Terminal): Promise<num
   const forMs = args.has('for') ? toMs(args.one('for')!) : undefined
   const { until, outlivesRestart } = await ask(base, '/api/breakers/hold', { ...target, held: action === 'open' ? 'open' : 'closed', reason, by: args.one('by') ?? userInfo().username, forMs })
   terminal.out(`${printable(name)} is held ${action === 'open' ? 'open: no calls' : 'closed'}${typeof until === 'string' ? ` until ${until}` : ' until it is released'}.\n`)
-  if (outlivesRestart === false) terminal.out('Without dataDirectory in postern.yaml nothing is kept: a restart of the gateway ends it.\n')
+  if (outlivesRestart === false) terminal.out('The gateway has no dataDirectory: a restart of it ends this.\n')
   return exitCodes.ok
 }
 

@@ -164,25 +164,17 @@ test('the client leaving ends both', async () => {
   assert.equal(state.slots, 1)
 })
 
-test('an end of the exchange while a bad answer is held back lets go of its body', async () => {
-  const { exchange, asked, result, state, second } = start()
-  await second()
-  asked[0]!.answer(503)
-  await new Promise(resolve => setImmediate(resolve))
-  exchange.end(new GatewayError('DeadlineExceeded'))
-  assert.equal(await result, 'DeadlineExceeded')
-  assert.deepEqual(state.cancelled.sort(), ['e0 body', 'e1'])
-})
-
-test('or of the second one\'s, while the first is under way', async () => {
-  const { exchange, asked, result, state, second } = start()
-  await second()
-  asked[1]!.answer(503)
-  await new Promise(resolve => setImmediate(resolve))
-  exchange.end(new GatewayError('DeadlineExceeded'))
-  assert.equal(await result, 'DeadlineExceeded')
-  assert.deepEqual([state.cancelled.sort(), state.slots], [['e0', 'e1 body'], 1])
-})
+for (const [n, whose, cancelled] of [[0, 'the first', ['e0 body', 'e1']], [1, 'the second', ['e0', 'e1 body']]] as const) {
+  test(`an end of the exchange while a bad answer of ${whose} is held back lets go of its body, and of the other`, async () => {
+    const { exchange, asked, result, state, second } = start()
+    await second()
+    asked[n]!.answer(503)
+    await new Promise(resolve => setImmediate(resolve))
+    exchange.end(new GatewayError('DeadlineExceeded'))
+    assert.equal(await result, 'DeadlineExceeded')
+    assert.deepEqual([state.cancelled.sort(), state.slots], [cancelled, 1])
+  })
+}
 
 test('an end of the exchange when the first has failed ends the second', async () => {
   const { exchange, asked, result, state, second } = start()

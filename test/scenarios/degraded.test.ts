@@ -25,14 +25,15 @@ const choices: ReadonlyArray<readonly [what: string, policy: object, is: (answer
 for (const [what, policy, is] of choices) {
   describe(`${what} in place of the error`, { timeout: 300_000 }, () => {
     const start = async (messageBreaker: object = {}) => {
-      const stack = new AsyncDisposableStack()
+      await using stack = new AsyncDisposableStack()
       const second = stack.use(await behave.startOrigin(behave.ok('second')))
       const fleet = stack.use(await startOrigins([first], {
         upstreams: { spare: { endpoints: [second.url] } },
         messages: { Echo: { upstream: 'origin', policy: { attempts: 1, messageBreaker, ...policy } } }
       }))
       assert.equal((await fleet.gateway.get(echo)).text(), 'first')
-      return { ...fleet, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+      const owned = stack.move()
+      return { ...fleet, [Symbol.asyncDispose]: () => owned.disposeAsync() }
     }
     /** Whether an answer is the chosen one, and says what it stands in for. */
     const standsIn = (answer: RawResponse) => is(answer) && /BreakerOpen/.test(answer.header('proxy-status') ?? '')

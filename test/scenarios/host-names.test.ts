@@ -27,6 +27,7 @@ const startHost = (message: string, more: { host?: string, port?: number, id?: s
 async function startBehind (names: NameServer, host: { id: string, port: number, tags: readonly string[] }): Promise<TestGateway> {
   const gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' }, nameServers: [names.address], allowedNetworks: ['127.0.0.0/8'] } } as PartialConfig)
   await registerAsPlugin(gateway.embedded!, { ...host, address: `http://shop.test:${host.port}/` }, { heartbeat: false })
+  await gateway.waitForRoute('Browse')
   return gateway
 }
 
@@ -40,7 +41,6 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     await using after = await startHost('Browse', { host: '127.0.0.3', port: before.port })
     names.point('shop.test', '127.0.0.2')
     await using gateway = await startBehind(names, before)
-    await gateway.waitForRoute('Browse')
     await using load = startLoad(gateway.url, get('Browse'), calmly)
     await until('the old address is called', () => before.executed.length > 20)
     assert.equal(after.received.length, 0)
@@ -78,7 +78,6 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     await using after = await startHost('Browse', { host: '127.0.0.7', port: before.port })
     names.point('shop.test', '127.0.0.6')
     await using gateway = await startBehind(names, before)
-    await gateway.waitForRoute('Browse')
     assert.equal((await gateway.get(get('Browse'))).status, 200)
     names.point('shop.test', '127.0.0.7')
     await before[Symbol.asyncDispose]()
@@ -91,7 +90,6 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     await using host = await startHost('Browse')
     names.point('shop.test', '127.0.0.1')
     await using gateway = await startBehind(names, host)
-    await gateway.waitForRoute('Browse')
     await using load = startLoad(gateway.url, get('Browse'), calmly)
     const asked = names.asked.length
     names.silent = true
@@ -109,7 +107,6 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     await using host = await startHost('Browse')
     names.point('shop.test', '127.0.0.1')
     await using gateway = await startBehind(names, host)
-    await gateway.waitForRoute('Browse')
     assert.equal((await gateway.get(get('Browse'))).status, 200)
     names.point('shop.test', '127.0.0.1', '169.254.169.254')
     const row = await until('it is refused', async () => { const shown = await stateOf(gateway, host.id); return shown?.state === 'refused' ? shown : undefined }, patience)

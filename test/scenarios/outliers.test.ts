@@ -13,12 +13,6 @@ type Gatewayed = { readonly gateway: TestGateway }
 /** In turn, so that each gets the same; who fails half of them is not the breakers' business here. */
 const config = (outliers: object = {}) => ({ upstreams: { origin: { breaker: { errorThresholdPercent: 100 }, outliers: { intervalMs: 1_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000, ...outliers }, policy: { balancer: { strategy: 'round-robin' as const } } } } })
 
-/** Every second call fails. */
-function failingHalf (): behave.Behaviour {
-  let calls = 0
-  return async request => await (calls++ % 2 === 0 ? behave.ok('', { status: 500, reason: 'Broken' }) : behave.ok())(request)
-}
-
 const ejected = async ({ gateway }: Gatewayed): Promise<Array<{ readonly url: string, readonly reason: string }>> => {
   const { live } = await gateway.api('upstreams') as { live: Array<{ endpoints: Array<{ url: string, ejected: { reason: string } | null }> }> }
   return live.flatMap(({ endpoints }) => endpoints.flatMap(({ url, ejected }) => ejected === null ? [] : [{ url, reason: ejected.reason }]))
@@ -31,7 +25,7 @@ const isEjected = async (fleet: Gatewayed) => await until('one is ejected', asyn
 
 describe('ejection', { timeout: 300_000 }, () => {
   test('five endpoints, one fails half: it gets no calls, is shown with the reason, and is taken back by hand', async () => {
-    await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config())
+    await using fleet = await startOrigins([behave.failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config())
     const [bad] = fleet.origins
     await isEjected(fleet)
     const found = await ejected(fleet)
@@ -60,12 +54,12 @@ describe('ejection', { timeout: 300_000 }, () => {
       await call(fleet)
       return performance.now() - startedAt > 3_000
     }, { everyMs: 1, timeoutMs: 30_000 })
-    first!.behave(failingHalf())
+    first!.behave(behave.failingHalf())
     await isEjected(fleet)
     const found = await ejected(fleet)
     assert.deepEqual(found.map(({ url }) => url), [first!.url])
     assert.match(found[0]!.reason, /its own past/)
-    second!.behave(failingHalf())
+    second!.behave(behave.failingHalf())
     const later = performance.now()
     await until('two more intervals', async () => {
       await call(fleet)
@@ -75,23 +69,21 @@ describe('ejection', { timeout: 300_000 }, () => {
   })
 
   test('ends by itself', async () => {
-    await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config({ baseMs: 300, maxMs: 300 }))
+    await using fleet = await startOrigins([behave.failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config({ baseMs: 300, maxMs: 300 }))
     await isEjected(fleet)
     fleet.origin.behave(behave.ok('back'))
     await until('it gets calls again', async () => (await call(fleet)).text() === 'back', { timeoutMs: 10_000 })
   })
 
   test('ends by itself without a call', async () => {
-    await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config({ baseMs: 2_000, maxMs: 2_000 }))
+    await using fleet = await startOrigins([behave.failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config({ baseMs: 2_000, maxMs: 2_000 }))
     await isEjected(fleet)
     await until('it is not shown any more', async () => (await ejected(fleet)).length === 0)
     assert.equal(await fleet.gateway.metric('postern_endpoint_ejected'), 0)
   })
 
   test('ends when the others die: who is turned away there is answered by it', async () => {
-    // No connection is kept: each call to a dead one is refused, and so may be repeated.
-    const closing = behave.raw('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', { close: true })
-    await using fleet = await startOrigins([failingHalf(), ...Array.from({ length: 4 }, () => closing)], config())
+    await using fleet = await startOrigins([behave.failingHalf(), ...Array.from({ length: 4 }, () => behave.closing())], config())
     const [bad, ...others] = fleet.origins
     await isEjected(fleet)
     bad!.behave(behave.ok('last'))
@@ -100,7 +92,7 @@ describe('ejection', { timeout: 300_000 }, () => {
   })
 
   test('is not for a message that only this one has', async () => {
-    await using service = await startServices([{ messages: ['Echo', 'Only'], behaviour: behave.byPath({ '/json/reply/Only': behave.ok('only') }, failingHalf()) }, ...Array.from({ length: 4 }, () => ({ messages: ['Echo'] }))], { upstreams: { Orders: config().upstreams.origin } })
+    await using service = await startServices([{ messages: ['Echo', 'Only'], behaviour: behave.byPath({ '/json/reply/Only': behave.ok('only') }, behave.failingHalf()) }, ...Array.from({ length: 4 }, () => ({ messages: ['Echo'] }))], { upstreams: { Orders: config().upstreams.origin } })
     await isEjected(service)
     for (let n = 0; n < 20; n++) assert.equal((await service.gateway.post('/json/reply/Only', {})).text(), 'only')
   })

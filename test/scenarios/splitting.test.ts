@@ -98,9 +98,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     assert.deepEqual(world.counts(), [6])
   })
 
-  // No connection is kept: each call to a dead one is refused, and so may be repeated.
-  const closing = behave.raw('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', { close: true })
-  const withNew: Service[] = [{ version: '1.0' }, { version: '1.1', behaviour: behave.ok('next best') }, { version: '2.0', behaviour: closing }]
+  const withNew: Service[] = [{ version: '1.0' }, { version: '1.1', behaviour: behave.ok('next best') }, { version: '2.0', behaviour: behave.closing() }]
   const post = async (gateway: TestGateway, options: RequestOptions = {}) => await gateway.request(path, { method: 'POST', ...options })
 
   for (const [what, split] of [['a share', splitting([{ name: 'two', to: { version: '2.*' }, percent: 50 }])], ['the highest version', splitting([], { versions: 'highest' })]] as const) {
@@ -125,11 +123,9 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
   })
 
   test('a canary that is ejected leaves its calls to the rest', async () => {
-    let calls = 0
-    const half: Behaviour = async request => await (calls++ % 2 === 0 ? behave.ok('', { status: 500, reason: 'Broken' }) : behave.ok())(request)
     const { policy } = (splitting([{ name: 'two', to: { version: '2.*' }, percent: 50 }]).upstreams as { Orders: { policy: object } }).Orders
     const outliers = { intervalMs: 1_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000 }
-    await using world = await startServices([{ version: '2.0', behaviour: half }, ...Array.from({ length: 4 }, () => ({ version: '1.0' }))], { upstreams: { Orders: { breaker: { errorThresholdPercent: 100 }, outliers, policy } } } as PartialConfig)
+    await using world = await startServices([{ version: '2.0', behaviour: behave.failingHalf() }, ...Array.from({ length: 4 }, () => ({ version: '1.0' }))], { upstreams: { Orders: { breaker: { errorThresholdPercent: 100 }, outliers, policy } } } as PartialConfig)
     await until('it is ejected', async () => {
       for (let n = 0; n < 20; n++) await post(world.gateway)
       return await world.gateway.metric('postern_endpoint_ejected') === 1

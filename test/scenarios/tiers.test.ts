@@ -21,7 +21,7 @@ async function put (gateway: TestGateway, to: string, body?: object): Promise<vo
 describe('the health that a registry tells', { timeout: 60_000 }, () => {
   /** Two hosts of one service, with a check that says what the test says. */
   async function twoHosts (health: 'warning' | 'critical', registry: object = {}) {
-    const stack = new AsyncDisposableStack()
+    await using stack = new AsyncDisposableStack()
     const gateway = stack.use(await startGateway(config({}, registry)))
     const hosts: ServiceStackHost[] = []
     for (let n = 0; n < 2; n++) {
@@ -32,6 +32,7 @@ describe('the health that a registry tells', { timeout: 60_000 }, () => {
     const [a, b] = hosts as [ServiceStackHost, ServiceStackHost]
     const status = async () => (await gateway.get(path)).status
     await until('both are served', async () => { await status(); return a.executed.length > 1 && b.executed.length > 1 })
+    const owned = stack.move()
     return {
       gateway,
       a,
@@ -48,7 +49,7 @@ describe('the health that a registry tells', { timeout: 60_000 }, () => {
         for (let n = 0; n < 10; n++) assert.equal(await status(), 200)
         return [a.executed.length - before[0], b.executed.length - before[1]]
       },
-      [Symbol.asyncDispose]: () => stack.disposeAsync()
+      [Symbol.asyncDispose]: () => owned.disposeAsync()
     }
   }
 

@@ -21,7 +21,7 @@ const patience = { timeoutMs: 60_000, everyMs: 100 }
 
 /** A gateway on a Consul, with a service of two instances that have had calls. */
 async function startWorld (options: ConsulOptions) {
-  const stack = new AsyncDisposableStack()
+  await using stack = new AsyncDisposableStack()
   const consul = await startConsul(options)
   stack.defer(() => consul.stop())
   const gateway = stack.use(await startGateway({ registry: { consul: { agents: [consul.url] } } } as never))

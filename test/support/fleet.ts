@@ -11,23 +11,19 @@ export interface Fleet extends AsyncDisposable {
 
 /** Hosts registered in the embedded registry. Ready when every message of theirs is decided. */
 export async function startFleet (hostOptions: HostOptions[], config: PartialConfig = {}, plugin: PluginOptions = { heartbeatIntervalS: 1 }): Promise<Fleet> {
-  const stack = new AsyncDisposableStack()
-  try {
-    const gateway = stack.use(await startGateway({ ...config, registry: { embedded: { address: '127.0.0.1:0' }, ...config.registry } }))
-    const hosts: ServiceStackHost[] = []
-    for (const options of hostOptions) {
-      const host = stack.use(await startServiceStackHost(options))
-      hosts.push(host)
-      await registerAsPlugin(gateway.embedded!, host, plugin)
-      const open = host.tags.find(tag => host.operations.some(operation => operation.name === tag && operation.restrictTo === undefined))
-      await gateway.waitForEndpoint(host.url)
-      if (open !== undefined) await gateway.waitForRoute(open)
-    }
-    return { gateway, hosts, [Symbol.asyncDispose]: () => stack.disposeAsync() }
-  } catch (error) {
-    await stack.disposeAsync()
-    throw error
+  await using stack = new AsyncDisposableStack()
+  const gateway = stack.use(await startGateway({ ...config, registry: { embedded: { address: '127.0.0.1:0' }, ...config.registry } }))
+  const hosts: ServiceStackHost[] = []
+  for (const options of hostOptions) {
+    const host = stack.use(await startServiceStackHost(options))
+    hosts.push(host)
+    await registerAsPlugin(gateway.embedded!, host, plugin)
+    const open = host.tags.find(tag => host.operations.some(operation => operation.name === tag && operation.restrictTo === undefined))
+    await gateway.waitForEndpoint(host.url)
+    if (open !== undefined) await gateway.waitForRoute(open)
   }
+  const owned = stack.move()
+  return { gateway, hosts, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 export interface OriginFleet extends AsyncDisposable {
@@ -42,20 +38,16 @@ const uncached = { policy: { cache: { mode: 'off' as const } } }
 
 /** Plain origins as one fixed upstream `origin` that has the messages Echo and Other. */
 export async function startOrigins (behaviours: Behaviour[], config: PartialConfig = {}, options: { basePath?: string } = {}): Promise<OriginFleet> {
-  const stack = new AsyncDisposableStack()
-  try {
-    const origins: Origin[] = []
-    for (const behaviour of behaviours) origins.push(stack.use(await startOrigin(behaviour)))
-    const upstream = (config.upstreams as Record<string, object> | undefined)?.['origin']
-    const gateway = stack.use(await startGateway({
-      ...config,
-      upstreams: { ...config.upstreams, origin: { endpoints: origins.map(({ url }) => url + (options.basePath ?? '')), ...upstream } },
-      messages: { Echo: { upstream: 'origin', ...uncached }, Other: { upstream: 'origin', ...uncached }, ...config.messages }
-    } as PartialConfig))
-    await gateway.waitForRoute('Echo')
-    return { gateway, origins, origin: origins[0]!, [Symbol.asyncDispose]: () => stack.disposeAsync() }
-  } catch (error) {
-    await stack.disposeAsync()
-    throw error
-  }
+  await using stack = new AsyncDisposableStack()
+  const origins: Origin[] = []
+  for (const behaviour of behaviours) origins.push(stack.use(await startOrigin(behaviour)))
+  const upstream = (config.upstreams as Record<string, object> | undefined)?.['origin']
+  const gateway = stack.use(await startGateway({
+    ...config,
+    upstreams: { ...config.upstreams, origin: { endpoints: origins.map(({ url }) => url + (options.basePath ?? '')), ...upstream } },
+    messages: { Echo: { upstream: 'origin', ...uncached }, Other: { upstream: 'origin', ...uncached }, ...config.messages }
+  } as PartialConfig))
+  await gateway.waitForRoute('Echo')
+  const owned = stack.move()
+  return { gateway, origins, origin: origins[0]!, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

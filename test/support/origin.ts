@@ -175,6 +175,17 @@ export function flood (totalBytes: number, options: { onWritten?: (bytes: number
   }
 }
 
+/** Every second request fails with a plain 500, the first among them. */
+export function failingHalf (): Behaviour {
+  let requests = 0
+  return async request => await (requests++ % 2 === 0 ? ok('', { status: 500, reason: 'Broken' }) : ok())(request)
+}
+
+/** Well, and no connection is kept: once the origin is gone each call to it is refused, and so may be repeated. */
+export function closing (): Behaviour {
+  return raw('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', { close: true })
+}
+
 /** By path: the longest key the target starts with. */
 export function byPath (behaviours: Readonly<Record<string, Behaviour>>, otherwise: Behaviour = ok()): Behaviour {
   const keys = Object.keys(behaviours).sort((a, b) => b.length - a.length)

@@ -19,22 +19,17 @@ export const entryOf = (origin: Origin, n: number, { zone = '', weights = { Pass
 
 /** Origins registered in a fake Consul. `nodes`: coordinates that it knows. */
 export async function startRegistered (registered: readonly Registered[], config: PartialConfig = {}, { host = '127.0.0.1', consul: consulConfig = {}, nodes }: { host?: string, consul?: object, nodes?: object[] } = {}): Promise<World> {
-  const stack = new AsyncDisposableStack()
-  try {
-    const origins: Origin[] = []
-    for (let n = 0; n < registered.length; n++) origins.push(stack.use(await startOrigin(ok(), { host })))
-    const consul = await startFakeConsul()
-    stack.defer(() => consul.close())
-    if (nodes !== undefined) consul.coordinates['nodes'] = nodes
-    consul.list(registered.map((one, n) => entryOf(origins[n]!, n, one)))
-    const gateway = stack.use(await startGateway({ ...config, registry: { allowedNetworks: [`${host}/32`], consul: { agents: [consul.url], ...consulConfig } } } as PartialConfig))
-    await gateway.waitForRoute('Echo')
-    const owned = stack.move()
-    return { consul, gateway, origins, [Symbol.asyncDispose]: async () => { await owned.disposeAsync() } }
-  } catch (error) {
-    await stack.disposeAsync()
-    throw error
-  }
+  await using stack = new AsyncDisposableStack()
+  const origins: Origin[] = []
+  for (let n = 0; n < registered.length; n++) origins.push(stack.use(await startOrigin(ok(), { host })))
+  const consul = await startFakeConsul()
+  stack.defer(() => consul.close())
+  if (nodes !== undefined) consul.coordinates['nodes'] = nodes
+  consul.list(registered.map((one, n) => entryOf(origins[n]!, n, one)))
+  const gateway = stack.use(await startGateway({ ...config, registry: { allowedNetworks: [`${host}/32`], consul: { agents: [consul.url], ...consulConfig } } } as PartialConfig))
+  await gateway.waitForRoute('Echo')
+  const owned = stack.move()
+  return { consul, gateway, origins, [Symbol.asyncDispose]: async () => { await owned.disposeAsync() } }
 }
 
 interface Live { readonly name: string, readonly endpoints: Array<{ readonly url: string, readonly balance: { readonly share: number, readonly why: string, readonly zone?: string, readonly datacenter?: string, readonly rttMs?: number } }> }

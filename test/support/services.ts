@@ -28,7 +28,7 @@ export interface Services extends AsyncDisposable {
 
 /** Plain services named in a services.yaml, one origin each. */
 export async function startServices (services: readonly Service[], config: PartialConfig, listed = services.length): Promise<Services> {
-  const stack = new AsyncDisposableStack()
+  await using stack = new AsyncDisposableStack()
   const directory = await mkdtemp(join(tmpdir(), 'postern-services-'))
   stack.defer(() => rm(directory, { recursive: true, force: true }))
   const origins: Origin[] = []

@@ -25,7 +25,7 @@ export interface World extends AsyncDisposable {
 }
 
 export async function startWorld (config: PartialConfig = {}): Promise<World> {
-  const stack = new AsyncDisposableStack()
+  await using stack = new AsyncDisposableStack()
   // Endpoints take turns from the first call on: who is quicker, and how slowly a new process is fed, is not what is tested here.
   const turns = { policy: { balancer: { strategy: 'round-robin' } }, balancing: { slowStartMs: 0 } }
   const gateway = stack.use(await startGateway({ defaults: turns, ...config, registry: { embedded: { address: '127.0.0.1:0' }, ...config.registry } } as PartialConfig))
