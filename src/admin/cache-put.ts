@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Cache } from '../cache/cache.ts'
 import { give, type GivenAnswer, type NotGiven } from '../cache/given.ts'
 import { httpDate } from '../cache/http-date.ts'
+import { longestTag, mostTags } from '../cache/tags.ts'
 import { GatewayError } from '../exchange/errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { headerValue } from '../exchange/headers.ts'
@@ -94,7 +95,7 @@ const why: Record<NotGiven, string> = {
   private: 'it says private.',
   'set-cookie': 'it sets a cookie.',
   identity: 'its request carries an identity, and it does not say public.',
-  'too-many-tags': 'it has more than 128 tags, or one of more than 256 letters.',
+  'too-many-tags': `it has more than ${mostTags} tags, or one of more than ${longestTag} letters.`,
   'vary-any': 'it says Vary: *.',
   'event-stream': 'it is an event stream.',
   'request-no-store': 'its request says no-store.',

@@ -1,4 +1,4 @@
-// The request of a stored answer, kept to be sent again after a purge: nothing of its client's, and counted.
+// The request of a stored answer, kept to be sent again after a purge: with its client's words, but nothing of his exchange; and counted.
 import { anew } from '../exchange/anew.ts'
 import type { Asked } from './asked.ts'
 import type { Stored } from './stored.ts'

@@ -13,7 +13,7 @@ import type { CacheRequest } from './request.ts'
 import type { Draft, Stored } from './stored.ts'
 
 /** Why a stale answer was given out, or another word that RFC 9211 has none for. */
-export type Detail = 'stale-while-revalidate' | 'stale-if-error' | 'revalidated' | 'outage-copy' | 'hit-for-miss' | 'not-filled' | 'only-if-cached' | 'second-level'
+export type Detail = 'stale-while-revalidate' | 'stale-if-error' | 'outage-copy' | 'not-filled' | 'only-if-cached' | 'second-level'
 
 /** A hit. `detail`: what made it a stale one. */
 export function fromStored (exchange: Exchange, request: CacheRequest, stored: Stored, { headers, ttlS, shared }: Ready, detail?: Detail): UpstreamResponse {

@@ -29,6 +29,6 @@ export interface Asked extends Start {
 }
 
 /** Whose its answer will be. */
-export function placeOf ({ exchange, key, target }: Asked, indexed: Indexed): Place {
+export function placeOf ({ exchange, key, target }: Pick<Asked, 'exchange' | 'key' | 'target'>, indexed: Indexed): Place {
   return { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, indexed) }
 }

@@ -126,7 +126,8 @@ export class Fill {
   }
 
   #answered (head: EntryHead, response: UpstreamResponse): void {
-    const { rules, events, store, previous } = this.#options
+    const { rules, events, store } = this.#options
+    const previous = this.#previous
     const decision = mayStore(this.request, head, rules)
     if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss)
     // An error that may be kept is no reason to lose the answer that may stand in for it (RFC 5861 section 4).
@@ -216,7 +217,7 @@ export class Fill {
     for (const waiter of waiters) waiter.done(waiter === own ? { kind: 'own', response } : { kind: 'alone', status: response.status })
   }
 
-  /** It stands in for nothing any more, and does not come back from where it is shared. */
+  /** Gone here for whoever comes later, and from where it is shared if that can be reached. */
   #withdraw (previous: Stored): void {
     this.#options.store.remove(previous)
     this.#options.share?.withdraw(previous)

@@ -32,10 +32,6 @@ export class Fills {
     if (forMs > 0) this.#marks.set(key, true, { ttl: forMs })
   }
 
-  unmark (key: string): void {
-    this.#marks.delete(key)
-  }
-
   isMarked (key: string): boolean {
     return this.#marks.has(key)
   }

@@ -1,13 +1,12 @@
 // An answer that its service puts into the cache by itself: stored as if a client's GET had brought it, on the same conditions.
 import type { Exchange } from '../exchange/exchange.ts'
+import { placeOf } from './asked.ts'
 import type { Cache } from './cache.ts'
 import { drafted } from './draft.ts'
 import type { NotKept } from './fill-result.ts'
 import { dated } from './freshness.ts'
-import { targetIndex } from './key.ts'
 import { mayStore } from './policy.ts'
 import { keptBody, Stored } from './stored.ts'
-import { ownTags } from './writes.ts'
 
 export interface GivenAnswer {
   readonly status: number
@@ -23,7 +22,7 @@ export type Given = { readonly stored: Stored } | { readonly refused: NotGiven }
 
 /** `exchange`: the request that it answers; it is not sent. */
 export function give (cache: Cache, exchange: Exchange, answer: GivenAnswer): Given {
-  const { route, upstream, upstreamRequest: { method, path, headers, effect } } = exchange
+  const { route, upstreamRequest: { method, path, headers, effect } } = exchange
   const { cache: config, split } = route.policy
   const caching = cache.cachingOf(route.policy)
   if (config.mode === 'off' || caching === undefined) return { refused: 'mode-off' }
@@ -36,7 +35,7 @@ export function give (cache: Cache, exchange: Exchange, answer: GivenAnswer): Gi
   if (!decision.store) return { refused: decision.reason }
   const target = keys.target(exchange)
   const key = keys.primary(exchange, request, target)
-  const place = { key, target: targetIndex(target), upstream: upstream.name, message: route.name, ownTags: ownTags(exchange, cache.indexed) }
+  const place = placeOf({ exchange, key, target }, cache.indexed)
   const { draft } = drafted({ head, terms: decision.terms, request, place, guard: rules.guard, varyOf: cache.store.varyOf(key), endpointUrl: undefined, again: undefined })
   const stored = new Stored(draft, keptBody([answer.body]))
   if (!cache.store.put(stored)) return { refused: 'too-large' }

@@ -1,27 +1,20 @@
 // What an answer tells that went past the cache: whether its kind may be stored; one to HEAD also whether the stored answer to GET still holds (RFC 9111 section 4.3.5).
 import type { UpstreamResponse } from '../exchange/exchange.ts'
 import { without } from '../exchange/headers.ts'
+import type { Cache } from './cache.ts'
 import { afterHead } from './freshen.ts'
 import { dated } from './freshness.ts'
 import { guarded, saysNothing } from './guard.ts'
 import { isOfAnother, isWithdrawn, mayStore } from './policy.ts'
-import type { CacheRequest } from './request.ts'
+import { asGet, type CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
-import type { CacheStore } from './store.ts'
 import { Stored } from './stored.ts'
-
-/** Where a stored answer is kept. */
-export interface Kept {
-  readonly store: CacheStore
-  /** It is not to come back from where it is shared. */
-  readonly withdraw: () => void
-}
 
 /**
  * The stored answer goes on with the fields of the new head; or is stale from now on; or is not to be kept any more.
  * What is said to one who could not have the stored answer, or wants nothing kept of his own, says nothing of what others have.
  */
-export function learnFromHead ({ store, withdraw }: Kept, entry: Stored, request: CacheRequest, { status, reason, headers }: UpstreamResponse, rules: CacheRules): void {
+export function learnFromHead ({ store, secondLevel }: Pick<Cache, 'store' | 'secondLevel'>, entry: Stored, request: CacheRequest, { status, reason, headers }: UpstreamResponse, rules: CacheRules): void {
   if (isOfAnother(request, entry, rules)) return
   const nowMs = Date.now()
   const since = store.purges.count
@@ -31,11 +24,11 @@ export function learnFromHead ({ store, withdraw }: Kept, entry: Stored, request
     store.replace(entry, entry.on({ ...entry.terms, freshUntilMs: Math.min(entry.terms.freshUntilMs, nowMs), staleWhileRevalidateMs: 0 }), since)
     return
   }
-  const decision = mayStore({ ...request, method: 'GET' }, fresh, rules)
+  const decision = mayStore(asGet(request), fresh, rules)
   if (!decision.store) {
     if (!isWithdrawn(status, decision.reason)) return
     store.remove(entry)
-    withdraw()
+    secondLevel?.remove(entry)
     return
   }
   const { terms } = decision

@@ -131,9 +131,6 @@ function stalePeriods (directives: ResponseDirectives, { config: { stale, mode }
 export const neverStored: readonly string[] = ['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'trailer']
 const omittedMostly: readonly string[] = [...neverStored, 'set-cookie', 'set-cookie2']
 
-/** Whether the list of what is left out is one for all answers. */
-export const omitsAsUsual = (omit: readonly string[]): boolean => omit === neverStored || omit === omittedMostly
-
 /** Fields that qualified private and no-cache name are not stored: the first are for one client, the others would have to be asked for each time. */
 function omitted ({ private: ofOne, noCache }: ResponseDirectives, withoutCookies: boolean): readonly string[] {
   const always = withoutCookies ? omittedMostly : neverStored

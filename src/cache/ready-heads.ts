@@ -2,7 +2,7 @@
 import type { SharedHead } from '../exchange/exchange.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { cacheName, cacheStatus, ttlS } from './cache-status.ts'
-import { headersAt, type Source } from './guard.ts'
+import { headersAt, type Leaving, type Source } from './guard.ts'
 import type { Stored } from './stored.ts'
 
 export interface Ready {
@@ -17,7 +17,8 @@ export interface Ready {
 const mostReady = 2_000
 
 export class ReadyHeads {
-  readonly #heads = new Map<Stored, Ready>()
+  /** By head: an answer that is stored no more is not kept alive by it, body and all. */
+  readonly #heads = new Map<Leaving, Ready>()
   /** The second they are of. Since the epoch. */
   #atS = 0
 
@@ -27,8 +28,8 @@ export class ReadyHeads {
       this.#heads.clear()
       this.#atS = atS
     }
-    let ready = this.#heads.get(stored)
-    if (ready === undefined) this.#heads.set(stored, ready = made(stored, nowMs))
+    let ready = this.#heads.get(stored.leaving)
+    if (ready === undefined) this.#heads.set(stored.leaving, ready = made(stored, nowMs))
     return ready
   }
 }

@@ -44,9 +44,6 @@ export interface Shelf {
 
 export type Found = Stored | 'uri-miss' | 'vary-miss'
 
-/** Why an entry left. */
-export type Removal = 'evict' | 'purge' | 'replaced'
-
 export class CacheStore {
   readonly purges = new PurgeLog()
   readonly arriving = new Room(() => this.#limits)

@@ -3,7 +3,7 @@ import { latin1, smallBodyBytes } from '../lib/latin1.ts'
 import type { Again } from './again.ts'
 import type { Entry, EntryHead, Terms } from './entry.ts'
 import { guarded, type GuardRules, type Leaving } from './guard.ts'
-import { neverStored, omitsAsUsual } from './policy.ts'
+import { neverStored } from './policy.ts'
 import type { SharedTexts } from './shared-texts.ts'
 
 /** Whose answer it is: the message and what it is called by. */
@@ -69,7 +69,7 @@ export class Stored implements Draft {
     const { leaving, guard } = this
     this.head = { status, reason: texts.text(reason), headers: texts.texts(headers), requestAtMs, responseAtMs }
     this.leaving = leaving.headers === headers ? { ...leaving, headers: this.head.headers } : guarded(this.head, responseAtMs, guard)
-    this.terms = { ...this.terms, vary: texts.list(this.terms.vary), omit: omitsAsUsual(this.terms.omit) ? this.terms.omit : texts.list(this.terms.omit), tags: texts.list(this.terms.tags) }
+    this.terms = { ...this.terms, vary: texts.list(this.terms.vary), omit: neverStored, tags: texts.list(this.terms.tags) }
   }
 
   /** The same answer on other terms. */
@@ -121,9 +121,9 @@ const bufferBytes = 512
 const tagBytes = 120
 
 /** As if no other answer had a text in common with it; the key may be of characters that take two bytes. */
-function headBytes ({ head, place, variant, leaving, terms: { vary, omit, tags } }: Draft): number {
+function headBytes ({ head, place, variant, leaving, terms: { vary, tags } }: Draft): number {
   return listBytes(head.headers) + (leaving.headers === head.headers ? 0 : listBytes(leaving.headers)) + listBytes(tags) + listBytes(place.ownTags) + (tags.length + place.ownTags.length) * tagBytes +
-    listBytes(vary) + (omitsAsUsual(omit) ? 0 : listBytes(omit)) + (place.key.length + variant.length + place.target.length) * 2
+    listBytes(vary) + (place.key.length + variant.length + place.target.length) * 2
 }
 
 function listBytes (texts: readonly string[]): number {

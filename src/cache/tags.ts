@@ -2,8 +2,8 @@
 import { fieldValues } from './field-syntax.ts'
 
 /** Most tags of one answer, and letters of each: an answer must not grow the index of tags without end. */
-const mostTags = 128
-const longestTag = 256
+export const mostTags = 128
+export const longestTag = 256
 
 /** Cache-Tag is separated by commas, Surrogate-Key by spaces. `names`: of fields, lower-case. undefined: too many, or one too long; none is left out. */
 export function tagsIn (headers: readonly string[], names: readonly string[]): readonly string[] | undefined {

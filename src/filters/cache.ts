@@ -215,7 +215,7 @@ class CacheFlow {
       return standIn
     }
     this.#count(exchange, tally, 'pass', why)
-    if (request.method === 'HEAD' && entry !== undefined) learnFromHead({ store: this.#cache.store, withdraw: () => this.#share(asked, entry)?.withdraw(entry) }, entry, request, response, this.#rules)
+    if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache, entry, request, response, this.#rules)
     if (tally.isHopeless && request.method === 'GET' && isStorable(request, response, this.#rules)) tally.notStoredInARow = 0
     if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, this.#written(exchange))
     return this.#passedOn(exchange, response, tally, why)

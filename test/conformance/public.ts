@@ -1,12 +1,11 @@
 // Runs the public suite for HTTP caches (http-tests/cache-tests) through a gateway, and compares what fails with what docs/CACHE-CONFORMANCE.md has of it.
 import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
+import { freePorts } from '../support/consul.ts'
 import { startGateway, type PartialConfig } from '../support/gateway.ts'
 import { until } from '../support/until.ts'
 
@@ -30,15 +29,6 @@ type Results = Readonly<Record<string, true | readonly [kind: string, text: stri
 const print = (line: string) => process.stdout.write(`${line}\n`)
 const run = promisify(execFile)
 
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 const directory = await mkdtemp(join(tmpdir(), 'postern-cache-tests-'))
 await using stack = new AsyncDisposableStack()
 stack.defer(async () => { await rm(directory, { recursive: true, force: true }) })
@@ -52,7 +42,7 @@ try {
 if (process.exitCode === undefined) await compare(join(directory, 'node_modules', 'http-cache-tests'))
 
 async function compare (home: string): Promise<void> {
-  const port = await freePort()
+  const [port] = await freePorts(1)
   const env = { ...process.env, npm_config_protocol: 'http', npm_config_port: String(port), npm_config_pidfile: join(directory, 'pid'), npm_config_id: '', npm_package_config_id: '' }
   const server = spawn(process.execPath, [join(home, 'server/server.mjs')], { cwd: home, env, stdio: 'ignore' })
   stack.defer(() => { server.kill() })
