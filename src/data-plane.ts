@@ -133,7 +133,8 @@ export class DataPlane {
 
   /**
    * Policies of this configuration come into force together with the table that carries its generation, and `take` is called in the same turn of
-   * the event loop: for what else is to change with them. Settles then; or when a newer configuration takes its place, without a call of `take`.
+   * the event loop: for what else is to change with them. Settles then; or at once when a newer configuration takes
+   * its place: `take` is called then only if its table is being built already.
    */
   expect (config: Config, generation: number, take: () => void): Promise<void> {
     this.#nextConfig?.settle(false)

@@ -37,7 +37,7 @@ export interface UpstreamHandle {
   pick (exchange: Exchange): EndpointHandle | undefined
   /** Settles when an endpoint it may go to has been asked who it is; undefined: none is being asked. */
   asked (exchange: Exchange): Promise<void> | undefined
-  /** What `pick` would find now: an endpoint not tried yet in this exchange, only one that was, or none. */
+  /** What `pick` would find now, after what it would do to find any (take back what is ejected, go where the split leaves it to go): an endpoint not tried yet in this exchange, only one that was, or none. */
   reach (exchange: Exchange): 'another' | 'same' | 'none'
   /** What repeated attempts are paid from. */
   readonly retryBudget: Budget

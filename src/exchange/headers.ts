@@ -1,5 +1,5 @@
 // The client's request headers as an endpoint gets them: read in one pass, hop-by-hop and strangers' fields out, ours in. Pure.
-import { debugNames, paramOverride, withoutDebugCookies } from './debug-names.ts'
+import { debugNames, paramOverride, sessionKeys, withoutDebugCookies } from './debug-names.ts'
 import { GatewayError } from './errors.ts'
 
 export type Treat = 'remove' | 'refuse' | 'allow'
@@ -73,7 +73,7 @@ const known: ReadonlyArray<readonly [string, number]> = [
   ['x-real-ip', action.forwardedOther], ['traceparent', action.traceparent], ['tracestate', action.tracestate],
   ['x-http-method-override', action.methodOverride], ['x-ss-id', action.session], ['x-ss-pid', action.session], ['x-ss-opt', action.session],
   ...debugNames.flatMap(name => [[name, action.debug], [paramOverride + name, action.debug]] as const),
-  ...['ss-id', 'ss-pid', 'ss-opt'].flatMap(name => [paramOverride + name, `${paramOverride}x-${name}`].map(header => [header, action.session] as const))
+  ...sessionKeys.map(name => [paramOverride + name, action.session] as const)
 ]
 
 /** Reads header lists by one set of rules. */

@@ -1,7 +1,8 @@
 // Looks for form fields that strangers may not send in a multipart body, as its bytes pass, in bounded memory. Pure.
+import { decodeFieldName } from '../exchange/debug-names.ts'
 import { latin1 } from '../lib/latin1.ts'
 import { readParameters } from './parameters.ts'
-import { decodeFieldName, type FieldRules } from './stranger-fields.ts'
+import type { FieldRules } from './stranger-fields.ts'
 
 /** Longest header block of a part that is read; a longer one is refused, because nobody can say what a host reads in it. */
 const maxPartHeadChars = 16_384

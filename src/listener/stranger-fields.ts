@@ -1,5 +1,5 @@
 // Query keys and form fields that ServiceStack hosts obey and strangers may not send: found by decoded name in any letter case, cut out, the other bytes unchanged. Pure.
-import { debugNames } from '../exchange/debug-names.ts'
+import { debugNames, decodeFieldName, sessionKeys } from '../exchange/debug-names.ts'
 import { GatewayError } from '../exchange/errors.ts'
 import type { Treat } from '../exchange/headers.ts'
 
@@ -10,8 +10,6 @@ export interface FieldRules {
 }
 
 const overrideKey = 'x-http-method-override'
-/** Session ids as parameters: hosts obey them where AllowSessionIdsInHttpParams is on. */
-const sessionKeys = ['x-ss-id', 'x-ss-pid', 'x-ss-opt', 'ss-id', 'ss-pid', 'ss-opt']
 
 export function createFieldRules (treats: { readonly methodOverride: Treat, readonly debugKeys: Treat, readonly sessionHeaders: Treat }): FieldRules {
   const rules = new Map<string, 'remove' | 'refuse'>()
@@ -26,17 +24,6 @@ export function createFieldRules (treats: { readonly methodOverride: Treat, read
 const nameOf = (field: string): string => {
   const equals = field.indexOf('=')
   return equals === -1 ? field : field.slice(0, equals)
-}
-
-/** As hosts decode it: plus is a space, spaces around do not count. What does not decode is left as it is: hosts keep it too. */
-export function decodeFieldName (raw: string): string {
-  if (!raw.includes('%') && !raw.includes('+')) return raw.toLowerCase()
-  const spaced = raw.replaceAll('+', ' ')
-  try {
-    return decodeURIComponent(spaced).trim().toLowerCase()
-  } catch {
-    return spaced.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))).trim().toLowerCase()
-  }
 }
 
 /**

@@ -90,7 +90,7 @@ export class Endpoint implements EndpointHandle {
   readonly #suspicion = new Suspicion()
   readonly #doubts = new Doubts()
 
-  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner = { room () {}, shut () {}, attemptFailed: () => 'unknown', hasOther: () => false }) {
+  constructor (plan: EndpointPlan, settings: EndpointSettings, clock: BreakerClock, events: EndpointEvents, owner: EndpointOwner) {
     this.url = plan.url
     this.plan = plan
     this.#settings = settings
@@ -254,9 +254,9 @@ export class Endpoint implements EndpointHandle {
   }
 
   /**
-   * What an attempt says of this endpoint beside the others. A failed connection is always its own. What fails elsewhere too is the message's, which has a
-   * breaker for that. What works elsewhere is the endpoint's where no answer came; an answered 5xx only once a second message fails here, or while no
-   * other one works. Where there is nobody to compare with, a plain 500 is the message's, and what else fails goes by the same rule; alone, only by the first part.
+   * What an attempt says of this endpoint beside the others. A failed connection is always its own; what fails elsewhere too is the message's. What
+   * works elsewhere is the endpoint's where no answer came, and an answered 5xx once a second message fails here, or while no other one works. With
+   * nobody to compare with, a plain 500 is the message's; what else fails, time-outs too, goes by that second rule; alone, only by its first part.
    */
   #judge ({ outcome, message, trial }: Attempt, status: number | undefined, error: GatewayError | undefined, nowMs: number): Outcome {
     if (status !== undefined && status < 500) this.#suspicion.worked(message, nowMs)

@@ -176,7 +176,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const attempt = exchange.attempts.at(-1)!
     this.#calls.remove(call)
     history.failed(attempt.endpoint, nowMs, attempt.dueFromMs)
-    const isEndpoints = !this.#isMessages(call) && this.#hasOther(attempt.endpoint)
+    const isEndpoints = this.#isEndpoints(call, this.#isMessages(call))
     const cause = slowCall(history, messageBreaker, exchange.waitsFor)
     this.#count(call, tooSlow, cause)
     call.overdue = true
@@ -219,15 +219,16 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return this.#messages.confirms(message, nowMs, windowMs) && (upstream === 'failure' || !this.#messages.refutesSince(message, nowMs, windowMs))
   }
 
-  /** A trial of the upstream says nothing of it where it was one of an endpoint too, or its message works elsewhere, and another endpoint may be called. */
+  /** It was a trial of an endpoint, or its message works elsewhere, and another endpoint may be called: nothing is said of the upstream. */
   #isEndpoints ({ exchange: { attempts } }: Call, isMessages: boolean): boolean {
     const last = attempts.at(-1)
     return last !== undefined && (last.trial || !isMessages) && this.#hasOther(last.endpoint)
   }
 
   /** What works at another endpoint is this endpoint's trouble, and its breaker's. */
-  #isMessages ({ exchange, history }: Call): boolean {
-    return history.elsewhere(exchange.endpoint!.url, performance.now(), this.#settings.windowMs) !== 'works'
+  #isMessages ({ exchange: { attempts }, history }: Call): boolean {
+    // Of a hedged call, the exchange's own endpoint is that of the first attempt.
+    return history.elsewhere(attempts.at(-1)!.endpoint, performance.now(), this.#settings.windowMs) !== 'works'
   }
 
   /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs, but for an endpoint that nobody waits for. */

@@ -112,9 +112,9 @@ export class Upstream implements UpstreamHandle {
     return exchange.isMirrored && endpoint?.breakerState !== 'closed' ? undefined : endpoint
   }
 
-  /** A trial of the upstream is none of an endpoint while another one may be called: it would say nothing of the upstream. */
+  /** The first attempt of a trial of the upstream is none of an endpoint while another one may be called: it would say nothing of the upstream. */
   #draw (exchange: Exchange): Endpoint | undefined {
-    const first = this.breakers.own.state === 'half-open' ? this.#balancer.pick(exchange, this.bulkhead, onTrial) : undefined
+    const first = this.breakers.own.state === 'half-open' && exchange.attempts.length === 0 ? this.#balancer.pick(exchange, this.bulkhead, onTrial) : undefined
     return first ?? this.#balancer.pick(exchange, this.bulkhead)
   }
 
@@ -160,7 +160,7 @@ export class Upstream implements UpstreamHandle {
   }
 
   selectRest (rest: Rest, within: ReadonlySet<string> | undefined): ReadonlySet<string> {
-    return this.#selections.get(rest, within, nowMs => selectRest(this.#among(within), rest, nowMs), rest.versions === 'all' ? undefined : urls => this.isUsable(urls))
+    return this.#selections.get(rest, within, nowMs => selectRest(this.#among(within), rest, nowMs), rest.versions === 'all' ? undefined : urls => this.isUsable(urls) || !this.isUsable(within))
   }
 
   isUsable (endpoints: ReadonlySet<string> | undefined = this.#base): boolean {

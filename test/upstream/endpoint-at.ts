@@ -42,7 +42,7 @@ export function endpointAt (t: TestContext, at: number | string, basePath = '', 
     paused: () => events.push('paused'),
     ejected: reason => events.push(reason === undefined ? 'back' : 'ejected'),
     attempt: outcome => events.push(outcome)
-  })
+  }, { room () {}, shut () {}, attemptFailed: () => 'unknown', hasOther: () => false })
   t.after(() => endpoint.close())
   // As the request path does it: the attempt is written down and reported.
   return Object.assign(endpoint, { events, send: (exchange: Exchange) => { exchange.endpoint = endpoint; return send(exchange) } })

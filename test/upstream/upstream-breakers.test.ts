@@ -12,7 +12,8 @@ import type { Elsewhere } from '../../src/upstream/elsewhere.ts'
 import { UpstreamBreakers } from '../../src/upstream/upstream-breakers.ts'
 import { fakeEndpoint, makeExchange, policy } from '../support/exchange.ts'
 
-const endpoint = fakeEndpoint('http://a', () => Promise.reject(new Error('not used')))
+const endpointOf = (url: string) => fakeEndpoint(url, () => Promise.reject(new Error('not used')))
+const endpoint = endpointOf('http://a')
 
 /** One slow call is enough to open the breaker of its message, whose answers are known to take next to no time. */
 function start (t: TestContext) {
@@ -20,13 +21,14 @@ function start (t: TestContext) {
   const messageBreaker = { ...policy.messageBreaker, consecutiveFailures: 1, slowCallMs: 1_000, slowCallFactor: 10 }
   const breakers = new UpstreamBreakers({ name: 'orders', settings: upstreamFor(validate({}).config, 'orders').breaker, clock: new BreakerClock(), onChange: (message, state, cause) => told.push({ message, state, ...cause }), onTick: () => false, hasOther: () => true, hasIdle: () => false })
   t.after(() => breakers.close())
-  const begin = () => {
+  /** One attempt at each endpoint; the last one is told. */
+  const begin = (...at: readonly string[]) => {
     const exchange = makeExchange({ policy: { messageBreaker } })
     const call = breakers.enter(exchange)
-    const attempt = new Attempt(endpoint, exchange)
-    exchange.attempts.push(attempt)
-    exchange.endpoint = endpoint
-    return { call, attempt }
+    const endpoints = at.length === 0 ? [endpoint] : at.map(endpointOf)
+    exchange.endpoint = endpoints[0]
+    exchange.attempts.push(...endpoints.map(one => new Attempt(one, exchange)))
+    return { call, attempt: exchange.attempts.at(-1)! }
   }
   for (let n = 0; n < 10; n++) {
     const { call, attempt } = begin()
@@ -44,6 +46,15 @@ test('a slow call opens the breaker while it is under way, and it is told which 
   assert.deepEqual(told, [])
   breakers.tick(performance.now() + 60_000)
   assert.deepEqual(told, [{ message: 'GetOrder', state: 'open', cause: 'slow call', limit: 'slowCallMs', value: 1_000, afterMs: 1_000, waitedFor: 'response head' }])
+})
+
+test('of a hedged call it is the endpoint of the second attempt that is compared: what works elsewhere is not the message\'s', t => {
+  const { breakers, begin, told } = start(t)
+  breakers.attemptFailed('GetOrder', 'http://a')
+  begin('http://a', 'http://b')
+  begin('http://c').call.answered(200)
+  breakers.tick(performance.now() + 60_000)
+  assert.deepEqual(told, [])
 })
 
 test('the time in which a client sends its body is not the service\'s; what comes after it is', t => {

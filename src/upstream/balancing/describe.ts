@@ -39,7 +39,7 @@ export function describeBalance<E extends Described> (eligible: Eligible<E>, end
 }
 
 function why (endpoint: Described, isEligible: boolean, levelShare: number, ownPercent: number): string {
-  if (!endpoint.available) return 'Not available: unreachable, its breaker open, or at its own limit.'
+  if (!endpoint.available) return 'Not available: unreachable or being asked who it is, its breaker open, ejected, or at its own limit.'
   if (endpoint.plan.weight === 0) return 'Of weight 0: only when all of its zone and datacenter are.'
   if (!isEligible) return 'Only for messages that no better endpoint has.'
   if (levelShare === 0) return 'In a zone or datacenter farther away: nearer ones carry all calls.'
