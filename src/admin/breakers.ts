@@ -47,7 +47,7 @@ export function breakerActions (board: BreakerBoard): AdminAction[] {
     {
       method: 'POST',
       path: '/api/breakers/hold',
-      says: 'Holds the breaker of an upstream, message or endpoint: {"upstream", "message" or "endpoint", "held": "open" or "closed", "reason", "by", "forMs"}. outlivesRestart: whether it is kept on disk.',
+      says: 'Holds the breaker of an upstream, message or endpoint: {"upstream", "message" or "endpoint", "held": "open" or "closed", "reason", "by", "forMs"}. outlivesRestart: whether there is a dataDirectory to keep it in; that it cannot be written is said in the log.',
       run: input => hold(board, input)
     },
     {

@@ -1,7 +1,7 @@
 // Who is at an address and may it get traffic: the registrations there, judged by what the endpoint itself said (decisions 1.2–1.4). Pure.
 import type { Registration } from '../registry/registration.ts'
 import type { CatalogEntry } from './catalog.ts'
-import type { Knowledge } from './knowledge.ts'
+import { isDead, type Knowledge } from './knowledge.ts'
 
 /** 1: gets traffic; 2: when no 1 is left; 3: panic rule only; 0: none. */
 export type Tier = 0 | 1 | 2 | 3
@@ -64,6 +64,9 @@ function pickTrue (entries: readonly CatalogEntry[], knowledge: Knowledge | unde
   }
   return entries.length === 0 ? undefined : entries.reduce((a, b) => isNewer(b, a) ? b : a)
 }
+
+/** Drained on purpose, or nobody answers there any more. */
+export const isGoing = ({ state, knowledge }: Verdict): boolean => state === 'draining' || isDead(knowledge)
 
 /**
  * The registration whose maintenance drains the address: the true one's, and where the process there does not say which it is, that of another

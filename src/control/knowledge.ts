@@ -13,8 +13,8 @@ export interface Knowledge {
   readonly answeredAt: number | undefined
   /** What the last finished question was asked for; see AskTarget keys in endpoints.ts. */
   readonly key: string
-  /** Set while the last question got no good answer. `since` is Infinity while only an earlier run of ours has asked; `refused`: nobody listens there. */
-  readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string, readonly refused?: boolean } | undefined
+  /** Set while the last question got no good answer. `since` is Infinity while only an earlier run of ours has asked */
+  readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string } | undefined
   /** Set when the last good answer came with a failing heartbeat: known, but not well. */
   readonly sick?: string | undefined
   /** What its DTOs say of themselves; undefined while that is not read. */
@@ -33,7 +33,7 @@ function learnSilence (before: Knowledge | undefined, { reached, reason, listed:
   const since = before?.silent !== undefined && before.silent.reached === reached ? Math.min(before.silent.since, now) : now
   const listed = known.listed?.state === 'read' ? known.listed : denied ?? known.listed
   const isStrange = denied !== undefined && known.ownId !== undefined
-  return { ...known, ...(isStrange ? { strange: true } : {}), listed, key, silent: { since, reached, reason, refused: reason === 'ECONNREFUSED' } }
+  return { ...known, ...(isStrange ? { strange: true } : {}), listed, key, silent: { since, reached, reason } }
 }
 
 /** What is known after one more answer. `key`: what it was asked for. `now`: ms since epoch. */
@@ -63,7 +63,7 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
 
 /** What was known when Postern ran last: how long somebody was silent while nobody asked, nobody knows. */
 export function fromBefore (known: Knowledge): Knowledge {
-  return known.silent === undefined ? known : { ...known, silent: { ...known.silent, since: Infinity, refused: false } }
+  return known.silent === undefined ? known : { ...known, silent: { ...known.silent, since: Infinity } }
 }
 
 /** Whether nobody was there when it was asked last, by this run of ours. */

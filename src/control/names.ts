@@ -4,9 +4,8 @@ import type { MessagePlan } from '../routing/plan.ts'
 import type { Choices } from './choices.ts'
 import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.ts'
 import { asMove, rememberDeparted, type Departed } from './departed.ts'
-import type { Verdict } from './endpoints.ts'
+import { isGoing, type Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
-import { isDead } from './knowledge.ts'
 import type { LeftOutBook } from './left-out-book.ts'
 import { timed, type MarkBook } from './marks.ts'
 import { resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
@@ -120,7 +119,6 @@ function isLeaving (view: UpstreamView, key: string): boolean {
   const claim = view.claims.get(key)
   if (claim === undefined || claim.groups.length === 0) return false
   const having = new Set(claim.groups.flatMap(index => view.groups[index]?.verdicts ?? []))
-  const isGoing = ({ state, knowledge }: Verdict) => state === 'draining' || isDead(knowledge)
   const livesWithout = (verdict: Verdict) => verdict.speaks && !having.has(verdict) && verdict.tier > 0 && verdict.knowledge?.listed?.state === 'read' && !isGoing(verdict)
   return [...having].every(isGoing) && view.verdicts.some(livesWithout)
 }
@@ -174,7 +172,7 @@ function toPlan (context: NameContext, current: Case, upstream: string, outcome:
   const { book, leftOut } = context
   const { key, resolution, claimants, owner } = current
   const { name, state, cause, choice, marker, suggest = false } = outcome
-  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && (other.confirmed || other.upstream === resolution.waitsFor) && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
+  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && (resolution.waitsFor === undefined ? other.confirmed : other.upstream === resolution.waitsFor) && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
   const endpoints = choice === undefined ? 0 : leftOut.countIn(upstream, choice)
   // Routed to nobody is told as something else, so it has a time of its own.
   const since = book.mark(upstream, key, state === 'routed' && endpoints === 0 ? 'routed to nobody' : state)

@@ -1,15 +1,15 @@
 // Whether a service is being deployed under another name: the other one has all its messages, at its addresses or where it can be called no more. Pure.
 import { isConfirmed, type Claim, type UpstreamView } from './claims.ts'
-import { isNewer, type Verdict } from './endpoints.ts'
+import { isGoing, isNewer, type Verdict } from './endpoints.ts'
 import { isDead } from './knowledge.ts'
 
 /** Whether calls can still go to an endpoint, as far as is known. */
-const isLiving = ({ speaks, state, knowledge }: Verdict): boolean =>
-  speaks && state !== 'draining' && state !== 'stranger' && !isDead(knowledge)
+const isLiving = (verdict: Verdict): boolean =>
+  verdict.speaks && verdict.state !== 'stranger' && !isGoing(verdict)
 
 /** Drained on purpose, or nobody listens there. One that is only slow to answer may be resting: that is no end. */
 const isSpent = ({ registration, state, knowledge, key }: Verdict): boolean =>
-  registration.registry !== 'config' && (state === 'draining' || (knowledge?.key === key && knowledge.silent?.refused === true))
+  registration.registry !== 'config' && (state === 'draining' || (knowledge?.key === key && isDead(knowledge) && knowledge.silent?.reason === 'ECONNREFUSED'))
 
 const newestOf = (verdicts: Iterable<Verdict>): Verdict | undefined => {
   let newest: Verdict | undefined

@@ -7,7 +7,7 @@ export async function writeWhole (path: string, text: string | Buffer): Promise<
   const directory = dirname(path)
   const temporary = `${path}.tmp`
   try {
-    await mkdir(directory, { recursive: true })
+    await mkdir(directory, { recursive: true, mode: 0o700 })
     const file = await open(temporary, 'w', 0o600)
     try {
       await file.writeFile(text)

@@ -7,6 +7,7 @@ import type { ListenerConfig } from '../config/schema.ts'
 import type { Certificates } from './certificates.ts'
 import type { AnyRequest } from './admission.ts'
 import { awaitsContinue, type AnyResponse } from './open-exchange.ts'
+import { lookEveryMs } from './unread.ts'
 
 export type AnyServer = HttpServer | Http2SecureServer
 
@@ -15,9 +16,6 @@ export interface Handlers {
   brokenRequest (error: Error, socket: unknown): void
 }
 
-/** A timeout is noticed at the next look, so looks come often against it. */
-const looksPerTimeout = 4
-const leastLookMs = 25
 /** More than the most bytes of a head let pass: how many headers a request may have is for admission to say. */
 const mostHttp2Headers = 65_536
 
@@ -31,7 +29,7 @@ export function createFastifyServer (config: ListenerConfig, certificates: Certi
     headersTimeout: limits.headersTimeoutMs,
     // A body is limited by silence, not by its whole time.
     requestTimeout: 0,
-    connectionsCheckingInterval: Math.max(leastLookMs, Math.floor(limits.headersTimeoutMs / looksPerTimeout)),
+    connectionsCheckingInterval: lookEveryMs(limits.headersTimeoutMs),
     requireHostHeader: false,
     // Requests without a body skip the life cycle of a stream.
     optimizeEmptyRequests: true,

@@ -112,6 +112,7 @@ export class Http2Reply implements Reply, BodySink, Unread {
     this.#body = undefined
     for (let i = 0; i < trailers.length; i += 2) this.#res.setTrailer(trailers[i]!, trailers[i + 1]!)
     this.#stream.end()
+    this.#server.unread.add(this)
   }
 
   fail (_error: GatewayError): void {

@@ -143,6 +143,7 @@ export async function createListener (options: { config: ListenerConfig, edge: E
 async function listen (server: FastifyInstance, address: string, scheme: ListenerAddress['scheme']): Promise<ListenerAddress> {
   const colon = address.lastIndexOf(':')
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
-  await server.listen({ host, port: Number(address.slice(colon + 1)) })
+  // Of `localhost` Fastify would make a second server, for the other loopback address, that knows nothing of limits and reloads.
+  await server.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port: Number(address.slice(colon + 1)) })
   return { host, port: (server.server.address() as AddressInfo).port, scheme }
 }

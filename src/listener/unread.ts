@@ -1,4 +1,4 @@
-// Cuts clients that take nothing of an answer that is written whole: what streams is watched by its own source. One timer for all of them.
+// Cuts clients that take nothing of an answer that is written to its end: until then what streams is watched by its own source. One timer for all of them.
 import type { Socket } from 'node:net'
 import { LinkedList, type Linked } from '../lib/linked-list.ts'
 
@@ -22,6 +22,8 @@ export function queuedBytes (socket: Socket): number {
 
 const looksPerTimeout = 4
 const leastLookMs = 25
+/** A time-out is noticed at the next look, so looks come often against it. Milliseconds between them. */
+export const lookEveryMs = (timeoutMs: number): number => Math.max(leastLookMs, Math.floor(timeoutMs / looksPerTimeout))
 
 export class UnreadAnswers {
   readonly #answers = new LinkedList<Unread>()
@@ -39,7 +41,7 @@ export class UnreadAnswers {
   remove (answer: Unread): void { this.#answers.remove(answer) }
 
   #later (): NodeJS.Timeout {
-    return setTimeout(this.#look, Math.max(leastLookMs, this.#idleMs() / looksPerTimeout)).unref()
+    return setTimeout(this.#look, lookEveryMs(this.#idleMs())).unref()
   }
 
   readonly #look = (): void => {

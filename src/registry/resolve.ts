@@ -5,8 +5,6 @@ export interface Resolution {
   readonly ips: readonly string[]
   /** How long it holds from now on. Milliseconds. */
   readonly forMs: number
-  /** Why the latest try failed; the addresses are then those of the last good answer. */
-  readonly error: string | undefined
 }
 
 export interface ResolverOptions {
@@ -111,7 +109,7 @@ export function createNameResolver (options: ResolverOptions): NameResolver {
         await entry.asking
       }
       if (entry.ips.length === 0) throw new Error(entry.error ?? `${name} has no address`)
-      return { ips: entry.ips, forMs: Math.max(0, entry.expiresAt - now()), error: entry.error }
+      return { ips: entry.ips, forMs: Math.max(0, entry.expiresAt - now()) }
     },
     configure (next) {
       if (next.join() === servers.join()) return

@@ -5,18 +5,19 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
+import type { UpstreamResponse } from '../../src/exchange/exchange.ts'
 import { makeCertificate, type TestCertificate } from '../support/certificates.ts'
 import { openConnection, targetOf } from '../support/http-client.ts'
 import { flag, frame, frameType, getHead, opening } from '../support/http2-frames.ts'
 import { until } from '../support/until.ts'
-import { ok, startFake, type FakeGateway } from './fake-gateway.ts'
+import { ok, openBody, startFake, type FakeGateway } from './fake-gateway.ts'
 
 let certificate: TestCertificate
 before(async () => { certificate = await makeCertificate(['shop.test']) })
 after(async () => { await certificate.remove() })
 
-const startTls = async (body: string, limits: object) => await startFake({
-  answer: () => ok(body),
+const startTls = async (answer: () => UpstreamResponse, limits: object) => await startFake({
+  answer,
   listener: { limits, tls: { certificates: [{ certFile: certificate.certFile, keyFile: certificate.keyFile, hosts: [] }], minVersion: 'TLSv1.2', http2: true } }
 } as never)
 const idle = { bodyIdleTimeoutMs: 300, keepAliveTimeoutMs: 1_500, headersTimeoutMs: 2_000 }
@@ -51,17 +52,29 @@ test('pipelined requests whose answers nobody reads', async () => {
 })
 
 test('the same over TLS', async () => {
-  await using fake = await startTls('x'.repeat(8_000_000), idle)
+  await using fake = await startTls(() => ok('x'.repeat(8_000_000)), idle)
   await neverRead(fake, tls(fake, 'http/1.1'), 'secureConnect', get.repeat(3))
 })
 
 test('HTTP/2: a window that stays shut', async () => {
-  await using fake = await startTls('small', idle)
+  await using fake = await startTls(() => ok('small'), idle)
   await neverRead(fake, tls(fake, 'h2'), 'secureConnect', http2(0, 50))
 })
 
+test('HTTP/2: the same for the end of a streamed answer', async () => {
+  await using fake = await startTls(() => {
+    const { body } = openBody()
+    setImmediate(() => {
+      body.push(Buffer.from('a piece'))
+      body.end([])
+    })
+    return { status: 200, reason: 'OK', headers: ['Content-Type', 'text/plain'], body }
+  }, idle)
+  await neverRead(fake, tls(fake, 'h2'), 'secureConnect', http2(0, 1))
+})
+
 test('HTTP/2: a window that is wide open, and a client that reads nothing', async () => {
-  await using fake = await startTls('x'.repeat(8_000_000), idle)
+  await using fake = await startTls(() => ok('x'.repeat(8_000_000)), idle)
   await neverRead(fake, tls(fake, 'h2'), 'secureConnect', http2(0x7fffffff, 3))
 })
 
