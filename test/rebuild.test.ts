@@ -56,7 +56,7 @@ test('a table of 20,000 messages over 2,000 endpoints is rebuilt in about 100 ms
   const rebuild = async (next = config, { entries, knowledge } = worlds[0]!) => {
     let batches = toBatches([], ++generation)
     const controlMs = await cpuMs(() => {
-      const decision = decide({ entries, knowledge, distances: unknownDistances, leftOut: [], config: next, memory, complete: true, now: generation })
+      const decision = decide({ entries, knowledge, distances: unknownDistances, leftOut: [], isUnheard: () => false, config: next, memory, complete: true, now: generation })
       batches = toBatches(diff(before, decision.plan), generation)
       ;[memory, before] = [decision.memory, decision.plan]
     })

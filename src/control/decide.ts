@@ -36,6 +36,8 @@ export interface DecideInput {
   readonly claimed?: ReadonlySet<string> | undefined
   /** What of the table gets no calls at the moment. */
   readonly leftOut: readonly LeftOut[]
+  /** Whether nobody can be asked what has become of a registration; see stale.ts. */
+  readonly isUnheard: (entry: CatalogEntry) => boolean
   /** Every registry has answered since the start. */
   readonly complete: boolean
   /** ms since epoch. */
@@ -53,7 +55,9 @@ function addTo<T> (map: Map<string, T[]>, key: string, item: T): void {
   else same.push(item)
 }
 
-function judgeAll ({ entries, knowledge, memory }: DecideInput, judges: JudgeBook): Verdict[] {
+const none: readonly CatalogEntry[] = []
+
+function judgeAll ({ entries, knowledge, memory, isUnheard }: DecideInput, judges: JudgeBook): Verdict[] {
   const byUrl = new Map<string, CatalogEntry[]>()
   const verdicts: Verdict[] = []
   for (const entry of entries) {
@@ -61,7 +65,7 @@ function judgeAll ({ entries, knowledge, memory }: DecideInput, judges: JudgeBoo
     if (address === undefined || refused !== undefined) verdicts.push(judgeRefused(entry))
     else addTo(byUrl, address.url, entry)
   }
-  for (const [url, own] of byUrl) verdicts.push(...judges.address(url, own, knowledge.get(url), memory.served.has(url)))
+  for (const [url, own] of byUrl) verdicts.push(...judges.address(url, own, knowledge.get(url), memory.served.has(url), own.some(isUnheard) ? own.filter(isUnheard) : none))
   return verdicts
 }
 

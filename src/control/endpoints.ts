@@ -1,4 +1,5 @@
 // Who is at an address and may it get traffic: the registrations there, judged by what the endpoint itself said (decisions 1.2–1.4). Pure.
+import { serviceOfId } from '../registry/consul-entry.ts'
 import type { Registration } from '../registry/registration.ts'
 import type { CatalogEntry } from './catalog.ts'
 import { isDead, type Knowledge } from './knowledge.ts'
@@ -7,7 +8,7 @@ import { isDead, type Knowledge } from './knowledge.ts'
 export type Tier = 0 | 1 | 2 | 3
 
 export type EndpointCause =
-  | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
+  | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'restarted' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
   | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'says-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
 
 /** `out` and `standby` are decide.ts's: they take more than the registrations of one address. */
@@ -53,16 +54,24 @@ export function isNewer (a: CatalogEntry, b: CatalogEntry): boolean {
   return one.createIndex === other.createIndex ? one.id > other.id : one.createIndex > other.createIndex
 }
 
-/** The registration that holds at an address, or none when the endpoint runs under an id that no registry lists. */
-function pickTrue (entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, isAsked: boolean): CatalogEntry | undefined {
-  if (knowledge?.ownId !== undefined) {
-    const own = entries.filter(({ registration }) => registration.id === knowledge.ownId)
-    if (own.length > 0) return own.reduce((a, b) => isNewer(b, a) ? b : a)
-    // It said so for just these registrations: all of them are ghosts, but for what an operator wrote into a file, whose ids are no
-    // process's. An older answer only says that it is time to ask.
-    if (isAsked && knowledge.silent === undefined) entries = entries.filter(({ registration }) => registration.registry === 'file')
-  }
-  return entries.length === 0 ? undefined : entries.reduce((a, b) => isNewer(b, a) ? b : a)
+const newestOf = (entries: readonly CatalogEntry[]): CatalogEntry | undefined => entries.length === 0 ? undefined : entries.reduce((a, b) => isNewer(b, a) ? b : a)
+
+/**
+ * The registration that holds at an address, or none when the endpoint runs under an id that no registry lists. `unheard`: those of which nobody
+ * can be asked what has become of them (stale.ts).
+ */
+function pickTrue (entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, isAsked: boolean, unheard: readonly CatalogEntry[]): CatalogEntry | undefined {
+  const ownId = knowledge?.ownId
+  if (ownId === undefined) return newestOf(entries)
+  const own = entries.filter(({ registration }) => registration.id === ownId)
+  if (own.length > 0) return newestOf(own)
+  // An older answer only says that it is time to ask.
+  if (!isAsked || knowledge?.silent !== undefined) return newestOf(entries)
+  // It said so for just these registrations: all of them are ghosts, but for what an operator wrote into a file, whose ids are no process's.
+  const written = newestOf(entries.filter(({ registration }) => registration.registry === 'file'))
+  // A process of the same service has restarted, and nobody can have told us its new id: it has what its last registration says.
+  const service = serviceOfId(ownId)
+  return written ?? newestOf(unheard.filter(({ registration }) => registration.service === service))
 }
 
 /** Drained on purpose, or nobody answers there any more. */
@@ -102,12 +111,34 @@ function judgeUnconfirmed ({ health }: Registration, said: EndpointCause): [Tier
   return [said === 'warns' || health === 'warning' ? 2 : 1, 'unconfirmed', 'unconfirmed']
 }
 
-/** Judges all registrations of one address. `hadTraffic`: whether the address is in the table now. */
-export function judgeAddress (url: string, entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, hadTraffic: boolean): Verdict[] {
+function judgeChecked (health: Registration['health'], said: EndpointCause, knowledge: Knowledge | undefined): [Tier, EndpointState, EndpointCause] {
+  switch (health) {
+    case 'passing': return [1, 'routed', 'passing']
+    case 'warning': return [2, 'routed', 'warning']
+    case 'critical': return [3, 'critical', 'critical']
+    // Maintenance is drained before that.
+    default: return judgeUnchecked(said, knowledge)
+  }
+}
+
+function judgeUnchecked (said: EndpointCause, knowledge: Knowledge | undefined): [Tier, EndpointState, EndpointCause] {
+  switch (said) {
+    case 'answered':
+    case 'had-traffic': return [1, 'routed', said]
+    case 'warns': return [2, 'routed', said]
+    // It was well once, and is as good as critical now: there for the panic rule, as those are whose failing Consul tells.
+    default: return [knowledge?.wasWell === true && said !== 'not-asked' ? 3 : 0, 'waiting', said]
+  }
+}
+
+/** Judges all registrations of one address. `hadTraffic`: whether the address is in the table now. `unheard`: see pickTrue. */
+export function judgeAddress (url: string, entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, hadTraffic: boolean, unheard: readonly CatalogEntry[]): Verdict[] {
   const asked = entries.filter(({ registration }) => registration.registry !== 'config')
   const key = toAskKey(entries)
   const isAsked = knowledge?.key === key
-  const truth = asked.length === 0 ? undefined : pickTrue(asked, knowledge, isAsked)
+  const truth = asked.length === 0 ? undefined : pickTrue(asked, knowledge, isAsked, unheard)
+  /** Its process is another one of the same service by now. */
+  const restartedAs = truth !== undefined && truth.registration.registry !== 'file' && isAsked && knowledge.silent === undefined && knowledge.ownId !== truth.registration.id ? knowledge.ownId : undefined
   const order = findOrder(truth, asked, knowledge)
   return entries.map(entry => {
     const registration = entry.registration
@@ -118,6 +149,7 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
     if (registration.registry === 'config') return order === undefined ? make(1, 'routed', 'fixed') : drain(order)
     if (entry !== truth) {
       if (truth === undefined) return make(0, 'ghost', 'unknown-id', false, knowledge?.ownId)
+      if (restartedAs !== undefined) return make(0, 'ghost', 'other-id', false, restartedAs)
       if (knowledge?.ownId !== undefined && knowledge.ownId === truth.registration.id) {
         // The new process of a restart has registered and the old one's answer still stands.
         return isAsked && knowledge.silent === undefined
@@ -130,22 +162,10 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
     if (listsNothing(registration, knowledge)) return make(0, 'stranger', 'lists-nothing')
     if (registration.kind !== 'plain' && knowledge?.strange === true) return make(0, 'stranger', 'says-nothing')
     if (entry.unconfirmedSince !== undefined) return make(...judgeUnconfirmed(registration, answersUs(knowledge, isAsked, hadTraffic)))
-    switch (registration.health) {
-      case 'passing': return make(1, 'routed', 'passing')
-      case 'warning': return make(2, 'routed', 'warning')
-      case 'critical': return make(3, 'critical', 'critical')
-      // Maintenance is drained above.
-      case 'maintenance':
-      case 'unchecked': break
-    }
-    const cause = answersUs(knowledge, isAsked, hadTraffic)
-    switch (cause) {
-      case 'answered':
-      case 'had-traffic': return make(1, 'routed', cause)
-      case 'warns': return make(2, 'routed', cause)
-      // It was well once, and is as good as critical now: there for the panic rule, as those are whose failing Consul tells.
-      default: return make(knowledge?.wasWell === true && cause !== 'not-asked' ? 3 : 0, 'waiting', cause)
-    }
+    const said = answersUs(knowledge, isAsked, hadTraffic)
+    if (restartedAs === undefined) return make(...judgeChecked(registration.health, said, knowledge))
+    // Its checks were another process's.
+    return said === 'answered' ? make(1, 'routed', 'restarted', true, restartedAs) : make(...judgeUnchecked(said, knowledge))
   })
 }
 

@@ -25,6 +25,7 @@ import { Registries } from './registries.ts'
 import { RegistryStates } from './registry-states.ts'
 import { settle, type Settled, type SettleWish } from './settle.ts'
 import type { KeptState } from './state-file.ts'
+import { isUnheard } from './stale.ts'
 import { toTargets } from './targets.ts'
 import { createWatches, type EmbeddedStarted, type WatchStarters } from './watches.ts'
 
@@ -108,7 +109,8 @@ export function createEngine (options: EngineOptions): Engine {
       trigger()
     },
     state (state) {
-      states.told(state)
+      // A process that restarts meanwhile is judged otherwise.
+      if (states.told(state)) trigger()
       postStatus()
     },
     distances: told => { distances = told; trigger() },
@@ -172,7 +174,7 @@ export function createEngine (options: EngineOptions): Engine {
     admission.forgetUnused()
     if (claimed.read(all, knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
-    const next = decide({ entries: all, knowledge, distances, leftOut, config, memory, claimed: hasFallback ? claimed.keys : undefined, complete: registries.isComplete(config.registry), now: time })
+    const next = decide({ entries: all, knowledge, distances, leftOut, config, memory, isUnheard: entry => isUnheard(entry, registry => states.of(registry)), claimed: hasFallback ? claimed.keys : undefined, complete: registries.isComplete(config.registry), now: time })
     questions.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
     for (const { because } of next.moves) moves[because]++

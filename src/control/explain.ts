@@ -111,7 +111,7 @@ function sayUnconfirmed ({ verdict, byPanic, isLast }: EndpointDecision): string
 
 /** What speaks for an endpoint that is left out all the same. */
 const saysWell: Partial<Record<EndpointCause, string>> = {
-  passing: 'its checks pass', warning: 'its checks warn', critical: 'its checks fail', fixed: 'postern.yaml names it', answered: 'it answered our own question', 'had-traffic': 'it had traffic', unconfirmed: 'it answers us'
+  restarted: 'it answers us', passing: 'its checks pass', warning: 'its checks warn', critical: 'its checks fail', fixed: 'postern.yaml names it', answered: 'it answered our own question', 'had-traffic': 'it had traffic', unconfirmed: 'it answers us'
 }
 
 /** Of one that the table has and that gets no calls, as the data plane sees it. */
@@ -132,6 +132,11 @@ const sayNotes = ({ notes = '' }: Verdict['registration']) => notes === '' ? '' 
 const sayOrder = ({ registration, order = registration }: Verdict) =>
   `an operator set ${order === registration ? 'it' : `${order.id}, at the same address,`} to maintenance${sayNotes(order)}`
 
+const explainRestarted = ({ verdict, state }: EndpointDecision): Explanation => ({
+  why: `${state === 'standby' ? 'Standby' : 'Routed'}: the process at this address restarted as ${verdict.otherId}, which its registry cannot tell us, and it answers us.`,
+  hint: 'When its registry answers again, what that says of the address counts.'
+})
+
 export function explainEndpoint (decision: EndpointDecision): Explanation {
   const { verdict, byPanic, isLast, state, out } = decision
   const { registration, otherId } = verdict
@@ -151,6 +156,7 @@ export function explainEndpoint (decision: EndpointDecision): Explanation {
       : { why: `Critical: its checks fail${notes}.`, hint: 'It comes back when they pass.' }
     case 'maintenance': return { why: `Draining: ${sayOrder(verdict)}.`, hint: 'It comes back when maintenance is taken off.' }
     case 'answered': return { why: 'Routed: its registry has not checked it yet, and it answered our own question.', hint: 'Its checks decide as soon as they have run; until then it leaves when it no longer answers well.' }
+    case 'restarted': return explainRestarted(decision)
     case 'had-traffic': return { why: 'Routed: it had traffic, and is being asked again.', hint: 'Its answer decides.' }
     case 'not-asked': return { why: 'Waiting: its registry has not checked it yet, and it is being asked.', hint: 'It gets traffic as soon as it answers.' }
     case 'warns':

@@ -8,6 +8,7 @@ interface JudgedAddress {
   readonly entries: readonly CatalogEntry[]
   readonly knowledge: Knowledge | undefined
   readonly hadTraffic: boolean
+  readonly unheard: readonly CatalogEntry[]
   readonly verdicts: readonly Verdict[]
 }
 
@@ -36,10 +37,10 @@ export class JudgeBook {
   }
 
   /** See judgeAddress. */
-  address (url: string, entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, hadTraffic: boolean): readonly Verdict[] {
+  address (url: string, entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, hadTraffic: boolean, unheard: readonly CatalogEntry[]): readonly Verdict[] {
     const before = this.#before.addresses.get(url)
-    const isSame = before !== undefined && before.knowledge === knowledge && before.hadTraffic === hadTraffic && sameItems(before.entries, entries)
-    const judged = isSame ? before : { entries, knowledge, hadTraffic, verdicts: judgeAddress(url, entries, knowledge, hadTraffic) }
+    const isSame = before !== undefined && before.knowledge === knowledge && before.hadTraffic === hadTraffic && sameItems(before.entries, entries) && sameItems(before.unheard, unheard)
+    const judged = isSame ? before : { entries, knowledge, hadTraffic, unheard, verdicts: judgeAddress(url, entries, knowledge, hadTraffic, unheard) }
     this.#addresses.set(url, judged)
     return judged.verdicts
   }

@@ -1,7 +1,9 @@
 // How each registry is doing, for /api, metrics and log: its last state, and what it listed that nobody can read.
+import { sameData } from '../lib/same-data.ts'
 import type { Registration, Snapshot, WatchState } from '../registry/registration.ts'
 import { describeDropped, describeRegistry, type LogLine } from './changes-log.ts'
 import type { Unreadable } from './protocol.ts'
+import { isFailing } from './stale.ts'
 
 type Registry = Registration['registry']
 /** Reasons that are shown. */
@@ -38,10 +40,15 @@ export class RegistryStates {
   get stale (): Record<string, number> { return Object.fromEntries(this.all.map(state => [state.registry, this.#staleIn(state)])) }
   get dropped (): Record<string, Unreadable> { return Object.fromEntries(this.#dropped) }
 
-  told (state: WatchState): void {
-    const line = describeRegistry(this.#states.get(state.registry), state, this.#staleIn(state))
+  of (registry: Registry): WatchState | undefined { return this.#states.get(registry) }
+
+  /** Whether it fails, or answers, for something else than before. */
+  told (state: WatchState): boolean {
+    const before = this.#states.get(state.registry)
+    const line = describeRegistry(before, state, this.#staleIn(state))
     this.#states.set(state.registry, state)
     if (line !== undefined) this.#log(line)
+    return isFailing(before) !== isFailing(state) || !sameData(before?.failing, state.failing)
   }
 
   read (snapshot: Snapshot): void {

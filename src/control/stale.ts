@@ -16,6 +16,12 @@ export function failsFor (state: WatchState | undefined, { registeredAs, datacen
 /** The registry's last answer did not name it, or not in a form that can be read, or comes from disk. */
 export const isUnvouched = ({ stale, unconfirmedSince, unread }: Pick<CatalogEntry, 'stale' | 'unconfirmedSince' | 'unread'>): boolean => stale || unconfirmedSince !== undefined || unread !== undefined
 
+/** Whether nobody can be asked what has become of it since: its registry fails, or has not answered since the start, or its answer is not to be believed. */
+export function isUnheard (entry: CatalogEntry, stateOf: StateOf): boolean {
+  const { registry } = entry.registration
+  return registry !== 'config' && (isUnvouched(entry) || failsFor(stateOf(registry), entry.registration))
+}
+
 /** `reason`: as the end of a sentence; '' where the sentence on an unconfirmed registration says it already. Undefined: it is fresh. */
 export function staleness (entry: CatalogEntry, stateOf: StateOf): string | undefined {
   const { registry } = entry.registration

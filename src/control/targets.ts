@@ -28,7 +28,8 @@ export function toTargets (decision: Decision, upstreams: Config['upstreams'], t
     // What the upstream of the one that speaks says about TLS and paths.
     const upstream = (endpoints.find(({ verdict }) => verdict.speaks) ?? endpoints[0])?.upstream ?? ''
     const isWatched = decision.watched.has(url) || endpoints.some(({ verdict }) => verdict.entry.unconfirmedSince !== undefined || verdict.cause === 'says-nothing')
-    const isOurs = endpoints.some(({ verdict }) => verdict.speaks && verdict.registration.health === 'unchecked')
+    // What its registry does not check, or cannot tell us.
+    const isOurs = endpoints.some(({ verdict: { speaks, registration, cause } }) => speaks && (registration.health === 'unchecked' || cause === 'restarted' || cause === 'warns'))
     const healthCheck = registrations.some(registration => registration.healthCheck === true)
     const isSlow = registrations.every(({ health }) => health === 'critical')
     targets.push({

@@ -23,6 +23,9 @@ const guid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 /** ss-{ServiceName}-{guid}; the service's name may contain dashes itself. */
 const pluginId = new RegExp(`^ss-(.+)-${guid}$`, 'i')
 
+/** The service that the plugin's id names; undefined of any other id. */
+export const serviceOfId = (id: string): string | undefined => pluginId.exec(id)?.[1]
+
 /** Reads one entry. Never throws: whatever one registration holds, the others are not affected. */
 export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
   if (!isObject(entry)) return drop('an entry is not an object')
@@ -56,7 +59,7 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
       id,
       registry: rules.registry,
       registeredAs,
-      service: pluginId.exec(id)?.[1] ?? (registeredAs || id),
+      service: serviceOfId(id) ?? (registeredAs || id),
       kind,
       address: 'address' in parsed ? parsed.address : undefined,
       refused: refusal(service, entry, isElsewhere) ?? ('refused' in parsed ? parsed.refused : undefined),

@@ -102,6 +102,43 @@ test('an agent that restarts without its data, whose services register again one
   assert.deepEqual(misdirected(world.hosts), [])
 })
 
+test('hosts that restart at their addresses while the agent is away: their calls go on, and when it is back its word counts again', { timeout: 120_000, skip }, async () => {
+  const twice = [services[0], services[0]]
+  await using world = await startWorld({ keepData: true }, twice)
+  const { consul, hosts } = world
+  await using gateway = await startBehind(consul.url, undefined, twice)
+  for (const { url } of hosts) await gateway.waitForEndpoint(url, { timeoutMs: 15_000 })
+  const rowOf = async (id: string) => (await gateway.api('routes')).registrations.find(({ registration }: { registration: string }) => registration === id) as { state: string, why: string, stale?: true } | undefined
+  const before = hosts.map(({ id }) => id)
+  await using load = startLoad(gateway.url, targets[0]!)
+  await consul.kill()
+  await until('it is missed', async () => !await isUp(gateway) && await stale(gateway) === 2, { timeoutMs: 15_000, everyMs: 25 })
+  for (const host of hosts) {
+    await host.kill()
+    await until('the host is missed', async () => await gateway.metric('postern_endpoint_available', { endpoint: host.url }) === 0, { timeoutMs: 15_000 })
+    // It registers at an agent of its own, from which nothing comes to ours.
+    await host.restart()
+    const { length } = host.executed
+    await until('the new process gets calls', () => host.executed.length > length + 10, { timeoutMs: 15_000 })
+  }
+  const { calls } = load
+  await until('calls go on', () => load.calls > calls + 100)
+  await load.stop()
+  assert.deepEqual(load.failures, [])
+  assert.deepEqual(misdirected(hosts), [])
+  const row = await rowOf(before[0]!)
+  assert.deepEqual([row?.state, row?.stale], ['routed', true])
+  assert.match(row!.why, new RegExp(`^Routed: the process at this address restarted as ${hosts[0]!.id}, which its registry cannot tell us, and it answers us; stale: consul does not answer`))
+  await until('the log to say it', async () => (await gateway.log()).some(({ msg, registration, why }) => msg === 'endpoint routed' && registration === before[0] && String(why).includes('restarted as')), { timeoutMs: 15_000 })
+
+  await consul.restart()
+  await until('both are ghosts: the agent lists nothing of the new ones', async () => await registrations(gateway, 'ghost') === 2, { timeoutMs: 20_000, everyMs: 25 })
+  assert.equal((await gateway.get('/json/reply/First')).status, 404)
+  for (const host of hosts) await register(consul, host)
+  await until('the new ones are routed', async () => await registrations(gateway, 'routed') === 2 && (await rowOf(hosts[1]!.id))?.state === 'routed', { timeoutMs: 15_000, everyMs: 25 })
+  assert.equal((await gateway.get('/json/reply/First')).status, 200)
+})
+
 test('a token that loses its rights, and gets them back', { timeout: 90_000, skip }, async () => {
   const acl = { enabled: true, default_policy: 'deny', down_policy: 'deny', token_ttl: '0s', policy_ttl: '0s', tokens: { master: 'root' } }
   await using world = await startWorld({ token: 'root', config: { acl } })
