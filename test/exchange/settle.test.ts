@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Deadlines } from '../../src/exchange/deadlines.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import { ResponseBody } from '../../src/exchange/response-body.ts'
 import { settle } from '../../src/exchange/settle.ts'
@@ -35,11 +36,13 @@ test('a path that fails, in whatever way, gives everything back and says what fa
 
 test('the deadline stops at the head', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const exchange = makeExchange()
-  await settle(async exchange => {
-    exchange.deadlineTimer = setTimeout(() => exchange.end(new GatewayError('DeadlineExceeded')), 10)
-    return answer(new ResponseBody())
-  })(exchange)
+  const deadlines = new Deadlines()
+  const [answered, waiting] = [makeExchange(), makeExchange()]
+  for (const exchange of [answered, waiting]) {
+    exchange.deadlineAtMs = 0
+    deadlines.add(exchange)
+  }
+  await settle(async () => answer(new ResponseBody()))(answered)
   t.mock.timers.tick(20)
-  assert.equal(exchange.ended, undefined)
+  assert.deepEqual([answered.ended, waiting.ended?.code], [undefined, 'DeadlineExceeded'])
 })

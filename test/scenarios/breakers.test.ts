@@ -15,9 +15,6 @@ const echo = '/json/reply/Echo'
 const other = '/json/reply/Other'
 /** In turn, but for one or two that are out of order when a new table comes: nothing here may rest on whose turn it is. */
 const inTurn = { balancing: { slowStartMs: 0 }, policy: { balancer: { strategy: 'round-robin' as const } } }
-const tell = async (gateway: TestGateway, path: string, body: object) =>
-  await request(targetOf(gateway.admin), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
-
 describe('a broken message', { timeout: 300_000 }, () => {
   test('opens its own breaker and closes nothing else; it is back when it works again', async () => {
     await using fleet = await startOrigins([behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'InvalidOperationException' }) }, behave.ok('other'))], { upstreams: { origin: { breaker: { resetTimeoutMs: 300, rampMs: 0 } } } })
@@ -229,7 +226,7 @@ describe('who waits in the queue when a breaker opens', { timeout: 300_000 }, ()
     const patients = gateway.post(other, {})
     const queued = async (calls: number) => await until(`${calls} wait`, async () => await gateway.metric('postern_queue', { upstream: 'origin' }) === calls)
     await queued(4)
-    for (const message of ['Echo', 'Degraded']) await tell(gateway, '/api/breakers/hold', { upstream: 'origin', message, held: 'open', reason: 'table locked', by: 'ann' })
+    for (const message of ['Echo', 'Degraded']) await gateway.tell('/api/breakers/hold', { upstream: 'origin', message, held: 'open', reason: 'table locked', by: 'ann' })
     const [first, second, degraded] = await Promise.all(waiting)
     for (const answer of [first!, second!]) {
       assert.deepEqual([answer.status, answer.reason], [503, 'BreakerOpen'])
@@ -237,7 +234,7 @@ describe('who waits in the queue when a breaker opens', { timeout: 300_000 }, ()
     }
     assert.deepEqual([degraded!.status, degraded!.text()], [203, 'reduced'])
     await queued(1)
-    await tell(gateway, '/api/breakers/hold', { upstream: 'origin', held: 'open', reason: 'all of it', by: 'ann' })
+    await gateway.tell('/api/breakers/hold', { upstream: 'origin', held: 'open', reason: 'all of it', by: 'ann' })
     assert.equal((await patients).reason, 'BreakerOpen')
     assert.equal(origin.received.length, 2, 'nothing of it was sent')
     await origin.server.kill()
@@ -253,7 +250,7 @@ describe('who waits in the queue when a breaker opens', { timeout: 300_000 }, ()
     const waiting = [gateway.post(echo, {}), gateway.post(other, {})]
     const queued = async () => await gateway.metric('postern_queue', { upstream: 'origin' })
     await until('two wait', async () => await queued() === 2)
-    const holdOpen = async (endpoint: string) => { await tell(gateway, '/api/breakers/hold', { upstream: 'origin', endpoint, held: 'open', reason: 'disk full', by: 'ann' }) }
+    const holdOpen = async (endpoint: string) => { await gateway.tell('/api/breakers/hold', { upstream: 'origin', endpoint, held: 'open', reason: 'disk full', by: 'ann' }) }
     await holdOpen(origins[0]!.url)
     assert.equal(await queued(), 2, 'one is left')
     await holdOpen(origins[1]!.url)
@@ -335,22 +332,22 @@ describe('by hand', { timeout: 300_000 }, () => {
     await using fleet = await startOrigins([behave.ok('fine')])
     const { gateway, origin } = fleet
     const target = { upstream: 'origin', message: 'echo' }
-    assert.equal((await tell(gateway, '/api/breakers/hold', { ...target, held: 'open', reason: 'table locked', by: 'ann', forMs: 600_000 })).status, 200)
+    assert.equal((await gateway.tell('/api/breakers/hold', { ...target, held: 'open', reason: 'table locked', by: 'ann', forMs: 600_000 })).status, 200)
     const received = origin.received.length
     assert.equal((await gateway.post(echo, {})).reason, 'BreakerOpen')
     assert.equal((await gateway.post(other, {})).status, 200)
     assert.equal(origin.received.length, received + 1)
     assert.equal(await gateway.metric('postern_breakers_held', { held: 'open' }), 1)
-    assert.deepEqual((await tell(gateway, '/api/breakers/release', target)).json(), { released: { upstream: 'origin', message: 'Echo' }, wasHeld: true })
+    assert.deepEqual((await gateway.tell('/api/breakers/release', target)).json(), { released: { upstream: 'origin', message: 'Echo' }, wasHeld: true })
     assert.equal((await gateway.post(echo, {})).status, 200)
-    await tell(gateway, '/api/breakers/hold', { ...target, held: 'closed', reason: 'we know', by: 'ann' })
+    await gateway.tell('/api/breakers/hold', { ...target, held: 'closed', reason: 'we know', by: 'ann' })
     origin.behave(behave.ok('', { status: 500, reason: 'Broken' }))
     for (let n = 0; n < 30; n++) assert.equal((await gateway.post(echo, {})).status, 500)
   })
 
   test('ends by itself', async () => {
     await using fleet = await startOrigins([behave.ok('fine')])
-    await tell(fleet.gateway, '/api/breakers/hold', { upstream: 'origin', held: 'open', reason: 'short', by: 'ann', forMs: 4_000 })
+    await fleet.gateway.tell('/api/breakers/hold', { upstream: 'origin', held: 'open', reason: 'short', by: 'ann', forMs: 4_000 })
     assert.equal((await fleet.gateway.post(echo, {})).reason, 'BreakerOpen')
     await until('the hold is over', async () => (await fleet.gateway.post(echo, {})).status === 200)
   })
@@ -366,7 +363,7 @@ describe('by hand', { timeout: 300_000 }, () => {
       {
         await using gateway = await startGateway(config)
         await gateway.waitForRoute('Echo')
-        assert.equal((await tell(gateway, '/api/breakers/hold', { upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann', forMs })).status, 200)
+        assert.equal((await gateway.tell('/api/breakers/hold', { upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann', forMs })).status, 200)
         untilBefore = (await holdsOf(gateway))[0]!['until']
         const leftMs = Date.parse(String(untilBefore)) - Date.now()
         assert.ok(leftMs > forMs / 2 && leftMs <= forMs, String(untilBefore))
@@ -389,7 +386,7 @@ describe('by hand', { timeout: 300_000 }, () => {
 
   test('what cannot be held is said', async () => {
     await using fleet = await startOrigins([behave.ok()])
-    const status = async (body: object) => (await tell(fleet.gateway, '/api/breakers/hold', body)).status
+    const status = async (body: object) => (await fleet.gateway.tell('/api/breakers/hold', body)).status
     const whole = { upstream: 'origin', held: 'open', reason: 'r', by: 'b' }
     assert.deepEqual(await Promise.all([
       status({ ...whole, upstream: 'nobody' }), status({ ...whole, message: 'Nothing' }), status({ ...whole, endpoint: 'http://127.0.0.1:1' }),

@@ -98,7 +98,7 @@ describe('ahead of time', { timeout: 120_000 }, () => {
     await using gateway = await startWith(origin, { refillAfterPurge: true, refreshAhead: { minHits: 2 } })
     for (let n = 0; n < 3; n++) assert.equal((await gateway.get(path)).text(), '1')
     assert.equal((await gateway.get('/json/reply/GetOrder?Id=2')).text(), '2')
-    const purged = await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"all":true}' })
+    const purged = await gateway.tell('/api/cache/purge', { all: true })
     assert.equal(purged.json().purged, 2)
     await until('it is asked for', () => origin.received.length === 3)
     await until('it is here', async () => await gateway.metric('postern_cache_entries') === 1)
@@ -118,7 +118,7 @@ describe('ahead of time', { timeout: 120_000 }, () => {
     })
     await using gateway = await startWith(origin, { refillAfterPurge: true, refreshAhead: { minHits: 2 } })
     for (let n = 0; n < 3; n++) assert.equal((await gateway.get(path)).text(), 'body')
-    const purged = await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"all":true,"soft":true}' })
+    const purged = await gateway.tell('/api/cache/purge', { all: true, soft: true })
     assert.equal(purged.json().purged, 1)
     await until('it is asked for', () => conditions.length === 2)
     await until('it is fresh', async () => {

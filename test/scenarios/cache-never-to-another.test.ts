@@ -3,7 +3,7 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startOrigins, type OriginFleet } from '../support/fleet.ts'
-import { request as ask, requestBytes, targetOf } from '../support/http-client.ts'
+import { requestBytes } from '../support/http-client.ts'
 import { marked as markedBy, people, pick, randomAnswer, randomCase, randomFrom } from '../support/random-answers.ts'
 import { head, write, type HeaderList, type RawRequest } from '../support/raw-server.ts'
 import { until } from '../support/until.ts'
@@ -124,7 +124,7 @@ describe('an answer that proves to be one caller\'s own, when he has gone and an
       const { fleet, fleet: { gateway, origin } } = naming
       for (let n = 0; n < 3; n++) assert.equal((await gateway.get(path, { headers: ann })).text(), 'ann', 'said to be for all')
       naming.hold()
-      assert.equal((await ask(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"all":true}' })).json().purged, 1)
+      assert.equal((await gateway.tell('/api/cache/purge', { all: true })).json().purged, 1)
       await until('it is asked for again', () => origin.received.length === 2)
       await until('no client waits', async () => await waiting(fleet) === 0)
       const second = gateway.get(path, { headers: bob })

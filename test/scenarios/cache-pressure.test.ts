@@ -3,7 +3,6 @@ import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { Agent, get } from 'node:http'
 import { startGateway } from '../support/gateway.ts'
-import { request, targetOf } from '../support/http-client.ts'
 import { ok, startOrigin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
@@ -29,7 +28,7 @@ describe('the cache under pressure', { timeout: 240_000 }, () => {
     await askAll(gateway.url, Array.from({ length: 10_000 }, (_, id) => order(id)))
     assert.equal(await gateway.metric('postern_cache_entries'), 10_001)
     // Softly: they end in this moment, and stay.
-    const purging = request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"message":"GetOrder","soft":true}' })
+    const purging = gateway.tell('/api/cache/purge', { message: 'GetOrder', soft: true })
     const before = origin.received.length
     const asking = purging.then(async () => await askAll(gateway.url, Array.from({ length: 1_000 }, (_, id) => order(id))))
     const tookMs: number[] = []

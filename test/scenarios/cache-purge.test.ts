@@ -32,7 +32,7 @@ async function startWith (origin: Origin, invalidates: object[] = [], policy: ob
 }
 const get = async (gateway: TestGateway, path: string) => (await gateway.get(path)).text()
 const purge = async (gateway: TestGateway, body: object) =>
-  (await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })).json().purged as number
+  (await gateway.tell('/api/cache/purge', body)).json().purged as number
 const order = (id: number | string) => `/json/reply/GetOrder?Id=${id}`
 
 describe('an operator purges', { timeout: 120_000 }, () => {

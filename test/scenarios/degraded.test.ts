@@ -3,16 +3,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { startOrigins } from '../support/fleet.ts'
 import { request, targetOf, type RawResponse } from '../support/http-client.ts'
-import type { TestGateway } from '../support/gateway.ts'
 import * as behave from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
 const echo = '/json/reply/Echo'
 const other = '/json/reply/Other'
 const open = { upstream: 'origin', held: 'open', reason: 'test', by: 'me' }
-const tell = async (gateway: TestGateway, path: string, body: object) =>
-  await request(targetOf(gateway.admin), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
-
 /** Stale at once, and good for an hour where the service cannot answer. */
 const first = behave.ok('first', { headers: [['Cache-Control', 'max-age=0, stale-if-error=3600']] })
 const uncached = { cache: { mode: 'off' as const } }
@@ -57,7 +53,7 @@ for (const [what, policy, is] of choices) {
       await using fleet = await start()
       const { gateway, origin } = fleet
       const received = origin.received.length
-      const held = await tell(gateway, '/api/breakers/hold', { ...open, message: 'Echo', reason: 'table locked', by: 'ann', forMs: 4_000 })
+      const held = await gateway.tell('/api/breakers/hold', { ...open, message: 'Echo', reason: 'table locked', by: 'ann', forMs: 4_000 })
       assert.equal(held.status, 200, held.text())
       assert.ok(standsIn(await gateway.get(echo)))
       const [hold] = ((await request(targetOf(gateway.admin), '/api/breakers')).json() as { holds: Array<Record<string, unknown>> }).holds
@@ -74,7 +70,7 @@ for (const [what, policy, is] of choices) {
 describe('degraded', { timeout: 300_000 }, () => {
   test('a fixed body in place of the error, marked', async () => {
     await using fleet = await startOrigins([behave.ok()], { messages: { Echo: { upstream: 'origin', policy: { degraded: { body: '{"results":[]}', status: 203, headers: { 'X-Mode': 'reduced' } } } } } })
-    assert.equal((await tell(fleet.gateway, '/api/breakers/hold', open)).status, 200)
+    assert.equal((await fleet.gateway.tell('/api/breakers/hold', open)).status, 200)
     const answer = await fleet.gateway.post(echo, {})
     assert.deepEqual([answer.status, answer.text(), answer.header('x-mode'), answer.header('cache-control')], [203, '{"results":[]}', 'reduced', 'no-store'])
     assert.match(answer.header('proxy-status') ?? '', /BreakerOpen/)
@@ -90,7 +86,7 @@ describe('degraded', { timeout: 300_000 }, () => {
       messages: { Echo: { upstream: 'origin', policy: { degraded: { upstream: 'spare', on: ['BreakerOpen', 'NoEndpoint'] } } } }
     })
     assert.equal((await fleet.gateway.post(echo, {})).text(), 'first')
-    await tell(fleet.gateway, '/api/breakers/hold', { ...open, upstream: 'origin', endpoint: fleet.origin.url })
+    await fleet.gateway.tell('/api/breakers/hold', { ...open, upstream: 'origin', endpoint: fleet.origin.url })
     assert.equal((await fleet.gateway.post(echo, {})).text(), 'second')
     const { live } = await fleet.gateway.api('upstreams') as { live: Array<{ name: string, inFlight: number }> }
     assert.deepEqual(live.map(({ inFlight }) => inFlight), live.map(() => 0))

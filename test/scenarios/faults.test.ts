@@ -11,12 +11,10 @@ const path = '/json/reply/Echo'
 const code = (response: { json (): { responseStatus: { errorCode: string } } }) => response.json().responseStatus.errorCode
 
 describe('faults', { timeout: 300_000 }, () => {
-  const tell = async (admin: string, what: string, body: object) => await request(targetOf(admin), what, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
-
   test('set while running for callers with a header, seen by log, metric and API, and over when cleared', async () => {
     await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
     const { gateway } = fleet
-    const set = await tell(gateway.admin, '/api/faults', { message: 'echo', abortStatus: 503, header: 'X-Game-Day: 1', forS: 60, by: 'anna' })
+    const set = await gateway.tell('/api/faults', { message: 'echo', abortStatus: 503, header: 'X-Game-Day: 1', forS: 60, by: 'anna' })
     assert.equal(set.status, 200, set.text())
     const aborted = await gateway.post(path, {}, { headers: [['Content-Type', 'application/json'], ['X-Game-Day', '1']] })
     assert.deepEqual([aborted.status, code(aborted)], [503, 'FaultInjected'])
@@ -26,13 +24,13 @@ describe('faults', { timeout: 300_000 }, () => {
     assert.equal(await gateway.metric('postern_faults_injected_total', { upstream: 'origin', fault: 'abort' }), 1)
     const listed = (await request(targetOf(gateway.admin), '/api/faults')).json() as { faults: Array<{ message: string, by: string }> }
     assert.deepEqual(listed.faults.map(({ message, by }) => [message, by]), [['echo', 'anna']])
-    assert.equal((await tell(gateway.admin, '/api/faults/clear', {})).text().includes('"cleared": 1'), true)
+    assert.equal((await gateway.tell('/api/faults/clear', {})).text().includes('"cleared": 1'), true)
     assert.equal((await gateway.post(path, {}, { headers: [['Content-Type', 'application/json'], ['X-Game-Day', '1']] })).status, 200)
   })
 
   test('a delay lasts as long as it says, and then the endpoint answers', async () => {
     await using fleet = await startOrigins([behave.ok('late')], { faults: { allow: true } })
-    await tell(fleet.gateway.admin, '/api/faults', { message: 'Echo', delayMs: 400, forS: 600, by: 'anna' })
+    await fleet.gateway.tell('/api/faults', { message: 'Echo', delayMs: 400, forS: 600, by: 'anna' })
     const startedMs = performance.now()
     assert.equal((await fleet.gateway.post(path, {})).text(), 'late')
     assert.ok(performance.now() - startedMs >= 395)
@@ -42,7 +40,7 @@ describe('faults', { timeout: 300_000 }, () => {
   test('of a share only so many, and the endpoint gets the others', async () => {
     await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
     const { gateway, origin } = fleet
-    await tell(gateway.admin, '/api/faults', { message: 'Echo', abortStatus: 418, percent: 30, forS: 600, by: 'anna' })
+    await gateway.tell('/api/faults', { message: 'Echo', abortStatus: 418, percent: 30, forS: 600, by: 'anna' })
     let aborted = 0
     for (let n = 0; n < 200; n++) if ((await gateway.post(path, {})).status === 418) aborted++
     // Six standard deviations around 60.
@@ -59,7 +57,7 @@ describe('faults', { timeout: 300_000 }, () => {
     }
     const own = await answer()
     assert.equal(own[1], 'ConnectionClosed')
-    await tell(gateway.admin, '/api/faults', { message: 'Echo', reset: true, forS: 600, by: 'anna' })
+    await gateway.tell('/api/faults', { message: 'Echo', reset: true, forS: 600, by: 'anna' })
     assert.deepEqual(await answer(), own)
     assert.equal(origin.received.length, 1)
     assert.equal(await gateway.metric('postern_attempts_total', { endpoint: origin.url, outcome: 'failure' }), 2)
@@ -70,7 +68,7 @@ describe('faults', { timeout: 300_000 }, () => {
     const { gateway, origin } = fleet
     const config = (allow: boolean) => ({ faults: { allow }, upstreams: { origin: { endpoints: [origin.url] } }, messages: { Echo: { upstream: 'origin' } } })
     const listed = async () => ((await request(targetOf(gateway.admin), '/api/faults')).json() as { faults: unknown[] }).faults
-    await tell(gateway.admin, '/api/faults', { message: 'Echo', abortStatus: 418, forS: 600, by: 'anna' })
+    await gateway.tell('/api/faults', { message: 'Echo', abortStatus: 418, forS: 600, by: 'anna' })
     const before = await listed()
     await gateway.reload(config(true))
     assert.equal((await gateway.post(path, {})).status, 418)
@@ -84,7 +82,7 @@ describe('faults', { timeout: 300_000 }, () => {
   test('one that was set while running ends by itself', async () => {
     await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
     const { gateway } = fleet
-    const set = await tell(gateway.admin, '/api/faults', { message: 'Echo', abortStatus: 418, forS: 4, by: 'anna' })
+    const set = await gateway.tell('/api/faults', { message: 'Echo', abortStatus: 418, forS: 4, by: 'anna' })
     const { until: end } = set.json() as { until: string }
     assert.equal((await gateway.post(path, {})).status, 418)
     await until('it is over', async () => (await gateway.post(path, {})).status === 200, { timeoutMs: 60_000 })
@@ -127,10 +125,10 @@ describe('faults', { timeout: 300_000 }, () => {
 
   test('nothing is injected where postern.yaml does not allow it, and a wish without an end is refused', async () => {
     await using forbidden = await startOrigins([behave.ok()])
-    assert.equal((await tell(forbidden.gateway.admin, '/api/faults', { message: 'Echo', reset: true, forS: 5 })).status, 409)
+    assert.equal((await forbidden.gateway.tell('/api/faults', { message: 'Echo', reset: true, forS: 5 })).status, 409)
     await using allowed = await startOrigins([behave.ok()], { faults: { allow: true } })
     for (const [body, status] of [[{ message: 'Echo', reset: true }, 400], [{ message: 'Echo', forS: 5 }, 400], [{ message: 'Nobody', reset: true, forS: 5 }, 404], [{ message: 'Echo', abortStatus: 200, forS: 5 }, 400]] as const) {
-      assert.equal((await tell(allowed.gateway.admin, '/api/faults', body)).status, status, JSON.stringify(body))
+      assert.equal((await allowed.gateway.tell('/api/faults', body)).status, status, JSON.stringify(body))
     }
   })
 })

@@ -31,7 +31,7 @@ async function startWith (origin: Origin, outage: object, more: object = {}): Pr
 const held = async (gateway: TestGateway, count: number) => await until(`${count} copies`, async () => await gateway.metric('postern_outage_copies', { state: 'held' }) === count, { timeoutMs: 20_000 })
 const copies = async (gateway: TestGateway) => (await request(targetOf(gateway.admin), '/api/cache/copies')).json()
 const files = async () => (await readdir(join(directory, 'outage-copies')).catch(() => [])).filter(name => name.endsWith('.copy'))
-const purge = async (gateway: TestGateway, body: object) => (await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: json, body: JSON.stringify(body) })).json()
+const purge = async (gateway: TestGateway, body: object) => (await gateway.tell('/api/cache/purge', body)).json()
 
 describe('outage copies', { timeout: 120_000 }, () => {
   test('answer for a service that is dead, then deregistered, then after a restart of the gateway', async () => {

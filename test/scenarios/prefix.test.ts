@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { WebSocket, WebSocketServer } from 'ws'
 import { startFleet } from '../support/fleet.ts'
 import { configOf, startGateway, type TestGateway } from '../support/gateway.ts'
-import { request, requestBytes, targetOf } from '../support/http-client.ts'
+import { requestBytes } from '../support/http-client.ts'
 import { misdirected } from '../support/load.ts'
 import * as behave from '../support/origin.ts'
 import { startOrigin, type Origin } from '../support/origin.ts'
@@ -263,7 +263,7 @@ describe('a RESTful path is another way to its message', { timeout: 60_000 }, ()
     const { gateway } = fleet
     await until('its path is routed', async () => (await gateway.get('/products/1')).status === 200)
     const hold = { upstream: 'Catalog', message: 'GetProduct', held: 'open', reason: 'table locked', by: 'ann' }
-    assert.equal((await request(targetOf(gateway.admin), '/api/breakers/hold', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(hold) })).status, 200)
+    assert.equal((await gateway.tell('/api/breakers/hold', hold)).status, 200)
     assert.equal((await gateway.get('/json/reply/GetProduct?Id=1')).reason, 'BreakerOpen')
     assert.equal((await gateway.get('/products/1')).reason, 'BreakerOpen')
   })

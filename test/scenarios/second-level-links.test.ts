@@ -6,7 +6,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { makeCertificate, type TestCertificate } from '../support/certificates.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { request, targetOf } from '../support/http-client.ts'
+import { targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
 import { startOrigin, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
@@ -85,7 +85,7 @@ const written = async (gateway: TestGateway, least: number) => await until(`${le
 const order = (id: number) => `/json/reply/GetOrder?Id=${id}&Run=${run}`
 const shared = { headers: [['Host', 'shop.test']] as HeaderList }
 const text = async (gateway: TestGateway, id: number) => (await gateway.get(order(id), shared)).text()
-const purge = async (gateway: TestGateway, body: object) => await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
+const purge = async (gateway: TestGateway, body: object) => await gateway.tell('/api/cache/purge', body)
 const said = async (gateway: TestGateway, words: string) => (await gateway.log()).filter(({ msg }) => typeof msg === 'string' && msg.includes(words))
 
 describe('the way to the second level', { skip, timeout: 120_000 }, () => {

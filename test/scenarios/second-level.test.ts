@@ -2,7 +2,6 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { request, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
 import { cutHead, ok, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
@@ -46,7 +45,7 @@ const reads = async (gateway: TestGateway, result: string) => await gateway.metr
 const written = async (gateway: TestGateway, least: number) => await until(`${least} written`, async () => await gateway.metric('postern_cache_second_level_writes_total', { result: 'written' }) >= least)
 const text = async (gateway: TestGateway, path: string) => (await gateway.get(path)).text()
 const purge = async (gateway: TestGateway, body: object) =>
-  (await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })).json().purged as number
+  (await gateway.tell('/api/cache/purge', body)).json().purged as number
 const order = (id: number | string) => `/json/reply/GetOrder?Id=${id}`
 /** The same host whatever the gateway's port: the host is part of the key. */
 const shared = { headers: [['Host', 'shop.test']] as HeaderList }

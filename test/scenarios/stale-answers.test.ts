@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
-import { request, requestBytes, targetOf, type RawResponse } from '../support/http-client.ts'
+import { requestBytes, type RawResponse } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
@@ -66,7 +66,7 @@ describe('a stored answer goes before a refusal', { timeout: 300_000 }, () => {
       await using served = await serving()
       const { gateway, origin } = served
       const body = { upstream: 'shop', ...target, ...'endpoint' in target ? { endpoint: origin.url } : {}, held: 'open', reason: 'test', by: 'me' }
-      const held = await request(targetOf(gateway.admin), '/api/breakers/hold', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
+      const held = await gateway.tell('/api/breakers/hold', body)
       assert.equal(held.status, 200, held.text())
       await assertStale(served, 'BreakerOpen', { held: true })
     })
@@ -168,7 +168,7 @@ describe('a stored answer goes before a refusal', { timeout: 300_000 }, () => {
     await using gateway = await startGateway({ upstreams: { shop: { endpoints: [origin.url] } }, messages: { GetReport: { upstream: 'shop', policy: { cache: { stale: { ifErrorMs: 60_000 } } } } } } as PartialConfig)
     await gateway.waitForEndpoint(origin.url)
     assert.equal((await gateway.get(stored)).status, 200)
-    await request(targetOf(gateway.admin), '/api/breakers/hold', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify({ upstream: 'shop', held: 'open', reason: 'test', by: 'me' }) })
+    await gateway.tell('/api/breakers/hold', { upstream: 'shop', held: 'open', reason: 'test', by: 'me' })
     assert.ok(isStale(await gateway.get(stored)))
     assert.equal((await gateway.get(other)).reason, 'BreakerOpen')
   })

@@ -22,6 +22,8 @@ export interface TestGateway {
   post (path: string, body: string | Buffer | object, options?: RequestOptions): Promise<RawResponse>
   request (path: string, options?: RequestOptions): Promise<RawResponse>
   connect (options?: { timeoutMs?: number }): Promise<RawConnection>
+  /** POST of an object to the admin listener. */
+  tell (path: string, body: object): Promise<RawResponse>
   /** Sum of the samples of a metric that have these labels; 0 where there is none. */
   metric (name: string, labels?: Readonly<Record<string, string>>): Promise<number>
 
@@ -81,6 +83,7 @@ export async function startGateway (partial: PartialConfig = {}): Promise<TestGa
       ...options,
       headers: options.headers ?? [['Content-Type', 'application/json']]
     }),
+    tell: async (path, body) => await request(targetOf(gateway.addresses.admin), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) }),
     connect: async options => await openConnection(targetOf(url), options),
     metric: async (name, labels = {}) => sumOf((await request(targetOf(gateway.addresses.admin), '/metrics')).text(), name, labels),
     api,

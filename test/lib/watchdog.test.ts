@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Watchdog } from '../../../src/upstream/http1/watchdog.ts'
-import { until } from '../../support/until.ts'
+import { Watchdog } from '../../src/lib/watchdog.ts'
+import { until } from '../support/until.ts'
 
 /** Times are real: the timer under test is the process's own. */
 function watched (): { readonly dog: Watchdog, readonly dueAtMs: number[] } {

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Deadlines } from '../../src/exchange/deadlines.ts'
+import { makeExchange } from '../support/exchange.ts'
+import { until } from '../support/until.ts'
+
+const dueIn = (deadlines: Deadlines, ms: number) => {
+  const exchange = makeExchange()
+  exchange.deadlineAtMs = performance.now() + ms
+  deadlines.add(exchange)
+  return exchange
+}
+
+test('each ends at its own time, whatever the order they came in, and none before it', async () => {
+  const deadlines = new Deadlines()
+  const waiting = [60_000, 90, 30, 60].map(ms => dueIn(deadlines, ms))
+  const ends: number[] = []
+  for (const [index, exchange] of waiting.entries()) {
+    exchange.waiting({
+      waitsFor: 'test',
+      cancel () {
+        assert.ok(performance.now() >= exchange.deadlineAtMs)
+        ends.push(index)
+      }
+    })
+  }
+  await until('three have ended', () => ends.length === 3)
+  assert.deepEqual(ends, [2, 3, 1])
+  assert.equal(waiting[0]!.ended, undefined)
+})
+
+test('who ends may let another in, and who was removed is left alone', async () => {
+  const deadlines = new Deadlines()
+  const [first, gone] = [dueIn(deadlines, 10), dueIn(deadlines, 10)]
+  let next = gone
+  first.waiting({ waitsFor: 'test', cancel: () => { next = dueIn(deadlines, 10) } })
+  deadlines.remove(gone)
+  await until('the one let in has ended too', () => next !== gone && next.ended !== undefined)
+  assert.equal(gone.ended, undefined)
+})
