@@ -15,6 +15,7 @@ import type { Config } from './config/schema.ts'
 import { createControlPlane, type ControlPlane } from './control/control-plane.ts'
 import { noCounts, noMoves } from './control/protocol.ts'
 import { DataPlane, type DataPlaneEvents } from './data-plane.ts'
+import { Deadlines } from './exchange/deadlines.ts'
 import { Faults } from './filters/faults.ts'
 import { observe, refusal } from './filters/observe.ts'
 import { ShedSampler } from './filters/shed-sampler.ts'
@@ -62,6 +63,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     caching: { cache, get correlationHeader () { return dataPlane.config.edge.correlationHeader } },
     copies: { outage, get correlationHeader () { return dataPlane.config.edge.correlationHeader } },
     observe: observe(log),
+    deadlines: new Deadlines(),
     shedding: sampler.gauge,
     faults,
     mirroring: { upstreamNamed: name => dataPlane.upstreamNamed(name), count: (upstream, result) => metrics.copied(upstream, result), timedOut: (service, message, { code: error, detail }) => log.warn({ service, message, error, detail }, 'a mirrored copy took too long') },

@@ -18,12 +18,14 @@ import { send } from './filters/send.ts'
 import { shed } from './filters/shed.ts'
 import type { ShedGauge } from './filters/shed-level.ts'
 import { split, type SplitOptions } from './filters/split.ts'
+import type { Deadlines } from './exchange/deadlines.ts'
 import type { Policy } from './exchange/exchange.ts'
 import { settle } from './exchange/settle.ts'
 
 /** What filters need that lives longer than a table. */
 export interface PipelineParts {
   readonly observe: Filter
+  readonly deadlines: Deadlines
   readonly splitting: SplitOptions
   readonly mirroring: MirrorOptions
   readonly caching: CacheOptions
@@ -45,13 +47,13 @@ export function buildPipeline (parts: PipelineParts, policy: Policy, config: Pic
     // Chooses the part of the traffic it belongs to, which may be another upstream: everything below asks that one.
     split(policy.split, parts.splitting),
     // One budget for queueing, back-off and all attempts. Also where a client that leaves ends whatever is waiting.
-    deadline,
+    deadline(parts.deadlines),
     // Last of all, in place of an error: a copy fetched beforehand. Outside whatever else stands in.
     outage(parts.copies, policy),
     // What is answered in place of an error while the service cannot be called. Outside the cache, whose stale entry goes before it.
     degraded(policy.degraded, { upstreamNamed: parts.splitting.upstreamNamed, below }),
     // A hit takes no slot, and of many who want the same only one does. That one request is a task of its own, with its own deadline.
-    cache(parts.caching, policy, settle(compose([deadline], below)))
+    cache(parts.caching, policy, settle(compose([deadline(parts.deadlines)], below)))
   ], below))
 }
 

@@ -1,7 +1,9 @@
 // The words of the request path: one request and its response on the way through. No I/O.
 import type { Duplex, Readable } from 'node:stream'
 import type { ResolvedPolicy } from '../config/resolve.ts'
+import type { Linked } from '../lib/linked-list.ts'
 import type { Attempt } from './attempt.ts'
+import type { Deadlines } from './deadlines.ts'
 import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
 import type { EndpointHandle, UpstreamHandle } from './handles.ts'
@@ -135,7 +137,7 @@ export type EndListener = (exchange: Exchange, response: UpstreamResponse | unde
 const none: readonly string[] = []
 
 /** One request and its response on the way through. Created with all its fields in one place; filters only assign. */
-export class Exchange {
+export class Exchange implements Linked<Exchange> {
   readonly request: ClientRequest
   readonly upstreamRequest: UpstreamRequest
   readonly route: Route
@@ -182,8 +184,10 @@ export class Exchange {
   addedHeaders: readonly string[] = none
   /** What the cache did, in one word, for the log; undefined where there is none. */
   cached: string | undefined = undefined
-  /** Stopped at the response head. */
-  deadlineTimer: NodeJS.Timeout | undefined = undefined
+  /** What ends it when its deadline comes, from its first wait until the response head. */
+  deadlines: Deadlines | undefined = undefined
+  previous: Exchange | undefined = undefined
+  next: Exchange | undefined = undefined
   /** Called when it has to wait for the first time: what is answered at once, from the cache, needs no timer. */
   onFirstWait: ((exchange: Exchange) => void) | undefined = undefined
   #waiting: Cancellable | undefined = undefined
@@ -231,7 +235,7 @@ export class Exchange {
     branch.#endListeners = this.#endListeners
     branch.isHedge = true
     // The exchange itself watches the deadline for it.
-    branch.onFirstWait = undefined
+    branch.onFirstWait = branch.deadlines = branch.previous = branch.next = undefined
     // The client has been told by the first what is on its way.
     branch.informed = undefined
     return branch

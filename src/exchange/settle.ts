@@ -10,11 +10,11 @@ export function settle (path: Next): Next {
   return async function settled (exchange) {
     try {
       const response = await path(exchange)
-      clearTimeout(exchange.deadlineTimer)
+      exchange.deadlines?.remove(exchange)
       response.body.onFinished(error => exchange.over(response, error))
       return response
     } catch (thrown) {
-      clearTimeout(exchange.deadlineTimer)
+      exchange.deadlines?.remove(exchange)
       const error = toGatewayError(thrown)
       exchange.over(undefined, error)
       throw error

@@ -1,4 +1,4 @@
-// One timer for everything that a connection waits for, one after the other.
+// One timer for many times to be watched, one after the other.
 
 /**
  * Moving the time is an assignment, which costs nothing where a timer set and cleared for each exchange costs 2 % of it (measured): the timer

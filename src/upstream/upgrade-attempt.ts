@@ -10,7 +10,7 @@ import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
 import { acceptOf } from '../lib/websocket-accept.ts'
 import type { Connector } from './http1/connector.ts'
 import { ClosedEarly, ConnectTimeout, ProtocolError, UnwritableRequest } from './http1/errors.ts'
-import { Watchdog } from './http1/watchdog.ts'
+import { Watchdog } from '../lib/watchdog.ts'
 import { readReason } from './response-headers.ts'
 import { noHead, silentBody, translateError, type AttemptStage } from './translate-error.ts'
 

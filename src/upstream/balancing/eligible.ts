@@ -1,6 +1,6 @@
 // The endpoints that may get the calls of one set of messages, by nearness: chooses a level that is healthy and not full, then one of its endpoints.
 import type { LevelPlan } from '../../routing/plan.ts'
-import type { Call, Candidate } from './candidate.ts'
+import { mayGet, type Call, type Candidate } from './candidate.ts'
 import { Level } from './level.ts'
 import { shareLevels } from './overflow.ts'
 
@@ -40,7 +40,7 @@ export class Eligible<E extends Candidate> {
   pick (call: Call): E | undefined {
     const { levels } = this
     const [only] = levels
-    if (levels.length <= 1) return only?.picker(call.strategy).pick(call)
+    if (levels.length <= 1) return only === undefined ? undefined : pickOf(only, call)
     if (call.nowMs >= this.#renewAtMs) this.#renew(call.nowMs)
     const chosen = this.#choose(call)
     // Where all are full, the bulkhead has let it in nevertheless.
@@ -61,7 +61,7 @@ export class Eligible<E extends Candidate> {
     for (let step = -1; step < levels.length; step++) {
       const index = step < 0 ? chosen : step
       if (step === chosen || (unlessFull && this.#isFull(index, call))) continue
-      const picked = levels[index]!.picker(call.strategy).pick(call)
+      const picked = pickOf(levels[index]!, call)
       if (picked !== undefined) return picked
     }
     return undefined
@@ -98,4 +98,11 @@ export class Eligible<E extends Candidate> {
     if (total > 0) for (let i = 0; i < this.#parts.length; i++) this.#parts[i]! /= total
     shareLevels(this.#health, this.#overprovisioningPercent, this.#limits)
   }
+}
+
+/** Of one there is nothing to choose. */
+function pickOf<E extends Candidate> (level: Level<E>, call: Call): E | undefined {
+  const { endpoints } = level
+  if (endpoints.length > 1) return level.picker(call.strategy).pick(call)
+  return mayGet(endpoints[0]!, call) ? endpoints[0] : undefined
 }

@@ -9,7 +9,7 @@ import { requestHead } from './request-head.ts'
 import { RequestStream, type RequestStreamEvents } from './request-stream.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseParser, type ResponseEvents } from './response-parser.ts'
-import { Watchdog } from './watchdog.ts'
+import { Watchdog } from '../../lib/watchdog.ts'
 
 export interface WireRequest {
   readonly method: string
