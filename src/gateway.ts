@@ -95,7 +95,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     await holdsFile.close()
     await outage.close()
     dataPlane.close()
-    cache.close()
+    await cache.close()
     await log.close()
   })())
   return {

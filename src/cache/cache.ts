@@ -84,7 +84,7 @@ export class Cache {
     this.store.configure(config.cache)
     this.background.configure(config.cache.background)
     if (JSON.stringify(config.cache.secondLevel) !== JSON.stringify(this.#secondLevel?.config)) {
-      this.#secondLevel?.close()
+      void this.#secondLevel?.close()
       this.#secondLevel = this.#makeSecondLevel(config.cache.secondLevel)
     }
     const before = this.#indexed
@@ -150,6 +150,11 @@ export class Cache {
     }
   }
 
+  /** Settles when other gateways, too, have nothing any more of what was purged after `since` purges, or after a bound. undefined: nobody need be waited for. */
+  confirmed (since: number): Promise<void> | undefined {
+    return this.store.purges.count === since ? undefined : this.#secondLevel?.confirmed()
+  }
+
   /** Removes what is meant, or makes it stale from now on; what is being asked for is not stored. How many entries it was. */
   purge (selector: Selector, soft: boolean, by: PurgedBy, ofWrite = by === 'write'): number {
     if (by !== 'gateway') this.#secondLevel?.purge({ selector, soft, ...ofWrite ? { write: true } : {} })
@@ -162,9 +167,9 @@ export class Cache {
     return count
   }
 
-  close (): void {
+  async close (): Promise<void> {
     this.background.close()
-    this.#secondLevel?.close()
+    await this.#secondLevel?.close()
   }
 
   #makeSecondLevel (config: SecondLevelConfig | undefined): SecondLevel | undefined {

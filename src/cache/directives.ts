@@ -27,7 +27,7 @@ export interface RequestDirectives {
   readonly onlyIfCached: boolean
   readonly maxAgeS: number | undefined
   readonly minFreshS: number | undefined
-  /** Infinity: any staleness (RFC 9111 section 5.2.1.2). */
+  /** Infinity: any staleness (RFC 9111 section 5.2.1.2); cache.stale.maxMs ends that, too. */
   readonly maxStaleS: number | undefined
   readonly staleIfErrorS: number | undefined
 }

@@ -12,11 +12,11 @@ import type { FillOptions } from './fill-options.ts'
 import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
 import { dated } from './freshness.ts'
-import { isWithdrawn, mayStandIn, mayStore, reuse } from './policy.ts'
+import { cookies, isWithdrawn, mayStandIn, mayStore, reuse } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import { Reservation } from './room.ts'
 import { countsAsError } from './stand-in.ts'
-import { keptBody, Stored, type Draft, type Place } from './stored.ts'
+import { apart, keptBody, Stored, type Draft, type Place } from './stored.ts'
 import { variantOf } from './vary.ts'
 
 interface Waiter {
@@ -83,8 +83,9 @@ export class Fill {
     return this.#options.share?.waitedSince(joinedAtMs) ?? 0
   }
 
-  /** Waits for its answer, or reads along where that is arriving already. */
-  wait (exchange: Exchange, request: CacheRequest): Promise<FillResult> {
+  /** Waits for its answer, or reads along where that is arriving already. `spentMs`: of the one wait for the second level, elsewhere. */
+  wait (exchange: Exchange, request: CacheRequest, spentMs = 0): Promise<FillResult> {
+    this.#options.share?.joined(spentMs)
     if (this.#arriving?.begun === true) return Promise.resolve(this.#arrivingFor({ exchange, request }, this.#draft!.head.status))
     return new Promise(resolve => {
       const waiter: Waiter = { exchange, request, done: resolve }
@@ -185,11 +186,14 @@ export class Fill {
   #notModified (head: EntryHead, previous: Stored, { body }: UpstreamResponse): void {
     const { rules } = this.#options
     body.takeWhole()
-    const fresh = freshened(previous.head, head)
+    // A cookie says nothing of the content, which is here: it is for the one who asked.
+    const { kept: update, own } = rules.config.setCookie === 'store' ? { kept: head, own: [] } : apart(head, cookies)
+    const fresh = freshened(previous.head, update)
     const decision = fresh === undefined ? undefined : mayStore(this.request, fresh, rules)
     if (fresh !== undefined && decision?.store === true) {
       const stored = new Stored(this.#drafted(fresh, decision.terms), previous.body)
       stored.hits = previous.hits
+      this.own = [...this.own, ...own]
       this.#draft = stored
       this.#stored(stored, head.status)
       return

@@ -129,7 +129,9 @@ function stalePeriods (directives: ResponseDirectives, { config: { stale, mode }
 
 /** RFC 9111 section 3.1. */
 export const neverStored: readonly string[] = ['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'trailer']
-const omittedMostly: readonly string[] = [...neverStored, 'set-cookie', 'set-cookie2']
+/** Of one client mostly. */
+export const cookies: readonly string[] = ['set-cookie', 'set-cookie2']
+const omittedMostly: readonly string[] = [...neverStored, ...cookies]
 
 /** Fields that qualified private and no-cache name are not stored: the first are for one client, the others would have to be asked for each time. */
 function omitted ({ private: ofOne, noCache }: ResponseDirectives, withoutCookies: boolean): readonly string[] {
@@ -209,7 +211,7 @@ function reuseOf (request: CacheRequest, entry: Entry, nowMs: number, rules: Cac
     if (directives.minFreshS !== undefined && -staleForMs < directives.minFreshS * 1_000) return asks.request
     return given.fresh
   }
-  if (!terms.mustRevalidate && directives.maxStaleS !== undefined && staleForMs <= directives.maxStaleS * 1_000 && directives.minFreshS === undefined) return given.stale
+  if (!terms.mustRevalidate && directives.maxStaleS !== undefined && staleForMs <= Math.min(directives.maxStaleS * 1_000, rules.config.stale.maxMs) && directives.minFreshS === undefined) return given.stale
   // A client that says how old it may be does not mean stale.
   if (staleForMs < terms.staleWhileRevalidateMs && directives.maxAgeS === undefined && directives.minFreshS === undefined) return given.refreshing
   return asks.stale

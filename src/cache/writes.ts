@@ -4,6 +4,7 @@ import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { latin1 } from '../lib/latin1.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import { ArrivingBody } from './arriving-body.ts'
+import type { Cache } from './cache.ts'
 import { invalidates, mayWrite } from './invalidation.ts'
 import { targetIndex } from './key.ts'
 import type { Selector } from './purge-log.ts'
@@ -52,24 +53,34 @@ export function ownTags (exchange: Exchange, indexed: Indexed): readonly string[
 }
 const none: readonly string[] = []
 
-/** The cache, as far as a write concerns it. */
 export interface Written {
   /** Of the call, as keys have it. */
   readonly target: string
-  /** By what everything stored for a path and query is found. */
-  readonly targetsOf: (target: string) => readonly string[]
-  readonly purge: (selector: Selector) => void
+  readonly cache: Pick<Cache, 'purge' | 'targetsOf' | 'confirmed' | 'store'>
 }
 
-/** The answer reaches its client when nothing wrong is stored any more. */
-export function afterWrite (exchange: Exchange, response: UpstreamResponse, { invalidates: rules, purgeTagHeaders }: PolicyConfig['cache'], { target, targetsOf, purge }: Written): UpstreamResponse {
+/** The answer reaches its client when nothing wrong is stored any more, here or at another gateway. @throws GatewayError ClientClosed */
+export async function afterWrite (exchange: Exchange, response: UpstreamResponse, config: PolicyConfig['cache'], written: Written): Promise<UpstreamResponse> {
+  const { cache } = written
+  const since = cache.store.purges.count
+  const searched = purgedAfter(exchange, response, config, written)
+  const answer = searched instanceof Promise ? await searched : searched
+  const confirmed = cache.confirmed(since)
+  if (confirmed !== undefined) await confirmed
+  if (exchange.ended?.code !== 'ClientClosed') return answer
+  answer.body.cancel(exchange.ended)
+  throw exchange.ended
+}
+
+function purgedAfter (exchange: Exchange, response: UpstreamResponse, { invalidates: rules, purgeTagHeaders }: PolicyConfig['cache'], { target, cache }: Written): UpstreamResponse | Promise<UpstreamResponse> {
   const { upstreamRequest: { method, effect, path }, request: { authority }, endpoint } = exchange
   const { status, headers } = response
   const { host, pathname } = endpoint === undefined ? { host: authority, pathname: '/' } : new URL(endpoint.url)
   const targets = invalidates({ method, safe: effect === 'safe', target: path, authorities: [authority, host], basePath: pathname === '/' ? '' : pathname }, status, headers)
   if (targets.length === 0) return response
+  const purge = (selector: Selector): void => { cache.purge(selector, false, 'write') }
   const wrong = new Set([targetIndex(target)])
-  for (const named of targets) if (named !== path) for (const stored of targetsOf(named)) wrong.add(stored)
+  for (const named of targets) if (named !== path) for (const stored of cache.targetsOf(named)) wrong.add(stored)
   for (const each of wrong) purge({ kind: 'target', target: each })
   for (const selector of namedBy(headers, purgeTagHeaders, exchange.upstream.name)) purge(selector)
   const ofRequest = rules.filter(rule => !asksResponse(rule))
@@ -85,13 +96,15 @@ export function afterWrite (exchange: Exchange, response: UpstreamResponse, { in
  * A write that was sent, and of which nobody knows what became: its client left, or the service never answered. RFC 9111 section 4.4 asks
  * for answers that are no errors; to ask the service once more than needed is the lesser harm.
  */
-export function afterUnknown (exchange: Exchange, { invalidates: rules }: PolicyConfig['cache'], { target, purge }: Written): void {
+export async function afterUnknown (exchange: Exchange, { invalidates: rules }: PolicyConfig['cache'], { target, cache }: Written): Promise<void> {
   const { upstreamRequest: { method, effect }, attempts } = exchange
   if (!mayWrite(method, effect === 'safe') || !attempts.some(({ sent }) => sent)) return
+  const since = cache.store.purges.count
+  const purge = (selector: Selector): void => { cache.purge(selector, false, 'write') }
   purge({ kind: 'target', target: targetIndex(target) })
-  if (rules.length === 0) return
-  const values = requestValues(exchange)
+  const values = rules.length === 0 ? noValues : requestValues(exchange)
   for (const rule of rules) for (const selector of selectorsOf(rule, asksResponse(rule) ? noValues : values)) purge(selector)
+  await cache.confirmed(since)
 }
 const noValues: ReadonlyMap<string, string> = new Map()
 
@@ -104,11 +117,14 @@ function selectorsOf ({ message, property, from }: Rule, values: ReadonlyMap<str
   return [value, anyValue].map(each => ({ kind: 'tag', tag: ownTag(message, property, each) }))
 }
 
-function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules: readonly Rule[], purge: (selector: Selector) => void): UpstreamResponse {
+/** Passed on when it was searched. */
+function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules: readonly Rule[], purge: (selector: Selector) => void): UpstreamResponse | Promise<UpstreamResponse> {
+  const { promise: searched, resolve } = Promise.withResolvers<void>()
   let done = false
   const found = (bytes: Buffer | undefined) => {
     if (done) return
     done = true
+    resolve()
     const values = bytes === undefined || bytes.length > longestSearched ? noValues : jsonValues(bytes)
     for (const rule of rules) for (const selector of selectorsOf(rule, values)) purge(selector)
   }
@@ -129,7 +145,7 @@ function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules
   })
   const body = arriving.read()
   arriving.start()
-  return { ...response, body }
+  return searched.then(() => ({ ...response, body }))
 }
 
 /** Who names too many tags means everything. */

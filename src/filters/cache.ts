@@ -146,9 +146,10 @@ class CacheFlow {
     if (running !== undefined && exchange.upstream.breakers.refuses(exchange)) return await this.#pass(asked)
     const fill = running ?? this.#start({ ...asked, request: asGet(request) }, id, validate ? entry : undefined)
     const joinedAtMs = performance.now()
-    const result = await fill.wait(exchange, request)
     const collapsed = running !== undefined
+    const result = await fill.wait(exchange, request, collapsed ? asked.spentMs : 0)
     if (!collapsed) fill.shownTo(exchange)
+    const further: Start = { exchange, next: asked.next, request, tally, found: result.kind === 'found', spentMs: (asked.spentMs ?? 0) + fill.sharedSince(joinedAtMs) }
     if (exchange.ended?.code === 'ClientClosed') throw exchange.ended
     switch (result.kind) {
       case 'whole':
@@ -159,8 +160,8 @@ class CacheFlow {
         const said = { hit: false, fwd: why, fwdStatus, stored: kept, collapsed, ttlS: ttlS(draft.terms.freshUntilMs, Date.now()) } as const
         return kind === 'whole' ? fromOrigin(exchange, request, draft, own, said) : fromArriving(exchange, request, { draft, body: result.body, own }, said)
       }
-      case 'found': return await this.#look({ exchange, next: asked.next, request, tally, found: true }, again)
-      case 'again': return again ? await this.#pass(asked) : await this.#look({ exchange, next: asked.next, request, tally, spentMs: fill.sharedSince(joinedAtMs) }, true)
+      case 'found': return await this.#look(further, again)
+      case 'again': return again ? await this.#pass(asked) : await this.#look(further, true)
       default: return await this.#notStored(asked, result, collapsed)
     }
   }
@@ -202,7 +203,7 @@ class CacheFlow {
     try {
       response = meaningful(await asked.next(exchange), takes304(request))
     } catch (thrown) {
-      if (exchange.upstreamRequest.effect !== 'safe') afterUnknown(exchange, this.#rules.config, this.#written(exchange))
+      if (exchange.upstreamRequest.effect !== 'safe') await afterUnknown(exchange, this.#rules.config, this.#written(exchange))
       const standIn = this.#standIn(asked, toGatewayError(thrown))
       if (standIn !== undefined) return standIn
       this.#count(exchange, tally, 'pass', why)
@@ -217,7 +218,7 @@ class CacheFlow {
     this.#count(exchange, tally, 'pass', why)
     if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache, entry, request, response, this.#rules)
     if (tally.isHopeless && request.method === 'GET' && isStorable(request, response, this.#rules)) tally.notStoredInARow = 0
-    if (exchange.upstreamRequest.effect !== 'safe') response = afterWrite(exchange, response, this.#rules.config, this.#written(exchange))
+    if (exchange.upstreamRequest.effect !== 'safe') response = await afterWrite(exchange, response, this.#rules.config, this.#written(exchange))
     return this.#passedOn(exchange, response, tally, why)
   }
 
@@ -226,7 +227,7 @@ class CacheFlow {
   }
 
   #written (exchange: Exchange): Written {
-    return { target: this.#keys.target(exchange), targetsOf: target => this.#cache.targetsOf(target), purge: selector => this.#cache.purge(selector, false, 'write') }
+    return { target: this.#keys.target(exchange), cache: this.#cache }
   }
 
   /** Asks behind the client's back, and not as he does: a HEAD, or that he wants nothing stored, says nothing of what others want. */

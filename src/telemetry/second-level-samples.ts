@@ -6,7 +6,7 @@ export interface SecondLevelGauges {
   readonly reads: Readonly<Record<string, number>>
   readonly bytesRead: number
   readonly writes: { readonly counts: Readonly<Record<string, number>>, readonly bytesWritten: number }
-  readonly purges: { readonly told: number, readonly heard: number }
+  readonly purges: { readonly told: number, readonly heard: number, readonly late: number }
 }
 
 /** One series a name. */
@@ -26,6 +26,6 @@ export function secondLevelSamples (read: () => SecondLevelGauges | undefined): 
     cacheSecondReads: of(({ reads }) => byLabel('result', reads)),
     cacheSecondWrites: of(({ writes }) => byLabel('result', writes.counts)),
     cacheSecondBytes: of(({ bytesRead, writes }) => byLabel('direction', { read: bytesRead, written: writes.bytesWritten })),
-    cacheSecondPurges: of(({ purges: { told, heard } }) => byLabel('direction', { told, heard }))
+    cacheSecondPurges: of(({ purges: { told, heard, late } }) => byLabel('direction', { told, heard, late }))
   }
 }

@@ -188,6 +188,26 @@ describe('what a message says', { timeout: 120_000 }, () => {
 })
 
 describe('what is not stored', { timeout: 120_000 }, () => {
+  test('a cookie that comes with a 304: it is for the one who asked, and the answer is good again for all', async t => {
+    const clock = setClock(t)
+    for (const [setCookie, kept] of [['pass', false], ['strip', false], ['store', true]] as const) {
+      await using served = await serving({}, { setCookie })
+      const { gateway, origin } = served
+      const lifetime: HeaderList = [['Cache-Control', 'max-age=60'], ['ETag', '"1"']]
+      origin.behave(async request => {
+        const isKnown = request.header('if-none-match') === '"1"'
+        await write(request.socket, isKnown ? head(304, 'Not Modified', [...lifetime, ['Set-Cookie', 'visit=1']]) : head(200, 'OK', [...lifetime, ['Content-Length', '4']]) + 'body')
+      })
+      await gateway.get(order)
+      clock.pass(60)
+      const asked = await gateway.get(order)
+      assert.deepEqual([asked.status, asked.text(), asked.header('set-cookie')], [200, 'body', 'visit=1'], setCookie)
+      const other = await gateway.get(order)
+      assert.deepEqual([other.text(), isHit(other), other.header('set-cookie')], ['body', true, kept ? 'visit=1' : undefined], setCookie)
+      assert.equal(origin.received.length, 2, setCookie)
+    }
+  })
+
   test('is not waited for again for a while: the next ones go on side by side (hit-for-miss)', async () => {
     await using served = await serving({ headers: [['Cache-Control', 'no-store']] }, {})
     const { gateway, origin } = served

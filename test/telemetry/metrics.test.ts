@@ -59,7 +59,7 @@ test('every metric of the table is exported under its name and type, with no lab
     purged: { operator: 0, write: 0, gateway: 0 },
     running: 0,
     waiting: 0,
-    secondLevel: { up: true, reads: { hit: 1 }, bytesRead: 1, writes: { counts: { written: 1 }, bytesWritten: 1 }, purges: { told: 1, heard: 1 } },
+    secondLevel: { up: true, reads: { hit: 1 }, bytesRead: 1, writes: { counts: { written: 1 }, bytesWritten: 1 }, purges: { told: 1, heard: 1, late: 1 } },
     messages: [{ upstream: 'Orders', message: 'GetOrder', results: { hit: 1 }, forwarded: new Map([['stale', 1]]), notStored: new Map([['no-store', 1]]), alarms: new Map([['expires-no-date', 1]]) }],
     outage: { held: 1, missing: 1, bytes: 1, oldestAgeS: 1, fetches: { kept: 1 }, given: new Map([['', { upstream: 'Orders', message: 'GetOrder', count: 1 }]]) }
   }))

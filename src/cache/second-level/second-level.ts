@@ -67,7 +67,7 @@ export class SecondLevel {
       },
       down: reason => this.#tellState(reason)
     })
-    this.#stream = new PurgeStream({ ...config, key: `${config.prefix}purges`, gateway: randomUUID() }, this.#link, {
+    this.#stream = new PurgeStream({ ...config, key: `${config.prefix}purges`, gatewaysKey: `${config.prefix}gateways`, gateway: randomUUID() }, this.#link, {
       heard: purge => events.purged(purge),
       missed: reason => events.missedPurges(reason),
       state: (_up, reason) => this.#tellState(reason)
@@ -80,7 +80,11 @@ export class SecondLevel {
 
   /** Whether it is asked now: connected, answering, and in step with the purges of the others. */
   get up (): boolean { return this.#link.up && !this.#circuit.open && this.#stream.live }
-  get purges (): { readonly told: number, readonly heard: number, readonly waiting: number } { return { ...this.#stream.counts, waiting: this.#stream.purges.waiting } }
+  get purges (): { readonly told: number, readonly heard: number, readonly late: number, readonly waiting: number } {
+    const { counts, others, purges } = this.#stream
+    return { ...counts, late: others.late, waiting: purges.waiting }
+  }
+
   /** What an answer that is asked for from now on is newer than. */
   get mark (): string { return this.#stream.mark }
 
@@ -89,11 +93,11 @@ export class SecondLevel {
     this.#stream.start()
   }
 
-  close (): void {
+  async close (): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    this.#stream.close()
     this.writes.close()
+    await this.#stream.close()
     this.#link.close()
   }
 
@@ -121,6 +125,11 @@ export class SecondLevel {
   /** Carried out here; the others hear of it now, or when the server is there again. */
   purge (purge: Outgoing): void {
     this.#stream.tell(purge)
+  }
+
+  /** Settles when all other gateways have carried out what was purged here until now, or after `confirmMs`. undefined: there is nobody to wait for. */
+  confirmed (): Promise<void> | undefined {
+    return this.#stream.confirmed()
   }
 
   async #read (wanted: Wanted, leftMs: number): Promise<Stored | undefined> {

@@ -30,6 +30,10 @@ export class Share {
   #spentMs: number | undefined
   /** When it had answered, or not in time; Infinity while it is asked, -Infinity where it was not. performance.now() */
   #untilMs = -Infinity
+  #waitNoMore: (() => void) | undefined
+  #hurried: NodeJS.Timeout | undefined
+  /** When that ends. performance.now() */
+  #hurriedUntilMs = Infinity
 
   /** `previous`: stored here and stale. `spentMs`: undefined where the origin is to be asked whatever stands there. */
   constructor (second: SecondLevel, wanted: Wanted, previous: Stored | undefined, spentMs: number | undefined) {
@@ -49,11 +53,25 @@ export class Share {
     if (asked === undefined) return undefined
     this.#untilMs = Infinity
     const previous = this.#previous
-    return asked.then(found => {
+    const { promise: hurried, resolve } = Promise.withResolvers<undefined>()
+    const waitNoMore = () => { resolve(undefined) }
+    this.#waitNoMore = waitNoMore
+    return Promise.race([asked, hurried]).then(found => {
       this.#untilMs = performance.now()
+      clearTimeout(this.#hurried)
       if (previous === undefined) return found
       return found !== undefined && found.head.responseAtMs > previous.head.responseAtMs && found.terms.freshUntilMs > Date.now() ? found : undefined
     })
+  }
+
+  /** Somebody joins who has waited so long elsewhere: he waits no longer than anybody, and so do those who wait with him. Milliseconds. */
+  joined (spentMs: number): void {
+    const leftMs = Math.max(0, this.#second.config.timeoutMs - spentMs)
+    const untilMs = performance.now() + leftMs
+    if (this.#untilMs !== Infinity || spentMs === 0 || untilMs >= this.#hurriedUntilMs) return
+    this.#hurriedUntilMs = untilMs
+    clearTimeout(this.#hurried)
+    this.#hurried = setTimeout(this.#waitNoMore!, leftMs)
   }
 
   /** How long whoever joined then has waited for it. Milliseconds. */

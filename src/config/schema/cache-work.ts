@@ -25,6 +25,7 @@ const secondLevel = object({
   password: Type.Optional(text('Its password, best kept outside this file (secrets).')),
   prefix: Type.String({ maxLength: 64, default: 'postern:', description: 'What all keys begin with. Gateways that share answers and purges have the same.' }),
   timeoutMs: ms('Longest wait for an answer of the server, and so the most that its slowness adds to any call. After three failures in a row it is not asked at all until it answers again.', 20),
+  confirmMs: ms('A write that makes stored answers wrong is answered when every other gateway has dropped them, so that whoever writes through one and reads through another gets what he wrote; longest wait for that, and so the most that a gateway which hangs adds to a write. Mostly it takes a few milliseconds. Where the server is away, or no other gateway is there, nobody waits. 0 = never.', 50, 0),
   maxEntryBytes: bytes('Largest body that is shared.', 1_048_576, 1_024)
 }, { description: 'A Valkey or Redis server in which gateways share stored answers, and by which a purge at one reaches all. Whoever can read it can read the answers. Left out: none; the memory of this process is all there is.' })
 

@@ -28,7 +28,7 @@ const identity = section({
 const stale = section({
   whileRevalidateMs: lifetimeMs('How long past its end an answer is given on while it is refreshed, where the origin does not say (stale-while-revalidate).', 0),
   ifErrorMs: lifetimeMs('How long past its end an answer is given on when the origin cannot answer, where the origin does not say (stale-if-error).', 0),
-  maxMs: lifetimeMs('Most of both that the origin is believed.', 86_400_000)
+  maxMs: lifetimeMs('Most of both that the origin is believed, and of what a client asks for by max-stale or stale-if-error: with a max-stale that names no time it would be whatever is stored.', 86_400_000)
 }, 'Answers past their end (RFC 5861). Never those that say must-revalidate, proxy-revalidate, s-maxage or no-cache.')
 
 const guard = section({

@@ -10,6 +10,7 @@ function secondLevel () {
   const answers: Array<(found: Stored | undefined) => void> = []
   const second = {
     mark: '0-0',
+    config: { timeoutMs: 20 },
     read: (_wanted: Wanted, spentMs: number) => {
       asked.push(spentMs)
       return new Promise<Stored | undefined>(resolve => { answers.push(resolve) })
@@ -43,6 +44,39 @@ describe('the share of a fill', () => {
     await new Promise(resolve => setImmediate(resolve))
     assert.equal(share.waitedSince(joinedAtMs), waitedMs, 'it does not grow any more')
     assert.equal(share.waitedSince(performance.now() + 1), 0, 'who came later did not wait')
+  })
+
+  test('waits no longer than any of those who join it may', async t => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { second, answers } = secondLevel()
+    const finding = () => {
+      const share = shareFor(second, wanted, undefined, { why: 'uri-miss', entry: undefined })!
+      let isOver = false
+      share.joined(19)
+      void share.find()!.then(() => { isOver = true })
+      const over = async () => {
+        await new Promise(resolve => setImmediate(resolve))
+        return isOver
+      }
+      return { share, over }
+    }
+    const { share, over } = finding()
+    share.joined(0)
+    share.joined(15)
+    share.joined(3)
+    t.mock.timers.tick(4)
+    assert.equal(await over(), false)
+    t.mock.timers.tick(1)
+    assert.equal(await over(), true)
+    share.joined(20)
+    const answered = finding()
+    answered.share.joined(5)
+    answers[1]!(undefined)
+    assert.equal(await answered.over(), true)
+    const late = finding()
+    late.share.joined(25)
+    t.mock.timers.tick(1)
+    assert.equal(await late.over(), true)
   })
 
   test('is not asked where the origin is to be asked, nor for one identity', () => {

@@ -23,7 +23,8 @@ async function startMute (): Promise<{ readonly url: string, [Symbol.asyncDispos
       for (const [, command] of data.toString().matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g)) {
         if (command === 'PING') socket.write('+PONG\r\n')
         else if (command === 'EXISTS') socket.write(':0\r\n')
-        else if (command === 'XRANGE') socket.write('*0\r\n')
+        else if (command === 'XRANGE' || command === 'XREVRANGE') socket.write('*0\r\n')
+        else if (command === 'XADD') socket.write('$3\r\n1-0\r\n')
         else if (command === 'XREAD') listening.add(socket)
       }
     })
@@ -49,7 +50,7 @@ test('no longer than cache.secondLevel.timeoutMs, whatever a call has waited bef
   const config = validate({ cache: { secondLevel: { url: server.url } } }).config.cache.secondLevel as SecondLevelConfig
   const wanted: Wanted = { place: { key: 'key', target: '/', upstream: 'Shop', message: 'GetOrder', ownTags: [] }, request: requestOf(), rules: byDefault, guard: byDefault.guard, again: undefined }
   const second = new SecondLevel(config, { purged () {}, missedPurges () {}, state () {} })
-  t.after(() => { second.close() })
+  t.after(async () => { await second.close() })
   second.start()
   await until('it is asked', () => second.up)
   assert.equal(config.timeoutMs, 20)
