@@ -1,16 +1,19 @@
 // The cache of this process: what is stored, what is being asked, what runs behind the clients' backs, and what is counted.
+import { policyFor } from '../config/resolve.ts'
 import type { Config } from '../config/schema.ts'
 import type { Next } from '../exchange/compose.ts'
 import type { Exchange, Policy, Route } from '../exchange/exchange.ts'
 import { Background } from './background.ts'
 import type { Alarm } from './entry.ts'
 import { Fills } from './fills.ts'
+import { judgedAnew } from './judged-anew.ts'
 import { KeyMaker, targetIndex } from './key.ts'
 import type { Selector } from './purge-log.ts'
 import { ReadyHeads } from './ready-heads.ts'
+import type { CacheRequest } from './request.ts'
 import { cacheRules, type CacheRules } from './rules.ts'
 import { SecondLevel, type SecondLevelConfig } from './second-level/second-level.ts'
-import { CacheStore } from './store.ts'
+import { CacheStore, type Found } from './store.ts'
 import type { Stored } from './stored.ts'
 import { Tally } from './tally.ts'
 import { indexedProperties, type Indexed } from './writes.ts'
@@ -43,6 +46,9 @@ export interface Caching {
 
 const alarmEveryMs = 60_000
 
+/** A GET of a message, of nobody. */
+const plainRequest = ({ reader }: CacheRules): CacheRequest => reader.read({ method: 'GET', target: '/', headers: [], safe: true, routeKind: 'message', trusted: true })
+
 export class Cache {
   readonly store: CacheStore
   readonly fills = new Fills()
@@ -52,6 +58,7 @@ export class Cache {
   readonly #cachings = new WeakMap<Policy, Caching>()
   readonly #events: CacheEvents
   readonly #getOf: GetOf
+  #config: Config
   #indexed: Indexed
   #secondLevel: SecondLevel | undefined
   readonly #tallies = new Map<string, Tally>()
@@ -60,6 +67,7 @@ export class Cache {
   constructor (config: Config, events: CacheEvents, getOf: GetOf) {
     this.store = new CacheStore(config.cache)
     this.background = new Background(config.cache.background)
+    this.#config = config
     this.#indexed = indexedProperties(config)
     this.#events = events
     this.#getOf = getOf
@@ -81,6 +89,7 @@ export class Cache {
   get indexed (): Indexed { return this.#indexed }
 
   configure (config: Config): void {
+    this.#config = config
     this.store.configure(config.cache)
     this.background.configure(config.cache.background)
     if (JSON.stringify(config.cache.secondLevel) !== JSON.stringify(this.#secondLevel?.config)) {
@@ -131,11 +140,25 @@ export class Cache {
     this.#tallies.delete(`${upstream}\n${message}`)
   }
 
+  /** The stored answer that a request selects, on the terms of the settings in force. */
+  find (key: string, request: CacheRequest, rules: CacheRules): Found {
+    const found = this.store.find(key, request.headers)
+    if (typeof found === 'string' || found.guard.judgedBy === rules.guard.judgedBy) return found
+    const anew = judgedAnew(found, request, rules)
+    this.store.remove(found)
+    if (anew === undefined) return 'uri-miss'
+    this.store.put(anew)
+    return anew
+  }
+
   /** Until when something of a message may be given out with nobody to ask. Since the epoch; 0 = nothing. */
   storedUntil (upstream: string, message: string): number {
     let untilMs = 0
-    for (const { terms } of this.store.of(upstream, message)) {
-      if (!terms.validateAlways) untilMs = Math.max(untilMs, terms.freshUntilMs + Math.max(terms.staleIfErrorMs, terms.staleWhileRevalidateMs))
+    let rules: CacheRules | undefined
+    for (const stored of this.store.of(upstream, message)) {
+      rules ??= cacheRules(policyFor(this.#config, upstream, message.toLowerCase()).cache, this.#config.edge.correlationHeader)
+      const terms = stored.guard.judgedBy === rules.guard.judgedBy ? stored.terms : judgedAnew(stored, plainRequest(rules), rules)?.terms
+      if (terms?.validateAlways === false) untilMs = Math.max(untilMs, terms.freshUntilMs + Math.max(terms.staleIfErrorMs, terms.staleWhileRevalidateMs))
     }
     return untilMs
   }

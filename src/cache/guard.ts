@@ -12,6 +12,8 @@ export interface GuardRules {
   readonly clientMs: number | undefined
   /** Lower-case names of headers that end here. */
   readonly tagHeaders: readonly string[]
+  /** All settings that say on which terms an answer may be given out, written down: where they are others, what is stored is judged anew. */
+  readonly judgedBy: string
 }
 
 /** An answer's headers as they may leave, but for what changes with time. Made once for what is stored. */

@@ -5,19 +5,19 @@ import { toMatch, type Match } from '../lib/match-names.ts'
 import { canonicalBody } from './canonical-body.ts'
 import { fieldValues } from './field-syntax.ts'
 import type { CacheRequest } from './request.ts'
-import type { CacheConfig } from './rules.ts'
+import { ofTerms, type CacheConfig } from './rules.ts'
 
 /** Makes keys by one policy. */
 export class KeyMaker {
   readonly #isIgnored: Match | undefined
   readonly #perIdentity: boolean
 
-  /** What is stored under one policy is nothing under another: its terms, and whose it is, were judged by that. */
+  /** What is stored under one policy is nothing under another that tells answers apart, or says whose they are, in another way. */
   readonly #policy: string
 
   constructor (config: CacheConfig) {
     const { key: { ignoreQuery }, identity } = config
-    this.#policy = digest(canonicalBody(Buffer.from(JSON.stringify(Object.entries(config).filter(([name]) => !ofAsking.has(name)))))).slice(0, 8)
+    this.#policy = digest(canonicalBody(Buffer.from(JSON.stringify(Object.entries(config).filter(([name]) => !ofAsking.has(name) && !ofTerms.has(name)))))).slice(0, 8)
     this.#isIgnored = ignoreQuery.length === 0 ? undefined : toMatch(ignoreQuery)
     this.#perIdentity = identity.mode === 'perIdentity'
   }

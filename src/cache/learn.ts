@@ -21,7 +21,7 @@ export function learnFromHead ({ store, secondLevel }: Pick<Cache, 'store' | 'se
   const fresh = afterHead(entry.head, dated({ status, reason, headers, requestAtMs: nowMs, responseAtMs: nowMs }))
   if (fresh === 'nothing') return
   if (fresh === 'changed') {
-    store.replace(entry, entry.on({ ...entry.terms, freshUntilMs: Math.min(entry.terms.freshUntilMs, nowMs), staleWhileRevalidateMs: 0 }), since)
+    store.replace(entry, entry.staleFrom(nowMs, { staleWhileRevalidateMs: 0 }), since)
     return
   }
   const decision = mayStore(asGet(request), fresh, rules)

@@ -5,6 +5,9 @@ import { RequestReader } from './request.ts'
 
 export type CacheConfig = PolicyConfig['cache']
 
+/** Settings that say on which terms a stored answer may be given out, and nothing of whose it is: where they change, it is judged anew by its head. */
+export const ofTerms: ReadonlySet<string> = new Set(['mode', 'lifetimes', 'negativeStatuses', 'heuristic', 'heuristicMaxMs', 'stale', 'guard', 'purgeTagHeaders'] satisfies Array<keyof CacheConfig>)
+
 export interface CacheRules {
   readonly config: CacheConfig
   readonly reader: RequestReader
@@ -22,13 +25,14 @@ export interface CacheRules {
 export function cacheRules (config: CacheConfig, correlationHeader: string): CacheRules {
   const lower = (names: readonly string[]) => names.map(name => name.toLowerCase())
   const tagHeaders = lower(config.tagHeaders)
+  const judgedBy = JSON.stringify(Object.entries(config).filter(([name]) => ofTerms.has(name)))
   return {
     config,
     reader: new RequestReader(config, correlationHeader),
     ownLifetimes: ownLifetimes(config),
     methods: new Set(['GET', 'HEAD', ...config.methods]),
     tagHeaders,
-    guard: { maxClientMs: config.guard.maxClientMs, clientMs: config.guard.clientMs, tagHeaders: [...tagHeaders, ...lower(config.purgeTagHeaders)] }
+    guard: { maxClientMs: config.guard.maxClientMs, clientMs: config.guard.clientMs, tagHeaders: [...tagHeaders, ...lower(config.purgeTagHeaders)], judgedBy }
   }
 }
 

@@ -132,7 +132,7 @@ export class CacheStore {
     for (const stored of meant) {
       gone?.(stored)
       this.#remove(stored, false)
-      if (!soft || stored.terms.freshUntilMs <= nowMs) { if (soft) this.put(stored) } else this.put(stored.on({ ...stored.terms, freshUntilMs: nowMs }))
+      if (soft) this.put(stored.staleFrom(nowMs))
     }
     return meant.length
   }

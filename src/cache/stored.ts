@@ -47,6 +47,8 @@ export class Stored implements Draft {
   /** What it is counted as: body, head, keys, and what the store needs to find it again. */
   readonly bytes: number
   hits = 0
+  /** Since when it is stale whatever its head says: a purge or its service made it so. Since the epoch. */
+  staleFromMs = Infinity
   /** Whether it was asked for again already, ahead of its end or after it. */
   refreshed = false
 
@@ -72,10 +74,11 @@ export class Stored implements Draft {
     this.terms = { ...this.terms, vary: texts.list(this.terms.vary), omit: neverStored, tags: texts.list(this.terms.tags) }
   }
 
-  /** The same answer on other terms. */
-  on (terms: Terms): Stored {
-    const next = new Stored({ ...this.#draft, terms }, this.body)
+  /** The same answer, stale from then on. `further`: what else holds of it now. */
+  staleFrom (nowMs: number, further: Partial<Terms> = {}): Stored {
+    const next = new Stored({ ...this.#draft, terms: { ...this.terms, ...further, freshUntilMs: Math.min(this.terms.freshUntilMs, nowMs) } }, this.body)
     next.hits = this.hits
+    next.staleFromMs = Math.min(this.staleFromMs, nowMs)
     return next
   }
 

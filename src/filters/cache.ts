@@ -83,7 +83,7 @@ class CacheFlow {
     const { exchange, next, request, tally, found: fromSecond = false, spentMs = 0 } = start
     const target = this.#keys.target(exchange)
     const key = this.#keys.primary(exchange, request, target)
-    const found = this.#cache.store.find(key, request.headers)
+    const found = this.#cache.find(key, request, this.#rules)
     const entry = typeof found === 'string' ? undefined : found
     const nowMs = Date.now()
     const decided = reuse(request, entry, nowMs, this.#rules, typeof found === 'string' ? found : 'uri-miss')

@@ -8,7 +8,7 @@ import { headerValue } from '../../src/exchange/headers.ts'
 import { flat, now } from './support.ts'
 
 const day = 86_400
-const rules: GuardRules = { maxClientMs: day * 1_000, clientMs: undefined, tagHeaders: ['cache-tag', 'surrogate-key'] }
+const rules: GuardRules = { maxClientMs: day * 1_000, clientMs: undefined, tagHeaders: ['cache-tag', 'surrogate-key'], judgedBy: '' }
 const inS = (seconds: number) => httpDate(now + seconds * 1_000)
 
 /** Headers that leave `ageS` after the answer was made, and the alarms of when it came. */

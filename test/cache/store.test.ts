@@ -13,7 +13,7 @@ const terms: Terms = { bornAtMs: nowMs, freshUntilMs: nowMs + 60_000, staleWhile
 interface Options { readonly message?: string, readonly bytes?: number, readonly vary?: readonly string[], readonly headers?: readonly string[], readonly tags?: readonly string[] }
 
 function stored (key: string, { message = 'GetOrder', bytes = 100, vary = [], headers = [], tags = [] }: Options = {}): Stored {
-  const guard = { maxClientMs: 1, clientMs: undefined, tagHeaders: [] }
+  const guard = { maxClientMs: 1, clientMs: undefined, tagHeaders: [], judgedBy: '' }
   const draft: Draft = {
     head: { status: 200, reason: 'OK', headers: [], requestAtMs: nowMs, responseAtMs: nowMs },
     terms: { ...terms, vary, tags },

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, mock, test, type TestContext } from 'node:test'
 import assert from 'node:assert/strict'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
-import { requestBytes, type RawResponse } from '../support/http-client.ts'
+import { request, requestBytes, targetOf, type RawResponse } from '../support/http-client.ts'
 import { hang, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
 import { until } from '../support/until.ts'
@@ -271,7 +271,7 @@ describe('a reload', { timeout: 120_000 }, () => {
   const configOf = (origin: Origin, cache: object): PartialConfig => ({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { cache } }, ListOrders: { upstream: 'Shop' } } }) as PartialConfig
   const ann: HeaderList = [['Authorization', 'Bearer ann']]
 
-  test('nothing that was stored under another policy is given out: whose it was, and how long it may be kept, was judged by that', async () => {
+  test('nothing is given out that was stored under a policy by which it is somebody else\'s', async () => {
     await using origin = await startOrigin(numbers({ headers: [['Cache-Control', 'max-age=60']] }))
     const configFor = (cache: object): PartialConfig => configOf(origin, cache)
     await using gateway = await startGateway(configFor({ identity: { mode: 'shared' } }))
@@ -284,11 +284,48 @@ describe('a reload', { timeout: 120_000 }, () => {
     const everybodys = (await gateway.get(order)).text()
     assert.notEqual(everybodys, anns)
     assert.equal((await gateway.get(order)).text(), everybodys)
-    await gateway.reload(configFor({ guard: { clientMs: 5_000 } }))
-    await until('the policy is in force', async () => (await gateway.get(order)).header('cache-control') === 'max-age=5')
     // Of another message, and of what is only asked in another way, everything stays.
-    const last = (await gateway.get(order)).text()
-    await gateway.reload(configFor({ guard: { clientMs: 5_000 }, collapseWaitMs: 1_000, hitForMissMs: 0 }))
-    assert.deepEqual([(await gateway.get(order)).text(), (await gateway.get(list)).text()], [last, all])
+    await gateway.reload(configFor({ collapseWaitMs: 1_000, hitForMissMs: 0 }))
+    assert.deepEqual([(await gateway.get(order)).text(), (await gateway.get(list)).text()], [everybodys, all])
+  })
+
+  test('how long an answer holds, and what clients are told of it, is by the settings in force, not by those it was stored under', async t => {
+    const clock = setClock(t)
+    await using origin = await startOrigin(numbers({ headers: [['Cache-Control', 'max-age=60']] }))
+    const configFor = (cache: object): PartialConfig => configOf(origin, cache)
+    await using gateway = await startGateway(configFor({}))
+    await gateway.waitForEndpoint(origin.url)
+    const other = '/json/reply/GetOrder?Id=2'
+    const purged = '/json/reply/GetOrder?Id=3'
+    const [stored, others] = [(await gateway.get(order)).text(), (await gateway.get(other)).text()]
+    await gateway.get(purged)
+    const status = (await request(targetOf(gateway.admin), '/api/cache/purge', { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify({ url: purged, soft: true }) })).status
+    assert.equal(status, 200)
+    const asked = origin.received.length
+    clock.pass(30)
+    for (const [cache, ttl, said] of [
+      [{ stale: { ifErrorMs: 3_600_000 } }, 30, 'max-age=60'],
+      [{ stale: { ifErrorMs: 3_600_000 }, guard: { maxStoredMs: 40_000 } }, 10, 'max-age=60'],
+      [{ stale: { ifErrorMs: 3_600_000 }, guard: { clientMs: 5_000 } }, 30, 'max-age=35'],
+      [{ stale: { ifErrorMs: 3_600_000 }, mode: 'override', lifetimes: { successMs: 3_600_000 } }, 3_570, 'max-age=60'],
+      [{ stale: { ifErrorMs: 3_600_000 } }, 30, 'max-age=60']
+    ] as const) {
+      await gateway.reload(configFor(cache))
+      const answer = await gateway.get(order)
+      assert.deepEqual([answer.text(), answer.header('cache-status'), answer.header('cache-control')], [stored, `Postern; hit; ttl=${ttl}`, said], JSON.stringify(cache))
+    }
+    assert.equal(origin.received.length, asked, 'nothing was asked anew')
+    await origin.server.kill()
+    clock.pass(3_000)
+    for (const [path, body] of [[order, stored], [other, others]] as const) {
+      const answer = await gateway.get(path)
+      assert.deepEqual([answer.status, answer.text()], [200, body], `${path}: it may stand in now`)
+      assert.match(answer.header('cache-status')!, /ttl=-2970; detail=stale-if-error$/)
+    }
+    await gateway.reload(configFor({ mode: 'override', lifetimes: { successMs: 7_200_000 } }))
+    assert.match((await gateway.get(other)).header('cache-status')!, /ttl=4170$/)
+    assert.ok((await gateway.get(purged)).status >= 502, 'a purge holds on')
+    await gateway.reload(configFor({ lifetimes: { successMs: 7_200_000 } }))
+    assert.ok((await gateway.get(order)).status >= 502)
   })
 })

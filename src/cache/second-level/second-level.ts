@@ -183,10 +183,9 @@ export class SecondLevel {
     const judged = this.#stream.purges.judge(answer.mark, place, decision.terms.tags)
     if (judged === 'gone') return { result: 'purged' }
     const { terms } = decision
-    const freshUntilMs = judged === 'stale' ? Math.min(terms.freshUntilMs, nowMs) : terms.freshUntilMs
     const stored = new Stored({
       head,
-      terms: { ...terms, freshUntilMs, vary: answer.vary },
+      terms: { ...terms, vary: answer.vary },
       place,
       variant: answer.variant,
       guard,
@@ -194,7 +193,7 @@ export class SecondLevel {
       endpointUrl: answer.endpointUrl,
       again
     }, keptBody([answer.body]))
-    return { result: 'hit', stored }
+    return { result: 'hit', stored: judged === 'stale' ? stored.staleFrom(nowMs) : stored }
   }
 
   #failed (error: Error): void {
