@@ -58,6 +58,11 @@ export class Attempt {
     this.#trial = false
   }
 
+  /** A trial that failed here while those at other endpoints succeeded. Where no answer came, it is the endpoint that hangs. */
+  singledOut (): void {
+    if (this.result === '' || (this.sent && this.error !== undefined)) this.#handle.singledOut({ cause: this.result === '' ? 'slow trial' : this.result })
+  }
+
   /** `headers`: undefined of an answer that the endpoint did not give. */
   answered (status: number, headers?: readonly string[]): void {
     if (headers !== undefined && (status === 429 || status === 503)) {

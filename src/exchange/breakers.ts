@@ -14,4 +14,6 @@ export interface BreakersHandle {
   enter (exchange: Exchange): AdmittedCall
   /** Whether `enter` would refuse it now: nobody should wait for another's call then. */
   refuses (exchange: Exchange): boolean
+  /** `refuses`, and while they recover also whether it is not among the calls that are due: for one that can go elsewhere. One that is not deferred is let in, if it comes at once. */
+  defers (exchange: Exchange): boolean
 }

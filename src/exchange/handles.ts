@@ -21,6 +21,8 @@ export interface EndpointHandle {
   report (attempt: Attempt, trial: boolean, status: number | undefined, error: GatewayError | undefined, headers?: readonly string[]): void
   /** An attempt that is under way takes too long, which counts now as its failure. */
   overdue (trial: boolean, cause: FailureCause): void
+  /** Its upstream, or a message of it, has recovered without it. */
+  singledOut (cause: FailureCause): void
 }
 
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */

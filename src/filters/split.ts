@@ -51,12 +51,13 @@ export function split (policy: SplitPolicy, { upstreamNamed, meter, random = Mat
     exchange.atEnd(record)
   }
 
-  /** Who asked for a part by a condition means that one; who was drawn for it is served by the rest while nobody of the part may be called. */
+  /** Who asked for a part by a condition means that one; who was drawn for it is served by the rest while nobody of the part may be called, or a breaker of its upstream keeps it out. */
   const goTo = (exchange: Exchange, part: Part, isDrawn: boolean): boolean => {
     const own = part.upstream === undefined
     const upstream = own ? exchange.upstream : upstreamNamed(part.upstream!)
     const endpoints = upstream?.select(part.selector, own ? exchange.route.endpoints : exchange.route.alternatives?.get(part.upstream!))
-    if (upstream === undefined || endpoints === undefined || endpoints.size === 0 || (isDrawn && !upstream.isUsable(endpoints))) return false
+    if (upstream === undefined || endpoints === undefined || endpoints.size === 0) return false
+    if (isDrawn && (!upstream.isUsable(endpoints) || (!own && upstream.breakers.defers(exchange)))) return false
     go(exchange, part.name, upstream, endpoints, isDrawn && own ? rest : undefined)
     return true
   }

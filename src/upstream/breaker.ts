@@ -1,7 +1,9 @@
 // One circuit breaker: opossum counts and keeps the state; gates of ours (trials, ramp, pause, an operator's hold) stand in front.
 import CircuitBreaker from 'opossum'
+import type { Attempt } from '../exchange/attempt.ts'
 import type { FailureCause, Outcome } from '../exchange/outcome.ts'
 import { bucketCount, type BreakerClock } from './breaker-clock.ts'
+import { Trials } from './trials.ts'
 
 export interface BreakerSettings {
   readonly enabled: boolean
@@ -45,14 +47,14 @@ export class Breaker {
   readonly #clock: BreakerClock
   readonly #onChange: OnChange
   readonly #ask: (() => Promise<boolean>) | undefined
+  readonly #places: () => number
+  readonly #trials = new Trials()
   #settings: BreakerSettings
   #circuit: CircuitBreaker<[Outcome], void> | undefined
   #lastFailureAtMs = 0
   #cause: FailureCause | undefined
   #failuresInARow = 0
   #openedAtMs = 0
-  #trialsUnderWay = 0
-  #trialsPassed = 0
   #triedAtMs = 0
   #pausedUntilMs = 0
   /** When it closed after trials; 0 = no ramp. */
@@ -60,12 +62,13 @@ export class Breaker {
   #share = 0
   #held: Held | undefined
 
-  /** `ask`: whether what it guards is well, asked where calls are rare. Never rejects. */
-  constructor (settings: BreakerSettings, clock: BreakerClock, onChange: OnChange = () => {}, ask?: () => Promise<boolean>) {
+  /** `ask`: whether what it guards is well, asked where calls are rare. Never rejects. `places`: at how many it may be tried. */
+  constructor (settings: BreakerSettings, clock: BreakerClock, onChange: OnChange = () => {}, ask?: () => Promise<boolean>, places = () => 1) {
     this.#settings = settings
     this.#clock = clock
     this.#onChange = onChange
     this.#ask = ask
+    this.#places = places
   }
 
   get held (): Held | undefined { return this.#held }
@@ -79,6 +82,9 @@ export class Breaker {
     if (circuit === undefined || circuit.closed) return 'closed'
     return circuit.halfOpen ? 'half-open' : 'open'
   }
+
+  /** Of the round under way, if it is half-open; of one that was won, nothing. */
+  get trials (): Pick<Trials, 'hasFailedAt' | 'hasPassedAt'> { return this.#trials }
 
   /** ms until the pause that the endpoint asked for ends; 0 = none. */
   get pausedMs (): number {
@@ -105,13 +111,18 @@ export class Breaker {
     return 1
   }
 
-  /** `admits`, and while it recovers only for the share of calls that is due: evenly, not by chance. */
-  get passes (): boolean {
+  /** `admits`, and while it recovers only for the share of calls that is due: evenly, not by chance. Once it is so it stays so, until a call passes. */
+  get isDue (): boolean {
     if (!this.admits) return false
     if (this.#rampFromMs === 0 || this.#held !== undefined) return true
-    this.#share += this.rampFactor
-    if (this.#share < 1) return false
-    this.#share -= 1
+    if (this.#share < 1) this.#share += this.rampFactor
+    return this.#share >= 1
+  }
+
+  /** A call wants to be let in. */
+  get passes (): boolean {
+    if (!this.isDue) return false
+    if (this.#share >= 1) this.#share -= 1
     return true
   }
 
@@ -124,14 +135,14 @@ export class Breaker {
   /** A call begins. Returns whether it is a trial of a half-open breaker: hand that back to `report`. */
   begin (): boolean {
     if (this.#held !== undefined || this.#circuit === undefined || !this.#circuit.halfOpen) return false
-    this.#trialsUnderWay++
+    this.#trials.begin()
     this.#triedAtMs = performance.now()
     return true
   }
 
-  /** A call has ended. Late answers of calls from before the breaker opened do not count. `cause`: of a failure. */
-  report (outcome: Outcome, trial: boolean, cause?: FailureCause): void {
-    if (trial && this.#trialsUnderWay > 0) this.#trialsUnderWay--
+  /** A call has ended. Late answers of calls from before the breaker opened do not count. `cause`: of a failure; `attempt`: its last, where a trial has a choice of places. */
+  report (outcome: Outcome, trial: boolean, cause?: FailureCause, attempt?: Attempt): void {
+    if (trial) this.#trials.end()
     if (outcome === 'success' && this.#circuit === undefined) return
     if (outcome === 'ignored' || !this.#settings.enabled || this.#held !== undefined) return
     if (outcome === 'success') this.#failuresInARow = 0
@@ -142,8 +153,11 @@ export class Breaker {
       this.#circuit ??= this.#create()
     }
     const circuit = this.#circuit!
-    if (circuit.halfOpen) this.#judgeTrial(circuit, outcome, trial)
-    else if (circuit.closed) {
+    if (circuit.halfOpen) {
+      if (trial) this.#judgeTrial(circuit, outcome, attempt)
+    } else if (circuit.closed) {
+      // The others have won its round meanwhile.
+      if (trial && outcome === 'failure') attempt?.singledOut()
       circuit.fire(outcome).catch(alreadyReported)
       if (this.#failuresInARow >= this.#settings.consecutiveFailures) circuit.open()
     }
@@ -209,8 +223,7 @@ export class Breaker {
     this.#circuit.removeAllListeners()
     this.#circuit = undefined
     this.#failuresInARow = 0
-    this.#trialsUnderWay = 0
-    this.#trialsPassed = 0
+    this.#trials.reset()
     this.#clock.leave(this.#settings.windowMs, this)
   }
 
@@ -218,20 +231,19 @@ export class Breaker {
   async #askIdle (circuit: CircuitBreaker<[Outcome], void>): Promise<void> {
     const { askIdleMs } = this.#settings
     if (this.#ask === undefined || askIdleMs === 0 || performance.now() - this.#triedAtMs < askIdleMs || !this.#hasRoomForTrial()) return
-    this.#trialsUnderWay++
+    this.#trials.begin()
     const isWell = await this.#ask()
     if (this.#circuit === circuit && circuit.halfOpen) this.report(isWell ? 'success' : 'failure', true, isWell ? undefined : { cause: 'heartbeat' })
   }
 
-  /** One trial first; each that succeeds makes room for one more beside it. */
   #hasRoomForTrial (): boolean {
-    return this.#trialsUnderWay <= this.#trialsPassed && this.#trialsUnderWay + this.#trialsPassed < this.#settings.trials
+    this.#trials.forget(performance.now() - this.#settings.resetTimeoutMs)
+    return this.#trials.hasRoom(this.#settings.trials, this.#places())
   }
 
-  #judgeTrial (circuit: CircuitBreaker<[Outcome], void>, outcome: Outcome, trial: boolean): void {
-    if (!trial) return
-    // opossum closes at the first success: it is told once enough have succeeded.
-    if (outcome === 'failure' || ++this.#trialsPassed >= this.#settings.trials) circuit.fire(outcome).catch(alreadyReported)
+  /** opossum closes at the first success, and opens at the first failure: it is told once that is decided. */
+  #judgeTrial (circuit: CircuitBreaker<[Outcome], void>, outcome: 'success' | 'failure', attempt: Attempt | undefined): void {
+    if (this.#trials.judge(outcome, this.#settings.trials, this.#places(), attempt) !== undefined) circuit.fire(outcome).catch(alreadyReported)
   }
 
   #create (): CircuitBreaker<[Outcome], void> {
@@ -249,8 +261,7 @@ export class Breaker {
     })
     circuit.on('open', () => {
       this.#openedAtMs = performance.now()
-      this.#trialsUnderWay = 0
-      this.#trialsPassed = 0
+      this.#trials.reset()
       this.#onChange('open', this.#cause)
     })
     circuit.on('halfOpen', () => {
@@ -258,10 +269,12 @@ export class Breaker {
       this.#onChange('half-open')
     })
     circuit.on('close', () => {
+      const { failures } = this.#trials
       // opossum keeps the window that opened it: one more failure would open it again at once. Recovered means a clean start.
       this.#forget()
       this.#rampFromMs = this.#settings.rampMs === 0 ? 0 : performance.now()
       this.#onChange('closed')
+      for (const attempt of failures) attempt.singledOut()
     })
     return circuit
   }

@@ -101,7 +101,7 @@ export class Endpoint implements EndpointHandle {
       if (state === 'half-open') this.standing.forget()
       events.breaker(state, cause)
       if (state === 'open') owner.shut()
-    }, () => this.#heartbeat())
+    }, () => askHeartbeat(this.url + this.heartbeatPath, { timeoutMs: heartbeatTimeoutMs, lookup: this.#lookup, tls: this.#pool.tls }))
     this.#lookup = lookupOf(() => this.plan.ips)
     this.#pool = new EndpointPool(plan, settings.tls, this.#lookup, () => { if (this.isHost && this.reachable && this.#doubts.byCut()) void this.#doubts.ask(() => this.#whoIsThere()) })
     this.#pool.lead(plan.ips)
@@ -151,6 +151,10 @@ export class Endpoint implements EndpointHandle {
 
   overdue (trial: boolean, cause: FailureCause): void {
     this.#breaker.report('failure', trial, cause)
+  }
+
+  singledOut (cause: FailureCause): void {
+    if (this.#owner.hasOther(this.url)) this.#breaker.trip(cause)
   }
 
   hold (held: Held | undefined): void {
@@ -241,10 +245,6 @@ export class Endpoint implements EndpointHandle {
     this.#events.paused(ms)
     this.#owner.shut()
     return true
-  }
-
-  #heartbeat (): Promise<boolean> {
-    return askHeartbeat(this.url + this.heartbeatPath, { timeoutMs: heartbeatTimeoutMs, lookup: this.#lookup, tls: this.#pool.tls })
   }
 
   /** What ended while the client was still sending says nothing of the endpoint's time. */

@@ -4,6 +4,7 @@ import type { BreakersHandle } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { judgeError, judgeStatus, nobodys, type FailureCause, type Verdict } from '../exchange/outcome.ts'
 import { LinkedList } from '../lib/linked-list.ts'
+import type { Avoid } from './balancing/candidate.ts'
 import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
 import { Call, MessageHistory, slowAfterMs, slowCall, type CallOwner } from './calls.ts'
@@ -33,6 +34,8 @@ export interface UpstreamBreakersOptions {
   readonly hasOther: (than: string) => boolean
   /** Whether an endpoint that may be called has no call. */
   readonly hasIdle: () => boolean
+  /** How many endpoints it has that can be tried. */
+  readonly places: () => number
 }
 
 /**
@@ -48,6 +51,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   readonly #onTick: (nowMs: number) => boolean
   readonly #hasOther: (than: string) => boolean
   readonly #hasIdle: () => boolean
+  readonly #places: () => number
   readonly #histories = new Map<string, MessageHistory>()
   readonly #breakers = new Map<string, Breaker>()
   readonly #calls = new LinkedList<Call>()
@@ -57,7 +61,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   #lastAnswerAtMs = performance.now()
   #rejectedSinceAnswer = 0
 
-  constructor ({ name, settings, clock, onChange, onTick, hasOther, hasIdle }: UpstreamBreakersOptions) {
+  constructor ({ name, settings, clock, onChange, onTick, hasOther, hasIdle, places }: UpstreamBreakersOptions) {
     this.#name = name
     this.#settings = settings
     this.#clock = clock
@@ -65,7 +69,8 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.#onTick = onTick
     this.#hasOther = hasOther
     this.#hasIdle = hasIdle
-    this.own = new Breaker(settings, clock, (state, cause) => onChange(undefined, state, cause))
+    this.#places = places
+    this.own = new Breaker(settings, clock, (state, cause) => onChange(undefined, state, cause), undefined, places)
   }
 
   /** Those that exist: of messages that failed lately, or are held. */
@@ -77,7 +82,8 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const breaker = this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
     // Only after the configuration has changed, or where it was held before anybody called.
     if (breaker !== undefined && breaker.settings !== policy.messageBreaker) breaker.configure(policy.messageBreaker)
-    if (!own.passes) throw this.refusal(undefined)
+    // While the upstream recovers, the trials of its messages wait for no turn: one recovery would follow the other.
+    if (breaker?.state === 'half-open' ? !own.admits : !own.passes) throw this.refusal(undefined)
     if (breaker?.passes === false) throw this.refusal(name)
     let history = this.#histories.get(name)
     if (history === undefined) this.#histories.set(name, history = new MessageHistory(name))
@@ -89,6 +95,27 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   refuses ({ route: { name } }: Exchange): boolean {
     return !this.own.admits || this.#breakers.get(name)?.admits === false
+  }
+
+  defers ({ route: { name } }: Exchange): boolean {
+    const breaker = this.#breakers.get(name)
+    return (breaker?.state === 'half-open' ? !this.own.admits : !this.own.isDue) || breaker?.isDue === false
+  }
+
+  /** Where a trial is better not made now: where others have failed in this round, or are under way and none has passed. Undefined: this call is no trial. */
+  tried (exchange: Exchange): Avoid | undefined {
+    const { own } = this
+    const { name } = exchange.route
+    const breaker = this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
+    if (own.state !== 'half-open' && breaker?.state !== 'half-open') return undefined
+    const busy = new Set<string>()
+    for (let call = this.#calls.first; call !== undefined; call = call.next) {
+      const [attempt] = call.exchange.attempts
+      if (attempt !== undefined && (call.trialOfUpstream || (call.trialOfMessage && call.history.name === name))) busy.add(attempt.endpoint)
+    }
+    const hasFailed = (url: string) => own.trials.hasFailedAt(url) || breaker?.trials.hasFailedAt(url) === true
+    const hasPassed = (url: string) => own.trials.hasPassedAt(url) || breaker?.trials.hasPassedAt(url) === true
+    return { has: ({ url }) => hasFailed(url) || (busy.has(url) && !hasPassed(url)) }
   }
 
   /** What is answered while the breaker of a message, or the upstream's own (undefined), admits nothing. */
@@ -201,15 +228,16 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   }
 
   #count (call: Call, verdict: Verdict, cause?: FailureCause): void {
-    const { history: { name }, exchange: { route: { policy: { messageBreaker } } } } = call
+    const { history: { name }, exchange: { attempts, route: { policy: { messageBreaker } } } } = call
+    const attempt = attempts.at(-1)
     const isFailed = verdict.message === 'failure'
     const isItsOwn = !isFailed || this.#isMessages(call)
     const isCommon = isFailed && isItsOwn && this.#isCommon(name, verdict)
-    const isSure = !isFailed || verdict.upstream !== 'failure' || (call.trialOfUpstream && !this.#isEndpoints(call, isItsOwn))
-    this.own.report(isCommon ? 'failure' : isSure ? verdict.upstream : 'ignored', call.trialOfUpstream, cause)
+    const isSure = !isFailed || verdict.upstream !== 'failure' || call.trialOfUpstream
+    this.own.report(isCommon ? 'failure' : isSure ? verdict.upstream : 'ignored', call.trialOfUpstream, cause, attempt)
     if (!messageBreaker.enabled) return
     const breaker = isFailed && isItsOwn ? this.#breakerOf(name, messageBreaker) : this.#breakers.size === 0 ? undefined : this.#breakers.get(name)
-    breaker?.report(isItsOwn || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage, cause)
+    breaker?.report(isItsOwn || call.trialOfMessage ? verdict.message : 'ignored', call.trialOfMessage, cause, attempt)
   }
 
   /** A second message fails as well; and for plain 500s, since then no other one works. */
@@ -252,7 +280,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   #breakerOf (message: string, settings: BreakerSettings, always = false): Breaker | undefined {
     let breaker = this.#breakers.get(message)
     if (breaker === undefined && (always || this.#breakers.size < mostBreakers)) {
-      breaker = new Breaker(settings, this.#clock, (state, cause) => this.#onChange(message, state, cause))
+      breaker = new Breaker(settings, this.#clock, (state, cause) => this.#onChange(message, state, cause), undefined, this.#places)
       this.#breakers.set(message, breaker)
     }
     return breaker

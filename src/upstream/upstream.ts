@@ -6,7 +6,6 @@ import type { FailureCause } from '../exchange/outcome.ts'
 import type { UpstreamPlan } from '../routing/plan.ts'
 import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
 import { Balancer } from './balancing/balancer.ts'
-import type { Avoid } from './balancing/candidate.ts'
 import { describeBalance, type Balance } from './balancing/describe.ts'
 import { RetryBudget, type RetryBudgetLimits } from './retry-budget.ts'
 import type { BreakerState } from './breaker.ts'
@@ -34,8 +33,6 @@ export interface UpstreamEvents {
   /** The breaker of a message on it; `message` undefined: its own. */
   breaker (message: string | undefined, state: BreakerState, cause: FailureCause | undefined): void
 }
-
-const onTrial: Avoid = { has: ({ breakerState }: Endpoint) => breakerState !== 'closed' }
 
 export class Upstream implements UpstreamHandle {
   readonly name: string
@@ -78,7 +75,8 @@ export class Upstream implements UpstreamHandle {
       onChange: (message, state, cause) => this.#breakerChanged(message, state, cause),
       onTick: nowMs => this.#outliers.tick(this.#endpoints, nowMs),
       hasOther: than => this.#hasOther(than),
-      hasIdle: () => this.#endpoints.some(({ usable, inFlight }) => usable && inFlight === 0)
+      hasIdle: () => this.#endpoints.some(({ usable, inFlight }) => usable && inFlight === 0),
+      places: () => this.#endpoints.reduce((count, { reachable, ejection }) => reachable && ejection === undefined ? count + 1 : count, 0)
     })
     this.apply(plan)
   }
@@ -112,9 +110,10 @@ export class Upstream implements UpstreamHandle {
     return exchange.isMirrored && endpoint?.breakerState !== 'closed' ? undefined : endpoint
   }
 
-  /** The first attempt of a trial of the upstream is none of an endpoint while another one may be called: it would say nothing of the upstream. */
+  /** The first attempt of a trial of the upstream, or of its message, goes where none of this round failed or hangs; best where it is none of the endpoint's breaker as well. */
   #draw (exchange: Exchange): Endpoint | undefined {
-    const first = this.breakers.own.state === 'half-open' && exchange.attempts.length === 0 ? this.#balancer.pick(exchange, this.bulkhead, onTrial) : undefined
+    const tried = exchange.attempts.length === 0 ? this.breakers.tried(exchange) : undefined
+    const first = tried === undefined ? undefined : this.#balancer.pick(exchange, this.bulkhead, { has: (one: Endpoint) => one.breakerState !== 'closed' || tried.has(one) }) ?? this.#balancer.pick(exchange, this.bulkhead, tried)
     return first ?? this.#balancer.pick(exchange, this.bulkhead)
   }
 

@@ -217,4 +217,60 @@ describe('two services of one name', { timeout: 300_000 }, () => {
     assert.deepEqual(world.counts(), [20, 0])
     assert.equal(await world.gateway.metric('postern_conflicts'), 1)
   })
+
+  const toNext = (part: object, breaker: object): PartialConfig => ({
+    messages: { Echo: { upstream: 'Orders', policy: { split: { parts: [{ name: 'next', to: { upstream: 'OrdersNext' }, ...part }] } } } },
+    upstreams: { OrdersNext: { breaker } }
+  } as PartialConfig)
+  const hold = async (gateway: TestGateway, what: object) => {
+    const body = JSON.stringify({ upstream: 'OrdersNext', held: 'open', reason: 'game day', by: 'ann', ...what })
+    assert.equal((await request(targetOf(gateway.admin), '/api/breakers/hold', { method: 'POST', headers: [['Content-Type', 'application/json']], body })).status, 200)
+  }
+  const startNext = async (part: object, breaker: object = {}) => {
+    const world = await startServices(services, toNext(part, breaker))
+    await until('both are in the table', async () => ((await world.gateway.api('routes')).routes as Array<{ state: string }>).filter(({ state }) => state === 'routed').length === 2)
+    return world
+  }
+
+  for (const [what, held] of [['the service', {}], ['the message on it', { message: 'Echo' }]] as const) {
+    test(`a share of one whose breaker is held open, that of ${what}, is served by the other`, async () => {
+      await using world = await startNext({ percent: 100 })
+      await call(world.gateway, 3)
+      assert.deepEqual(world.counts(), [0, 3])
+      await hold(world.gateway, held)
+      await call(world.gateway, 5)
+      assert.deepEqual(world.counts(), [5, 0])
+    })
+  }
+
+  test('who asked for the one whose breaker is held open is told so', async () => {
+    await using world = await startNext({ when: { header: 'X-Next' } })
+    await hold(world.gateway, {})
+    assert.equal((await world.gateway.get(path, { headers: [['X-Next', '1']] })).reason, 'BreakerOpen')
+    await call(world.gateway, 3)
+    assert.deepEqual(world.counts(), [3, 0])
+  })
+
+  test('a share of one that fails is served by the other while its breaker is open, and while it recovers as far as it takes no calls', async () => {
+    const rampMs = 3_000
+    await using world = await startNext({ percent: 100 }, { resetTimeoutMs: 600, rampMs })
+    const state = async () => await world.gateway.metric('postern_message_breaker_state', { upstream: 'OrdersNext' })
+    world.origins[1]!.behave(behave.ok('', { status: 503, reason: 'Down' }))
+    const answers = new Set<string>()
+    await until('its breaker is open', async () => {
+      answers.add((await world.gateway.post(path, {})).reason)
+      return await state() > 0
+    })
+    world.origins[1]!.behave(behave.ok('mended'))
+    const texts: string[] = []
+    await until('it has all its calls again', async () => {
+      const { status, text } = await world.gateway.post(path, {})
+      assert.equal(status, 200)
+      texts.push(text())
+      return texts.length > 20 && texts.slice(-20).every(text => text === 'mended')
+    })
+    assert.deepEqual([...answers].filter(reason => reason === 'BreakerOpen'), [])
+    const first = texts.indexOf('mended')
+    assert.ok(texts.slice(first).includes('ok'), 'it got a growing share')
+  })
 })

@@ -33,7 +33,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     reach: () => 'another',
     asked: () => undefined,
     retryBudget: { exchange () {}, take: () => true },
-    breakers: { enter: () => ({ answered () {}, failed () {} }), refuses: () => false },
+    breakers: { enter: () => ({ answered () {}, failed () {} }), refuses: () => false, defers: () => false },
     pick: () => undefined,
     whyNone: () => new GatewayError('NoEndpoint'),
     select: () => new Set(),
@@ -51,5 +51,5 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
 
 /** An endpoint that answers by script. */
 export function fakeEndpoint (url: string, request: EndpointHandle['request']): EndpointHandle {
-  return { url, begin: () => false, leave () {}, request, report () {}, overdue () {} }
+  return { url, begin: () => false, leave () {}, request, report () {}, overdue () {}, singledOut () {} }
 }

@@ -19,7 +19,7 @@ const endpoint = endpointOf('http://a')
 function start (t: TestContext) {
   const told: unknown[] = []
   const messageBreaker = { ...policy.messageBreaker, consecutiveFailures: 1, slowCallMs: 1_000, slowCallFactor: 10 }
-  const breakers = new UpstreamBreakers({ name: 'orders', settings: upstreamFor(validate({}).config, 'orders').breaker, clock: new BreakerClock(), onChange: (message, state, cause) => told.push({ message, state, ...cause }), onTick: () => false, hasOther: () => true, hasIdle: () => false })
+  const breakers = new UpstreamBreakers({ name: 'orders', settings: upstreamFor(validate({}).config, 'orders').breaker, clock: new BreakerClock(), onChange: (message, state, cause) => told.push({ message, state, ...cause }), onTick: () => false, hasOther: () => true, hasIdle: () => false, places: () => 1 })
   t.after(() => breakers.close())
   /** One attempt at each endpoint; the last one is told. */
   const begin = (...at: readonly string[]) => {
@@ -124,7 +124,7 @@ test('what does not fail any more is not compared any more', () => {
 describe('of the upstream\'s own breaker', () => {
   /** Calls of messages that no endpoint fails more than another. */
   function startShop (t: TestContext, hasIdle = false) {
-    const breakers = new UpstreamBreakers({ name: 'shop', settings: upstreamFor(validate({}).config, 'shop').breaker, clock: new BreakerClock(), onChange () {}, onTick: () => false, hasOther: () => false, hasIdle: () => hasIdle })
+    const breakers = new UpstreamBreakers({ name: 'shop', settings: upstreamFor(validate({}).config, 'shop').breaker, clock: new BreakerClock(), onChange () {}, onTick: () => false, hasOther: () => false, hasIdle: () => hasIdle, places: () => 1 })
     t.after(() => breakers.close())
     const call = async (message: string, status: number) => {
       const exchange = makeExchange({ message, policy: { messageBreaker: { ...policy.messageBreaker, enabled: false } } })

@@ -10,7 +10,7 @@ const thresholds = {
   consecutiveFailures: count('Failures in a row that open a breaker at once, whatever succeeded before within the window.', 20, 1),
   windowMs: ms('Length of the rolling window.', 10_000, 1_000),
   resetTimeoutMs: ms('How long a breaker stays open before a trial call is let through.', 2_000),
-  trials: count('Trial calls that must succeed before it closes: one first, and with each that succeeds one more at a time.', 3, 1),
+  trials: count('Trial calls that must succeed before it closes: one first, and with each that succeeds one more at a time. Of a breaker in front of several endpoints also the most of them that are tried beside each other.', 3, 1),
   rampMs: ms('After that, how long the share of the calls that is let through grows until it is all of them.', 1_500, 0)
 }
 

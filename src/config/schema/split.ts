@@ -20,7 +20,7 @@ const When = object({
 const Part = object({
   name: text('Name of the part in logs, metrics and /api/splits.'),
   to: Target,
-  percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'Share of the calls that no condition has taken. While none of its endpoints may be called, they go to the rest; those of a condition do not.' })),
+  percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'Share of the calls that no condition has taken. While none of its endpoints may be called, or a breaker of the upstream it names (its own, or the message\'s there) is open or held open, they go to the rest; those of a condition do not.' })),
   when: Type.Optional(When)
 }, { description: 'A part of the traffic.' })
 
