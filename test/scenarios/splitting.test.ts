@@ -6,7 +6,7 @@ import type { PartialConfig, TestGateway } from '../support/gateway.ts'
 import { request, targetOf, type RequestOptions } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
 import type { Behaviour } from '../support/origin.ts'
-import { startServices, type Service } from '../support/services.ts'
+import { startServices, type Service, type Services } from '../support/services.ts'
 import { until } from '../support/until.ts'
 
 const path = '/json/reply/Echo'
@@ -153,32 +153,38 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     assert.ok(counts.every(count => count > 17 && count < 23), `${counts}`)
   })
 
-  test('highest version only: the new one takes over step by step', async () => {
-    const takeoverMs = 8_000
-    await using world = await startServices([{ version: '1.9' }, { version: '1.9' }, { version: '1.10' }], { ...splitting([], { versions: 'highest', takeoverMs }), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
-    const startedMs = performance.now()
-    await until('the old one is no newcomer itself', () => performance.now() - startedMs > takeoverMs)
-    const beforeMs = performance.now()
-    await world.list(3)
-    const listedMs = performance.now()
-    const [early, late] = [[0, 0], [0, 0]] as [[number, number], [number, number]]
-    await until('it has all calls', async () => {
-      world.counts()
-      // Its age is between the two.
-      const [most, least] = [performance.now() - beforeMs, performance.now() - listedMs]
-      await call(world.gateway, 10)
-      const [, , high = 0] = world.counts()
-      const phase = performance.now() - beforeMs <= takeoverMs / 4 ? early : least >= takeoverMs / 2 && most <= takeoverMs * 3 / 4 ? late : undefined
-      if (phase !== undefined) {
-        phase[0] += high
-        phase[1] += 10
-      }
-      return least >= takeoverMs && high === 10
-    }, { timeoutMs: 60_000 })
-    // Of its first quarter at most 25 %, in the third half or more: endpoints take turns, so that chance has no part in it.
-    assert.ok(early[1] > 0 && early[0] / early[1] < 0.35, `${early}`)
-    assert.ok(late[1] > 0 && late[0] / late[1] > 0.42 && late[0] / late[1] < 0.95, `${late}`)
-  })
+  const comings: ReadonlyArray<readonly [what: string, services: readonly Service[], newest: number, come: (world: Services) => Promise<void>]> = [
+    ['of a new instance', [{ version: '1.9' }, { version: '1.9' }, { version: '1.10' }], 2, async world => { await world.list(3) }],
+    ['deployed in the place of an old one', [{ version: '1.9' }, { version: '1.9' }], 1, async world => { await world.deploy(1, '1.10') }]
+  ]
+  for (const [what, services, newest, come] of comings) {
+    test(`highest version only: the new one, ${what}, takes over step by step`, async () => {
+      const takeoverMs = 8_000
+      await using world = await startServices(services, { ...splitting([], { versions: 'highest', takeoverMs }), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
+      const startedMs = performance.now()
+      await until('the old one is no newcomer itself', () => performance.now() - startedMs > takeoverMs)
+      const beforeMs = performance.now()
+      await come(world)
+      const listedMs = performance.now()
+      const [early, late] = [[0, 0], [0, 0]] as [[number, number], [number, number]]
+      await until('it has all calls', async () => {
+        world.counts()
+        // Its age is between the two.
+        const [most, least] = [performance.now() - beforeMs, performance.now() - listedMs]
+        await call(world.gateway, 10)
+        const high = world.counts()[newest]!
+        const phase = performance.now() - beforeMs <= takeoverMs / 4 ? early : least >= takeoverMs / 2 && most <= takeoverMs * 3 / 4 ? late : undefined
+        if (phase !== undefined) {
+          phase[0] += high
+          phase[1] += 10
+        }
+        return least >= takeoverMs && high === 10
+      }, { timeoutMs: 60_000 })
+      // Of its first quarter at most 25 %, in the third half or more: endpoints take turns, so that chance has no part in it.
+      assert.ok(early[1] > 0 && early[0] / early[1] < 0.35, `${early}`)
+      assert.ok(late[1] > 0 && late[0] / late[1] > 0.42 && late[0] / late[1] < 0.95, `${late}`)
+    })
+  }
 
   test('errors and latency of the parts stand side by side', async () => {
     const late: Behaviour = async request => {

@@ -24,6 +24,8 @@ export interface Services extends AsyncDisposable {
   readonly file: string
   /** Names so many of the services in the file, from the first one on. Resolves when just they get traffic. */
   list (count: number): Promise<void>
+  /** Gives one of them another version where it is. Resolves when that is in the table. */
+  deploy (index: number, version: string): Promise<void>
 }
 
 /** Plain services named in a services.yaml, one origin each. */
@@ -34,11 +36,13 @@ export async function startServices (services: readonly Service[], config: Parti
   const origins: Origin[] = []
   for (const { behaviour } of services) origins.push(stack.use(await startOrigin(behaviour)))
   const file = join(directory, 'services.yaml')
-  const write = async (count: number) => { await writeFile(file, JSON.stringify(services.slice(0, count).map(({ service = 'Orders', messages = ['Echo'], behaviour: _, ...rest }, index) => ({ service, url: origins[index]!.url, messages, ...rest })))) }
+  const deployed = [...services]
+  let written = listed
+  const write = async (count = written) => { written = count; await writeFile(file, JSON.stringify(deployed.slice(0, count).map(({ service = 'Orders', messages = ['Echo'], behaviour: _, ...rest }, index) => ({ service, url: origins[index]!.url, messages, ...rest })))) }
   await write(listed)
   const gateway = stack.use(await startGateway({ ...config, registry: { file } }))
-  const inPlan = async () => ((await gateway.api('upstreams')).upstreams as Array<{ endpoints: Array<{ traffic: boolean }> }>).flatMap(({ endpoints }) => endpoints).filter(({ traffic }) => traffic).length
-  const isListed = async (count: number) => { await until('every endpoint is in the table', async () => await inPlan() === count) }
+  const inPlan = async () => ((await gateway.api('upstreams')).upstreams as Array<{ endpoints: Array<{ url: string, version?: string, traffic: boolean }> }>).flatMap(({ endpoints }) => endpoints).filter(({ traffic }) => traffic)
+  const isListed = async (count: number) => { await until('every endpoint is in the table', async () => (await inPlan()).length === count) }
   await isListed(listed)
   const seen = origins.map(() => 0)
   const owned = stack.move()
@@ -47,6 +51,11 @@ export async function startServices (services: readonly Service[], config: Parti
     origins,
     file,
     list: async count => { await write(count); await isListed(count) },
+    deploy: async (index, version) => {
+      deployed[index] = { ...deployed[index], version }
+      await write()
+      await until(`version ${version} is in the table`, async () => (await inPlan()).some(endpoint => endpoint.url === origins[index]!.url && endpoint.version === version))
+    },
     counts: () => origins.map(({ received }, index) => {
       const since = received.length - seen[index]!
       seen[index] = received.length
