@@ -172,11 +172,14 @@ async function askPlugin (put: Put, parse: ParseList, healthCheck: boolean): Pro
 
 async function askPlain (put: Put, parse: ParseList, livenessPath: string): Promise<Answer> {
   const alive = await put(livenessPath)
-  if (alive.kind !== 'answer' || alive.status >= 500) return refusal(alive, livenessPath)
+  if (alive.kind === 'silent' && !alive.connected) return refusal(alive, livenessPath)
   // A plain registration may still be a ServiceStack host, whose restricted messages must not get out.
   const answer = await put('/operations/metadata')
   const version = versionOf(alive, answer)
   const listed = toListed(answer, parse)
-  if (listed.state === 'unread' && version === undefined) return answered(undefined, { state: 'none', reason: listed.reason }, undefined)
-  return answered(undefined, listed, version)
+  const isAlive = alive.kind === 'answer' && alive.status < 500
+  // What it is, a host that is not well can say too, but not one that fails whatever it is asked.
+  if (!isAlive && listed.state === 'unread') return refusal(alive, livenessPath)
+  const isHost = version !== undefined || listed.state !== 'unread'
+  return answered(undefined, isHost ? listed : { state: 'none', reason: listed.reason }, version, isAlive ? {} : { sick: alive.kind === 'answer' ? `${livenessPath} answered ${alive.status}` : `${livenessPath}: ${alive.reason}` })
 }

@@ -27,8 +27,8 @@ export type GetResult =
   | { readonly kind: 'answer', readonly status: number, readonly contentType: string, readonly poweredBy: string, readonly body: string }
   /** Bytes of HTTP came, but no whole answer: too long, too slow, cut. */
   | { readonly kind: 'broken', readonly reason: string }
-  /** Nobody there: refused, unreachable, silent. */
-  | { readonly kind: 'silent', readonly reason: string }
+  /** Nobody there: refused, unreachable, silent. `connected`: somebody took the connection and said nothing. */
+  | { readonly kind: 'silent', readonly reason: string, readonly connected: boolean }
 
 const codeOf = (error: Error): string => 'code' in error && typeof error.code === 'string' ? error.code : error.message
 
@@ -41,6 +41,7 @@ export function createAgent (url: string, ips?: readonly string[]): http.Agent {
 /** Never rejects: what went wrong is part of the result. */
 export function get (url: string, options: GetOptions): Promise<GetResult> {
   return new Promise(resolve => {
+    let connected = false
     let answered = false
     const body = options.tell === undefined ? undefined : JSON.stringify(options.tell.body)
     const client = url.startsWith('https:') ? https : http
@@ -51,7 +52,7 @@ export function get (url: string, options: GetOptions): Promise<GetResult> {
       resolve(result)
     }
     const fail = (reason: string) => {
-      finish({ kind: answered ? 'broken' : 'silent', reason })
+      finish(answered ? { kind: 'broken', reason } : { kind: 'silent', reason, connected })
       request?.destroy()
     }
     const onAbort = () => fail('the question was given up')
@@ -67,8 +68,12 @@ export function get (url: string, options: GetOptions): Promise<GetResult> {
       })
     } catch (error) {
       // A URL that node:http refuses; registrations are parsed before, so this is rare and told like any other failure.
-      return finish({ kind: 'silent', reason: error instanceof Error ? error.message : String(error) })
+      return finish({ kind: 'silent', reason: error instanceof Error ? error.message : String(error), connected })
     }
+    request.on('socket', socket => {
+      connected = !socket.connecting
+      socket.once('connect', () => { connected = true })
+    })
     request.on('error', error => fail(codeOf(error)))
     request.on('response', response => {
       answered = true

@@ -68,9 +68,11 @@ export class Choices {
     return states.has('unread') ? 'unread' : trustTags ? 'read' : 'none'
   }
 
-  upstreamPlan (trustTags: boolean): UpstreamPlan {
+  /** `said`: what postern.yaml says that its endpoints are; it counts until they have shown that they are ServiceStack hosts. */
+  upstreamPlan (trustTags: boolean, said: boolean | undefined): UpstreamPlan {
     const verdicts = this.#view.verdicts.filter(verdict => verdict.speaks)
-    const servicestack = verdicts.some(isServiceStack) || (verdicts.some(({ knowledge }) => knowledge?.answeredAt !== undefined) ? false : undefined)
+    const isUnknown = this.base.length > 0 && verdicts.every(({ knowledge }) => knowledge?.answeredAt === undefined)
+    const servicestack = verdicts.some(isServiceStack) || (said ?? (isUnknown ? undefined : false))
     const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
     const apiForm = servicestack !== true || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
     return { name: this.#view.name, endpoints, base: this.urls(this.base), levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack, lists: this.#lists(trustTags) }

@@ -21,7 +21,7 @@ export interface RouteSource {
 
 /** What makes two paths the same to a host: letter case and the names of the places do not. */
 export function toShape (path: string): string {
-  return path.toLowerCase().replace(/\{[^{}*]*\}/g, '{}').replace(/\{[^{}*]*\*\}/g, '{*}').replace(/(?<=.)\/$/, '')
+  return path.toLowerCase().replace(/\{[^{}*]*\}/g, '{}').replace(/\{\*[^{}]*\}|\{[^{}]*\*\}/g, '{*}').replace(/(?<=.)\/$/, '')
 }
 
 const overlap = (a: readonly string[], b: readonly string[]): boolean => a.length === 0 || b.length === 0 || a.some(verb => b.includes(verb))

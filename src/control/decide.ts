@@ -152,7 +152,8 @@ export function decide (input: DecideInput): Decision {
     const own = views.get(name)?.verdicts ?? []
     // Nothing but ghosts and refused ones is no upstream.
     if (own.length > 0 && !own.some(verdict => verdict.speaks)) continue
-    const plan = choice.upstreamPlan(settingsOf(config, name)?.trustTags ?? false)
+    const settings = settingsOf(config, name)
+    const plan = choice.upstreamPlan(settings?.trustTags ?? false, settings?.servicestack)
     upstreams.set(name, plan)
     for (const { url } of plan.endpoints) served.add(url)
   }

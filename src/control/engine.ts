@@ -12,6 +12,7 @@ import { decide, settledOf } from './decide.ts'
 import { countDecision, describeRoutes, describeUpstreams } from './describe.ts'
 import { diff, namesOf, toBatches, unknownPlan } from './diff.ts'
 import { FirstTable } from './first-table.ts'
+import { FirstWord } from './first-word.ts'
 import { toFixedEntries } from './fixed.ts'
 import type { Knowledge } from './knowledge.ts'
 import { createLoop } from './loop.ts'
@@ -65,6 +66,7 @@ export interface Engine {
   recheck (url: string, always: boolean): Promise<void>
   /** An operator says whose a name is. Settles when the table has it. */
   settle (wish: SettleWish): Promise<Settled>
+  /** What is in force. */
   describe (what: 'routes' | 'upstreams'): string
   /** For tests: settles when nothing is left to decide or send. */
   idle (): Promise<void>
@@ -82,7 +84,8 @@ export function createEngine (options: EngineOptions): Engine {
   let decision: Decision | undefined
   /** Of the decision: registries tell their state far more often than anything is decided. */
   let counts = noCounts
-  let hasTable = false
+  /** The last one that is in force. */
+  let committed: Decision | undefined
   let mustSend = true
   /** Names that changed hands since the start. */
   const moves: Record<MoveReason, number> = { gone: 0, unlisted: 0, silent: 0, replaced: 0, settled: 0 }
@@ -146,7 +149,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   const postStatus = () => {
     if (closed) return
-    options.onStatus({ registries: states.all, embeddedUrl: embedded?.url, hasTable, counts, moves: { ...moves }, dropped: states.dropped, stale: states.stale })
+    options.onStatus({ registries: states.all, embeddedUrl: embedded?.url, hasTable: committed !== undefined, counts, moves: { ...moves }, dropped: states.dropped, stale: states.stale })
   }
 
   // ---- Deciding: one at a time, coalesced, the next one only when the data plane has the last ----
@@ -162,14 +165,16 @@ export function createEngine (options: EngineOptions): Engine {
 
   const missing = () => registries.missing(config.registry)
   const first = new FirstTable(options.applied, options.firstTableMs)
-  const canCommit = (next: Decision) => hasTable || first.mayGo(next, { missing: missing().length + (admission.isResolving ? 1 : 0), hasAny: registries.hasAny || fixed.length > 0, knows: url => knowledge.has(url) })
+  const firstWord = new FirstWord()
+  const knows = (url: string) => knowledge.has(url)
+  const mayStart = (next: Decision) => committed !== undefined || first.mayGo(next, { missing: missing().length + (admission.isResolving ? 1 : 0), hasAny: registries.hasAny || fixed.length > 0, knows })
+  const canCommit = (next: Decision) => mayStart(next) && firstWord.mayGo(committed === undefined && options.applied.upstreams.size === 0 ? undefined : sent, next.plan, config.prefixes, knows)
   /** What is not found may be what a registry knows that has not answered yet. */
   let sentIncomplete = false
 
   async function run (): Promise<void> {
     const time = now()
     registries.expire(time, config.registry.unconfirmedMs)
-    const before = decision
     const all = [...entries()]
     admission.forgetUnused()
     if (claimed.read(all, knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
@@ -184,7 +189,8 @@ export function createEngine (options: EngineOptions): Engine {
     loop.wakeAfter(next.nextAt === undefined ? undefined : next.nextAt - time)
     if (!canCommit(next)) {
       // Every answer triggers; the last word is the clock's.
-      if (first.wakeMs !== undefined) loop.wakeAfter(first.wakeMs)
+      const wakeMs = committed === undefined ? first.wakeMs ?? firstWord.wakeMs : firstWord.wakeMs
+      if (wakeMs !== undefined) loop.wakeAfter(wakeMs)
       return postStatus()
     }
     const target = next.plan
@@ -205,9 +211,9 @@ export function createEngine (options: EngineOptions): Engine {
       if (incomplete && !sentIncomplete) options.log({ level: 'warn', fields: { registries: missing() }, message: 'route table without all registries: those named have not answered yet' })
       sentIncomplete = incomplete
     }
-    const lines = describeChanges(hasTable ? before : undefined, next)
+    const lines = describeChanges(committed, next)
     for (const line of lines) options.log(line)
-    hasTable = true
+    committed = next
     // Who runs at an address is worth keeping too, though its routes stay as they are: a start without Consul has to know it again.
     if (hasNews || lines.length > 0) options.keep?.(toKept)
     postStatus()
@@ -274,8 +280,8 @@ export function createEngine (options: EngineOptions): Engine {
     },
     describe: what => {
       const registries = states.described
-      if (decision === undefined) return JSON.stringify(what === 'routes' ? { routes: [], registrations: [], prefixes: [], customRoutes: [], pathConflicts: [], registries } : { upstreams: [], registries })
-      return what === 'routes' ? describeRoutes(decision, config, registries) : describeUpstreams(decision, registries)
+      if (committed === undefined) return JSON.stringify(what === 'routes' ? { routes: [], registrations: [], prefixes: [], customRoutes: [], pathConflicts: [], registries } : { upstreams: [], registries })
+      return what === 'routes' ? describeRoutes(committed, config, registries) : describeUpstreams(committed, registries)
     },
     idle: () => loop.idle(),
     async close () {

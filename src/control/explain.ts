@@ -137,6 +137,15 @@ const explainRestarted = ({ verdict, state }: EndpointDecision): Explanation => 
   hint: 'When its registry answers again, what that says of the address counts.'
 })
 
+function explainFixed ({ registration: { service }, knowledge }: Verdict): Explanation {
+  if (knowledge?.answeredAt !== undefined) return { why: 'Routed: a fixed endpoint of postern.yaml.', hint: 'It stays until its line there is changed.' }
+  const reason = knowledge?.silent === undefined ? '' : ` (${knowledge.silent.reason})`
+  return {
+    why: `Routed: a fixed endpoint of postern.yaml. It has not said yet what it is${reason}: until one of its upstream has, paths below a prefix are answered 503 RoutesNotReady.`,
+    hint: `It is asked again and again. Where nothing good comes of that, name a path that it answers below 500 in upstreams.${yamlKey(service)}.livenessPath, or what it is in upstreams.${yamlKey(service)}.servicestack.`
+  }
+}
+
 export function explainEndpoint (decision: EndpointDecision): Explanation {
   const { verdict, byPanic, isLast, state, out } = decision
   const { registration, otherId } = verdict
@@ -144,7 +153,7 @@ export function explainEndpoint (decision: EndpointDecision): Explanation {
   if (out !== undefined) return explainOut(out, verdict)
   switch (verdict.cause) {
     case 'refused': return { why: `Refused: ${registration.refused ?? 'its address cannot be used'}.`, hint: registration.registry === 'config' ? `Correct upstreams.${yamlKey(registration.service)}.endpoints.` : 'Correct the registration, or registry.allowedNetworks.' }
-    case 'fixed': return { why: 'Routed: a fixed endpoint of postern.yaml.', hint: 'It stays until its line there is changed.' }
+    case 'fixed': return explainFixed(verdict)
     case 'passing': return state === 'standby'
       ? { why: 'Standby: its checks pass, but no message or path needs it.', hint: 'It gets traffic when it lists a message that is routed here.' }
       : { why: 'Routed: its checks pass.', hint: 'It leaves when they fail, a connection to it fails, or somebody sets maintenance.' }

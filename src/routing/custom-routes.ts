@@ -9,7 +9,7 @@ export interface CustomRoute<T> {
 interface Node<T> {
   readonly literals: Map<string, Node<T>>
   variable: Node<T> | undefined
-  /** {Path*}: takes the rest. */
+  /** {Path*}: takes the rest, and what may stand behind it in the template. */
   rest: Array<CustomRoute<T>>
   routes: Array<CustomRoute<T>>
 }
@@ -18,6 +18,8 @@ const createNode = <T>(): Node<T> => ({ literals: new Map(), variable: undefined
 const segmentsOf = (path: string): string[] => path.toLowerCase().split('/').filter(segment => segment !== '')
 /** A place with text around it (`{Name}.txt`) counts as one of any text: what is kept back must not slip through. */
 const isVariable = (segment: string): boolean => segment.includes('{')
+/** {Path*} or {*Path}: any number of segments. */
+const isWildcard = (segment: string): boolean => /\{\*|\*\}/.test(segment)
 /** Which extensions are formats is the host's to know, so any is taken for one. */
 const extension = /\.[^./]*(?=\/*$)/
 
@@ -64,7 +66,7 @@ export class CustomRoutes<T> {
 function addTo<T> (root: Node<T>, route: CustomRoute<T>): void {
   let node = root
   for (const segment of segmentsOf(route.plan.path)) {
-    if (isVariable(segment) && segment.endsWith('*}')) {
+    if (isWildcard(segment)) {
       node.rest.push(route)
       return
     }
@@ -84,7 +86,9 @@ function child<T> (node: Node<T>, segment: string): Node<T> {
 
 function collect<T> (node: Node<T>, segments: readonly string[], depth: number, found: Array<CustomRoute<T>>): void {
   if (depth === segments.length) {
-    found.push(...node.routes, ...node.rest)
+    found.push(...node.routes)
+    // Hosts let a wildcard at the end give back what places before it took beyond the end of the path: /files is /files/{Kind}/{Path*} too.
+    for (let at: Node<T> | undefined = node; at !== undefined; at = at.variable) found.push(...at.rest)
     return
   }
   const literal = node.literals.get(segments[depth]!)

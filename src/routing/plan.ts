@@ -73,7 +73,7 @@ export interface MessagePlan {
 
 /** A RESTful path of a service's own list: routed where customRoutes is on, else kept only so that no other route reaches by it what is not routed. */
 export interface CustomRoutePlan {
-  /** As listed: /products/{Id}, /files/{Path*}. */
+  /** As listed: /products/{Id}, /files/{Path*} or /files/{*Path}. */
   readonly path: string
   /** Upper-case verbs; empty = any. */
   readonly verbs: readonly string[]

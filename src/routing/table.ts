@@ -148,14 +148,12 @@ export class RouteTable {
    */
   #reachesHidden (entry: PrefixEntry, decodedPath: string): boolean {
     const { name, servicestack, lists } = entry.upstream.plan
-    if (servicestack === true && lists === 'unread') throw new GatewayError('RoutesNotReady')
-    if (servicestack === true && lists === 'none') return true
+    if (servicestack === undefined || (servicestack && lists === 'unread')) throw new GatewayError('RoutesNotReady')
+    if (servicestack && lists === 'none') return true
     for (const key of messageCandidates(decodedPath)) {
       const message = this.#messages.get(key)
       if (isRoutedTo(name, message?.plan)) continue
-      if (message !== undefined && message.plan.state !== 'routed') return true
-      if (servicestack === undefined) throw new GatewayError('RoutesNotReady')
-      if (servicestack) return true
+      if (servicestack || (message !== undefined && message.plan.state !== 'routed')) return true
     }
     return this.#custom.match(decodedPath).some(({ plan, value }) => value.upstream.plan.name === name && !isRoutedTo(name, this.#messages.get(plan.message)?.plan))
   }

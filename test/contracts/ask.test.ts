@@ -155,14 +155,24 @@ test('a listener that never speaks is silent after the timeout', async t => {
   assert.deepEqual(answer, { kind: 'silent', reached: false, reason: 'no whole answer within 300 ms' })
 })
 
+const plain = { headers: { 'x-powered-by': 'Express' } }
+
 test('a plain service needs any complete answer below 500 to its path', async t => {
-  const plain = { headers: { 'x-powered-by': 'Express' } }
   const { url } = await host(t, { '/live': { status: 404, ...plain }, '/sick': { status: 500, ...plain }, [operations]: { status: 500, ...plain } })
   const up = await put(url, 'plain', '/live')
   assert.ok(up.kind === 'answered')
   assert.equal(up.listed.state, 'none')
   assert.equal(up.servicestackVersion, undefined)
   assert.deepEqual(await put(url, 'plain', '/sick'), { kind: 'silent', reached: true, reason: '/sick answered 500' })
+})
+
+test('what it is, a plain service that is not well says too', async t => {
+  const { url } = await host(t, { '/sick': { status: 500, ...plain }, '/slow': 'hang', [operations]: { status: 404, ...plain } })
+  for (const [path, sick] of [['/sick', '/sick answered 500'], ['/slow', '/slow: no whole answer within 300 ms']] as const) {
+    const answer = await put(url, 'plain', path)
+    assert.ok(answer.kind === 'answered', path)
+    assert.deepEqual([answer.listed.state, answer.servicestackVersion, answer.sick], ['none', undefined, sick])
+  }
 })
 
 test('a plain registration that is a ServiceStack host is asked for its restrictions', async t => {

@@ -202,6 +202,10 @@ test('what an upstream is, one of its endpoints has to say; until then nobody kn
   assert.equal(servicestack({ 7000: { none: true, version: '' } }), false)
   assert.equal(servicestack({ 7000: { none: true, version: '' }, 7001: { none: true } }), true)
   assert.equal(servicestack({ 7000: { lists: ['GetProduct'], version: '' } }), true, 'nobody else publishes such a list')
+  const told = (says: boolean, answers: World['says'] = {}) => decideWorld({ config: { upstreams: { Fixed: { ...config.upstreams.Fixed, servicestack: says } } }, says: answers }).plan.upstreams.get('Fixed')?.servicestack
+  assert.deepEqual([told(true), told(false)], [true, false], 'unless postern.yaml says it')
+  assert.equal(told(false, { 7000: { none: true } }), true, 'which a host can disprove')
+  assert.equal(decideWorld({ config: { prefixes: { '/x/*': { upstream: 'Nobody' } } } }).plan.upstreams.get('Nobody')?.servicestack, false, 'of nobody nothing need be known')
 })
 
 test('a state keeps its time until it changes', () => {

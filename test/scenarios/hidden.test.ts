@@ -11,7 +11,7 @@ import { registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
 import { EndOfBytes } from '../support/byte-reader.ts'
-import { openConnection, sendBytes, type RawResponse } from '../support/http-client.ts'
+import { openConnection, request, sendBytes, targetOf, type RawResponse } from '../support/http-client.ts'
 import { spellings } from '../support/spellings.ts'
 import type { Generation } from '../support/recordings.ts'
 
@@ -203,6 +203,31 @@ test('over HTTP/2 too', { timeout: 30_000 }, async () => {
   } finally {
     session.destroy()
     await certificate.remove()
+  }
+})
+
+test('a wildcard is read as its host reads it, wherever it stands', { timeout: 30_000 }, async () => {
+  const restricted = { actions: ['ANY'], restrictTo: internalOnly, handler: () => ({ body: {} }) }
+  const routes = { Wipe: '/wipe/{*Path}', Drop: '/drop/{Kind}/{Path*}', Erase: '/erase/{Kind}/{Part}/{*Path}', Clear: '/clear/{Path*}/now', Export: '/export/{Path*}.{Format}', Mixed: '/mixed/{Name}.{Kind}' }
+  await using fleet = await startFleet([{ messages: Object.fromEntries(Object.entries(routes).map(([name, route]) => [name, { ...restricted, routes: [route] }])) }], {
+    upstreams: { Catalog: { customRoutes: true } },
+    prefixes: { '/direct/*': { upstream: 'Catalog', rewrite: '/' } }
+  })
+  const { gateway, hosts: [host] } = fleet
+  const paths = ['/wipe', '/wipe/a', '/wipe/a/b/', '/wipe.json', '/drop', '/drop/', '/drop.json', '/drop/a', '/drop/a/b/c', '/erase', '/erase/a', '/erase/a/b', '/erase/a/b/c', '/clear/now', '/clear/a/b/now', '/export/a.csv', '/mixed/a.b', '/mixed/a.b.json']
+  const direct = new Set<string>()
+  for (const path of paths) {
+    host!.executed.length = 0
+    await request(targetOf(host!.url), path)
+    if (host!.executed.length > 0) direct.add(path)
+  }
+  assert.ok(['/wipe/a/b/', '/drop', '/erase', '/clear/a/b/now', '/mixed/a.b'].every(path => direct.has(path)), `the host takes ${[...direct].join()}`)
+  host!.executed.length = 0
+  for (const path of paths) {
+    for (const prefix of ['', '/direct']) {
+      const answer = await gateway.get(prefix + path)
+      assert.deepEqual([answer.status, host!.executed], [404, []], prefix + path)
+    }
   }
 })
 

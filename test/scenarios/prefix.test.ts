@@ -4,13 +4,14 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WebSocket, WebSocketServer } from 'ws'
 import { startFleet } from '../support/fleet.ts'
 import { configOf, startGateway, type TestGateway } from '../support/gateway.ts'
 import { requestBytes } from '../support/http-client.ts'
-import { misdirected } from '../support/load.ts'
+import { misdirected, startLoad } from '../support/load.ts'
 import * as behave from '../support/origin.ts'
 import { startOrigin, type Origin } from '../support/origin.ts'
 import { registerAsPlugin } from '../support/plugin-registration.ts'
@@ -113,7 +114,7 @@ describe('prefix routes', { timeout: 30_000 }, () => {
   })
 
   for (const [what, poweredBy, status] of [['a ServiceStack host', 'ServiceStack/10.15 NET10/Linux', 404], ['another service', 'Express', 200]] as const) {
-    test(`what may be a message waits until ${what} has said what it is`, async () => {
+    test(`every path waits until ${what} has said what it is`, async () => {
       let speaks = false
       const reached: string[] = []
       const server = createServer((request, response) => {
@@ -126,13 +127,13 @@ describe('prefix routes', { timeout: 30_000 }, () => {
       try {
         const { port } = server.address() as { port: number }
         await using gateway = await startGateway({ upstreams: { host: { endpoints: [`http://127.0.0.1:${port}`] } }, prefixes: { '/host/*': { upstream: 'host', rewrite: '/' } } } as never)
-        await until('a table', async () => (await gateway.get('/host/page')).status === 200)
-        const internal = ['/host/discovery/services', '/host/discovery/registration', '/host/json/reply/Heartbeat', '/host/json/reply/GetServices', '/host/sub/api/HealthCheck', '/host/api/orders']
+        await until('a table', async () => gateway.gateway.ready)
+        const internal = ['/host/discovery/services', '/host/discovery/registration', '/host/json/reply/Heartbeat', '/host/json/reply/GetServices', '/host/sub/api/HealthCheck', '/host/api/orders', '/host/purge/1', '/host/page']
         for (const path of internal) {
           const answer = await gateway.get(path)
-          assert.equal(`${answer.status} ${answer.reason}`, '503 RoutesNotReady', path)
+          assert.equal(`${answer.status} ${answer.reason} ${answer.header('retry-after')}`, '503 RoutesNotReady 1', path)
         }
-        assert.deepEqual(new Set(reached), new Set(['/page']))
+        assert.deepEqual(reached, [])
         speaks = true
         await until('it is known', async () => (await gateway.get(internal[0]!)).status !== 503)
         for (const path of internal) assert.equal((await gateway.get(path)).status, status, path)
@@ -142,6 +143,57 @@ describe('prefix routes', { timeout: 30_000 }, () => {
       }
     })
   }
+
+  test('a service that answers no question is passed calls where postern.yaml says what it is', async () => {
+    const server = createServer((request, response) => { if (request.url === '/page') response.end('page') })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      const endpoints = [`http://127.0.0.1:${(server.address() as AddressInfo).port}`]
+      await using gateway = await startGateway({ upstreams: { told: { endpoints, servicestack: false }, untold: { endpoints } }, prefixes: { '/told/*': { upstream: 'told', rewrite: '/' }, '/untold/*': { upstream: 'untold', rewrite: '/' } } } as never)
+      await until('a table', async () => gateway.gateway.ready)
+      assert.equal((await gateway.get('/told/page')).text(), 'page')
+      assert.equal((await gateway.get('/untold/page')).reason, 'RoutesNotReady')
+    } finally {
+      server.close()
+      server.closeAllConnections()
+    }
+  })
+
+  test('a service that is not well, or whose first page hangs, says what it is all the same', async () => {
+    for (const first of ['503', 'hang']) {
+      const server = createServer((request, response) => {
+        if (request.url === '/page') response.end('page')
+        else if (request.url !== '/') response.writeHead(404).end()
+        else if (first !== 'hang') response.writeHead(Number(first)).end()
+      })
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      try {
+        const endpoints = [`http://127.0.0.1:${(server.address() as AddressInfo).port}`]
+        await using gateway = await startGateway({ registry: { ask: { timeoutMs: 300 } }, upstreams: { legacy: { endpoints } }, prefixes: { '/legacy/*': { upstream: 'legacy', rewrite: '/' } } } as never)
+        await until('it is known', async () => (await gateway.get('/legacy/page')).status === 200)
+      } finally {
+        server.close()
+        server.closeAllConnections()
+      }
+    }
+  })
+
+  test('no call waits for it: neither the first ones after a start, nor those during a reload that names other endpoints', async () => {
+    await using one = await startOrigin(behave.echo())
+    await using other = await startOrigin(behave.echo())
+    const to = ({ url }: Origin) => ({ upstreams: { legacy: { endpoints: [url] } }, prefixes: { '/legacy/*': { upstream: 'legacy' } } }) as never
+    await using gateway = await startGateway(to(one))
+    await until('a table', async () => gateway.gateway.ready)
+    assert.equal((await gateway.get('/legacy/x')).status, 200)
+    await using load = startLoad(gateway.url, '/legacy/x', { callers: 2 })
+    await gateway.reload(to(other))
+    assert.equal((await gateway.get('/legacy/x')).status, 200)
+    assert.ok(other.received.some(({ target }) => target === '/legacy/x'))
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+  })
 
   test('a prefix that would shadow a message form is a configuration error', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'postern-prefix-'))
@@ -158,7 +210,7 @@ describe('WebSocket', { timeout: 30_000 }, () => {
   let gateway: TestGateway
   const upgrades: Array<{ url: string, headers: NodeJS.Dict<string | string[]> }> = []
   before(async () => {
-    server = createServer()
+    server = createServer((_request, response) => response.writeHead(426).end())
     sockets = new WebSocketServer({ server })
     sockets.on('connection', (socket, request) => {
       upgrades.push({ url: request.url!, headers: request.headers })

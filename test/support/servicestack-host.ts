@@ -4,7 +4,7 @@ import type { TlsOptions } from 'node:tls'
 import { startRawServer, type HeaderList, type RawRequest, type RawServer } from './raw-server.ts'
 import { recordedAddress, recordedOperations, type Generation, type Operation, type RecordedCase } from './recordings.ts'
 import { findCase, pause, replayCases } from './servicestack-replay.ts'
-import { formats, readPath } from './servicestack-paths.ts'
+import { formats, matchesRoute, readPath } from './servicestack-paths.ts'
 import { errorAnswer, writeAnswer, writeEmpty, writeRecorded, type Answer } from './servicestack-answers.ts'
 import { bind, effectiveVerb, queryOf, type Bound } from './servicestack-binding.ts'
 import { recordedMessages, toOperation, type MessageDefinition, type MessageHandler } from './servicestack-messages.ts'
@@ -242,9 +242,9 @@ export async function startServiceStackHost (options: HostOptions = {}): Promise
   const routedName = (path: string): string | undefined => {
     const extension = path.slice(path.lastIndexOf('.') + 1).toLowerCase()
     const bare = formats.has(extension) ? path.slice(0, -extension.length - 1) : path
-    const places = (route: string) => route.split('{').length + (route.includes('*}') ? 100 : 0)
+    const places = (route: string) => route.split('{').length + (route.includes('*') ? 100 : 0)
     return Array.from(messages.values()).flatMap(({ name, routes = [] }) => routes.map(route => ({ name, route })))
-      .filter(({ route }) => new RegExp(`^${route.replaceAll(/\{[^}*]+\*\}/g, '.+').replaceAll(/\{[^}]+\}/g, '[^/]+')}$`, 'i').test(bare))
+      .filter(({ route }) => matchesRoute(route, bare))
       .sort((a, b) => places(a.route) - places(b.route))[0]?.name
   }
 

@@ -72,3 +72,31 @@ function unbatched (segment: string): { name: string, batch: boolean } {
   const bracket = segment.lastIndexOf('[')
   return bracket < 0 ? { name: segment, batch: false } : { name: segment.slice(0, bracket), batch: true }
 }
+
+const segmentsOf = (path: string) => path.toLowerCase().split('/').filter(segment => segment !== '')
+const isWildcard = (segment: string | undefined) => segment?.startsWith('{') === true && (segment[1] === '*' || segment.at(-2) === '*')
+
+/**
+ * Whether a RESTful path is one of a template (RestPath.IsMatch): a place takes one segment, also beyond the end where a wildcard follows that ends
+ * the template; dots part segments only where the template has them beside a place.
+ */
+export function matchesRoute (template: string, path: string): boolean {
+  const written = segmentsOf(template)
+  const given = segmentsOf(path)
+  const hasWildcard = written.some(segment => segment.split('.').some(isWildcard))
+  if (written.length !== given.length && !hasWildcard) return false
+  const splits = (index: number) => written[index]?.includes('{') === true && written[index].includes('.')
+  const places = written.flatMap((segment, index) => splits(index) ? segment.split('.') : [segment])
+  const parts = places.length === written.length ? given : given.flatMap((segment, index) => splits(index) ? segment.split('.') : [segment])
+  if (places.length !== parts.length && !hasWildcard) return false
+  let at = 0
+  for (const [index, place] of places.entries()) {
+    if (isWildcard(place)) {
+      const literal = places[index + 1]
+      if (literal === undefined) at = parts.length
+      else while (at < parts.length && parts[at] !== literal) at++
+    } else if (place.startsWith('{')) at++
+    else if (parts[at++] !== place) return false
+  }
+  return at === parts.length
+}

@@ -1,0 +1,36 @@
+// Whether a table waits for the first word of the hosts behind prefix routes: until one of them has answered, all their paths are answered 503. Clock injected.
+import type { Config } from '../config/schema.ts'
+import type { Plan } from './plan.ts'
+
+/** Longest wait, ms: a host that takes connections and says nothing must not hold up what others have to say. */
+const longestMs = 2_000
+
+export class FirstWord {
+  readonly #now: () => number
+  /** Since when a table has been waiting; undefined while none has to. */
+  #since: number | undefined
+  #left = 0
+
+  /** `now`: ms, monotonic. */
+  constructor (now: () => number = () => performance.now()) {
+    this.#now = now
+  }
+
+  /**
+   * `before`: the table in force, undefined while there is none. A host that it knows, replaced by one that nobody has asked, would lose calls for as
+   * long as a question takes. `knows`: whether an endpoint (url) has been asked to an end, whatever came of it.
+   */
+  mayGo (before: Plan | undefined, { upstreams }: Plan, prefixes: Config['prefixes'], knows: (url: string) => boolean): boolean {
+    const isAwaited = Object.values(prefixes).some(({ upstream: name }) => {
+      const next = upstreams.get(name)
+      if (next === undefined || next.servicestack !== undefined || next.endpoints.every(({ url }) => knows(url))) return false
+      return before === undefined || before.upstreams.get(name)?.servicestack !== undefined
+    })
+    this.#since = isAwaited ? this.#since ?? this.#now() : undefined
+    this.#left = this.#since === undefined ? 0 : this.#since + longestMs - this.#now()
+    return this.#left <= 0
+  }
+
+  /** When time alone lets it go, from the last `mayGo` on, ms; undefined: it waits for nobody. */
+  get wakeMs (): number | undefined { return this.#left > 0 ? this.#left : undefined }
+}
