@@ -13,7 +13,7 @@ const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/CACHE-CONFORMANCE.md'), 'utf8')
 const cases = [freshness, directives, storing, validation, vary].flat().map(({ name }) => name)
 const textsOf = (folder: string, ending: RegExp) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter(file => ending.test(file)).map(file => readFileSync(join(root, folder, file), 'utf8'))
-const tables = [...textsOf('test/cache', /\.test\.ts$/), ...textsOf('test/scenarios', /^cache-.*\.test\.ts$/)].join('\n').replaceAll('\\\'', '\'')
+const tables = [...textsOf('test/cache', /\.test\.ts$/), ...textsOf('test/scenarios', /^(?:cache-|second-level).*\.test\.ts$/)].join('\n').replaceAll('\\\'', '\'')
 /** Rows of the tables, without their heads; the last cell has the names. */
 const rows = page.split('\n').filter(line => /^\| (?:\d|RFC)/.test(line)).map(line => line.slice(2, -2).split(' | '))
 

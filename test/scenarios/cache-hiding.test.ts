@@ -1,7 +1,8 @@
 // Hiding the origin: no client's miss reaches it; popular answers are asked for ahead of their end, and again after a purge.
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
 import { head, write } from '../support/raw-server.ts'
 import { startOrigin, type Origin } from '../support/origin.ts'
@@ -70,6 +71,52 @@ describe('a hidden origin', { timeout: 120_000 }, () => {
       assert.equal(origin.received.length, 1)
     })
   }
+
+  test('the whole cache is lost under load: never more requests at one time, nor in a second, than it allows', async () => {
+    const background = { concurrency: 3, perSecond: 40 }
+    const count = 80
+    const paths = Array.from({ length: count }, (_, id) => `/json/reply/GetOrder?Id=${id}`)
+    let running = 0
+    let most = 0
+    await using origin = await startOrigin(async request => {
+      most = Math.max(most, ++running)
+      // As long as it takes for as many to come as may.
+      for (let turn = 0; turn < 20; turn++) await nextTurn()
+      running--
+      await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', '2']]) + '{}')
+    })
+    const configOf = (hideOrigin: string): PartialConfig => ({
+      upstreams: { Shop: { endpoints: [origin.url] } },
+      messages: { GetOrder: { upstream: 'Shop', policy: { cache: { hideOrigin, refillAfterPurge: true, refreshAhead: { minHits: 1 } } } } },
+      cache: { background }
+    }) as PartialConfig
+    await using gateway = await startGateway(configOf('no'))
+    await gateway.waitForEndpoint(origin.url)
+    for (const path of [...paths, ...paths]) assert.equal((await gateway.get(path)).status, 200)
+    await gateway.reload(configOf('busy'))
+    const asked = origin.received.length
+    most = 0
+    let over = false
+    const load = Array.from({ length: 4 }, async (_, caller) => {
+      for (let n = caller; !over; n += 7) assert.match(String((await gateway.get(paths[n % count]!)).status), /^(?:200|503)$/)
+    })
+    try {
+      const purgedAtMs = performance.now()
+      assert.equal((await gateway.tell('/api/cache/purge', { all: true })).json().purged, count)
+      await until('everything is here again', async () => {
+        const begun = origin.received.length - asked
+        const atMost = 1 + (performance.now() - purgedAtMs) / 1_000 * background.perSecond
+        assert.ok(begun <= atMost, `${begun} requests, where ${atMost} could have been`)
+        assert.ok(most <= background.concurrency, `${most} at one time`)
+        return await gateway.metric('postern_cache_entries') === count
+      })
+    } finally {
+      over = true
+      await Promise.all(load)
+    }
+    assert.equal(origin.received.length - asked, count, 'each of them once')
+    for (const path of paths) assert.equal((await gateway.get(path)).status, 200)
+  })
 
   test('stands behind a stale answer too', async () => {
     await using origin = await startNumbers('max-age=0, stale-if-error=60')

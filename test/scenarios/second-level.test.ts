@@ -279,6 +279,47 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     }
   })
 
+  test('nothing that is marked no-store is ever written there, whoever marks it, nor what is private', async () => {
+    await using valkey = await startValkey()
+    const secret = 'never-to-be-kept'
+    await using origin = await startOrigin(async request => {
+      const said = request.header('x-say')?.split('|') ?? ['Cache-Control: max-age=60']
+      const body = request.header('x-say') === undefined && request.header('cache-control') === undefined ? 'kept' : secret
+      const headers: HeaderList = said.map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)])
+      await write(request.socket, head(200, 'OK', [...headers, ['X-Secret', body], ['Content-Length', String(body.length)]]) + body)
+    })
+    await using gateway = await startWith(origin, valkey, {}, { defaults: { policy: { cache: { mode: 'override', lifetimes: { successMs: 60_000 } } } } })
+    const says = [
+      'Cache-Control: no-store', 'Cache-Control: No-Store, max-age=60', 'Cache-Control: max-age=60|Cache-Control: NO-STORE', 'Cache-Control: public, s-maxage=60, no-store',
+      'Cache-Control: max-age=60|CDN-Cache-Control: no-store', 'Cache-Control: must-understand, no-store|CDN-Cache-Control: no-store, max-age=60', 'Cache-Control: private', 'Cache-Control: private="x, max-age=60'
+    ]
+    let id = 0
+    for (const say of says) assert.equal((await gateway.get(order(++id), { headers: [...shared.headers, ['X-Say', say]] })).text(), secret)
+    for (const asked of ['no-store', 'No-Store, max-age=60', 'max-age=60, no-store']) assert.equal((await gateway.get(order(++id), { headers: [...shared.headers, ['Cache-Control', asked]] })).text(), secret)
+    assert.equal((await gateway.get(order(++id), shared)).text(), 'kept')
+    await written(gateway, 1)
+    const keys = (await valkey.say('KEYS postern:*')).match(/postern:[\w-]+/g)!.filter(key => key !== 'postern:gateways')
+    assert.equal(keys.length, 1)
+    assert.match(await valkey.say(`GET ${keys[0]}`), /kept/)
+    assert.doesNotMatch(await valkey.say('XRANGE postern:gateways - +'), new RegExp(secret))
+    assert.equal(await gateway.metric('postern_cache_second_level_writes_total'), 1)
+  })
+
+  test('what was written there and is marked no-store now is there no more', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startOrigin(async request => {
+      await write(request.socket, request.header('if-none-match') === '"1"'
+        ? head(304, 'Not Modified', [['ETag', '"1"'], ['Cache-Control', 'no-store']])
+        : head(200, 'OK', [['ETag', '"1"'], ['Cache-Control', origin.received.length === 1 ? 'max-age=0, stale-while-revalidate=3600' : 'no-store'], ['Content-Length', '1']]) + 'v')
+    })
+    await using gateway = await startWith(origin, valkey)
+    assert.equal((await gateway.get(order(1), shared)).text(), 'v')
+    await written(gateway, 1)
+    assert.match(await valkey.say('KEYS postern:*'), /postern:[\w-]{22}/)
+    assert.equal((await gateway.get(order(1), shared)).text(), 'v')
+    await until('it has gone', async () => !/postern:[\w-]{22}/.test(await valkey.say('KEYS postern:*')))
+  })
+
   test('what belongs to one identity never leaves the process', async () => {
     await using valkey = await startValkey()
     await using origin = await startNumbers()
