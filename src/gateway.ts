@@ -56,7 +56,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
   const metrics = createMetrics({ version })
   const ownGets: OwnGetRules = { match: (target, method) => dataPlane.match(target, method), get correlationHeader () { return dataPlane.config.edge.correlationHeader } }
   const listenerUrl = () => toUrl(listener!.addresses[0]!)
-  const { cache, outage } = createCacheParts({ config, log, dataPlane: () => dataPlane, gets: ownGets, base: listenerUrl })
+  const { cache, outage, kept } = createCacheParts({ config, log, dataPlane: () => dataPlane, gets: ownGets, base: listenerUrl })
   const faults = new Faults()
   const sampler = new ShedSampler(config.shedding, { changed: (level, facts) => log.warn({ level, ...facts }, level === 0 ? 'overload is over' : 'overloaded: work is refused by priority') })
   const parts: PipelineParts = {
@@ -70,7 +70,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
   const holdsFile = createHoldsFile(config.dataDirectory, (problem, err) => log.error({ err }, problem))
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, always, mayWait) => control?.recheck(url, always, mayWait) ?? Promise.resolve(), onEndpoint: () => leftOutWatch.changed(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), storedUntil: (upstream, message) => Math.max(cache.storedUntil(upstream, message), outage.storedUntil(upstream, message)), remembered: () => outage.messages() })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, always, mayWait) => control?.recheck(url, always, mayWait) ?? Promise.resolve(), onEndpoint: () => leftOutWatch.changed(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), ...kept })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -102,6 +102,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     async start () {
       try {
         for (const hold of await holdsFile.load()) dataPlane.holds.set(hold)
+        await cache.load()
         await outage.load()
         listener = await createListener({ config: config.listener, edge: config.edge, gateway: core })
         admin = await createAdmin({

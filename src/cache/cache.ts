@@ -8,11 +8,13 @@ import type { Alarm } from './entry.ts'
 import { Fills } from './fills.ts'
 import { judgedAnew } from './judged-anew.ts'
 import { KeyMaker, targetIndex } from './key.ts'
-import type { Selector } from './purge-log.ts'
+import { usableUntil } from './policy.ts'
+import { selects, type Selector } from './purge-log.ts'
 import { ReadyHeads } from './ready-heads.ts'
 import type { CacheRequest } from './request.ts'
 import { cacheRules, type CacheRules } from './rules.ts'
 import { SecondLevel, type SecondLevelConfig } from './second-level/second-level.ts'
+import { SharedMessages, type SharedMessage } from './second-level/shared-messages.ts'
 import { CacheStore, type Found } from './store.ts'
 import type { Stored } from './stored.ts'
 import { Tally } from './tally.ts'
@@ -26,6 +28,8 @@ export interface CacheEvents {
   purged (selector: Selector, soft: boolean, count: number, by: PurgedBy, ofWrite: boolean): void
   /** Whether the second level is asked. */
   secondLevel (up: boolean, reason: string): void
+  /** Something could not be read or kept. */
+  problem (problem: string, error: Error): void
   /** What other gateways purged cannot be known: everything stored is stale from now on. */
   missedPurges (reason: string): void
 }
@@ -61,6 +65,7 @@ export class Cache {
   #config: Config
   #indexed: Indexed
   #secondLevel: SecondLevel | undefined
+  readonly #shared: SharedMessages
   readonly #tallies = new Map<string, Tally>()
   readonly #ofRoute = new WeakMap<Route, Tally>()
 
@@ -71,6 +76,7 @@ export class Cache {
     this.#indexed = indexedProperties(config)
     this.#events = events
     this.#getOf = getOf
+    this.#shared = new SharedMessages(config.dataDirectory, events.problem)
     this.#secondLevel = this.#makeSecondLevel(config.cache.secondLevel)
   }
 
@@ -151,14 +157,17 @@ export class Cache {
     return anew
   }
 
+  /** Messages of which the second level has answers, as far as this gateway saw it, also before it was started. */
+  get sharedMessages (): Iterable<SharedMessage> { return this.#secondLevel === undefined ? [] : this.#shared.all }
+
   /** Until when something of a message may be given out with nobody to ask. Since the epoch; 0 = nothing. */
   storedUntil (upstream: string, message: string): number {
-    let untilMs = 0
+    let untilMs = this.#secondLevel === undefined ? 0 : this.#shared.until(upstream, message)
     let rules: CacheRules | undefined
     for (const stored of this.store.of(upstream, message)) {
       rules ??= cacheRules(policyFor(this.#config, upstream, message.toLowerCase()).cache, this.#config.edge.correlationHeader)
       const terms = stored.guard.judgedBy === rules.guard.judgedBy ? stored.terms : judgedAnew(stored, plainRequest(rules), rules)?.terms
-      if (terms?.validateAlways === false) untilMs = Math.max(untilMs, terms.freshUntilMs + Math.max(terms.staleIfErrorMs, terms.staleWhileRevalidateMs))
+      if (terms !== undefined) untilMs = Math.max(untilMs, usableUntil(terms))
     }
     return untilMs
   }
@@ -181,6 +190,7 @@ export class Cache {
   /** Removes what is meant, or makes it stale from now on; what is being asked for is not stored. How many entries it was. */
   purge (selector: Selector, soft: boolean, by: PurgedBy, ofWrite = by === 'write'): number {
     if (by !== 'gateway') this.#secondLevel?.purge({ selector, soft, ...ofWrite ? { write: true } : {} })
+    if (!soft && selector.kind !== 'target' && selector.kind !== 'tag') this.#shared.forget(({ upstream, message }) => selects(selector, { key: '', target: '', upstream, message, ownTags: [] }, []))
     this.fills.purge(selector)
     const purged: Stored[] = []
     const count = this.store.purge(selector, soft, Date.now(), stored => { if (stored.again !== undefined) purged.push(stored) })
@@ -190,9 +200,15 @@ export class Cache {
     return count
   }
 
+  /** What was shared before the start. */
+  async load (): Promise<void> {
+    await this.#shared.load()
+  }
+
   async close (): Promise<void> {
     this.background.close()
     await this.#secondLevel?.close()
+    await this.#shared.close()
   }
 
   #makeSecondLevel (config: SecondLevelConfig | undefined): SecondLevel | undefined {
@@ -202,6 +218,7 @@ export class Cache {
       missedPurges: reason => {
         if (this.purge({ kind: 'all' }, true, 'gateway') > 0) this.#events.missedPurges(reason)
       },
+      shared: ({ upstream, message }, untilMs) => { this.#shared.note(upstream, message, untilMs) },
       state: (up, reason) => this.#events.secondLevel(up, reason)
     })
     second.start()

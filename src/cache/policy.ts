@@ -95,12 +95,15 @@ export function mayStore (request: CacheRequest, head: EntryHead, rules: CacheRu
   return isUseful(terms, request, head) ? { store: true, terms } : never.stale
 }
 
+/** Until when an answer may be given out with nobody to ask. Since the epoch; 0 = not at all. */
+export const usableUntil = ({ validateAlways, freshUntilMs, staleWhileRevalidateMs, staleIfErrorMs }: Terms): number =>
+  validateAlways ? 0 : freshUntilMs + Math.max(staleWhileRevalidateMs, staleIfErrorMs)
+
 /** Something that is stale already is kept only to be validated, or to be given out stale. */
 function isUseful (terms: Terms, request: CacheRequest, head: EntryHead): boolean {
   const { responseAtMs } = head
   if (terms.freshUntilMs > responseAtMs && !terms.validateAlways) return true
-  const usableStale = !terms.validateAlways && terms.freshUntilMs + Math.max(terms.staleWhileRevalidateMs, terms.staleIfErrorMs) > responseAtMs
-  return usableStale || (request.method === 'GET' && validatorHeaders(head).length > 0)
+  return usableUntil(terms) > responseAtMs || (request.method === 'GET' && validatorHeaders(head).length > 0)
 }
 
 function lifetimeFor (request: CacheRequest, head: EntryHead, directives: ResponseDirectives, targeted: boolean, { config, ownLifetimes }: CacheRules): number | undefined {

@@ -1,7 +1,10 @@
 // Gateways that share a second level, on a real Valkey: what one stored the others have, what one purged all purge, and its end is felt by nobody.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
 import { cutHead, ok, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
@@ -121,6 +124,48 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     await using after = await startWith(origin, valkey)
     assert.equal((await after.get(order(1), shared)).text(), '1')
     assert.equal(origin.received.length, 1)
+  })
+
+  test('a service that has left the catalog: what only the second level has is given after a restart, also where that came first', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-shared-'))
+    const gone: PartialConfig = { dataDirectory, registry: { embedded: { address: '127.0.0.1:0' } }, cache: { secondLevel: { url: valkey.url, timeoutMs: 5_000 } } }
+    const here: PartialConfig = { ...gone, upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop' } } }
+    const start = async (config: PartialConfig) => {
+      const gateway = await startGateway(config)
+      await isUp(gateway)
+      return gateway
+    }
+    const isRead = async (gateway: TestGateway) => await until('what has nothing stored is unknown', async () => (await gateway.post('/json/reply/PlaceOrder', {}, shared)).reason === 'MessageNotFound')
+    try {
+      {
+        await using before = await start(here)
+        await before.waitForEndpoint(origin.url)
+        for (const id of [1, 2]) assert.equal((await before.get(order(id), shared)).text(), String(id))
+        await written(before, 2)
+      }
+      {
+        await using alive = await start(here)
+        await alive.waitForEndpoint(origin.url)
+        await alive.reload(gone)
+        await isRead(alive)
+        assert.match((await alive.get(order(1), shared)).header('cache-status')!, /hit; .*detail=second-level$/)
+      }
+      {
+        await using after = await start(gone)
+        await isRead(after)
+        for (const id of [1, 2]) assert.equal((await after.get(order(id), shared)).text(), String(id))
+        assert.equal((await after.get(order(3), shared)).status, 503)
+        assert.equal(await purge(after, { all: true }), 2)
+      }
+      await using purged = await start(gone)
+      await isRead(purged)
+      assert.equal((await purged.get(order(1), shared)).status, 404)
+      assert.equal(origin.received.filter(({ method }) => method === 'GET').length, 2)
+    } finally {
+      await rm(dataDirectory, { recursive: true, force: true })
+    }
   })
 
   test('a hidden origin\'s misses are answered from there', async () => {

@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { Config } from '../../config/schema.ts'
 import { guarded, type GuardRules } from '../guard.ts'
-import { mayStore } from '../policy.ts'
+import { mayStore, usableUntil } from '../policy.ts'
 import type { CacheRequest } from '../request.ts'
 import type { CacheRules } from '../rules.ts'
 import { keptBody, Stored, type Draft, type Place } from '../stored.ts'
@@ -24,6 +24,8 @@ export interface SecondLevelEvents {
   purged (purge: Outgoing): void
   /** What others purged cannot be known: everything counts as stale. */
   missedPurges (reason: string): void
+  /** It has an answer here, which may be given out until then with nobody to ask. Since the epoch. */
+  shared (place: Place, untilMs: number): void
   /** Whether it is asked. */
   state (up: boolean, reason: string): void
 }
@@ -113,6 +115,7 @@ export class SecondLevel {
   write (stored: Stored, mark: string): void {
     const { maxEntryBytes, prefix } = this.config
     if (stored.body.length > maxEntryBytes) return
+    if (this.up) this.#events.shared(stored.place, usableUntil(stored.terms))
     this.writes.offer(keyOf(prefix, stored.place.key), variantKeyOf(prefix, stored), stored, mark, this.up)
   }
 
@@ -193,6 +196,7 @@ export class SecondLevel {
       endpointUrl: answer.endpointUrl,
       again
     }, keptBody([answer.body]))
+    this.#events.shared(place, usableUntil(stored.terms))
     return { result: 'hit', stored: judged === 'stale' ? stored.staleFrom(nowMs) : stored }
   }
 

@@ -49,7 +49,7 @@ test('no longer than cache.secondLevel.timeoutMs, whatever a call has waited bef
   await using server = await startMute()
   const config = validate({ cache: { secondLevel: { url: server.url } } }).config.cache.secondLevel as SecondLevelConfig
   const wanted: Wanted = { place: { key: 'key', target: '/', upstream: 'Shop', message: 'GetOrder', ownTags: [] }, request: requestOf(), rules: byDefault, guard: byDefault.guard, again: undefined }
-  const second = new SecondLevel(config, { purged () {}, missedPurges () {}, state () {} })
+  const second = new SecondLevel(config, { purged () {}, missedPurges () {}, shared () {}, state () {} })
   t.after(async () => { await second.close() })
   second.start()
   await until('it is asked', () => second.up)
