@@ -1,4 +1,6 @@
 // What the breaker actions see and do: the data plane's breakers and holds.
+import { policyFor } from '../config/resolve.ts'
+import type { Config } from '../config/schema.ts'
 import type { DataPlane } from '../data-plane.ts'
 import type { BreakerBoard, BreakerTarget } from './breakers.ts'
 
@@ -51,9 +53,15 @@ export function createBreakerBoard (plane: Plane): BreakerBoard {
   }
 }
 
-/** A message or prefix of this upstream as its routes spell it; undefined where it has none of this name. */
+/** A message or prefix of this upstream, or of another one whose policy sends some of its calls here, as its routes spell it; undefined where there is none of this name. */
 function spelled (plane: Plane, upstream: string, name: string): string | undefined {
-  if (plane.config.prefixes[name]?.upstream === upstream) return name
+  const owner = plane.config.prefixes[name]?.upstream
+  if (owner !== undefined) return owner === upstream || isSentTo(plane.config, owner, name, upstream) ? name : undefined
   const plan = plane.planOf(name)
-  return plan?.upstream === upstream || plan?.alternatives?.some(other => other.upstream === upstream) === true ? plan.name : undefined
+  return plan?.upstream === upstream || (plan !== undefined && isSentTo(plane.config, plan.upstream, name.toLowerCase(), upstream)) ? plan.name : undefined
+}
+
+function isSentTo (config: Config, owner: string, key: string, upstream: string): boolean {
+  const { split, mirror, degraded } = policyFor(config, owner, key)
+  return mirror.to === upstream || degraded.upstream === upstream || split.parts.some(({ to }) => to.upstream === upstream)
 }

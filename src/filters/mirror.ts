@@ -12,7 +12,7 @@ import { send } from './send.ts'
 export interface MirrorOptions {
   /** The upstream of this name, if there is one now. */
   readonly upstreamNamed: (name: string) => UpstreamHandle | undefined
-  /** What became of a copy; `dropped`: there was no room for it, or no upstream. */
+  /** What became of a copy; `dropped`: there was no room for it, no upstream, or one that a breaker keeps it out of. */
   readonly count: (upstream: string, result: Outcome | 'dropped') => void
   /** A copy of this message took too long: its error says which limit, its value and what was waited for. */
   readonly timedOut: (upstream: string, message: string, error: GatewayError) => void
@@ -68,7 +68,7 @@ export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, dead
   const start = (exchange: Exchange) => {
     const upstream = upstreamNamed(to)
     if (upstream === exchange.upstream) return
-    if (upstream === undefined || underWay >= maxConcurrent || !upstream.tryAcquire()) return count(to, 'dropped')
+    if (upstream === undefined || underWay >= maxConcurrent || upstream.breakers.refuses(exchange) || !upstream.tryAcquire()) return count(to, 'dropped')
     underWay++
     const { request, upstreamRequest, route } = exchange
     const headers = identity === 'send' ? [...upstreamRequest.headers] : without(upstreamRequest.headers, identityHeaders)

@@ -25,7 +25,7 @@ export const metricTable = {
   attemptDuration: { name: 'postern_attempt_duration_seconds', type: 'histogram', labels: ['upstream'], buckets: seconds, help: 'From the start of an attempt, or the end of a body that streams, until its response head or its failure.' },
   retries: { name: 'postern_retries_total', type: 'counter', labels: ['upstream'], help: 'Second and later attempts, hedges not among them.' },
   hedges: { name: 'postern_hedges_total', type: 'counter', labels: ['upstream'], help: 'Attempts made before the first had ended, because it was slower than its message usually is (policy.hedge).' },
-  mirrored: { name: 'postern_mirrored_total', type: 'counter', labels: ['upstream', 'result'], help: 'Copies for this upstream (policy.mirror), by what became of them: success, failure, ignored, or dropped: no room for it, or no such upstream.' },
+  mirrored: { name: 'postern_mirrored_total', type: 'counter', labels: ['upstream', 'result'], help: 'Copies for this upstream (policy.mirror), by what became of them: success, failure, ignored, or dropped: no room for it, no such upstream, or one whose breakers keep it out.' },
   retriesRefused: { name: 'postern_retries_refused_total', type: 'counter', labels: ['upstream'], help: 'Repeated attempts and hedges that were due and not made: the upstream\'s retryBudget had none left.' },
   retryBudget: { name: 'postern_retry_budget_left', type: 'gauge', labels: ['upstream'], help: 'Repeated attempts that the upstream\'s retryBudget would allow now.' },
   parts: { name: 'postern_split_requests_total', type: 'counter', labels: ['upstream', 'part', 'code'], help: 'Exchanges of a split that ended, by part of postern.yaml (rest: what no part has taken) and class of status.' },

@@ -106,8 +106,8 @@ export class Upstream implements UpstreamHandle {
   pick (exchange: Exchange): EndpointHandle | undefined {
     this.bulkhead.arrived(exchange)
     const endpoint = this.#draw(exchange) ?? (this.#goesOn(exchange) ? this.#draw(exchange) : undefined)
-    // A copy is no trial: those belong to callers who wait.
-    return exchange.isMirrored && endpoint?.breakerState !== 'closed' ? undefined : endpoint
+    // A copy is no trial, neither of the endpoint nor of the upstream: those belong to callers who wait.
+    return exchange.isMirrored && (endpoint?.breakerState !== 'closed' || this.breakers.tried(exchange) !== undefined) ? undefined : endpoint
   }
 
   /** The first attempt of a trial of the upstream, or of its message, goes where none of this round failed or hangs; best where it is none of the endpoint's breaker as well. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { startOrigins } from '../support/fleet.ts'
+import { request, targetOf } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
@@ -45,6 +46,25 @@ describe('mirroring', { timeout: 300_000 }, () => {
     // Six standard deviations around 60; the last may be under way.
     assert.ok(copies > 20 && copies < 100, `${copies}`)
   })
+
+  for (const [what, held] of [['a shadow', {}], ['a message on the shadow', { message: 'echo' }]] as const) {
+    test(`${what} that is held open gets no copies, and gets them again when it is released`, async () => {
+      await using shadow = await behave.startOrigin()
+      await using fleet = await startOrigins([behave.ok('real')], { upstreams: { shadow: { endpoints: [shadow.url] }, origin: { policy: { mirror: { to: 'shadow' } } } } })
+      const { gateway } = fleet
+      const tell = async (order: string, more: object = {}) => {
+        const body = JSON.stringify({ upstream: 'shadow', ...held, ...more })
+        assert.equal((await request(targetOf(gateway.admin), `/api/breakers/${order}`, { method: 'POST', headers: [['Content-Type', 'application/json']], body })).status, 200)
+      }
+      await tell('hold', { held: 'open', reason: 'it is being moved', by: 'ann' })
+      for (let n = 0; n < 5; n++) assert.equal((await gateway.get(path)).text(), 'real')
+      assert.equal(await gateway.metric('postern_mirrored_total', { upstream: 'shadow', result: 'dropped' }), 5)
+      assert.equal(shadow.received.length, 0)
+      await tell('release')
+      assert.equal((await gateway.get(path)).text(), 'real')
+      await until('it was copied', () => shadow.received.length === 1)
+    })
+  }
 
   test('what becomes of copies closes nothing for those who call the shadow themselves', async () => {
     const one = behave.byPath({ '/json/reply/Echo': behave.ok('', { status: 503, reason: 'Broken', headers: [['Retry-After', '60']] }) }, behave.ok('own'))
