@@ -1,6 +1,7 @@
 // Writes a response to an HTTP/2 client through the stream itself: Fastify's and Node's compatibility layers cost half of it again.
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { GatewayError } from '../exchange/errors.ts'
+import { without } from '../exchange/headers.ts'
 import type { Exchange, Informational, UpstreamResponse } from '../exchange/exchange.ts'
 import type { BodySink, ResponseBody } from '../exchange/response-body.ts'
 import { countAnswer } from './http2-session.ts'
@@ -9,6 +10,21 @@ import type { ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
 import { discard, type Reply, type ReplyState } from './send-response.ts'
 import type { Unread } from './unread.ts'
+
+/** RFC 9113 section 8.2.2. Node throws when it meets one: for trailers in an event of its own, where nobody could catch it. */
+const forbidden = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'http2-settings'])
+
+/** What HTTP/2 takes of a flat list: one value a name, because Node refuses some names twice. */
+function joinedFields (list: readonly string[]): Map<string, string> {
+  const fields = new Map<string, string>()
+  for (let i = 0; i < list.length; i += 2) {
+    const name = list[i]!.toLowerCase()
+    if (forbidden.has(name)) continue
+    const before = fields.get(name)
+    fields.set(name, before === undefined ? list[i + 1]! : `${before}, ${list[i + 1]!}`)
+  }
+  return fields
+}
 
 const replyOf = Symbol('reply')
 type Tracked = ServerHttp2Stream & { [replyOf]?: Http2Reply }
@@ -56,13 +72,7 @@ export class Http2Reply implements Reply, BodySink, Unread {
 
   inform ({ status, headers }: Informational): void {
     if (status <= 101 || this.#gone || this.#stream.headersSent) return
-    const fields: OutgoingHttpHeaders = { ':status': status }
-    for (let i = 0; i < headers.length; i += 2) {
-      const name = headers[i]!.toLowerCase()
-      const before = fields[name] as string | undefined
-      fields[name] = before === undefined ? headers[i + 1]! : `${before}, ${headers[i + 1]!}`
-    }
-    this.#stream.additionalHeaders(fields)
+    this.#stream.additionalHeaders({ ':status': status, ...Object.fromEntries(joinedFields(headers)) })
   }
 
   send (response: UpstreamResponse, { headers, trailerAt, hasLength }: ReplyHeaders): void {
@@ -71,12 +81,14 @@ export class Http2Reply implements Reply, BodySink, Unread {
       body.cancel(new GatewayError('ClientClosed'))
       return
     }
-    const headOnly = status === 204 || status === 304 || this.#req.method === 'HEAD'
+    const bodiless = status === 204 || status === 205
+    const headOnly = bodiless || status === 304 || this.#req.method === 'HEAD'
     const whole = body.takeWhole()
     if (trailerAt !== -1 && (headOnly || whole !== undefined)) headers.splice(trailerAt, 2)
     if (whole !== undefined && !hasLength && !headOnly) headers.push('content-length', String(whole.length))
     if (headOnly || whole?.length === 0) {
-      this.#respond(status, headers, { endStream: true })
+      // Clients hold a length against the stream's end, but for HEAD and 304 (RFC 9113 section 8.1.1).
+      this.#respond(status, bodiless && hasLength ? without(headers, ['content-length']) : headers, { endStream: true })
       if (whole === undefined) body.pipe(discard)
     } else if (whole !== undefined) {
       this.#respond(status, headers, {})
@@ -110,7 +122,7 @@ export class Http2Reply implements Reply, BodySink, Unread {
 
   end (trailers: readonly string[]): void {
     this.#body = undefined
-    for (let i = 0; i < trailers.length; i += 2) this.#res.setTrailer(trailers[i]!, trailers[i + 1]!)
+    if (trailers.length > 0) for (const [name, value] of joinedFields(trailers)) this.#res.setTrailer(name, value)
     this.#stream.end()
     this.#server.unread.add(this)
   }

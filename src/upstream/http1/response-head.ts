@@ -30,7 +30,7 @@ const keepAliveTimeout = /(?:^|[,\t ])timeout[\t ]*=[\t ]*"?(\d{1,6})/i
 /** Beyond it a number is not exact any more. */
 const lengthShape = /^\d{1,15}$/
 
-/** Fields of this hop only (RFC 9110 section 7.6.1) whose contents do not matter, by the length of their names. */
+/** Fields of this hop only (RFC 9110 section 7.6.1) whose contents do not matter, by the length of their names. HTTP2-Settings is as long as Content-Length. */
 const droppedByLength: ReadonlyArray<string | undefined> = (() => {
   const byLength: string[] = []
   for (const name of ['te', 'upgrade', 'proxy-connection', 'proxy-authenticate']) byLength[name.length] = name
@@ -54,7 +54,7 @@ class Delimiters {
     switch (name.length) {
       case 10: return this.#connection(name.toLowerCase(), value)
       case 14:
-        if (name.toLowerCase() !== 'content-length') return false
+        if (name.toLowerCase() !== 'content-length') return name.toLowerCase() === 'http2-settings'
         if (this.length !== -1) throw new ProtocolError('more than one Content-Length')
         if (!lengthShape.test(value)) throw new ProtocolError('malformed Content-Length')
         this.length = Number(value)
@@ -134,7 +134,7 @@ function timeoutOf (keepAlive: string): number | undefined {
 }
 
 /** RFC 9110 section 6.5.1: fields that frame or route a message mean nothing behind it. */
-const notInTrailers = new Set(['transfer-encoding', 'content-length', 'host', 'connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection'])
+const notInTrailers = new Set(['transfer-encoding', 'content-length', 'host', 'connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection', 'http2-settings'])
 
 /** Flat list. */
 export function readTrailers (scanner: HeadScanner, bytes: Buffer, from: number, end: number): string[] {
