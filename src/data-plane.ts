@@ -249,7 +249,7 @@ export class DataPlane {
   }
 
   #createMaker (config: Config): RouteMaker {
-    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, times: (upstream, route) => this.#times.of(upstream, route), upstream: name => this.#upstream(name, config) })
+    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, times: (upstream, route) => this.#times.of(upstream, route), upstream: name => this.#upstream(name, config), inForce: key => this.#messages.get(key)?.route })
   }
 
   async #buildCustomRoutes (paths: CustomPaths): Promise<CustomRoutes<CustomEntry>> {

@@ -70,7 +70,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
     splitting: { upstreamNamed: name => dataPlane.upstreamNamed(name), meter: (upstream, part) => metrics.partMeter(upstream, part) }
   }
   const holdsFile = createHoldsFile(config.dataDirectory, (problem, err) => log.error({ err }, problem))
-  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, always, mayWait) => control?.recheck(url, always, mayWait) ?? Promise.resolve(), onEndpoint: () => leftOutWatch.changed(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), ...kept })
+  const dataPlane: DataPlane = new DataPlane({ config, events: dataPlaneEvents({ log, metrics, cache, outage, recheck: (url, why, mayWait) => control?.recheck(url, why, mayWait) ?? Promise.resolve(), onEndpoint: () => leftOutWatch.changed(), onHeld: () => holdsFile.save(() => dataPlane.holds.all) }), buildPipeline: (policy, config) => build(parts, policy, config), meter: (upstream, route) => metrics.routeMeter(upstream, route), ...kept })
   const state = { draining: false, generation: 1, current: config }
   let listener: Listener | undefined
   let admin: Admin | undefined
@@ -191,16 +191,16 @@ function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onEndpoint, on
         const meter = metrics.endpointMeter(service, endpoint)
         return {
           breaker: (breaker, cause) => { log.warn({ service, endpoint, breaker, ...cause }, 'breaker changed'); onEndpoint() },
-          returning: mayWait => recheck(endpoint, true, mayWait),
+          returning: mayWait => recheck(endpoint, 'returning', mayWait),
+          // Whether it is dead may decide whose a name is.
+          lost: () => recheck(endpoint, 'lost'),
           reachable: (reachable, reason) => {
             log.warn({ service, endpoint, reachable, reason }, 'endpoint reachability changed')
             onEndpoint()
-            // Whether it is dead may decide whose a name is.
-            if (!reachable) void recheck(endpoint, true)
           },
           paused: ms => { log.warn({ service, endpoint, ms: Math.round(ms) }, 'endpoint asked for a pause'); onEndpoint() },
           ejected: (reason, ms) => { log.warn({ service, endpoint, ejected: reason !== undefined, reason, ms: Math.round(ms) }, 'endpoint ejection changed'); onEndpoint() },
-          doubted: () => { void recheck(endpoint) },
+          doubted: () => { void recheck(endpoint, 'doubted') },
           attempt: (outcome, durationMs) => meter.attempt(outcome, durationMs)
         }
       }

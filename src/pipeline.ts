@@ -67,14 +67,22 @@ function belowCache (parts: PipelineParts, policy: Policy, { faults: { allow }, 
     // Waits a bounded time for a slot; beyond that a local reply 503. Outside retry: a repeated attempt does not queue again.
     bulkhead,
     // Below the slot, so that only what goes to the service is copied; above retry, so that it is copied once.
-    mirror(policy, parts.mirroring),
+    mirror(policy, parts.mirroring)
+  ], attempts(parts, policy, allow))
+}
+
+/** What is repeated. What has not been done by the time that its message moves goes on at the other upstream, from its breakers on. */
+function attempts (parts: PipelineParts, policy: Policy, allowFaults: boolean): Next {
+  const path: Next = compose([
     // Everything below runs once per attempt.
-    retry(policy),
+    retry(policy, { elsewhere: exchange => elsewhere(exchange) }),
     // Inside retry: what fails twice at once has failed once. A second endpoint is picked below, like any attempt's.
     hedge(policy),
     // Only available endpoints, so an open breaker is avoided rather than hit. The breaker itself is fed by the endpoint as it sends.
     pickEndpoint,
     // In place of `send` for some attempts, so that everything above sees a fault as the endpoint's own.
-    allow ? fault(parts.faults, toFaultRule(policy.fault)) : undefined
+    allowFaults ? fault(parts.faults, toFaultRule(policy.fault)) : undefined
   ], send)
+  const elsewhere = compose([breaker, bulkhead], path)
+  return path
 }

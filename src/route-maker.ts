@@ -15,6 +15,8 @@ export interface RouteMakerParts {
   /** The same for the same names, whatever the configuration. */
   readonly times: (upstream: string, route: string) => ResponseTimes
   readonly upstream: (name: string) => Upstream
+  /** The route in force of a message, by its lower-cased name. */
+  readonly inForce: (key: string) => Route | undefined
 }
 
 interface RouteParts {
@@ -27,6 +29,8 @@ interface RouteParts {
   readonly alternatives?: Route['alternatives']
   /** What the message's own marker says of repeating it. */
   readonly marker?: Effect | undefined
+  /** `key` is that of a message, which may go to another upstream. */
+  readonly isMessages?: boolean
 }
 
 interface Handle { readonly policy: Policy, readonly handle: Next }
@@ -49,17 +53,17 @@ export class RouteMaker {
     this.#parts = parts
   }
 
-  make ({ kind, name, upstream, key, endpoints, alternatives, marker }: RouteParts): Route {
+  make ({ kind, name, upstream, key, endpoints, alternatives, marker, isMessages = false }: RouteParts): Route {
     const { policy, handle } = this.#handle(upstream.name, key)
     const effect = policy.effect === 'auto' ? marker : policy.effect
-    return { kind, name, upstream, endpoints, alternatives, policy, effect, times: policy.hedge.enabled ? this.#parts.times(upstream.name, name) : undefined, meter: this.#parts.meter(upstream.name, name), handle }
+    return { kind, name, upstream, endpoints, alternatives, policy, effect, times: policy.hedge.enabled ? this.#parts.times(upstream.name, name) : undefined, meter: this.#parts.meter(upstream.name, name), handle, inForce: isMessages ? () => this.#parts.inForce(key) : undefined }
   }
 
   /** `kind`: by its name, or by a path of the service's own. */
   message (plan: MessagePlan, kind: Route['kind'] = 'message'): { readonly route: Route, readonly upstream: Upstream } {
     const upstream = this.#parts.upstream(plan.upstream)
     const alternatives = plan.alternatives === undefined ? undefined : new Map(plan.alternatives.map(other => [other.upstream, this.#shared(other.endpoints)]))
-    return { upstream, route: this.make({ kind, name: plan.name, upstream, key: plan.key, endpoints: this.#shared(plan.endpoints), alternatives, marker: plan.effect }) }
+    return { upstream, route: this.make({ kind, name: plan.name, upstream, key: plan.key, endpoints: this.#shared(plan.endpoints), alternatives, marker: plan.effect, isMessages: true }) }
   }
 
   prefixes (): PrefixEntry[] {

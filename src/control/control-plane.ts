@@ -6,7 +6,7 @@ import type { ChangeBatch } from '../routing/plan.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Settled, SettleWish } from './settle.ts'
-import { noCounts, noMoves, type Applied, type ControlStart, type ControlStatus, type FromThread, type ToThread } from './protocol.ts'
+import { noCounts, noMoves, type Applied, type ControlStart, type ControlStatus, type FromThread, type RecheckReason, type ToThread } from './protocol.ts'
 
 export interface ControlPlaneOptions {
   readonly config: Config
@@ -31,11 +31,10 @@ export interface ControlPlane {
   /** What of the table gets no calls at the moment, whole: explained and counted, never decided by. */
   leaveOut (all: readonly LeftOut[]): void
   /**
-   * An answer said that the operation does not exist, or (`always`) an endpoint refused a connection or takes them again: it is asked who it is.
-   * Settles when the table has what it says; at latest after recheckMs, for the data plane waits for nobody; or, as long as `mayWait` says so, after
+   * An endpoint is asked who it is. Settles when the table has what it says, or, where it is lost, that it says nothing; at latest after recheckMs, for the data plane waits for nobody; or, as long as `mayWait` says so, after
    * longestRecheckMs. Never rejects.
    */
-  recheck (endpointUrl: string, always?: boolean, mayWait?: () => boolean): Promise<void>
+  recheck (endpointUrl: string, why: RecheckReason, mayWait?: () => boolean): Promise<void>
   /** An operator says whose a name is. Rejects while the thread is being restarted. */
   settle (wish: SettleWish): Promise<Settled>
   /** JSON text, made in the thread. Rejects while the thread is being restarted. */
@@ -183,7 +182,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
       leftOut = all
       post({ kind: 'left-out', all })
     },
-    async recheck (url, always = false, mayWait = () => false) {
+    async recheck (url, why, mayWait = () => false) {
       let limit: NodeJS.Timeout | undefined
       let waitedMs = 0
       const over = new Promise<void>(resolve => {
@@ -193,7 +192,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
         }, recheckMs)
       })
       // A thread that died asks everybody anew when it is back.
-      await Promise.race([question(id => ({ kind: 'recheck', id, url, always })).then(() => undefined, () => over), over])
+      await Promise.race([question(id => ({ kind: 'recheck', id, url, why })).then(() => undefined, () => over), over])
       clearInterval(limit)
     },
     async settle (wish) { return JSON.parse(await question(id => ({ kind: 'settle', id, wish }))) as Settled },

@@ -19,7 +19,7 @@ import { createLoop } from './loop.ts'
 import { timed } from './marks.ts'
 import { emptyMemory, type Decision, type Memory, type Plan } from './plan.ts'
 import type { MoveReason } from './ownership.ts'
-import { noCounts, type ControlStatus } from './protocol.ts'
+import { noCounts, type ControlStatus, type RecheckReason } from './protocol.ts'
 import { createQuestions, type Asking } from './questions.ts'
 import { createRechecks } from './rechecks.ts'
 import { Registries } from './registries.ts'
@@ -63,7 +63,7 @@ export interface Engine {
   /** What of the table gets no calls at the moment: only told, never decided by. */
   leaveOut (all: readonly LeftOut[]): void
   /** Asks an endpoint again; see asker.ts. Settles when the table has what somebody there answered; see rechecks.ts. */
-  recheck (url: string, always: boolean): Promise<void>
+  recheck (url: string, why: RecheckReason): Promise<void>
   /** An operator says whose a name is. Settles when the table has it. */
   settle (wish: SettleWish): Promise<Settled>
   /** What is in force. */
@@ -161,7 +161,7 @@ export function createEngine (options: EngineOptions): Engine {
     onError: error => options.log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'decision failed; the last table stays in force' })
   })
   const trigger = () => loop.trigger()
-  const rechecks = createRechecks((url, always) => questions.recheck(url, always), () => loop.settled())
+  const rechecks = createRechecks((url, why) => questions.recheck(url, why !== 'doubted'), () => loop.settled())
 
   const missing = () => registries.missing(config.registry)
   const first = new FirstTable(options.applied, options.firstTableMs)
@@ -267,7 +267,7 @@ export function createEngine (options: EngineOptions): Engine {
       admission.doubt(new Set(all.filter(({ cause }) => cause === 'unreachable').map(({ url }) => new URL(url).hostname)))
       trigger()
     },
-    recheck: (url, always) => rechecks.wait(url, always),
+    recheck: (url, why) => rechecks.wait(url, why),
     async settle (wish) {
       const settled = settle(wish, { decision, owners: memory.owners, yaml: settledOf(config).get(wish.message.toLowerCase())?.upstream, now: now() })
       if (settled.kind === 'refused') return settled

@@ -54,10 +54,13 @@ export interface ControlStatus {
   readonly stale: Readonly<Record<string, number>>
 }
 
+/** Why an endpoint is asked again: an answer of it gives reason to doubt who is there; somebody takes connections there; nobody does. */
+export type RecheckReason = 'doubted' | 'returning' | 'lost'
+
 export type ToThread =
   | { readonly kind: 'configure', readonly config: Config, readonly generation: number }
   | { readonly kind: 'applied', readonly error: string | undefined }
-  | { readonly kind: 'recheck', readonly id: number, readonly url: string, readonly always: boolean }
+  | { readonly kind: 'recheck', readonly id: number, readonly url: string, readonly why: RecheckReason }
   | { readonly kind: 'left-out', readonly all: readonly LeftOut[] }
   | { readonly kind: 'settle', readonly id: number, readonly wish: SettleWish }
   | { readonly kind: 'describe', readonly id: number, readonly what: 'routes' | 'upstreams' }

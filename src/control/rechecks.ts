@@ -1,8 +1,12 @@
 // Those who wait for an endpoint's next answer and for the table that is made of it.
+import type { RecheckReason } from './protocol.ts'
 
 export interface Rechecks {
-  /** Settles when somebody there has answered and the table has what he said, or nobody has for long; at once when nobody asks it. */
-  wait (url: string, always: boolean): Promise<void>
+  /**
+   * Settles when somebody there has answered and the table has what he said, or nobody has for long: of one that is lost, when nobody has once. At
+   * once when nobody asks it.
+   */
+  wait (url: string, why: RecheckReason): Promise<void>
   /** It was asked; `said`: somebody answered. */
   answered (url: string, said: boolean): void
   /** Ends the waiting for endpoints that are not among these: nobody asks them any more. */
@@ -12,10 +16,13 @@ export interface Rechecks {
 /** So often an endpoint is asked in vain before nobody waits for its word any more: some seconds where questions fail at once. */
 export const mostUnsaid = 20
 
-interface Waiter extends PromiseWithResolvers<void> { unsaid: number }
+interface Waiter extends PromiseWithResolvers<void> {
+  /** Questions in vain after which it is over. */
+  left: number
+}
 
 /** `ask`: false when the endpoint is not among those that are asked. `settle`: settles when everything known is in the table. */
-export function createRechecks (ask: (url: string, always: boolean) => boolean, settle: () => Promise<void>): Rechecks {
+export function createRechecks (ask: (url: string, why: RecheckReason) => boolean, settle: () => Promise<void>): Rechecks {
   const waiting = new Map<string, Waiter[]>()
   const end = (url: string, isOver: (waiter: Waiter) => boolean) => {
     const left: Waiter[] = []
@@ -27,16 +34,16 @@ export function createRechecks (ask: (url: string, always: boolean) => boolean, 
     else waiting.delete(url)
   }
   return {
-    async wait (url, always) {
-      if (!ask(url, always)) return
-      const waiter: Waiter = { ...Promise.withResolvers<void>(), unsaid: 0 }
+    async wait (url, why) {
+      if (!ask(url, why)) return
+      const waiter: Waiter = { ...Promise.withResolvers<void>(), left: why === 'lost' ? 1 : mostUnsaid }
       const same = waiting.get(url)
       if (same === undefined) waiting.set(url, [waiter])
       else same.push(waiter)
       await waiter.promise
       await settle()
     },
-    answered (url, said) { end(url, waiter => said || ++waiter.unsaid === mostUnsaid) },
+    answered (url, said) { end(url, waiter => said || --waiter.left === 0) },
     only (urls) { for (const url of [...waiting.keys()]) if (!urls.has(url)) end(url, () => true) }
   }
 }

@@ -105,7 +105,7 @@ port.on('message', (message: ToThread) => {
     switch (message.kind) {
       case 'configure': return engine.configure(message.config, message.generation)
       case 'left-out': return engine.leaveOut(message.all)
-      case 'recheck': return await reply(message.id, async () => { await engine.recheck(message.url, message.always); return '{}' })
+      case 'recheck': return await reply(message.id, async () => { await engine.recheck(message.url, message.why); return '{}' })
       case 'settle': return await reply(message.id, async () => JSON.stringify(await engine.settle(message.wish)))
       case 'describe': return await reply(message.id, () => engine.describe(message.what))
       case 'close': {

@@ -111,6 +111,8 @@ export interface Route {
   readonly times: ResponseTimes | undefined
   readonly meter: Meter
   readonly handle: Next
+  /** The route of the same message in the table in force, for whoever has waited; undefined by then: it is not routed any more. Left out: it is no message's. */
+  readonly inForce?: (() => Route | undefined) | undefined
 }
 
 /** Whatever an exchange waits for: a queue, an attempt. */
@@ -145,6 +147,8 @@ export class Exchange implements Linked<Exchange> {
   upstream: UpstreamHandle
   /** Keys of the endpoints it may go to; undefined = those of the upstream that may get anything. */
   endpoints: ReadonlySet<string> | undefined
+  /** Whose endpoints these are: the route's, or what the table has made of it since (follow.ts). */
+  follows: Route
   /** Where it goes when none of them may be called: what no part of a split has taken. Undefined: nowhere else. */
   spare: Rest | undefined = undefined
   /** The part of a split it belongs to. */
@@ -199,6 +203,7 @@ export class Exchange implements Linked<Exchange> {
     this.route = route
     this.upstream = route.upstream
     this.endpoints = route.endpoints
+    this.follows = route
     this.startedAtMs = startedAtMs
     this.deadlineAtMs = startedAtMs + route.policy.deadlineMs
   }

@@ -28,6 +28,8 @@ export interface EndpointHandle {
 /** An upstream as the request path sees it. `upstream/upstream.ts` satisfies it. */
 export interface UpstreamHandle {
   readonly name: string
+  /** Whether its hosts answer under `/api/NAME`. */
+  readonly apiForm: boolean
   /** Takes a bulkhead slot, or waits for one. Throws BulkheadFull or QueueTimeout. The caller gives it back once. */
   acquire (exchange: Exchange): Promise<void> | undefined
   release (exchange: Exchange): void
@@ -39,6 +41,8 @@ export interface UpstreamHandle {
   pick (exchange: Exchange): EndpointHandle | undefined
   /** Settles when an endpoint it may go to has been asked who it is; undefined: none is being asked. */
   asked (exchange: Exchange): Promise<void> | undefined
+  /** Settles when the table is made without the endpoints it may go to that have just stopped taking connections; undefined: it is, as far as is known. */
+  lost (exchange: Exchange): Promise<unknown> | undefined
   /** What `pick` would find now, after what it would do to find any (take back what is ejected, go where the split leaves it to go): an endpoint not tried yet in this exchange, only one that was, or none. */
   reach (exchange: Exchange): 'another' | 'same' | 'none'
   /** What repeated attempts are paid from. */

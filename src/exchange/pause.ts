@@ -6,7 +6,7 @@ import type { Exchange } from './exchange.ts'
  * Milliseconds. `onCancel` is told before the promise rejects. `until`: ends it before; must not reject.
  * @throws GatewayError by the promise: why the exchange ended meanwhile
  */
-export function pause (exchange: Exchange, ms: number, waitsFor: string, { onCancel, until }: { onCancel?: (error: GatewayError) => void, until?: Promise<void> } = {}): Promise<void> {
+export function pause (exchange: Exchange, ms: number, waitsFor: string, { onCancel, until }: { onCancel?: (error: GatewayError) => void, until?: Promise<unknown> } = {}): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let isOver = false
   const end = () => {

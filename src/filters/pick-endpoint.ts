@@ -2,6 +2,7 @@
 import { deadlineExceeded, isLate } from '../exchange/deadline.ts'
 import type { Filter } from '../exchange/compose.ts'
 import type { Exchange } from '../exchange/exchange.ts'
+import { renew } from '../exchange/follow.ts'
 import { pause } from '../exchange/pause.ts'
 
 /** Longest wait for the word of an endpoint, where there is no other, ms. Its slot bounds how many wait. */
@@ -11,10 +12,19 @@ export const pickEndpoint: Filter = function pickEndpoint (exchange, next) {
   if (pick(exchange)) return next(exchange)
   const asked = exchange.upstream.asked(exchange)
   if (asked === undefined) throw whyNone(exchange)
-  return pause(exchange, longestAskMs, 'endpoint to say who it is', { until: asked }).then(() => {
-    if (pick(exchange)) return next(exchange)
-    throw whyNone(exchange)
-  })
+  return pickAsked(exchange, asked).then(() => next(exchange))
+}
+
+/** One after the other says who it is, and each may be somebody else, or no longer have the message. */
+async function pickAsked (exchange: Exchange, asked: Promise<void> | undefined): Promise<void> {
+  const untilMs = performance.now() + longestAskMs
+  for (let leftMs = longestAskMs; asked !== undefined && leftMs > 0; leftMs = untilMs - performance.now()) {
+    await pause(exchange, leftMs, 'endpoint to say who it is', { until: asked })
+    renew(exchange)
+    if (pick(exchange)) return
+    asked = exchange.upstream.asked(exchange)
+  }
+  throw whyNone(exchange)
 }
 
 function pick (exchange: Exchange): boolean {

@@ -1,21 +1,31 @@
 // The only filter that repeats an attempt that failed, and only what is safe to repeat, within the upstream's budget.
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
-import type { Filter } from '../exchange/compose.ts'
+import type { Filter, Next } from '../exchange/compose.ts'
 import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
+import { move, renew } from '../exchange/follow.ts'
 import { pause } from '../exchange/pause.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { parseRetryAfter } from '../exchange/retry-after.ts'
+
+export interface RetryOptions {
+  /** The path of an exchange whose message is another upstream's by now: its breakers, a slot of its own, its endpoints. Undefined: it goes nowhere. */
+  readonly elsewhere?: Next
+  /** 0 to 1. */
+  readonly random?: () => number
+}
 
 /**
  * What provably was not sent goes on to the next endpoint at once, as long as there is one (an endpoint that refused is out from then on,
  * so each is found dead once). What may have been sent is repeated within policy.attempts, and only what is safe or idempotent by its effect (RFC 9110
  * section 9.2.2), after a pause with full jitter. Nothing is repeated once a response byte went to the client: a filter's promise settles at
- * the response head, and what comes after it is not seen here.
+ * the response head, and what comes after it is not seen here. Where nobody is left because endpoints have just died, the table that is made of
+ * that is waited for: the message may be another upstream's then, and what has not been done goes on there.
  */
-export function retry (policy: Policy, random: () => number = Math.random): Filter {
+export function retry (policy: Policy, { elsewhere, random = Math.random }: RetryOptions = {}): Filter {
   const { statuses } = policy.retry
   return async function retry (exchange, next) {
     exchange.upstream.retryBudget.exchange()
+    let hasLooked = false
     for (;;) {
       const before = exchange.attempts.length
       let failed: UpstreamResponse | GatewayError
@@ -25,8 +35,16 @@ export function retry (policy: Policy, random: () => number = Math.random): Filt
         exchange.lastError = undefined
       } catch (thrown) {
         failed = exchange.lastError = toGatewayError(thrown)
+        const isUnattempted = exchange.attempts.length === before
+        if (!hasLooked && isLeftAlone(exchange, failed, isUnattempted, policy)) {
+          hasLooked = true
+          await nextTable(exchange)
+          if (elsewhere !== undefined && move(exchange)) return await elsewhere(exchange)
+          renew(exchange)
+          if (isUnattempted && exchange.upstream.reach(exchange) !== 'none') continue
+        }
         // Nothing was attempted: no endpoint is left.
-        if (exchange.attempts.length === before) throw failed
+        if (isUnattempted) throw failed
       }
       const pauseMs = failed instanceof GatewayError ? pauseAfterError(exchange, failed, policy, random) : pauseAfterAnswer(exchange, failed, policy, random)
       if (pauseMs === undefined || !isPaidFor(exchange)) {
@@ -35,8 +53,23 @@ export function retry (policy: Policy, random: () => number = Math.random): Filt
       }
       if (!(failed instanceof GatewayError)) discard(exchange, failed)
       if (pauseMs > 0) await pause(exchange, pauseMs, 'pause before the next attempt')
+      renew(exchange)
     }
   }
+}
+
+/** Whether what has not been done could be done by nobody: it was sent to nobody, or what was sent may be repeated, and none is left. */
+function isLeftAlone (exchange: Exchange, { spec }: GatewayError, isUnattempted: boolean, policy: Policy): boolean {
+  return (isUnattempted || spec.retry === 'always' || (spec.retry === 'if-safe' && mayRepeat(exchange, policy))) && exchange.ended === undefined && !exchange.isMirrored && !wasRead(exchange) && exchange.upstream.reach(exchange) === 'none'
+}
+
+/** Longest wait for a table without the endpoints that have just died, ms. Its slot bounds how many wait. */
+const longestTableMs = 1_000
+
+/** @throws GatewayError by the promise: why the exchange ended meanwhile */
+async function nextTable (exchange: Exchange): Promise<void> {
+  const lost = exchange.upstream.lost(exchange)
+  if (lost !== undefined) await pause(exchange, longestTableMs, 'table without the endpoints that died', { until: lost })
 }
 
 /** Timers count whole milliseconds: one of a second may come so much early, and find the endpoint still at rest. */

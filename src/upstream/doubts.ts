@@ -10,9 +10,13 @@ export class Doubts {
   #askedAtMs = -Infinity
   #cutAtMs = -Infinity
   #asking: Promise<void> | undefined
+  #losing: Promise<void> | undefined
 
   /** Settles when what is being asked is known. */
   get asking (): Promise<void> | undefined { return this.#asking }
+
+  /** Settles when the table is made of it that nobody takes connections there. */
+  get losing (): Promise<void> | undefined { return this.#losing }
 
   /**
    * Whether an answer is reason to ask. 405 is what ServiceStack says of an operation it does not have; it never says 404 of one [M], and tells its
@@ -51,11 +55,19 @@ export class Doubts {
     const asking = question()
     this.#asking = asking
     await asking
-    if (this.#asking === asking) this.drop()
+    if (this.#asking === asking) this.#asking = undefined
   }
 
-  /** Whatever is being asked is waited for no more. */
+  /** Nobody takes connections there: `told` settles when the table is made of that, and must not reject. */
+  async lose (told: Promise<void>): Promise<void> {
+    this.#losing = told
+    await told
+    if (this.#losing === told) this.#losing = undefined
+  }
+
+  /** Whatever is being asked, or told, is waited for no more. */
   drop (): void {
     this.#asking = undefined
+    this.#losing = undefined
   }
 }

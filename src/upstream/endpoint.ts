@@ -7,58 +7,17 @@ import type { EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exc
 import { lookupOf } from '../lib/lookup.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
 import { scoredAs, Standing } from './balancing/standing.ts'
-import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
+import { Breaker, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
-import type { Elsewhere } from './elsewhere.ts'
 import { Suspicion } from './suspicion.ts'
 import { Doubts } from './doubts.ts'
 import { askHeartbeat } from './heartbeat.ts'
 import { dial } from './dial.ts'
-import { EndpointPool, type UpstreamTls } from './pool.ts'
+import type { EndpointEvents, EndpointOwner, EndpointSettings } from './endpoint-parts.ts'
+import { EndpointPool } from './pool.ts'
 import { probeUntilReachable, type Probe } from './probe.ts'
 
 const heartbeatTimeoutMs = 2_000
-
-/** What an endpoint tells; for log and metrics. */
-export interface EndpointEvents {
-  breaker (state: BreakerState, cause: FailureCause | undefined): void
-  reachable (reachable: boolean, reason: string | undefined): void
-  /** Its answer gives reason to ask who is there. */
-  doubted (): void
-  /** It takes connections, and gets calls when it is known whose, which is when this settles. `mayWait`: whether others are there for its calls. Must not reject. */
-  returning (mayWait: () => boolean): Promise<void>
-  attempt (outcome: Outcome, durationMs: number): void
-  /** It asked to be left alone (Retry-After). */
-  paused (ms: number): void
-  /** Taken out, or back, because it does worse than the others. `reason` undefined: back. */
-  ejected (reason: string | undefined, ms: number): void
-}
-
-/** Its upstream, as far as an endpoint needs it. */
-export interface EndpointOwner {
-  /** It was full, and has a place again. */
-  room (): void
-  /** It gets no calls from now on: who could go nowhere else need not wait. */
-  shut (): void
-  /** An attempt at this message has failed there. How it fares at the others. */
-  attemptFailed (message: string, endpoint: string): Elsewhere
-  /** Whether any other endpoint may be called. */
-  hasOther (than: string): boolean
-}
-
-export interface EndpointBreakerSettings extends BreakerSettings {
-  /** Statuses whose Retry-After pauses the endpoint. */
-  readonly pauseStatuses: readonly number[]
-  readonly maxPauseMs: number
-}
-
-export interface EndpointSettings {
-  readonly breaker: EndpointBreakerSettings
-  readonly tls: UpstreamTls | undefined
-  readonly connectTimeoutMs: number
-  /** Exchanges at one time; undefined = no limit of its own. */
-  readonly maxSeats?: number | undefined
-}
 
 export class Endpoint implements EndpointHandle {
   readonly url: string
@@ -113,6 +72,8 @@ export class Endpoint implements EndpointHandle {
   get reachable (): boolean { return this.#probe === undefined && this.asking === undefined }
   /** Who is there is being asked; settles when that is known. Calls go elsewhere meanwhile, or wait. */
   get asking (): Promise<void> | undefined { return this.#doubts.asking }
+  /** Settles when the table is made of it that it takes no connections: whoever it was the last for may have another by then. */
+  get losing (): Promise<void> | undefined { return this.#doubts.losing }
   /** Why it takes no connections; undefined: it does. */
   get unreachable (): string | undefined { return this.#probe === undefined ? undefined : this.#unreachableFor }
   get breakerState (): BreakerState { return this.#breaker.state }
@@ -276,6 +237,7 @@ export class Endpoint implements EndpointHandle {
     this.#unreachableFor = String(error.detail?.['cause'] ?? error.code)
     this.#events.reachable(false, this.#unreachableFor)
     this.#probe = probeUntilReachable(this.plan.origin, { connectTimeoutMs: this.#settings.connectTimeoutMs, lookup: this.#lookup }, () => { void this.#return(this.#probe) })
+    void this.#doubts.lose(this.#events.lost()).then(() => this.#owner.shut())
     this.#owner.shut()
   }
 

@@ -14,7 +14,8 @@ import { holdOf, type Hold } from './holds.ts'
 import { Outliers, type OutlierSettings } from './outliers.ts'
 import { breakerOpen, UpstreamBreakers } from './upstream-breakers.ts'
 import { matches, selectRest, type Rest, type Selector } from '../exchange/selection.ts'
-import { Endpoint, type EndpointEvents, type EndpointOwner, type EndpointSettings } from './endpoint.ts'
+import { Endpoint } from './endpoint.ts'
+import type { EndpointEvents, EndpointOwner, EndpointSettings } from './endpoint-parts.ts'
 import { Selections } from './selections.ts'
 
 export interface UpstreamSettings extends EndpointSettings {
@@ -82,6 +83,7 @@ export class Upstream implements UpstreamHandle {
   }
 
   get plan (): UpstreamPlan { return this.#plan }
+  get apiForm (): boolean { return this.#plan.apiForm }
   get preserveHost (): boolean { return this.#settings.preserveHost }
   get settings (): UpstreamSettings { return this.#settings }
   get endpoints (): readonly Endpoint[] { return this.#endpoints }
@@ -142,6 +144,11 @@ export class Upstream implements UpstreamHandle {
     return this.#endpoints.find(({ url, asking }) => asking !== undefined && only?.has(url) !== false)?.asking
   }
 
+  lost ({ endpoints: only = this.#base }: Exchange): Promise<unknown> | undefined {
+    const losing = this.#endpoints.flatMap(({ url, losing }) => losing === undefined || only?.has(url) === false ? [] : losing)
+    return losing.length === 0 ? undefined : Promise.all(losing)
+  }
+
   /** Why nothing could be picked: for the answer. */
   whyNone (exchange: Exchange): GatewayError {
     const only = exchange.endpoints ?? this.#base
@@ -192,9 +199,9 @@ export class Upstream implements UpstreamHandle {
    * those are out too, the ejected ones among them are taken back: better one that does badly than none. Not for a copy.
    */
   #goesOn (exchange: Exchange): boolean {
-    // One that is being asked who it is can be waited for.
-    if (this.isUsable(exchange.endpoints) || this.asked(exchange) !== undefined) return true
-    if (exchange.spare !== undefined) exchange.endpoints = this.selectRest(exchange.spare, exchange.route.endpoints)
+    // One that is being asked who it is can be waited for; where the last ones have just died, the table is, which may have others.
+    if (this.isUsable(exchange.endpoints) || this.asked(exchange) !== undefined || this.lost(exchange) !== undefined) return true
+    if (exchange.spare !== undefined) exchange.endpoints = this.selectRest(exchange.spare, exchange.follows.endpoints)
     if (this.isUsable(exchange.endpoints)) return true
     if (exchange.isMirrored) return false
     for (const endpoint of this.#among(exchange.endpoints)) endpoint.takeBack()

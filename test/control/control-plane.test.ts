@@ -121,7 +121,7 @@ test('a thread that dies is started again; the table stays, and what went meanwh
   const { control, until, messages, lines, state, batches } = await setUp(t, toConfig({ registry: { file } }), { thread: new URL('./dying-thread.ts', import.meta.url), restartMs: 200 })
   await control.start()
   await until('the messages', () => state('getproduct') === 'routed' && state('search') === 'routed')
-  void control.recheck('die')
+  void control.recheck('die', 'doubted')
   await until('its death is told', () => lines.some(({ level, message }) => level === 'error' && message.startsWith('control thread died')))
   assert.equal(state('search'), 'routed')
   assert.equal(control.status().hasTable, true)

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createRechecks, mostUnsaid } from '../../src/control/rechecks.ts'
+import type { RecheckReason } from '../../src/control/protocol.ts'
 
 /** Who waits, and who has been told, in order. */
 function start (isAsked = true) {
   const told: string[] = []
   const rechecks = createRechecks(() => isAsked, async () => {})
-  return { rechecks, told, wait: (name: string, url = 'a') => rechecks.wait(url, true).then(() => { told.push(name) }) }
+  return { rechecks, told, wait: (name: string, url = 'a', why: RecheckReason = 'returning') => rechecks.wait(url, why).then(() => { told.push(name) }) }
 }
 /** A turn of the event loop: whatever can settle has settled. */
 const turn = () => new Promise(resolve => { setImmediate(resolve) })
@@ -48,4 +49,13 @@ test('who asks about an endpoint that is not asked, or not any more, does not wa
   rechecks.only(new Set(['b']))
   await turn()
   assert.deepEqual(told, ['gone'])
+})
+
+test('of one that takes no connections the first question in vain is the answer', async () => {
+  const { rechecks, told, wait } = start()
+  void wait('lost', 'a', 'lost')
+  void wait('returning')
+  rechecks.answered('a', false)
+  await turn()
+  assert.deepEqual(told, ['lost'])
 })

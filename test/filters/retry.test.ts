@@ -54,7 +54,7 @@ async function run (results: readonly Result[], options: Options = {}) {
       retryBudget: { exchange () {}, take: () => left-- > 0 }
     }
   })
-  const path = compose([retry(mine, () => 0.999), pickEndpoint], send)
+  const path = compose([retry(mine, { random: () => 0.999 }), pickEndpoint], send)
   let result: string
   try {
     result = String((await path(exchange)).status)
@@ -121,14 +121,14 @@ test('a client that leaves ends the pause before the next attempt', async () => 
     policy: patient,
     upstream: { pick: () => fakeEndpoint('e0', async (_exchange, attempt) => { attempt.answered(503); setImmediate(() => exchange.end(new GatewayError('ClientClosed'))); return answer(503) }) }
   })
-  await assert.rejects(compose([retry(patient, () => 0.999), pickEndpoint], send)(exchange), { code: 'ClientClosed' })
+  await assert.rejects(compose([retry(patient, { random: () => 0.999 }), pickEndpoint], send)(exchange), { code: 'ClientClosed' })
   assert.equal(exchange.attempts.length, 1)
 })
 
 test('a pause beyond the deadline is no pause: the failure is told at once', async () => {
   const late: Policy = { ...policy, retry: { ...policy.retry, backoffMs: 60_000, maxBackoffMs: 60_000 } }
   const exchange = makeExchange({ policy: late, upstream: { pick: () => fakeEndpoint('e0', async (_exchange, attempt) => { attempt.answered(503); return answer(503) }) } })
-  assert.equal((await compose([retry(late, () => 0.999), pickEndpoint], send)(exchange)).status, 503)
+  assert.equal((await compose([retry(late, { random: () => 0.999 }), pickEndpoint], send)(exchange)).status, 503)
 })
 
 for (const part of [0, 0.25, 0.75]) {
@@ -140,7 +140,7 @@ for (const part of [0, 0.25, 0.75]) {
     })
     const spread: Policy = { ...policy, attempts: 5, retry: { ...policy.retry, backoffMs: 10, maxBackoffMs: 35 } }
     const exchange = makeExchange({ policy: spread, upstream: { pick: () => fakeEndpoint('e0', async (_exchange, attempt) => { attempt.answered(503); return answer(503) }) } })
-    await compose([retry(spread, () => part), pickEndpoint], send)(exchange)
+    await compose([retry(spread, { random: () => part }), pickEndpoint], send)(exchange)
     assert.equal(exchange.attempts.length, 5)
     assert.deepEqual(pauses, part === 0 ? [] : [10, 20, 35, 35].map(ms => ms * part))
   })

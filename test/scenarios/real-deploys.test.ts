@@ -154,6 +154,31 @@ describe('a rolling deploy', { timeout: 120_000, skip }, () => {
     assert.match(String(line['why']), /^Routed to Depot: Depot lists it; it moved here from Stock, who no longer has it, at /)
   })
 
+  test('a service is split in two, its instances ended without being drained and deployed anew at the same addresses: no call is lost that could be saved, and the log says it', async () => {
+    const old = await Promise.all([1, 2].map(() => deploy('Mill', ['Grind', 'Bill'])))
+    for (const { url } of old) await gateway.waitForEndpoint(url, { timeoutMs: 15_000 })
+    await gateway.waitForRoute('Bill')
+    await using load = startLoad(gateway.url, [get('Grind'), get('Bill'), `POST ${get('Bill')}`])
+    const billing = await deploy('Billing', ['Bill'])
+    const said = async (msg: string) => (await gateway.log()).find(line => line['msg'] === msg && line['name'] === 'Bill')
+    const conflict = await until('the newcomer is quarantined', () => said('message quarantined'), patience)
+    assert.deepEqual([conflict['service'], conflict['conflictWith'], conflict['why']], ['Billing', ['Mill'], 'Quarantined: Mill owns the name and keeps its traffic.'])
+    for (const host of old) {
+      await host.terminate()
+      await more(load)
+      const next = await deploy('Mill', ['Grind'], host.port)
+      await until('the new process serves', async () => await next.executed() > 0, patience)
+    }
+    await more(load)
+    await load.stop()
+    assert.deepEqual(unsaved(load), [])
+    assert.ok(await billing.executed() > 0)
+    assert.deepEqual(hosts.flatMap(host => host.misdirected()), [])
+    const moved = await until('it is logged', () => said('message moved'), patience)
+    assert.deepEqual([moved['service'], moved['from'], moved['level']], ['Billing', 'Mill', 30])
+    assert.match(String(moved['why']), /^Routed to Billing: Billing lists it; it moved here from Mill, who no longer has it, at /)
+  })
+
   test('a service is renamed, deployed under its new name at the same addresses one by one: not one call is lost, and the log says it', async () => {
     const messages = ['Offer', 'Order']
     const old = await Promise.all([1, 2, 3].map(() => deploy('Sales', messages)))

@@ -32,6 +32,8 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     releaseExtra: () => {},
     reach: () => 'another',
     asked: () => undefined,
+    lost: () => undefined,
+    apiForm: true,
     retryBudget: { exchange () {}, take: () => true },
     breakers: { enter: () => ({ answered () {}, failed () {} }), refuses: () => false, defers: () => false },
     pick: () => undefined,

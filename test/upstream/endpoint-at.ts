@@ -36,6 +36,7 @@ export function endpointAt (t: TestContext, at: number | string, basePath = '', 
   const origin = typeof at === 'string' ? at : `http://127.0.0.1:${at}`
   const endpoint = new Endpoint(endpointPlan(origin + basePath, { origin, basePath }), { ...settings, tls }, new BreakerClock(), {
     breaker: state => events.push(state),
+    lost: async () => {},
     doubted: () => events.push('doubted'),
     returning: async () => { events.push('returning') },
     reachable: reachable => events.push(reachable ? 'reachable' : 'unreachable'),

@@ -1,0 +1,49 @@
+// Where the table in force sends an exchange that has waited: endpoints may have left its message since, or the message its upstream.
+import type { Exchange, Route } from './exchange.ts'
+
+const nowhere: ReadonlySet<string> = new Set()
+
+/** The route of its message by now; undefined: it has none any more. Of what is no message's, or went elsewhere on purpose, the one it follows. */
+function inForce ({ route, follows, isMirrored, degradedBy }: Exchange): Route | undefined {
+  return route.inForce === undefined || isMirrored || degradedBy !== undefined ? follows : route.inForce()
+}
+
+const among = (chosen: ReadonlySet<string> | undefined, having: ReadonlySet<string> | undefined) =>
+  chosen === undefined || having === undefined ? chosen ?? having : new Set(chosen).intersection(having)
+
+/**
+ * Takes from an exchange what its message has no more: for whoever has waited, before an endpoint is picked. Where the message is another
+ * upstream's by now, nothing of the first is left to it, and `move` takes it there.
+ */
+export function renew (exchange: Exchange): void {
+  const { follows, upstream } = exchange
+  const now = inForce(exchange)
+  if (now === follows) return
+  if (now === undefined || now.upstream !== follows.upstream) {
+    exchange.endpoints = nowhere
+    exchange.spare = undefined
+    return
+  }
+  exchange.follows = now
+  const having = upstream === now.upstream ? now.endpoints : now.alternatives?.get(upstream.name)
+  exchange.endpoints = exchange.part === undefined ? having : among(exchange.endpoints, having)
+}
+
+/**
+ * Whether its message is another upstream's by now. The exchange goes on there then, and gives back what it held of the first. Once: names do
+ * not go round. Not where the path is spelled in a form that the hosts there do not know, nor on a path of the first service's own.
+ */
+export function move (exchange: Exchange): boolean {
+  const { route, follows, upstreamRequest: { path } } = exchange
+  const now = inForce(exchange)
+  if (now === undefined || now.upstream === follows.upstream || follows.upstream !== route.upstream) return false
+  if (route.kind !== 'message' || (/^\/api\//i.test(path) && !now.upstream.apiForm)) return false
+  exchange.slot?.release(exchange)
+  exchange.slot = undefined
+  exchange.follows = now
+  exchange.upstream = now.upstream
+  exchange.endpoints = now.endpoints
+  exchange.spare = undefined
+  exchange.lastError = undefined
+  return true
+}
