@@ -365,6 +365,23 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     await until('it has gone', async () => !/postern:[\w-]{22}/.test(await valkey.say('KEYS postern:*')))
   })
 
+  test('nothing of a request is written there: neither tokens nor cookies, also where answers vary by them', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startOrigin(ok('v', { headers: [['Cache-Control', 'public, max-age=60'], ['Vary', 'Authorization, Cookie, X-Tenant']] }))
+    await using one = await startWith(origin, valkey)
+    await using other = await startWith(origin, valkey)
+    const secrets: HeaderList = [['Authorization', 'Bearer secret-token'], ['Cookie', 'visitor=secret-cookie'], ['X-Tenant', 'secret-tenant']]
+    const asked = { headers: [...shared.headers, ...secrets] }
+    await one.get(order(1), asked)
+    await written(one, 1)
+    assert.match((await other.get(order(1), asked)).header('cache-status')!, /detail=second-level$/)
+    for (const key of (await valkey.say('KEYS postern:*')).match(/postern:[\w-]{22}/g)!) assert.doesNotMatch(await valkey.say(`GET ${key}`), /secret/)
+    for (let n = 0; n < secrets.length; n++) {
+      const another = { headers: [...shared.headers, ...secrets.map(([name, value], at): [string, string] => [name, at === n ? `${value}2` : value])] }
+      assert.match((await other.get(order(1), another)).header('cache-status')!, /fwd=/)
+    }
+  })
+
   test('what belongs to one identity never leaves the process', async () => {
     await using valkey = await startValkey()
     await using origin = await startNumbers()

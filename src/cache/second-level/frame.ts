@@ -1,9 +1,10 @@
 // How an answer is written for the second level, and when what was found there is no answer of ours. Pure.
+import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 /** An answer as it stands in the second level. Times are of the clock of the gateway that wrote it. */
 export interface Frame {
-  /** Primary key and variant in full: the key it stands under is only a digest. */
+  /** Primary key and variant, or digests of them that are longer than the one it stands under. */
   readonly key: string
   readonly variant: string
   /** Request headers that select it, lower-case. */
@@ -23,6 +24,9 @@ export interface Frame {
   readonly usefulMs: number
   readonly body: Buffer
 }
+
+/** Of a key or variant: clients' tokens and cookies may be in it, and are nobody's who reads the server. 256 bits. */
+export const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64url')
 
 /** What stands under a primary key whose answers vary: by which headers. */
 export interface Pointer { readonly vary: readonly string[] }

@@ -1,5 +1,5 @@
 // The second level of the cache: answers shared by all gateways in a Valkey or Redis server. Asked for a bounded time, or not at all.
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Config } from '../../config/schema.ts'
 import { guarded, type GuardRules } from '../guard.ts'
 import { mayStore, usableUntil } from '../policy.ts'
@@ -8,7 +8,7 @@ import type { CacheRules } from '../rules.ts'
 import { keptBody, Stored, type Draft, type Place } from '../stored.ts'
 import { variantOf } from '../vary.ts'
 import { Circuit } from './circuit.ts'
-import { decodeValue, type Frame } from './frame.ts'
+import { decodeValue, digestOf, type Frame } from './frame.ts'
 import { Link, TimedOut, within } from './link.ts'
 import { PurgeStream } from './purge-stream.ts'
 import type { Outgoing } from './purges.ts'
@@ -163,7 +163,7 @@ export class SecondLevel {
     if (found === undefined) return { result: 'miss' }
     const { value, leftMs } = found
     // Two keys of one digest, or a value that was copied to another place.
-    if (value === undefined || !('answer' in value) || value.answer.key !== key || value.answer.variant !== variant) return { result: 'wrong' }
+    if (value === undefined || !('answer' in value) || value.answer.key !== digestOf(key) || value.answer.variant !== digestOf(variant)) return { result: 'wrong' }
     return this.#judge(wanted, value.answer, leftMs)
   }
 
@@ -182,7 +182,8 @@ export class SecondLevel {
     const shiftMs = nowMs - Math.max(0, answer.usefulMs - leftMs) - answer.writtenAtMs
     const head = { status: answer.status, reason: answer.reason, headers: answer.headers, requestAtMs: answer.requestAtMs + shiftMs, responseAtMs: answer.responseAtMs + shiftMs }
     const decision = mayStore(request, head, rules)
-    if (!decision.store || variantOf(answer.vary, request.headers) !== answer.variant) return { result: 'miss' }
+    const variant = variantOf(answer.vary, request.headers)
+    if (!decision.store || digestOf(variant) !== answer.variant) return { result: 'miss' }
     const judged = this.#stream.purges.judge(answer.mark, place, decision.terms.tags)
     if (judged === 'gone') return { result: 'purged' }
     const { terms } = decision
@@ -190,7 +191,7 @@ export class SecondLevel {
       head,
       terms: { ...terms, vary: answer.vary },
       place,
-      variant: answer.variant,
+      variant,
       guard,
       leaving: guarded(head, head.responseAtMs, guard),
       endpointUrl: answer.endpointUrl,
@@ -243,5 +244,5 @@ const variantKeyOf = (prefix: string, { terms: { vary }, place, variant }: Store
 
 /** Compact, and of one length: 128 bits of a digest. What stands there is compared with the whole key. */
 function keyOf (prefix: string, id: string): string {
-  return prefix + createHash('sha256').update(id).digest('base64url').slice(0, 22)
+  return prefix + digestOf(id).slice(0, 22)
 }

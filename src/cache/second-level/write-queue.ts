@@ -1,6 +1,6 @@
 // What is to be written to the second level: bounded in number and bytes, a few at a time, dropped rather than waited for.
 import type { Stored } from '../stored.ts'
-import { encodeFrame, encodePointer } from './frame.ts'
+import { digestOf, encodeFrame, encodePointer } from './frame.ts'
 import { within, type Link } from './link.ts'
 
 export interface WriteEvents {
@@ -88,8 +88,8 @@ export class WriteQueue {
     const usefulMs = Math.ceil(terms.freshUntilMs + Math.max(terms.staleWhileRevalidateMs, terms.staleIfErrorMs) - nowMs)
     if (terms.validateAlways || usefulMs < leastUsefulMs) return
     const value = encodeFrame({
-      key: place.key,
-      variant,
+      key: digestOf(place.key),
+      variant: digestOf(variant),
       vary: terms.vary,
       status: head.status,
       reason: head.reason,
