@@ -34,7 +34,7 @@ export interface UpstreamBreakersOptions {
   readonly hasOther: (than: string) => boolean
   /** Whether an endpoint that may be called has no call. */
   readonly hasIdle: () => boolean
-  /** How many endpoints it has that can be tried. */
+  /** How many endpoints it has that can be tried; what is beyond the trials need not be counted. */
   readonly places: () => number
 }
 
