@@ -6,6 +6,7 @@ import type { Markers } from '../contracts/markers.ts'
 import { toOperationList, type Operation, type OperationList } from '../contracts/operations.ts'
 import { writeWhole } from '../lib/whole-file.ts'
 import type { Effect } from '../exchange/effect.ts'
+import type { SaidNode } from '../registry/own-nodes.ts'
 import type { Registration } from '../registry/registration.ts'
 import type { Config } from '../config/schema.ts'
 import { mostNames, type ResolvedName } from './admission.ts'
@@ -26,6 +27,8 @@ export interface KeptState {
   readonly departed?: ReadonlyArray<readonly [key: string, upstream: string]>
   /** What the host names of endpoints resolved to. */
   readonly names?: readonly ResolvedName[]
+  /** Which nodes agents here named as this machine. */
+  readonly ownNodes?: readonly SaidNode[]
   /** Since when each name and registration stands as it does. */
   readonly marks?: Marks
 }
@@ -48,6 +51,7 @@ interface OnDisk {
   readonly claimed?: KeptState['claimed']
   readonly departed?: KeptState['departed']
   readonly names?: KeptState['names']
+  readonly ownNodes?: KeptState['ownNodes']
   readonly marks?: ReadonlyArray<readonly [group: string, marks: ReadonlyArray<readonly [subject: string, mark: Mark]>]>
 }
 
@@ -65,7 +69,7 @@ export function serializeState (state: KeptState, now: Date): string {
       none: listed?.state === 'none' ? listed.reason : undefined
     }] as const
   })
-  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], departed: state.departed ?? [], names: state.names ?? [], marks: [...state.marks ?? []].map(([group, marks]) => [group, [...marks]]) }
+  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], departed: state.departed ?? [], names: state.names ?? [], ownNodes: state.ownNodes ?? [], marks: [...state.marks ?? []].map(([group, marks]) => [group, [...marks]]) }
   return JSON.stringify(content)
 }
 
@@ -87,8 +91,8 @@ export function parseState (text: string): KeptState {
   const value: unknown = JSON.parse(text)
   if (!isObject(value)) throw new Error('it is no object')
   if (value['version'] !== version) throw new Error(`it has version ${String(value['version'])}, and this program reads ${version}`)
-  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [], departed = [], names = [], marks = [] } = value
-  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names) || !Array.isArray(departed) || !Array.isArray(marks)) throw new Error('a part of it is missing')
+  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [], departed = [], names = [], ownNodes = [], marks = [] } = value
+  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names) || !Array.isArray(ownNodes) || !Array.isArray(departed) || !Array.isArray(marks)) throw new Error('a part of it is missing')
   const markerMaps = markerLists.map(list => toMarkersAgain(list))
   const operationLists = lists.map(list => toOperationList(list as Operation[]))
   return {
@@ -104,6 +108,7 @@ export function parseState (text: string): KeptState {
       return [url, fromBefore({ ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined })] as const
     }),
     names: names.slice(0, mostNames).map(toNameAgain),
+    ownNodes: ownNodes.map(toOwnNodeAgain),
     departed: departed.slice(-mostDeparted).map(toDepartedAgain),
     claimed: claimed.filter(key => typeof key === 'string'),
     marks: new Map(marks.map(toMarksAgain)),
@@ -124,6 +129,11 @@ function toNameAgain (pair: unknown): ResolvedName {
   const [host, ips] = Array.isArray(pair) ? pair as unknown[] : []
   if (typeof host !== 'string' || !Array.isArray(ips) || !ips.every(ip => typeof ip === 'string' && isIP(ip) !== 0)) throw new Error('its host names cannot be read')
   return [host, ips]
+}
+
+function toOwnNodeAgain (pair: unknown): SaidNode {
+  if (!isPair(pair) || typeof pair[1]['node'] !== 'string' || !['string', 'undefined'].includes(typeof pair[1]['datacenter'])) throw new Error('its own nodes cannot be read')
+  return pair as unknown as SaidNode
 }
 
 function toMarksAgain (pair: unknown): [group: string, marks: ReadonlyMap<string, Mark>] {

@@ -7,6 +7,7 @@ import { watchConsul } from '../registry/consul-watch.ts'
 import { watchEmbedded } from '../registry/embedded-watch.ts'
 import { startEmbeddedRegistry } from '../registry/embedded.ts'
 import { watchFile } from '../registry/file-watch.ts'
+import { OwnNodes } from '../registry/own-nodes.ts'
 import { createAdmission } from './admission.ts'
 import { loadAskTls } from './ask-tls.ts'
 import { standBehindRequests } from './behind-requests.ts'
@@ -46,8 +47,8 @@ const splitAddress = (address: string) => {
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
 }
 
-const starters: WatchStarters = {
-  consul: (config, listener) => watchConsul(config, listener),
+const startersWith = (ownNodes: OwnNodes): WatchStarters => ({
+  consul: (config, listener) => watchConsul(config, listener, { ownNodes }),
   file: (path, listener) => watchFile(path, listener),
   async embedded (config, listener) {
     const { host, port } = splitAddress(config.address)
@@ -55,7 +56,7 @@ const starters: WatchStarters = {
     const watch = watchEmbedded(registry, config, listener)
     return { url: registry.url, listener: { host, port: Number(new URL(registry.url).port) }, close: async () => { await watch.close(); await registry.close() } }
   }
-}
+})
 
 const parse = createListCache(mostLists)
 const parseMarkers = createMarkerCache(mostLists)
@@ -65,6 +66,7 @@ const stateFile = start.config.dataDirectory === undefined
 
 async function open (): Promise<Engine> {
   const kept = await stateFile?.load()
+  const ownNodes = new OwnNodes(kept?.ownNodes)
   const since = Date.now()
   const engine = createEngine({
     config: start.config,
@@ -72,7 +74,7 @@ async function open (): Promise<Engine> {
     send,
     log,
     onStatus: status => post({ kind: 'status', status }),
-    starters,
+    starters: startersWith(ownNodes),
     ask: (question, limits, signal) => ask(question, limits, signal, parse),
     askMarkers: (question, limits, signal) => askMarkers(question, limits, signal, parseMarkers),
     createAdmission: (config, known, onChange) => createAdmission({ settings: config.registry, ownListeners: start.ownListeners, known, onChange }),
@@ -81,7 +83,7 @@ async function open (): Promise<Engine> {
     leftOut: start.leftOut,
     owners: new Map(start.applied.messages.map(([key, upstream]) => [key, { upstream, since }])),
     kept,
-    ...(stateFile === undefined ? {} : { keep: stateFile.save })
+    ...(stateFile === undefined ? {} : { keep: state => stateFile.save(() => ({ ...state(), ownNodes: ownNodes.said })) })
   })
   const failures = await engine.start()
   if (start.first && failures[0] !== undefined) throw failures[0]

@@ -9,8 +9,8 @@ import type { Dropped, Registration } from './registration.ts'
 /** How entries of this catalog are to be read. */
 export interface EntryRules extends NameRules {
   readonly registry: 'consul' | 'embedded'
-  /** Name of the node whose loopback is also ours (decided by the watch); undefined when no node's is, or it is not known. */
-  readonly ownNode: string | undefined
+  /** Whether a node's loopback is also ours (decided by the watch). A node of the same name in another datacenter is another machine. */
+  readonly isOurs: (node: string, datacenter: string | undefined) => boolean
 }
 
 /**
@@ -38,6 +38,7 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
   if (id === '') return drop('an entry has no ID', service, node)
   const nodeName = text(node.Node)
   if (nodeName === '') return drop('an entry has no node', service, node)
+  const datacenter = text(node.Datacenter) || undefined
   const tags = strings(service.Tags)
   const isElsewhere = rules.environmentTag !== undefined && !carriesTag(tags, rules.environmentTag)
   if (isElsewhere && isList(service.Tags, isText)) return { elsewhere: true }
@@ -74,8 +75,8 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
       notes,
       createIndex: typeof service.CreateIndex === 'number' ? service.CreateIndex : 0,
       node: nodeName,
-      datacenter: text(node.Datacenter) || undefined,
-      ownNode: rules.ownNode !== undefined && nodeName === rules.ownNode
+      datacenter,
+      ownNode: rules.isOurs(nodeName, datacenter)
     }
   }
 }

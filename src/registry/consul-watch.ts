@@ -1,12 +1,12 @@
 // Watches services of a Consul catalog: one loop of blocking queries per service and datacenter, merged into one snapshot.
-import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulConfig } from '../config/schema.ts'
 import { contradicts, explainAbsence } from './consul-absence.ts'
 import { connectAgent } from './consul-agent.ts'
-import type { AgentAnswer, AgentConnection, AgentSelf } from './consul-agent.ts'
+import type { AgentAnswer, AgentConnection } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
 import { readEntry } from './consul-entry.ts'
+import { OwnNodes } from './own-nodes.ts'
 import type { Dropped, Registration, Watch, WatchListener } from './registration.ts'
 import { answeredEarly, delayAfterAnswer, delayAfterFailure, stepIndex } from './watch-pace.ts'
 
@@ -15,6 +15,8 @@ export interface WatchOptions {
   readonly random?: () => number
   /** Wall clock of `lastGoodAt`. Default: Date.now. */
   readonly now?: () => number
+  /** What is known of which nodes are this machine; more is learnt. Default: nothing. */
+  readonly ownNodes?: OwnNodes
 }
 
 /** What one service's latest good answer said. */
@@ -50,6 +52,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const registry = 'consul'
   const random = options.random ?? Math.random
   const now = options.now ?? Date.now
+  const ownNodes = options.ownNodes ?? new OwnNodes()
   const closing = new AbortController()
   let errors = 0
   const datacenters = config.datacenters.length > 0 ? config.datacenters : [config.datacenter]
@@ -94,7 +97,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
     let lastSeen = 0
     let failures = 0
     let early = 0
-    let self: AgentSelf = { node: undefined, datacenter: undefined }
+    let judgedWith = ownNodes.changes
     // An index says nothing about what another agent, or the same one after a failure, holds: its first answer always counts.
     let mustPublish = true
     while (!signal.aborted) {
@@ -106,21 +109,24 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
         connection ??= await connectAgent(url, { ...config, datacenter })
         const index = connection.interrupted ? 0 : asked
         mustPublish ||= connection.interrupted
-        const [answer, agentSelf] = await Promise.all([
+        const isToTell = fresh || (connection.onOurMachine === true && !ownNodes.knows(url))
+        const [answer, self] = await Promise.all([
           connection.healthOf({ service, index, waitMs: config.waitMs }, signal),
-          fresh ? connection.self(signal) : self
+          isToTell ? connection.self(signal) : undefined
         ])
-        self = agentSelf
         const answeredAt = performance.now()
         accept(answer, loop)
         const isDoubtful = await doubt(answer, loop, connection, signal)
         const step = stepIndex(lastSeen, answer.index)
         early = answeredEarly(asked, answer.index, answeredAt - startedAt, config) ? early + 1 : 0
-        if (mustPublish || step.reset || isNews(answer, loop)) {
-          // A node of the same name in another datacenter is another machine.
-          const isAgentsOwn = datacenter === undefined || datacenter === self.datacenter || (self.datacenter === undefined && !loop.far)
-          const ownNode = connection.onOurMachine === true && isAgentsOwn ? self.node ?? nodeOfOurs(answer.entries) : undefined
-          take(readAll(answer, { ...config, registry, ownNode }, loop), loop)
+        if (connection.onOurMachine === true) {
+          if (self?.node !== undefined) ownNodes.told(url, { node: self.node, datacenter: self.datacenter }, config.agents)
+          else if (!loop.far) ownNodes.guess(url, answer.entries, config.agents)
+        }
+        if (mustPublish || judgedWith !== ownNodes.changes || step.reset || isNews(answer, loop)) {
+          judgedWith = ownNodes.changes
+          const isOurs = (node: string, at: string | undefined): boolean => ownNodes.has(node, at ?? datacenter)
+          take(readAll(answer, { ...config, registry, isOurs }, loop), loop)
           publish(step.reset || isDoubtful || loop.contradicted !== undefined)
           mustPublish = false
         }
@@ -200,16 +206,6 @@ function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1], {
     else if ('dropped' in read) dropped.push({ ...read.dropped, registeredAs: read.dropped.registeredAs ?? service, datacenter: read.dropped.datacenter ?? datacenter })
   }
   return { registrations, dropped, index: answer.index, filtered: answer.filteredByAcl }
-}
-
-/** Where the agent does not tell its node's name: the node that is listed under an address of this machine. */
-function nodeOfOurs (entries: readonly unknown[]): string | undefined {
-  const ours = new Set(Object.values(networkInterfaces()).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []))
-  for (const entry of entries) {
-    const node = (entry as { Node?: { Node?: unknown, Address?: unknown } } | null)?.Node
-    if (typeof node?.Node === 'string' && typeof node.Address === 'string' && ours.has(node.Address)) return node.Node
-  }
-  return undefined
 }
 
 /** Agent URLs may carry a user name and password. */

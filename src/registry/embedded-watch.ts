@@ -24,7 +24,7 @@ export function watchEmbedded (registry: Pick<EmbeddedRegistry, 'url' | 'nodeNam
     const registrations: Registration[] = []
     const dropped: Dropped[] = []
     for (const entry of entries) {
-      const read = readEntry(entry, { ...rules, registry: 'embedded', ownNode: registry.nodeName })
+      const read = readEntry(entry, { ...rules, registry: 'embedded', isOurs: node => node === registry.nodeName })
       if ('registration' in read) registrations.push(read.registration)
       else if ('dropped' in read) dropped.push(read.dropped)
     }

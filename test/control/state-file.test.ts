@@ -15,6 +15,7 @@ const state: KeptState = {
   knowledge: [['http://10.0.0.1:9101', known], ['http://10.0.0.1:9102', known], ['http://10.0.0.1:9103', learn(undefined, toAnswer({ id: 'b', none: true }), 'k', 5)]],
   owners: [['getproduct', { upstream: 'Catalog', since: 3 }]],
   departed: [['pay', 'Alpha']],
+  ownNodes: [['http://127.0.0.1:8500', { node: 'vm', datacenter: 'dc1' }]],
   names: [['catalog.internal', ['10.0.0.1', 'fd00::1']]],
   marks: new Map([['Catalog', new Map([['getproduct', { state: 'routed', since: 3 }]])]])
 }
@@ -31,7 +32,7 @@ test('what is written is read back, lists written once and shared', () => {
   assert.equal(text.split('"Reindex"').length, 2)
   assert.equal(back.registries[0]?.entries[0]?.registration.id, 'a')
   assert.deepEqual(back.owners, state.owners)
-  assert.deepEqual([back.names, back.departed], [state.names, state.departed])
+  assert.deepEqual([back.names, back.departed, back.ownNodes], [state.names, state.departed, state.ownNodes])
   const [first, second, third] = back.knowledge.map(([, knowledge]) => knowledge.listed)
   assert.ok(first?.state === 'read' && second?.state === 'read')
   assert.equal(first.list, second.list)
@@ -52,6 +53,7 @@ for (const [sentence, text] of [
   ['markers that are none', '{"version":1,"registries":[],"lists":[],"markers":[[["a","perhaps"]]],"knowledge":[],"owners":[]}'],
   ['departed names that are none', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[],"departed":[["pay"]]}'],
   ['host names that lead nowhere', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[],"names":[["catalog.internal",["elsewhere"]]]}'],
+  ['own nodes that are none', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[],"ownNodes":[["http://a",{"node":7}]]}'],
   ['lists that are none', '{"version":1,"registries":[],"lists":[7],"knowledge":[],"owners":[]}']
 ] as const) {
   test(`a file that cannot be read is reported and ignored: ${sentence}`, async t => {

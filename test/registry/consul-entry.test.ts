@@ -7,7 +7,7 @@ import type { EntryRules } from '../../src/registry/consul-entry.ts'
 import type { Registration } from '../../src/registry/registration.ts'
 import { healthEntry } from '../support/fake-consul.ts'
 
-const rules: EntryRules = { registry: 'consul', ownNode: 'vm', messageMetaKey: 'messages', ignoreTags: [] }
+const rules: EntryRules = { registry: 'consul', isOurs: node => node === 'vm', messageMetaKey: 'messages', ignoreTags: [] }
 const guid = '0b5ae5f1-7a1c-4c6e-9a51-0f1f7a3c9d11'
 const node = { Node: 'vm', CheckID: 'serfHealth', Status: 'passing', Output: 'Agent alive and reachable', ServiceID: '', Type: '' }
 const check = (over: object): object => ({ CheckID: 'c', Status: 'critical', Output: '', Notes: '', ServiceID: 's', Type: 'http', ...over })
@@ -179,10 +179,10 @@ test('whose tags cannot be read may be of any environment', () => {
 test('another environment\'s registration is passed over, not dropped', () => {
   assert.deepEqual(readEntry(healthEntry('x'), { ...rules, environmentTag: 'prod' }), { elsewhere: true })
 })
-test('only the agent\'s own node, on our machine, is our own', () => {
+test('only what the watch says is our own node is, in its datacenter', () => {
   assert.equal(read(healthEntry('x')).ownNode, true)
   assert.equal(read(healthEntry('x', { node: { Node: 'other' } })).ownNode, false)
-  assert.equal(read(healthEntry('x'), { ownNode: undefined }).ownNode, false)
+  assert.equal(read(healthEntry('x', { node: { Datacenter: 'dc2' } }), { isOurs: (node, datacenter) => node === 'vm' && datacenter === 'dc1' }).ownNode, false)
 })
 for (const [sentence, entry] of [
   ['null', null], ['a string', 'x'], ['an array', []], ['no Service', {}], ['Service of the wrong type', { Service: [] }], ['neither id nor name', { Service: {} }], ['no id', { Service: { ID: '', Service: 'orders' } }], ['no node', { Service: { ID: 'a', Service: 'orders' } }], ['a node without a name', { Node: { Address: '10.0.0.1' }, Service: { ID: 'a', Service: 'orders' } }], ['an id of the wrong type', { Service: { ID: 7, Service: 'orders' } }]
