@@ -17,6 +17,9 @@ import { createFieldRules, overrideInQuery, stripQueryKeys, type FieldRules } fr
 
 export type AnyRequest = IncomingMessage | Http2ServerRequest
 
+/** A request line may say HTTP/2.0 on a connection of HTTP/1.x too: then there is no stream. */
+export const isHttp2 = (req: AnyRequest): req is Http2ServerRequest => req.httpVersionMajor === 2 && (req as Partial<Http2ServerRequest>).stream !== undefined
+
 /** Who is at the other end of a connection; worked out once per connection and configuration. */
 export interface Peer {
   readonly admission: Admission
@@ -45,10 +48,9 @@ export interface Admitted {
   readonly fields: FieldRules
 }
 
-/** Everything but CONNECT and TRACE. */
-export const allowedMethods = METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE')
-/** CONNECT and TRACE: no client of a gateway has a use for them. */
-export const methodNotAllowed = (): GatewayError => new GatewayError('MethodNotAllowed', { headers: ['Allow', allowedMethods.join(', ')], security: true })
+/** Everything that Node knows but CONNECT and TRACE: no client of a gateway has a use for them. */
+const allowedMethods = new Set(METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE'))
+export const methodNotAllowed = (): GatewayError => new GatewayError('MethodNotAllowed', { headers: ['Allow', [...allowedMethods].join(', ')], security: true })
 
 const peerOf = Symbol('peer')
 const noFields: FieldRules = { treats: new Map() }
@@ -75,7 +77,7 @@ export class Admission {
   }
 
   peer (req: AnyRequest): Peer {
-    const connection = (req.httpVersionMajor === 2 ? (req as Http2ServerRequest).stream.session ?? req.socket : req.socket) as object & { [peerOf]?: Peer }
+    const connection = (isHttp2(req) ? req.stream.session ?? req.socket : req.socket) as object & { [peerOf]?: Peer }
     const known = connection[peerOf]
     if (known?.admission === this) return known
     const address = plainAddress(req.socket.remoteAddress)
@@ -93,10 +95,12 @@ export class Admission {
   /** @throws GatewayError HeadersTooLarge, RequestTargetTooLong, FieldNotAllowed, LoopDetected, BadRequest */
   read (req: AnyRequest, rawTarget: string, peer: Peer): RequestHead {
     const { limits } = this
+    const http2 = isHttp2(req)
+    if (req.httpVersionMajor !== 1 && !http2) throw new GatewayError('BadRequest', { message: 'The HTTP version is not one that is spoken here.', detail: { httpVersion: req.httpVersion } })
     if (rawTarget.length > limits.requestTargetBytes) throw new GatewayError('RequestTargetTooLong', { detail: { limit: 'requestTargetBytes', value: limits.requestTargetBytes } })
     if (req.rawHeaders.length > limits.headerCount * 2) throw new GatewayError('HeadersTooLarge', { detail: { limit: 'headerCount', value: limits.headerCount } })
     // HTTP/2 has the target among them, which has a limit of its own.
-    let bytes = req.httpVersionMajor === 2 ? -rawTarget.length : 0
+    let bytes = http2 ? -rawTarget.length : 0
     for (const text of req.rawHeaders) bytes += text.length
     if (bytes > limits.headerBytes) throw new GatewayError('HeadersTooLarge', { detail: { limit: 'headerBytes', value: limits.headerBytes } })
     return this.#reader.read(req.rawHeaders, peer.trusted)
@@ -104,7 +108,7 @@ export class Admission {
 
   /** Who asks, and under which ids. `head` is undefined when it could not be read. */
   identify (req: AnyRequest, rawTarget: string, peer: Peer, head: RequestHead): ClientRequest & { traceparent: string } {
-    const received = absoluteAuthority(rawTarget) ?? (req.httpVersionMajor === 2 ? (req as Http2ServerRequest).authority || head.host : head.host)
+    const received = absoluteAuthority(rawTarget) ?? (isHttp2(req) ? req.authority || head.host : head.host)
     if (received === undefined && req.httpVersion === '1.1') throw new GatewayError('BadRequest', { message: 'The request has no Host header.' })
     const authority = received ?? ''
     if (authority !== peer.authority) {
@@ -133,7 +137,7 @@ export class Admission {
    * @throws GatewayError BadRequestTarget, FieldNotAllowed, MethodNotAllowed, and what `match` throws
    */
   route (client: ClientRequest & { traceparent: string }, parsed: RequestTarget, head: RequestHead, peer: Peer, gateway: Pick<GatewayCore, 'match'>): Admitted {
-    if (client.method === 'TRACE' || client.method === 'CONNECT') throw methodNotAllowed()
+    if (!allowedMethods.has(client.method)) throw methodNotAllowed()
     const fields = peer.trusted ? noFields : this.#fields
     const query = stripQueryKeys(parsed.query, fields)
     const target = query === parsed.query ? parsed : { ...parsed, query }

@@ -19,6 +19,8 @@ export interface Handlers {
 /** More than the most bytes of a head let pass: how many headers a request may have is for admission to say. */
 const mostHttp2Headers = 65_536
 
+const knownMethods = new Set(METHODS)
+
 /** What a head may have for the parser, in bytes. Sizes are told apart, and answered with the right status, once it is read. */
 const parsedBytes = ({ headerBytes, requestTargetBytes }: ListenerConfig['limits']): number => headerBytes + requestTargetBytes
 
@@ -72,6 +74,13 @@ export function createFastifyServer (config: ListenerConfig, certificates: Certi
     }
   })
   const listening = server.server as unknown as HttpServer
+  // HTTP/2 takes any word for a method (HTTP/1.1 parsers do not), and Fastify's router answers those that it does not know in its own way.
+  if (secure !== undefined && tls!.http2) {
+    listening.removeAllListeners('request').on('request', (req: AnyRequest, res: AnyResponse) => {
+      if (knownMethods.has(req.method!)) server.routing(req as never, res as never)
+      else handlers.request(req, res, req.url!)
+    })
+  }
   putInForce(listening, limits)
   // Node drops what is beyond in silence; here it is counted and refused.
   listening.maxHeadersCount = 0

@@ -1,6 +1,6 @@
 // One request from its head to its answer: admitted, its body prepared, handed to its route, written or refused.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Http2ServerResponse } from 'node:http2'
 import type { Readable } from 'node:stream'
 import { notAsked } from '../cache/cache-status.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
@@ -9,7 +9,7 @@ import { headerValue } from '../exchange/headers.ts'
 import { parseTimeout } from '../exchange/timeout-header.ts'
 import { latin1 } from '../lib/latin1.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
-import { mentionsForm, type Admission, type Admitted, type AnyRequest, type Identity } from './admission.ts'
+import { isHttp2, mentionsForm, type Admission, type Admitted, type AnyRequest, type Identity } from './admission.ts'
 import type { GatewayCore } from './gateway-core.ts'
 import { headAsRead, headText } from './head-text.ts'
 import { renderLocalReply, replyFormat, type LocalReply } from './local-reply.ts'
@@ -42,8 +42,8 @@ export async function openExchange (state: ListenerState, req: AnyRequest, res: 
   const startedAtMs = performance.now()
   const { admission, gateway } = state
   const peer = admission.peer(req)
-  const reply: Reply = req.httpVersionMajor === 2
-    ? new Http2Reply(req as Http2ServerRequest, res as Http2ServerResponse, state)
+  const reply: Reply = isHttp2(req)
+    ? new Http2Reply(req, res as Http2ServerResponse, state)
     : new Http1Reply(req as IncomingMessage, res as ServerResponse, state)
   let identity: Identity | undefined
   let target: RequestTarget | undefined
@@ -123,7 +123,7 @@ export function localReply (error: GatewayError, target: RequestTarget | undefin
 }
 
 function hasBody (req: AnyRequest): boolean {
-  return req.httpVersionMajor === 2 ? !(req as Http2ServerRequest).stream.endAfterHeaders : expectsBody(req as IncomingMessage)
+  return isHttp2(req) ? !req.stream.endAfterHeaders : expectsBody(req as IncomingMessage)
 }
 
 /** @throws GatewayError what is wrong with the body, or why the exchange ended */

@@ -1,13 +1,14 @@
 // What never becomes a request: parser errors, timeouts of the head, CONNECT. Answered as a responseStatus, then the connection is closed.
 import type { IncomingMessage } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../exchange/errors.ts'
 import { plainAddress } from './client-address.ts'
-import { methodNotAllowed } from './admission.ts'
+import { methodNotAllowed, type AnyRequest } from './admission.ts'
 import { rawLocalReply } from './local-reply.ts'
 import { localReply, type ListenerState } from './open-exchange.ts'
+import { Http2Reply } from './send-response-http2.ts'
 
 interface ParserError extends Error {
   readonly code?: string
@@ -32,18 +33,19 @@ export function refuseBrokenRequest (state: ListenerState, error: ParserError, s
 }
 
 /** @see https://datatracker.ietf.org/doc/html/rfc9110#section-9.3.6: only a proxy of the client's choice would tunnel. */
-export function refuseConnect (state: ListenerState, req: IncomingMessage | Http2ServerRequest, socket: Duplex | Http2ServerResponse): void {
+export function refuseConnect (state: ListenerState, req: AnyRequest, stream: Duplex | Http2ServerResponse): void {
   const target = 'authority' in req ? req.authority : req.url!
   const identity = state.admission.anonymous('CONNECT', target, plainAddress(req.socket.remoteAddress))
   const error = methodNotAllowed()
   state.gateway.refused(error, identity)
-  // HTTP/2 has no such socket to speak on: there Node's own answer does.
-  if ('writeHead' in socket) {
-    socket.writeHead(error.spec.status).end()
+  const reply = localReply(error, undefined, identity, state.admission)
+  if ('authority' in req) {
+    new Http2Reply(req, stream as Http2ServerResponse, state).sendLocal(reply)
     return
   }
+  const socket = stream as Duplex
   socket.on('error', () => socket.destroy())
-  socket.end(rawLocalReply(localReply(error, undefined, identity, state.admission)), () => socket.destroy())
+  socket.end(rawLocalReply(reply), () => socket.destroy())
 }
 
 function translate (error: ParserError, socket: Busy, { requestTargetBytes, headersTimeoutMs }: ListenerState['admission']['limits']): GatewayError {

@@ -1,13 +1,13 @@
 // The public listener: builds its parts, opens and closes its sockets, takes over new settings.
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
-import type { ServerHttp2Session } from 'node:http2'
+import type { Http2ServerResponse, ServerHttp2Session } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { EdgeConfig, ListenerConfig } from '../config/schema.ts'
-import { Admission } from './admission.ts'
+import { Admission, type AnyRequest } from './admission.ts'
 import { Certificates } from './certificates.ts'
 import { createFastifyServer, putInForce } from './fastify-server.ts'
 import type { GatewayCore } from './gateway-core.ts'
@@ -78,7 +78,7 @@ export async function createListener (options: { config: ListenerConfig, edge: E
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
     })
-    one.server.on('connect', (req: IncomingMessage, socket: Duplex) => refuseConnect(state, req, socket))
+    one.server.on('connect', (req: AnyRequest, stream: Duplex | Http2ServerResponse) => refuseConnect(state, req, stream))
   }
   server.server.on('session', (session: ServerHttp2Session) => watchSession(session, () => state.admission.limits))
   server.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {

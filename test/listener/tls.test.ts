@@ -11,7 +11,7 @@ import { connect, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import type { ResponseBody } from '../../src/exchange/response-body.ts'
 import { makeCertificate, type TestCertificate } from '../support/certificates.ts'
-import { openConnection, request } from '../support/http-client.ts'
+import { openConnection, request, sendBytes } from '../support/http-client.ts'
 import { expectantHead, flag, frame, frameType, getHead, opening } from '../support/http2-frames.ts'
 import { until, within } from '../support/until.ts'
 import { field, ok, openBody, startFake, type FakeGateway, type FakeOptions } from './fake-gateway.ts'
@@ -231,11 +231,19 @@ for (const [how, kind] of [['gathered', 'message'], ['streamed', 'prefix']] as c
   })
 }
 
-test('HTTP/2: CONNECT is refused as on HTTP/1.1', async () => {
+test('HTTP/2: a method that is not allowed, or that nobody knows, is refused in our words', async () => {
   await using fake = await startTls()
   await withSession(fake, async ask => {
-    assert.equal((await ask({ ':method': 'CONNECT', ':authority': 'example.com:443' })).headers[':status'], 405)
-    assert.deepEqual(fake.refused, ['MethodNotAllowed'])
+    for (const method of ['CONNECT', 'TRACE', 'FOO', 'get', 'X-Y!']) {
+      const { headers, body } = await ask({ ':method': method, ':authority': 'example.com:443', ...method !== 'CONNECT' && { ':path': '/json/reply/X' } })
+      assert.equal(headers[':status'], 405, method)
+      assert.match(String(headers['allow']), /^ACL, .*GET, .*UNSUBSCRIBE$/, method)
+      assert.match(String(headers['x-mac-requestid']), /^[0-9a-f]{32}$/, method)
+      assert.equal((JSON.parse(body) as { responseStatus: { errorCode: string } }).responseStatus.errorCode, 'MethodNotAllowed', method)
+      assert.equal(fake.refused.pop(), 'MethodNotAllowed', method)
+    }
+    assert.equal((await ask({ ':path': '/json/reply/X', 'accept-version': '1.x' })).headers[':status'], 200)
+    assert.equal(fake.exchanges.length, 1)
   })
 })
 
@@ -320,5 +328,7 @@ test('plain HTTP is redirected: same host and path, 308', async () => {
   using old = await openConnection({ host: '127.0.0.1', port })
   old.send('GET /x HTTP/1.0\r\n\r\n')
   assert.equal((await old.response()).status, 400)
+  const mixed = await sendBytes({ host: '127.0.0.1', port }, 'GET /x HTTP/2.0\r\nHost: a\r\n\r\n')
+  assert.deepEqual([mixed.status, mixed.json().responseStatus.errorCode], [400, 'BadRequest'])
   assert.equal(fake.exchanges.length, 0)
 })

@@ -33,6 +33,9 @@ test('who is refused for how a request was made is in the security stream, once 
     ['two lengths', call('POST', path, ['Content-Length: 1', 'Content-Length: 2']), 400, 'BadRequest'],
     ['two hosts', call('GET', path, ['Host: b']), 400, 'BadRequest'],
     ['two content types', call('POST', path, [...form, 'Content-Type: text/plain'], 'debug=1'), 400, 'BadRequest'],
+    ['HTTP/2 in the words of HTTP/1.1', call('GET', path).replace('HTTP/1.1', 'HTTP/2.0'), 400, 'BadRequest'],
+    ['the same, to upgrade', call('GET', path, ['Upgrade: websocket', 'Connection: Upgrade']).replace('HTTP/1.1', 'HTTP/2.0'), 400, 'BadRequest'],
+    ['HTTP/0.9 with headers', call('GET', path).replace('HTTP/1.1', 'HTTP/0.9'), 400, 'BadRequest'],
     ['no HTTP', 'EHLO mail.test\r\n\r\n', 400, 'BadRequest'],
     ['TRACE', call('TRACE', path), 405, 'MethodNotAllowed'],
     ['CONNECT', call('CONNECT', 'example.com:443'), 405, 'MethodNotAllowed'],
@@ -49,5 +52,6 @@ test('who is refused for how a request was made is in the security stream, once 
     return written.length >= expected.length ? written : undefined
   })
   assert.deepEqual(lines.map(({ event, status, correlationId }) => [event, status, correlationId]), expected)
+  assert.deepEqual((await gateway.log()).filter(({ level }) => level === 'error'), [])
   assert.equal(fleet.origin.received.filter(({ method }) => method === 'GET').length, 2, 'nothing of it was sent')
 })
