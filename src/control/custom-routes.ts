@@ -1,4 +1,4 @@
-// The RESTful paths of the services' own lists: which are routed, which are only kept from other routes (decisions 2.7). Pure.
+// The RESTful paths of the services' own lists: which are routed, which are only kept from other routes (decisions 2.7), or known to them. Pure.
 import { operationLimits, type Operation, type OperationList } from '../contracts/operations.ts'
 import type { CustomRoutePlan } from '../routing/plan.ts'
 import type { PathConflict } from './plan.ts'
@@ -11,6 +11,8 @@ export interface RouteSource {
   readonly lists: readonly OperationList[]
   /** customRoutes of postern.yaml. */
   readonly isOn: boolean
+  /** Whether a prefix route goes there: what holds for a message holds by its paths then. */
+  readonly hasPrefix: boolean
   /** Whether the message is kept from outside: restricted, hidden, or never routed. */
   readonly isHidden: (key: string, restricted: boolean) => boolean
   /** Whether calls of the message go to this upstream. What is listed and does not (no tag names it, another service has it) is kept back like what is hidden. */
@@ -41,22 +43,25 @@ function * operationsOf (lists: readonly OperationList[]): Generator<readonly [k
   for (const [key, twins] of others.length === 0 ? [] : operationsOf(others)) if (!seen.has(key)) yield [key, twins]
 }
 
-function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: CustomRoutePlan[] } {
+function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: CustomRoutePlan[], known: CustomRoutePlan[] } {
   const routed: Candidate[] = []
   const blocked: CustomRoutePlan[] = []
+  const known: CustomRoutePlan[] = []
   for (const [key, operations] of operationsOf(source.lists)) {
     const kept = !source.isRouted(key) || source.isHidden(key, operations.some(operation => operation.restricted))
     const since = source.isOn && !kept ? source.routedSince(key) : undefined
-    if (!kept && since === undefined) continue
+    const isKnown = source.hasPrefix && !source.isOn && !kept
+    if (!kept && !isKnown && since === undefined) continue
     const actions = new Set(operations.flatMap(operation => operation.actions))
     const verbs = actions.has('ANY') ? [] : [...actions]
     for (const path of new Set(operations.flatMap(operation => operation.routes))) {
-      if (routed.length + blocked.length >= mostRoutes) break
+      if (routed.length + blocked.length + known.length >= mostRoutes) break
       if (kept) blocked.push({ path, verbs, message: key, routed: false })
+      else if (isKnown) known.push({ path, verbs, message: key, routed: false })
       else if (since !== undefined) routed.push({ plan: { path, verbs, message: key, routed: true }, upstream: source.upstream, since, shape: toShape(path) })
     }
   }
-  return { routed, blocked }
+  return { routed, blocked, known }
 }
 
 /** All custom routes. One path and verb wanted by two messages is a conflict: who had its message first keeps it. */
@@ -66,9 +71,9 @@ export function planCustomRoutes (sources: readonly RouteSource[]): { routes: Ma
   const wanted: Candidate[] = []
   const blockedShapes = new Map<string, CustomRoutePlan[]>()
   for (const source of sources) {
-    const { routed, blocked } = candidatesOf(source)
+    const { routed, blocked, known } = candidatesOf(source)
     wanted.push(...routed)
-    if (blocked.length > 0) routes.set(source.upstream, [...blocked])
+    if (blocked.length + known.length > 0) routes.set(source.upstream, [...blocked, ...known])
     for (const plan of blocked) {
       const place = `${source.upstream} ${toShape(plan.path)}`
       blockedShapes.set(place, [...blockedShapes.get(place) ?? [], plan])

@@ -95,6 +95,7 @@ function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Expo
     upstream: view.name,
     lists: [...new Set(lists)],
     isOn: settingsOf(config, view.name)?.customRoutes ?? false,
+    hasPrefix: Object.values(config.prefixes).some(({ upstream }) => upstream === view.name),
     isHidden: (key, restricted) => exposure(view.name, key, restricted) !== 'exposed',
     isRouted: key => isRoutedTo(view.name, messages.get(key)),
     routedSince: key => {

@@ -14,6 +14,12 @@ export function stricter (one: Effect | undefined, other: Effect | undefined): E
   return strictness[one] >= strictness[other] ? one : other
 }
 
+/** Of words on messages of which a call may be any: with several, one that nobody has said anything of may be unsafe. Undefined: the method decides. */
+export function strictest (words: ReadonlyArray<Effect | undefined>): Effect | undefined {
+  if (words.every(word => word === undefined)) return undefined
+  return words.length === 1 ? words[0] : words.reduce((one, other) => stricter(one ?? 'unsafe', other ?? 'unsafe'))
+}
+
 /**
  * The effect of one call. `declared` is the message's own, from postern.yaml or its marker; without it the effective method decides
  * (ServiceStack obeys an override that passes for any verb). PUT and DELETE alone say nothing: these hosts' messages are not idempotent

@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import type { EdgeConfig, ListenerConfig } from '../config/schema.ts'
 import { effectOfCall, type Effect } from '../exchange/effect.ts'
 import { GatewayError } from '../exchange/errors.ts'
-import type { ClientRequest, Route, UpstreamRequest } from '../exchange/exchange.ts'
+import type { ClientRequest, UpstreamRequest } from '../exchange/exchange.ts'
 import { addForwarding, HeaderReader, headerValue, type HeaderRules, type RequestHead } from '../exchange/headers.ts'
 import { absoluteAuthority, parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
 import { formats, type Matched } from '../routing/table.ts'
@@ -154,7 +154,6 @@ export class Admission {
       correlationId: client.correlationId,
       traceparent: client.traceparent
     }, this.rules)
-    const isSingle = target.kind !== 'message' || (target.form !== 'oneway' && !target.batch)
     // A form field could override the method where that is allowed.
     const method = fields.treats.size === 0 && mentionsForm(head.contentType ?? '') ? '' : client.method
     const upstream: UpstreamRequest = {
@@ -164,7 +163,8 @@ export class Admission {
       headers: head.headers,
       host: matched.preserveHost && client.authority !== '' ? client.authority : undefined,
       body: { kind: 'none' },
-      effect: withKey(effectOfCall(matched.route.effect, method, override, isSingle), matched.route, isSingle, head)
+      effect: withKey(effectOfCall(matched.effect, method, override, matched.single), matched, head),
+      reached: matched.reached
     }
     return { target, head, matched, client, upstream, fields }
   }
@@ -184,8 +184,8 @@ export class Admission {
 }
 
 /** A client's Idempotency-Key makes its call repeatable only where postern.yaml says that the service honours it. */
-function withKey (effect: Effect, { policy }: Route, isSingle: boolean, { headers }: RequestHead): Effect {
-  return effect === 'unsafe' && isSingle && policy.retry.honoursIdempotencyKey && headerValue(headers, 'idempotency-key') !== undefined ? 'idempotent' : effect
+function withKey (effect: Effect, { route: { policy }, single }: Matched, { headers }: RequestHead): Effect {
+  return effect === 'unsafe' && single && policy.retry.honoursIdempotencyKey && headerValue(headers, 'idempotency-key') !== undefined ? 'idempotent' : effect
 }
 
 /** Whether a host could take a body of this type for a form. */

@@ -37,7 +37,7 @@ export function toOwnUrl (url: string, base: string): OwnUrl | undefined {
  */
 export function ownGet ({ scheme, authority, target }: OwnUrl, headers: readonly string[], { match, correlationHeader }: OwnGetRules): Exchange {
   const parsed = parseRequestTarget(target, formats)
-  const { route, path, canonicalPath, preserveHost } = match(parsed, 'GET')
+  const { route, path, canonicalPath, preserveHost, single, effect, reached } = match(parsed, 'GET')
   const traceId = randomBytes(16).toString('hex')
   const request: ClientRequest = { method: 'GET', target, httpVersion: '1.1', scheme, authority, clientAddress: nobodysAddress, trusted: true, correlationId: traceId, traceId }
   const head = new RequestHead()
@@ -50,7 +50,6 @@ export function ownGet ({ scheme, authority, target }: OwnUrl, headers: readonly
     correlationId: traceId,
     traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01`
   }, rulesOf(correlationHeader))
-  const isSingle = parsed.kind !== 'message' || (parsed.form !== 'oneway' && !parsed.batch)
   return new Exchange(request, {
     method: 'GET',
     path,
@@ -58,7 +57,8 @@ export function ownGet ({ scheme, authority, target }: OwnUrl, headers: readonly
     headers: head.headers,
     host: preserveHost ? authority : undefined,
     body: { kind: 'none' },
-    effect: effectOfCall(route.effect, 'GET', undefined, isSingle)
+    effect: effectOfCall(effect, 'GET', undefined, single),
+    reached
   }, route, performance.now())
 }
 

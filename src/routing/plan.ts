@@ -71,7 +71,7 @@ export interface MessagePlan {
   readonly effect: Effect | undefined
 }
 
-/** A RESTful path of a service's own list: routed where customRoutes is on, else kept only so that no other route reaches by it what is not routed. */
+/** A RESTful path of a service's own list: routed where customRoutes is on, else kept only so that by it no prefix route reaches what is not routed, or repeats what may not be. */
 export interface CustomRoutePlan {
   /** As listed: /products/{Id}, /files/{Path*} or /files/{*Path}. */
   readonly path: string

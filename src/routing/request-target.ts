@@ -58,30 +58,38 @@ export function absoluteAuthority (target: string): string | undefined {
   return target.charCodeAt(0) === slash ? undefined : absoluteForm.exec(target)?.[1]
 }
 
+/** What a host could take a path for. */
+export interface Candidate {
+  /** Lower-case: the key of the route table. */
+  readonly key: string
+  /** Neither one-way nor a batch. */
+  readonly single: boolean
+}
+
 /**
  * Lower-cased names under which a ServiceStack host could look up a message for a path. Wherever in the path, because only the host knows
  * below which of its segments it serves (HandlerFactoryPath). An empty name stands for what is no message's, so never routed: the host's own
  * list at `/api`, and SOAP, whose message stands in the body; GetServices for all that the discovery plugin answers on paths of its own: they
  * tell the whole topology.
  */
-export function messageCandidates (decodedPath: string): readonly string[] {
+export function messageCandidates (decodedPath: string): readonly Candidate[] {
   const segments = decodedPath.toLowerCase().split('/').filter((segment, i, all) => segment !== '' || i === all.length - 1)
-  const names: string[] = []
+  const found: Candidate[] = []
   for (let i = 0; i < segments.length; i++) {
     const segment = segments[i]!
     if (i > 0 && (segment === 'reply' || segment === 'oneway')) {
       const name = segments[i + 1]
-      if (name !== undefined && name !== '') names.push(upTo(name, name.lastIndexOf('[')))
+      if (name !== undefined && name !== '') found.push({ key: upTo(name, name.lastIndexOf('[')), single: segment === 'reply' && !name.includes('[') })
     } else if (segment === 'api') {
       const last = i === segments.length - 1 ? '' : segments.at(-1)!
-      names.push(upTo(last, last.search(/[.[]/)))
+      found.push({ key: upTo(last, last.search(/[.[]/)), single: !last.includes('[') })
     } else if (soapPaths.has(segment)) {
-      names.push('')
+      found.push({ key: '', single: true })
     } else if (segment === 'discovery' && discoveryPaths.has(withoutExtension(segments[i + 1] ?? ''))) {
-      names.push('getservices')
+      found.push({ key: 'getservices', single: true })
     }
   }
-  return names
+  return found
 }
 
 const slash = 0x2f

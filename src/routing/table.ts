@@ -1,10 +1,11 @@
 // The route table: immutable, keyed by message name without regard to case, swapped whole. Says which route a request takes, and why none. Pure.
+import { stricter, strictest, type Effect } from '../exchange/effect.ts'
 import { GatewayError } from '../exchange/errors.ts'
 import type { Route } from '../exchange/exchange.ts'
-import type { CustomRoutes } from './custom-routes.ts'
+import type { CustomRoute, CustomRoutes } from './custom-routes.ts'
 import { suggest } from './suggest.ts'
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from './plan.ts'
-import { messageCandidates, type RequestTarget } from './request-target.ts'
+import { messageCandidates, type Candidate, type RequestTarget } from './request-target.ts'
 import { isRoutedTo } from './routed-to.ts'
 import { formats } from '../lib/formats.ts'
 
@@ -52,6 +53,12 @@ export interface Matched {
   readonly canonicalPath: string
   readonly preserveHost: boolean
   readonly websocket: boolean
+  /** Neither one-way nor a batch. */
+  readonly single: boolean
+  /** What is said of repeating it: of the route, and of the messages that the path names. Undefined = the effective method decides. */
+  readonly effect: Effect | undefined
+  /** Messages of the upstream that the path of a prefix route leads to, as their routes spell them. */
+  readonly reached: readonly string[]
 }
 
 /** All messages by key, of which nothing changes any more. */
@@ -98,7 +105,7 @@ export class RouteTable {
    */
   match (target: RequestTarget, method: string): Matched {
     if (target.kind === 'message') return this.#message(target)
-    return this.#matchCustom(target, method) ?? this.#matchPrefix(target) ?? this.#notFound(undefined)
+    return this.#matchCustom(target, method) ?? this.#matchPrefix(target, method) ?? this.#notFound(undefined)
   }
 
   #message (target: RequestTarget & { kind: 'message' }): Matched {
@@ -109,7 +116,7 @@ export class RouteTable {
     if (entry.route === undefined || entry.upstream === undefined) return this.#notFound(target.name, target.key)
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
-    return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, known?.plan.name ?? target.name), preserveHost: entry.upstream.preserveHost, websocket: false }
+    return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, known?.plan.name ?? target.name), preserveHost: entry.upstream.preserveHost, websocket: false, single: target.form !== 'oneway' && !target.batch, effect: entry.route.effect, reached: none }
   }
 
   #matchCustom (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {
@@ -120,7 +127,7 @@ export class RouteTable {
       if (takes(plan, method)) {
         // Which of its paths a host takes is for its release to say, so none is routed where it could be a hidden one.
         if (matches.some(other => !other.plan.routed && other.value.upstream.plan.name === value.upstream.plan.name && takes(other.plan, method))) return this.#notFound(undefined)
-        return { route: value.route, path: target.path + target.query, canonicalPath: target.path, preserveHost: value.upstream.preserveHost, websocket: false }
+        return { route: value.route, path: target.path + target.query, canonicalPath: target.path, preserveHost: value.upstream.preserveHost, websocket: false, single: true, effect: value.route.effect, reached: none }
       }
       allowed.push(...plan.verbs)
     }
@@ -128,14 +135,26 @@ export class RouteTable {
     return undefined
   }
 
-  #matchPrefix (target: RequestTarget & { kind: 'other' }): Matched | undefined {
+  #matchPrefix (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {
     const path = target.decodedPath.toLowerCase()
     for (const entry of this.#prefixes) {
       if (!path.startsWith(entry.prefix) || (path.length > entry.prefix.length && path[entry.prefix.length] !== '/')) continue
       const decoded = rewritten(entry, target.decodedPath)
-      if (this.#reachesHidden(entry, decoded)) return this.#notFound(undefined)
+      const candidates = messageCandidates(decoded)
+      const paths = this.#custom.match(decoded).filter(({ value }) => value.upstream.plan.name === entry.upstream.plan.name)
+      if (this.#reachesHidden(entry, candidates, paths)) return this.#notFound(undefined)
       const raw = rewrittenRaw(entry, target.path, target.decodedPath)
-      return { route: entry.route, path: raw + target.query, canonicalPath: raw, preserveHost: entry.upstream.preserveHost, websocket: entry.websocket }
+      const reached = this.#reached(entry, candidates, paths, method)
+      return {
+        route: entry.route,
+        path: raw + target.query,
+        canonicalPath: raw,
+        preserveHost: entry.upstream.preserveHost,
+        websocket: entry.websocket,
+        single: candidates.every(({ single }) => single),
+        effect: stricter(entry.route.effect, strictest(reached.map(({ effect }) => effect))),
+        reached: reached.map(({ name }) => name)
+      }
     }
     return undefined
   }
@@ -146,16 +165,25 @@ export class RouteTable {
    * lead to what, none is passed. For upstreams that are no ServiceStack hosts only names known as hidden are kept back.
    * @throws GatewayError RoutesNotReady where nobody knows yet what they are, or what they list
    */
-  #reachesHidden (entry: PrefixEntry, decodedPath: string): boolean {
+  #reachesHidden (entry: PrefixEntry, candidates: readonly Candidate[], paths: ReadonlyArray<CustomRoute<CustomEntry>>): boolean {
     const { name, servicestack, lists } = entry.upstream.plan
     if (servicestack === undefined || (servicestack && lists === 'unread')) throw new GatewayError('RoutesNotReady')
     if (servicestack && lists === 'none') return true
-    for (const key of messageCandidates(decodedPath)) {
+    for (const { key } of candidates) {
       const message = this.#messages.get(key)
       if (isRoutedTo(name, message?.plan)) continue
       if (servicestack || (message !== undefined && message.plan.state !== 'routed')) return true
     }
-    return this.#custom.match(decodedPath).some(({ plan, value }) => value.upstream.plan.name === name && !isRoutedTo(name, this.#messages.get(plan.message)?.plan))
+    return paths.some(({ plan }) => !isRoutedTo(name, this.#messages.get(plan.message)?.plan))
+  }
+
+  /** Routes of the messages that a path below a prefix leads to: what holds for them holds by every path. More than one where only the host knows which. */
+  #reached ({ upstream: { plan: { name } } }: PrefixEntry, candidates: readonly Candidate[], paths: ReadonlyArray<CustomRoute<CustomEntry>>, method: string): readonly Route[] {
+    if (candidates.length === 0 && paths.length === 0) return none
+    const keys = new Set(candidates.map(({ key }) => key))
+    // What answers GET answers HEAD too.
+    for (const { plan } of paths) if (takes(plan, method) || (method === 'HEAD' && takes(plan, 'GET'))) keys.add(plan.message)
+    return [...keys].map(key => this.#messages.get(key)).filter(entry => isRoutedTo(name, entry?.plan)).flatMap(entry => entry?.route ?? [])
   }
 
   #notFound (name: string | undefined, key = ''): never {
@@ -174,6 +202,7 @@ export class RouteTable {
   }
 }
 
+const none: readonly never[] = []
 const takes = ({ verbs }: CustomRoutePlan, method: string): boolean => verbs.length === 0 || verbs.includes(method)
 
 /** Hosts take any letter case and a trailing slash. The api form answers by rules of its own, so it stays apart where the host knows it. */

@@ -84,7 +84,8 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     if (breaker !== undefined && breaker.settings !== policy.messageBreaker) breaker.configure(policy.messageBreaker)
     // While the upstream recovers, the trials of its messages wait for no turn: one recovery would follow the other.
     if (breaker?.state === 'half-open' ? !own.admits : !own.passes) throw this.refusal(undefined)
-    if (breaker?.passes === false) throw this.refusal(name)
+    const open = breaker?.passes === false ? name : this.#openBeyond(exchange)
+    if (open !== undefined) throw this.refusal(open)
     let history = this.#histories.get(name)
     if (history === undefined) this.#histories.set(name, history = new MessageHistory(name))
     history.used = true
@@ -93,13 +94,13 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return call
   }
 
-  refuses ({ route: { name } }: Exchange): boolean {
-    return !this.own.admits || this.#breakers.get(name)?.admits === false
+  refuses (exchange: Exchange): boolean {
+    return !this.own.admits || this.#breakers.get(exchange.route.name)?.admits === false || this.#openBeyond(exchange) !== undefined
   }
 
-  defers ({ route: { name } }: Exchange): boolean {
-    const breaker = this.#breakers.get(name)
-    return (breaker?.state === 'half-open' ? !this.own.admits : !this.own.isDue) || breaker?.isDue === false
+  defers (exchange: Exchange): boolean {
+    const breaker = this.#breakers.get(exchange.route.name)
+    return (breaker?.state === 'half-open' ? !this.own.admits : !this.own.isDue) || breaker?.isDue === false || this.#openBeyond(exchange) !== undefined
   }
 
   /** Where a trial is better not made now: where others have failed in this round, or are under way and none has passed. Undefined: this call is no trial. */
@@ -195,6 +196,11 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.own.close()
     for (const breaker of this.#breakers.values()) breaker.close()
     this.#breakers.clear()
+  }
+
+  /** A message that a prefix route's path leads to, and whose breaker is open. The prefix's calls are counted for the prefix, and are nobody's trials. */
+  #openBeyond ({ upstreamRequest: { reached } }: Exchange): string | undefined {
+    return reached.length === 0 ? undefined : reached.find(message => this.#breakers.get(message)?.state === 'open')
   }
 
   #overdue (call: Call, nowMs: number): void {

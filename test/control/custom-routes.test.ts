@@ -11,6 +11,9 @@ const one = { id: 'a' }
 test('off by default: only hidden paths are kept from prefix routes', () => {
   assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } } }), [])
 })
+test('off, and a prefix route to it: the paths of its messages are known, and not routed', () => {
+  assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } }, config: { prefixes: { '/shop/*': { upstream: 'Catalog' } } } as never }), ['kept getproduct GET /products/{Id}'])
+})
 test('on: the paths of routed messages, verbs as listed', () => {
   assert.deepEqual(pathsOf({ registrations: [one], says: { 9101: { id: 'a', lists: [product] } }, config: on }), ['to getproduct GET /products/{Id}'])
 })

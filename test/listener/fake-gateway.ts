@@ -69,7 +69,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
           return await fake.answer(exchange)
         }
       }
-      return { route, path: target.path + target.query, canonicalPath: target.path, preserveHost: options.preserveHost ?? false, websocket: options.websocket ?? false }
+      return { route, path: target.path + target.query, canonicalPath: target.path, preserveHost: options.preserveHost ?? false, websocket: options.websocket ?? false, single: target.kind !== 'message' || (target.form !== 'oneway' && !target.batch), effect: undefined, reached: [] }
     },
     refused (error: GatewayError) { refused.push(error.code) },
     log: { debug: note, info: note, warn: note, error: note, fatal: note, exchange: note, security: note, dropped: 0, flush: async () => {}, close: async () => {} }

@@ -16,6 +16,8 @@ export interface ExchangeOptions {
   readonly headers?: string[]
   readonly body?: RequestBody
   readonly effect?: Effect
+  /** Messages that the path of a prefix route leads to. */
+  readonly reached?: readonly string[]
   readonly times?: ResponseTimes
   readonly policy?: Partial<Policy>
   readonly upstream?: Partial<UpstreamHandle>
@@ -47,7 +49,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },
-    { method, path, canonicalPath: path.split('?')[0]!, headers: options.headers ?? [], host: undefined, body: options.body ?? { kind: 'none' }, effect: options.effect ?? (method === 'GET' || method === 'HEAD' ? 'safe' : 'unsafe') },
+    { method, path, canonicalPath: path.split('?')[0]!, headers: options.headers ?? [], host: undefined, body: options.body ?? { kind: 'none' }, effect: options.effect ?? (method === 'GET' || method === 'HEAD' ? 'safe' : 'unsafe'), reached: options.reached ?? [] },
     route, performance.now())
 }
 
