@@ -2,6 +2,13 @@
 import type { Attempt } from '../exchange/attempt.ts'
 import type { Outcome } from '../exchange/outcome.ts'
 
+/** Endpoints that a trial can be made at; no more are counted than will be tried. */
+export function placesOf (endpoints: ReadonlyArray<{ readonly reachable: boolean, readonly ejection: unknown }>, most: number): number {
+  let count = 0
+  for (const { reachable, ejection } of endpoints) if (reachable && ejection === undefined && ++count === most) break
+  return count
+}
+
 /**
  * What stands behind a breaker may have several places (endpoints), of which one has recovered and another one has not. So each of them is tried, one
  * call at a time, beside the others; what succeeds makes room for one more. A failure says something of its place only: the round is lost once all

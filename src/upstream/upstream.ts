@@ -17,6 +17,7 @@ import { matches, selectRest, type Rest, type Selector } from '../exchange/selec
 import { Endpoint } from './endpoint.ts'
 import type { EndpointEvents, EndpointOwner, EndpointSettings } from './endpoint-parts.ts'
 import { Selections } from './selections.ts'
+import { placesOf } from './trials.ts'
 
 export interface UpstreamSettings extends EndpointSettings {
   readonly bulkhead: BulkheadLimits
@@ -77,7 +78,7 @@ export class Upstream implements UpstreamHandle {
       onTick: nowMs => this.#outliers.tick(this.#endpoints, nowMs),
       hasOther: than => this.#hasOther(than),
       hasIdle: () => this.#endpoints.some(({ usable, inFlight }) => usable && inFlight === 0),
-      places: () => this.#places()
+      places: () => placesOf(this.#endpoints, this.#settings.breaker.trials)
     })
     this.apply(plan)
   }
@@ -117,14 +118,6 @@ export class Upstream implements UpstreamHandle {
     const tried = exchange.attempts.length === 0 ? this.breakers.tried(exchange) : undefined
     const first = tried === undefined ? undefined : this.#balancer.pick(exchange, this.bulkhead, { has: (one: Endpoint) => one.breakerState !== 'closed' || tried.has(one) }) ?? this.#balancer.pick(exchange, this.bulkhead, tried)
     return first ?? this.#balancer.pick(exchange, this.bulkhead)
-  }
-
-  /** Endpoints that a trial can be made at; no more are counted than will be tried. */
-  #places (): number {
-    const most = this.#settings.breaker.trials
-    let count = 0
-    for (const { reachable, ejection } of this.#endpoints) if (reachable && ejection === undefined && ++count === most) break
-    return count
   }
 
   /** Attempts that went farther than to the nearest zone and datacenter. */
