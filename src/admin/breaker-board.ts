@@ -53,10 +53,12 @@ export function createBreakerBoard (plane: Plane): BreakerBoard {
   }
 }
 
-/** A message or prefix of this upstream, or of another one whose policy sends some of its calls here, as its routes spell it; undefined where there is none of this name. */
+/** A message or prefix of this upstream, or of another one whose policy sends some of its calls here, as its routes spell it, or one that a breaker has here, as `(fallback)`; undefined where there is none of this name. */
 function spelled (plane: Plane, upstream: string, name: string): string | undefined {
   const owner = plane.config.prefixes[name]?.upstream
   if (owner !== undefined) return owner === upstream || isSentTo(plane.config, owner, name, upstream) ? name : undefined
+  const failing = plane.upstreamNamed(upstream)?.breakers.messages.find(({ message }) => message.toLowerCase() === name.toLowerCase())
+  if (failing !== undefined) return failing.message
   const plan = plane.planOf(name)
   return plan?.upstream === upstream || (plan !== undefined && isSentTo(plane.config, plan.upstream, name.toLowerCase(), upstream)) ? plan.name : undefined
 }

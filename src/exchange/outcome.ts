@@ -13,6 +13,9 @@ export interface FailureCause {
   readonly waitedFor?: string
 }
 
+/** Of what counts as a failure while it is under way, and may be answered well all the same. */
+export const slowCause = 'slow call'
+
 /** What one answer says of the endpoint that gave it, of the upstream as a whole, and of the message on it. */
 export interface Verdict {
   readonly endpoint: Outcome

@@ -1,4 +1,4 @@
-// For game days, where faults are allowed: some attempts are delayed, broken or answered in place of their endpoint, for game days.
+// For game days, where faults are allowed: some attempts are delayed, broken or answered in place of their endpoint.
 import { GatewayError } from '../exchange/errors.ts'
 import type { Filter } from '../exchange/compose.ts'
 import type { Attempt, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
@@ -14,8 +14,9 @@ import { begin } from './send.ts'
  */
 export function fault (faults: Faults, own: FaultRule | undefined, random: () => number = Math.random): Filter {
   return function fault (exchange, next) {
-    const rule = faults.size === 0 ? own : faults.of(exchange.route.name) ?? own
-    if (rule === undefined || !applies(rule, exchange, Date.now(), random)) return next(exchange)
+    const nowMs = Date.now()
+    const rule = faults.size === 0 ? own : faults.of(exchange.route.name, nowMs) ?? own
+    if (rule === undefined || !applies(rule, exchange, nowMs, random)) return next(exchange)
     faults.count(exchange.upstream.name, rule)
     const attempt = begin(exchange)
     attempt.fault = describeFault(rule)

@@ -19,8 +19,9 @@ export class Faults {
   get size (): number { return this.#set.size }
 
   /** By the route's name in lower case: a message, or the pattern of a prefix. */
-  of (route: string): FaultRule | undefined {
-    return this.#set.get(route.toLowerCase())?.rule
+  of (route: string, nowMs: number): FaultRule | undefined {
+    const rule = this.#set.get(route.toLowerCase())?.rule
+    return rule === undefined || rule.untilMs <= nowMs ? undefined : rule
   }
 
   /** False when there are too many. What has expired makes room. */

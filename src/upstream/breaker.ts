@@ -1,7 +1,7 @@
 // One circuit breaker: opossum counts and keeps the state; gates of ours (trials, ramp, pause, an operator's hold) stand in front.
 import CircuitBreaker from 'opossum'
 import type { Attempt } from '../exchange/attempt.ts'
-import type { FailureCause, Outcome } from '../exchange/outcome.ts'
+import { slowCause, type FailureCause, type Outcome } from '../exchange/outcome.ts'
 import { bucketCount, type BreakerClock } from './breaker-clock.ts'
 import { Trials } from './trials.ts'
 
@@ -55,6 +55,8 @@ export class Breaker {
   #cause: FailureCause | undefined
   #failuresInARow = 0
   #openedAtMs = 0
+  /** Good answers that came too late, since it opened. */
+  #late = 0
   #triedAtMs = 0
   #pausedUntilMs = 0
   /** When it closed after trials; 0 = no ramp. */
@@ -172,6 +174,12 @@ export class Breaker {
     if (this.#circuit.closed) this.#circuit.open()
   }
 
+  /** A call that was counted as too slow has been answered well. As many as trials, and it closes: what was asked was done. */
+  answeredLate (): void {
+    if (this.#circuit?.opened !== true || this.#cause?.cause !== slowCause || ++this.#late < this.#settings.trials) return
+    this.reset()
+  }
+
   /** No calls for so long, because the endpoint said so. The state stays as it is. */
   pause (ms: number): void {
     if (this.#settings.enabled) this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + ms)
@@ -261,6 +269,7 @@ export class Breaker {
     })
     circuit.on('open', () => {
       this.#openedAtMs = performance.now()
+      this.#late = 0
       this.#trials.reset()
       this.#onChange('open', this.#cause)
     })

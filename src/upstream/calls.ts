@@ -2,7 +2,7 @@
 import type { GatewayError } from '../exchange/errors.ts'
 import type { AdmittedCall } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
-import type { FailureCause } from '../exchange/outcome.ts'
+import { slowCause, type FailureCause } from '../exchange/outcome.ts'
 import type { Linked } from '../lib/linked-list.ts'
 import { Comparison, type Elsewhere } from './elsewhere.ts'
 import { Seen } from './suspicion.ts'
@@ -113,5 +113,5 @@ export function slowAfterMs ({ normalMs }: MessageHistory, { slowCallFactor, slo
 export function slowCall (history: MessageHistory, settings: SlowSettings, waitedFor = 'response head'): FailureCause {
   const afterMs = slowAfterMs(history, settings)
   const limit = afterMs === settings.slowCallMs ? 'slowCallMs' : 'slowCallFactor'
-  return { cause: 'slow call', limit, value: settings[limit], afterMs: Math.round(afterMs), waitedFor }
+  return { cause: slowCause, limit, value: settings[limit], afterMs: Math.round(afterMs), waitedFor }
 }

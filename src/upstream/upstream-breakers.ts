@@ -9,6 +9,7 @@ import { Breaker, type BreakerSettings, type BreakerState, type Held } from './b
 import type { BreakerClock } from './breaker-clock.ts'
 import { Call, MessageHistory, slowAfterMs, slowCall, type CallOwner } from './calls.ts'
 import type { Elsewhere } from './elsewhere.ts'
+import { FullQueue } from './full-queue.ts'
 import { Suspicion } from './suspicion.ts'
 
 /** `message` undefined: the upstream's own. */
@@ -58,8 +59,8 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   #settings: BreakerSettings
   #watched = false
   readonly #messages = new Suspicion()
-  #lastAnswerAtMs = performance.now()
-  #rejectedSinceAnswer = 0
+  readonly #queue = new FullQueue()
+  #overdueCalls = 0
 
   constructor ({ name, settings, clock, onChange, onTick, hasOther, hasIdle, places }: UpstreamBreakersOptions) {
     this.#name = name
@@ -127,10 +128,11 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   answered (call: Call, status: number): void {
     if (status < 500) {
-      this.#lastAnswerAtMs = performance.now()
-      this.#rejectedSinceAnswer = 0
-      this.#messages.worked(call.history.name, this.#lastAnswerAtMs)
-      if (!call.overdue) call.history.worked(call.exchange.endpoint!.url, this.#lastAnswerAtMs)
+      const nowMs = performance.now()
+      this.#queue.answered(nowMs)
+      this.#messages.worked(call.history.name, nowMs)
+      if (call.overdue) for (const breaker of [this.own, this.#breakers.get(call.history.name)]) breaker?.answeredLate()
+      else call.history.worked(call.exchange.endpoint!.url, nowMs)
       const attempt = call.exchange.attempts.at(-1)
       // A late answer counts too: what is slow for good, and works, is normal before long.
       if (attempt?.isTimed === true) call.history.answered(attempt.durationMs)
@@ -213,6 +215,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     const cause = slowCall(history, messageBreaker, exchange.waitsFor)
     this.#count(call, tooSlow, cause)
     call.overdue = true
+    this.#overdueCalls++
     attempt.overdue(cause, isEndpoints)
     exchange.onOverdue?.()
   }
@@ -225,7 +228,10 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   }
 
   #left (call: Call, verdict: Verdict, result: number | ErrorCode): void {
-    if (call.overdue) return
+    if (call.overdue) {
+      this.#overdueCalls--
+      return
+    }
     this.#calls.remove(call)
     // What never got to an endpoint says nothing of what stands behind the queue.
     if (call.exchange.attempts.length === 0 && verdict.message === 'failure') return this.#count(call, nobodys)
@@ -265,12 +271,9 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return history.elsewhere(attempts.at(-1)!.endpoint, performance.now(), this.#settings.windowMs) !== 'works'
   }
 
-  /** A full queue says nothing while answers come; without any, it is the sign of an upstream that hangs, but for an endpoint that nobody waits for. */
+  /** Not where an endpoint is there that nobody waits for. */
   #rejected (): void {
-    this.#rejectedSinceAnswer++
-    if (this.#rejectedSinceAnswer < this.#settings.consecutiveFailures || performance.now() - this.#lastAnswerAtMs < this.#settings.resetTimeoutMs || this.#hasIdle()) return
-    this.#rejectedSinceAnswer = 0
-    this.own.trip({ cause: 'full queue, no answers' })
+    if (this.#queue.rejected(this.#calls, this.#overdueCalls, this.#settings) && !this.#hasIdle()) this.own.trip({ cause: 'full queue, no answers' })
   }
 
   #isSlow ({ exchange, history, trialOfUpstream, trialOfMessage }: Call, nowMs: number): boolean {

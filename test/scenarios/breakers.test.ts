@@ -289,6 +289,23 @@ test('a service that becomes slow is not waited for: its breaker opens on calls 
   await Promise.allSettled(waiting)
 })
 
+test('a service that only paused is served at once when what it was asked meanwhile is answered', { timeout: 300_000 }, async () => {
+  await using fleet = await startOrigins([behave.ok()], { defaults: { breaker: { resetTimeoutMs: 600_000, consecutiveFailures: 5 }, policy: { messageBreaker: { slowCallMs: 300 }, headersTimeoutMs: 120_000, deadlineMs: 120_000 } } })
+  const { gateway, origin } = fleet
+  for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).status, 200)
+  const pause = Promise.withResolvers<void>()
+  origin.behave(async request => {
+    await pause.promise
+    await behave.ok()(request)
+  })
+  const waiting = Array.from({ length: 12 }, async () => (await gateway.post(echo, {}, { timeoutMs: 120_000 })).status)
+  await until('the breaker is open', async () => await gateway.metric('postern_message_breaker_state', { message: 'Echo' }) === 2)
+  assert.equal((await gateway.post(echo, {})).reason, 'BreakerOpen')
+  pause.resolve()
+  assert.deepEqual(await Promise.all(waiting), Array.from({ length: 12 }, () => 200))
+  for (let n = 0; n < 20; n++) assert.equal((await gateway.post(echo, {})).status, 200)
+})
+
 test('an endpoint that nobody calls is asked itself, and its breaker closes', { timeout: 300_000 }, async () => {
   const breaker = { windowMs: 1_000, resetTimeoutMs: 200, askIdleMs: 200, rampMs: 0 }
   await using fleet = await startOrigins([behave.ok('', { status: 502, reason: 'Bad' })], { upstreams: { origin: { breaker, livenessPath: '/alive' } }, defaults: { policy: { messageBreaker: { enabled: false } } } })

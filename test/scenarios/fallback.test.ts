@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deregister, registerAsPlugin } from '../support/plugin-registration.ts'
 import { startFleet } from '../support/fleet.ts'
+import { request, targetOf } from '../support/http-client.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { closedPort, startOrigin } from '../support/origin.ts'
 import * as behave from '../support/origin.ts'
@@ -33,6 +34,21 @@ describe('fallback for unknown messages', { timeout: 300_000 }, () => {
     await deregister(gateway.embedded!, host!.id)
     await until('the service has vanished', async () => (await gateway.get('/json/reply/GetOrder')).status === 404)
     assert.equal(old.received.length, before)
+  })
+
+  test('its breaker is held and released by the name it is shown with', async () => {
+    await using old = await startOrigin(behave.ok('', { status: 500, reason: 'Broken' }))
+    const config: PartialConfig = { exposure: { fallback: 'legacy' }, upstreams: { legacy: { endpoints: [old.url], breaker: { consecutiveFailures: 3, resetTimeoutMs: 600_000 } } } } as PartialConfig
+    await using gateway = await startGateway(config)
+    const call = async () => (await gateway.post('/json/reply/OldReport', {})).reason
+    await until('its breaker is open', async () => await call() === 'BreakerOpen')
+    const { breakers } = (await request(targetOf(gateway.admin), '/api/breakers')).json() as { breakers: Array<{ message?: string, state: string }> }
+    const { message } = breakers.find(({ message }) => message !== undefined)!
+    const tell = async (what: string, more: object = {}) => (await gateway.tell(`/api/breakers/${what}`, { upstream: 'legacy', message, ...more })).status
+    old.behave(behave.ok())
+    assert.deepEqual([await tell('release'), await call()], [200, 'OK'])
+    assert.deepEqual([await tell('hold', { held: 'open', reason: 'test', by: 'ann' }), await call()], [200, 'BreakerOpen'])
+    assert.deepEqual([await tell('release'), await call()], [200, 'OK'])
   })
 
   test('a quarantined name never goes there, not even when nobody has it', async () => {

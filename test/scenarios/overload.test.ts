@@ -56,6 +56,23 @@ describe('priorities', { timeout: 300_000 }, () => {
   })
 })
 
+test('a burst after a quiet time fills the queue and closes nothing: who finds room is served', { timeout: 300_000 }, async () => {
+  await using fleet = await startOrigins([behave.ok()], { upstreams: { origin: { bulkhead: { maxConcurrent: 10, maxQueue: 10 }, breaker: { consecutiveFailures: 5, resetTimeoutMs: 10 } } } })
+  const { gateway, origin } = fleet
+  const quietSinceMs = performance.now()
+  await until('nothing was answered for longer than the breaker waits', () => performance.now() - quietSinceMs > 100)
+  const open = Promise.withResolvers<void>()
+  origin.behave(async request => {
+    await open.promise
+    await behave.ok()(request)
+  })
+  const burst = Array.from({ length: 45 }, async () => await gateway.post(path, {}))
+  await until('25 are turned away', async () => await gateway.metric('postern_bulkhead_rejections_total', { upstream: 'origin' }) === 25)
+  open.resolve()
+  const answers = await Promise.all(burst)
+  assert.deepEqual([answers.filter(({ status }) => status === 200).length, answers.filter(answer => answer.status === 503 && code(answer) === 'BulkheadFull').length], [20, 25])
+})
+
 describe('shedding', { timeout: 300_000 }, () => {
   const messages = {
     Report: { upstream: 'origin', policy: { priority: 'sheddable' as const } },

@@ -156,3 +156,13 @@ test('a pause admits nothing and counts for nothing', () => {
   breaker.close()
   assert.equal(breaker.admits, true)
 })
+
+for (const [what, cause, times, state] of [['as many as trials', 'slow call', 3, 'closed'], ['one too few', 'slow call', 2, 'open'], ['what opened it was no slow call', '503', 3, 'open']] as const) {
+  test(`slow calls that are answered well after all, ${what}: ${state}`, () => {
+    const { breaker } = make({ trials: 3, rampMs: 10_000 })
+    breaker.trip({ cause })
+    for (let n = 0; n < times; n++) breaker.answeredLate()
+    assert.deepEqual([breaker.state, breaker.rampFactor], [state, 1])
+    breaker.close()
+  })
+}

@@ -155,14 +155,23 @@ describe('of the upstream\'s own breaker', () => {
     assert.equal(breakers.own.state, 'open')
   })
 
-  for (const hasIdle of [false, true]) {
-    test(`a full queue without answers ${hasIdle ? 'does not open it while an endpoint has no call' : 'opens it'}`, t => {
+  const waits = [
+    ['a call that an endpoint has waits for long', 60_000, false, 'open'],
+    ['the same while an endpoint has no call', 60_000, true, 'closed'],
+    ['a burst after a quiet time', 100, false, 'closed']
+  ] as const
+  for (const [what, waitsMs, hasIdle, state] of waits) {
+    test(`a full queue without answers: ${what}: ${state}`, t => {
       const now = t.mock.method(performance, 'now')
       const { breakers } = startShop(t, hasIdle)
-      const laterMs = performance.now() + 60_000
-      now.mock.mockImplementation(() => laterMs)
+      const atMs = performance.now() + 120_000
+      now.mock.mockImplementation(() => atMs - waitsMs)
+      const exchange = makeExchange()
+      breakers.enter(exchange)
+      exchange.attempts.push(new Attempt(endpoint, exchange))
+      now.mock.mockImplementation(() => atMs)
       for (let n = 0; n < 30 && breakers.own.state === 'closed'; n++) breakers.enter(makeExchange()).failed(new GatewayError('BulkheadFull'))
-      assert.equal(breakers.own.state, hasIdle ? 'closed' : 'open')
+      assert.equal(breakers.own.state, state)
     })
   }
 })
