@@ -10,6 +10,11 @@ export interface CatalogEntry {
   readonly unconfirmedSince: number | undefined
   /** Read from our own disk; the registry has not answered yet. */
   readonly stale: boolean
+  /**
+   * When its registry last said of it what is remembered here, and would have told what has come after it; ms since epoch. Only of what it does not
+   * vouch for now; left out in files of older versions.
+   */
+  readonly vouchedAt?: number
   /** Why what the registry lists of it now cannot be read: this is its last good form. Unconfirmed as well: it is missing, and an unreadable entry may be it. */
   readonly unread?: string | undefined
 }
@@ -81,21 +86,21 @@ function newAmong (suspects: readonly Dropped[], before: readonly Dropped[] = []
 }
 
 /** What is remembered of a registration that was just listed. What cannot be read whole takes nothing away from what was read before. */
-function take (before: CatalogEntry | undefined, registration: Registration, now: number): CatalogEntry {
+function take (before: CatalogEntry | undefined, registration: Registration, now: number, lastGoodAt: number): CatalogEntry {
   const held = registration.malformed !== undefined && before?.registration.malformed === undefined ? before?.registration : undefined
   const unread = held === undefined ? undefined : registration.malformed
   const isSame = before !== undefined && (held !== undefined || sameData(before.registration, registration))
   if (isSame && before.unconfirmedSince === undefined && !before.stale && before.unread === unread) return before
-  return { registration: isSame ? before.registration : registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false, ...(unread === undefined ? {} : { unread }) }
+  return { registration: isSame ? before.registration : registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false, ...(unread === undefined ? {} : { unread, vouchedAt: before?.vouchedAt ?? lastGoodAt }) }
 }
 
-/** The memory after a snapshot. What says the same as before stays the same object: nothing that was made of it has to be made anew. `now`: ms since epoch. */
-export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot, now: number): RegistryMemory {
+/** The memory after a snapshot. What says the same as before stays the same object: nothing that was made of it has to be made anew. `lastGoodAt`: of its registry's last good answer before this one. ms since epoch. */
+export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot, now: number, lastGoodAt = now): RegistryMemory {
   const known = memory?.replaced === true ? undefined : memory
   const entries = new Map<string, CatalogEntry>()
   for (const registration of snapshot.registrations) {
     const key = keyOf(registration)
-    entries.set(key, take(known?.entries.get(key), registration, now))
+    entries.set(key, take(known?.entries.get(key), registration, now, lastGoodAt))
   }
   const { dropped: suspects = [] } = snapshot
   if (known === undefined) return { index: snapshot.index, entries, suspects }
@@ -110,7 +115,7 @@ export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot
     // there in a form that cannot be read.
     if (!forgetful && !isForgotten && suspect === undefined) continue
     kept++
-    entries.set(id, { ...entry, stale: false, unconfirmedSince: entry.unconfirmedSince ?? now, unread: forgetful || isForgotten ? undefined : suspect?.reason })
+    entries.set(id, { ...entry, stale: false, unconfirmedSince: entry.unconfirmedSince ?? now, vouchedAt: entry.vouchedAt ?? lastGoodAt, unread: forgetful || isForgotten ? undefined : suspect?.reason })
   }
   return { index: snapshot.index, entries, suspects }
 }

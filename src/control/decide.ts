@@ -36,8 +36,8 @@ export interface DecideInput {
   readonly claimed?: ReadonlySet<string> | undefined
   /** What of the table gets no calls at the moment. */
   readonly leftOut: readonly LeftOut[]
-  /** Whether nobody can be asked what has become of a registration; see stale.ts. */
-  readonly isUnheard: (entry: CatalogEntry) => boolean
+  /** Whether nobody can have been told what has become of a registration since then (ms since epoch); see stale.ts. */
+  readonly isUnheard: (entry: CatalogEntry, since: number) => boolean
   /** Every registry has answered since the start. */
   readonly complete: boolean
   /** ms since epoch. */
@@ -65,7 +65,11 @@ function judgeAll ({ entries, knowledge, memory, isUnheard }: DecideInput, judge
     if (address === undefined || refused !== undefined) verdicts.push(judgeRefused(entry))
     else addTo(byUrl, address.url, entry)
   }
-  for (const [url, own] of byUrl) verdicts.push(...judges.address(url, own, knowledge.get(url), memory.served.has(url), own.some(isUnheard) ? own.filter(isUnheard) : none))
+  for (const [url, own] of byUrl) {
+    const known = knowledge.get(url)
+    const isMissed = (entry: CatalogEntry) => known !== undefined && isUnheard(entry, known.ownSince)
+    verdicts.push(...judges.address(url, own, known, memory.served.has(url), own.some(isMissed) ? own.filter(isMissed) : none))
+  }
   return verdicts
 }
 

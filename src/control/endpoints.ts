@@ -58,7 +58,7 @@ const newestOf = (entries: readonly CatalogEntry[]): CatalogEntry | undefined =>
 
 /**
  * The registration that holds at an address, or none when the endpoint runs under an id that no registry lists. `unheard`: those of which nobody
- * can be asked what has become of them (stale.ts).
+ * can have been told what has become of them since that process is there (stale.ts).
  */
 function pickTrue (entries: readonly CatalogEntry[], knowledge: Knowledge | undefined, isAsked: boolean, unheard: readonly CatalogEntry[]): CatalogEntry | undefined {
   const ownId = knowledge?.ownId

@@ -26,7 +26,7 @@ import { Registries } from './registries.ts'
 import { RegistryStates } from './registry-states.ts'
 import { settle, type Settled, type SettleWish } from './settle.ts'
 import type { KeptState } from './state-file.ts'
-import { isUnheard } from './stale.ts'
+import { isUnheard, vouchedAtOf, type StateOf } from './stale.ts'
 import { toTargets } from './targets.ts'
 import { createWatches, type EmbeddedStarted, type WatchStarters } from './watches.ts'
 
@@ -93,6 +93,7 @@ export function createEngine (options: EngineOptions): Engine {
   let embedded: EmbeddedStarted | undefined
   const registries = new Registries()
   const states = new RegistryStates(options.log, state => registries.staleIn(state))
+  const stateOf: StateOf = registry => states.of(registry)
   const knowledge = new Map<string, Knowledge>()
   // Of a thread that takes over: what the one before had.
   let claimed = new ClaimedNames([...options.owners.keys(), ...options.applied.messages.keys()])
@@ -107,7 +108,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   const watches = createWatches(options.starters, {
     snapshot (snapshot) {
-      registries.told(snapshot, now())
+      registries.told(snapshot, now(), states.of(snapshot.registry)?.lastGoodAt)
       states.read(snapshot)
       trigger()
     },
@@ -179,7 +180,7 @@ export function createEngine (options: EngineOptions): Engine {
     admission.forgetUnused()
     if (claimed.read(all, knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
-    const next = decide({ entries: all, knowledge, distances, leftOut, config, memory, isUnheard: entry => isUnheard(entry, registry => states.of(registry)), claimed: hasFallback ? claimed.keys : undefined, complete: registries.isComplete(config.registry), now: time })
+    const next = decide({ entries: all, knowledge, distances, leftOut, config, memory, isUnheard: (entry, since) => isUnheard(entry, since, stateOf), claimed: hasFallback ? claimed.keys : undefined, complete: registries.isComplete(config.registry), now: time })
     questions.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
     for (const { because } of next.moves) moves[because]++
@@ -228,7 +229,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   function toKept (): KeptState {
     return {
-      registries: registries.kept,
+      registries: registries.keep(entry => vouchedAtOf(entry, stateOf, now())),
       knowledge: [...knowledge],
       owners: [...memory.owners],
       departed: [...memory.departed],

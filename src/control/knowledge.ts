@@ -5,6 +5,8 @@ import type { Markers } from '../contracts/markers.ts'
 export interface Knowledge {
   /** Id of the running process; undefined when it reports none or never answered. */
   readonly ownId: string | undefined
+  /** Since when it is that, ms since epoch; 0 where an older version wrote it down. */
+  readonly ownSince: number
   /** Undefined before the first answer. */
   readonly listed: Listed | undefined
   readonly servicestackVersion: string | undefined
@@ -28,7 +30,7 @@ export interface Knowledge {
 }
 
 function learnSilence (before: Knowledge | undefined, { reached, reason, listed: denied }: Extract<Answer, { kind: 'silent' }>, key: string, now: number): Knowledge {
-  const known = before ?? { ownId: undefined, listed: undefined, servicestackVersion: undefined, apiForm: false, answeredAt: undefined }
+  const known = before ?? { ownId: undefined, ownSince: now, listed: undefined, servicestackVersion: undefined, apiForm: false, answeredAt: undefined }
   // "Nobody there" counts from the first such answer in a row; a process that spoke in between starts it anew.
   const since = before?.silent !== undefined && before.silent.reached === reached ? Math.min(before.silent.since, now) : now
   const listed = known.listed?.state === 'read' ? known.listed : denied ?? known.listed
@@ -47,6 +49,7 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
   const keepsMarkers = sameProcess && (answer.ownId !== undefined || (before?.listed?.state === 'read' && listed?.state === 'read' && before.listed.list === listed.list))
   return {
     ownId: answer.ownId,
+    ownSince: sameProcess ? before.ownSince : now,
     listed,
     servicestackVersion: answer.servicestackVersion,
     apiForm: answer.apiForm,

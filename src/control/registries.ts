@@ -20,10 +20,10 @@ export class Registries {
   /** Something has been told at all, by a registry or from disk. */
   get hasAny (): boolean { return this.#answered.size > 0 || this.#restored.size > 0 }
 
-  /** `now`: ms since epoch. */
-  told (snapshot: Snapshot, now: number): void {
+  /** See `remember`. */
+  told (snapshot: Snapshot, now: number, lastGoodAt: number | undefined): void {
     const { registry } = snapshot
-    this.#memories.set(registry, remember(this.#memories.get(registry), snapshot, now))
+    this.#memories.set(registry, remember(this.#memories.get(registry), snapshot, now, lastGoodAt))
     this.#answered.add(registry)
     this.#restored.delete(registry)
   }
@@ -65,8 +65,9 @@ export class Registries {
   /** Configured, and nothing known of it, from disk neither. */
   missing (config: Config['registry']): Registry[] { return registriesOf(config).filter(registry => !this.#answered.has(registry) && !this.#restored.has(registry)) }
 
-  get kept (): KeptState['registries'] {
-    return [...this.#memories].map(([registry, known]) => ({ registry, source: this.#sources.get(registry) ?? '', index: known.index, entries: [...known.entries.values()] }))
+  /** To be written down. `vouchedAtOf`: see stale.ts. */
+  keep (vouchedAtOf: (entry: CatalogEntry) => number): KeptState['registries'] {
+    return [...this.#memories].map(([registry, known]) => ({ registry, source: this.#sources.get(registry) ?? '', index: known.index, entries: [...known.entries.values()].map(entry => ({ ...entry, vouchedAt: vouchedAtOf(entry) })) }))
   }
 
   restore (kept: KeptState, config: Config['registry']): void {

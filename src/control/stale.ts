@@ -1,5 +1,5 @@
 // Whether what is told of a registration may be out of date: its registry does not vouch for it now, and its last good word stays in force. Pure.
-import type { Registration, WatchState } from '../registry/registration.ts'
+import type { FailingPart, Registration, WatchState } from '../registry/registration.ts'
 import type { CatalogEntry } from './catalog.ts'
 
 export type StateOf = (registry: WatchState['registry']) => WatchState | undefined
@@ -7,20 +7,36 @@ export type StateOf = (registry: WatchState['registry']) => WatchState | undefin
 /** Neither silent so far nor well: before the first answer there is neither an answer nor an error. */
 export const isFailing = (state: WatchState | undefined): boolean => state !== undefined && !state.ok && state.error !== undefined
 
+const isOf = ({ service, datacenter }: FailingPart, registration: Registration): boolean =>
+  service === registration.registeredAs && (datacenter === undefined || datacenter === registration.datacenter)
+
 /** Whether its registry fails to answer for this registration: of several datacenters and services it may be one. */
-export function failsFor (state: WatchState | undefined, { registeredAs, datacenter }: Registration): boolean {
+export function failsFor (state: WatchState | undefined, registration: Registration): boolean {
   if (state === undefined || !isFailing(state)) return false
-  return state.failing === undefined || state.failing.some(part => part.service === registeredAs && (part.datacenter === undefined || part.datacenter === datacenter))
+  return state.failing === undefined || state.failing.some(part => isOf(part, registration))
 }
 
 /** The registry's last answer did not name it, or not in a form that can be read, or comes from disk. */
 export const isUnvouched = ({ stale, unconfirmedSince, unread }: Pick<CatalogEntry, 'stale' | 'unconfirmedSince' | 'unread'>): boolean => stale || unconfirmedSince !== undefined || unread !== undefined
 
-/** Whether nobody can be asked what has become of it since: its registry fails, or has not answered since the start, or its answer is not to be believed. */
-export function isUnheard (entry: CatalogEntry, stateOf: StateOf): boolean {
-  const { registry } = entry.registration
-  return registry !== 'config' && (isUnvouched(entry) || failsFor(stateOf(registry), entry.registration))
+/**
+ * When its registry's word on a registration was last good, ms since epoch: `now`, unless the registry fails, or has not answered since the start, or
+ * its answer is not to be believed. 0: nobody remembers.
+ */
+export function vouchedAtOf (entry: CatalogEntry, stateOf: StateOf, now: number): number {
+  const { registration } = entry
+  if (registration.registry === 'config') return now
+  if (isUnvouched(entry)) return entry.vouchedAt ?? 0
+  const state = stateOf(registration.registry)
+  if (state === undefined || !failsFor(state, registration)) return now
+  return (state.failing?.find(part => isOf(part, registration)) ?? state).lastGoodAt ?? 0
 }
+
+/**
+ * Whether nobody can have been told what has become of a registration since `since`, ms since epoch. What was known before its registry fell silent
+ * is judged as it was then: a process that had no registration has none.
+ */
+export const isUnheard = (entry: CatalogEntry, since: number, stateOf: StateOf): boolean => vouchedAtOf(entry, stateOf, Infinity) < since
 
 /** `reason`: as the end of a sentence; '' where the sentence on an unconfirmed registration says it already. Undefined: it is fresh. */
 export function staleness (entry: CatalogEntry, stateOf: StateOf): string | undefined {

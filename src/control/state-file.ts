@@ -105,7 +105,7 @@ export function parseState (text: string): KeptState {
       const [url, { list, none, markers, ...rest }] = pair
       const read = typeof list === 'number' ? operationLists[list] : undefined
       const listed = read !== undefined ? { state: 'read' as const, list: read } : typeof none === 'string' ? { state: 'none' as const, reason: none } : undefined
-      return [url, fromBefore({ ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined })] as const
+      return [url, fromBefore({ ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, ownSince: typeof rest['ownSince'] === 'number' ? rest['ownSince'] : 0, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined })] as const
     }),
     names: names.slice(0, mostNames).map(toNameAgain),
     ownNodes: ownNodes.map(toOwnNodeAgain),

@@ -79,7 +79,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const tell = (agent: string | undefined): void => {
     let error: string | undefined
     let oldest: number | undefined = Infinity
-    const failing = loops.filter(({ error }) => error !== undefined).map(({ service, datacenter }) => ({ service, datacenter }))
+    const failing = loops.filter(({ error }) => error !== undefined).map(({ service, datacenter, lastGoodAt }) => ({ service, datacenter, lastGoodAt }))
     for (const loop of loops) {
       if (loop.error !== undefined) error ??= loops.length === 1 ? loop.error : `${nameOf(loop)}: ${loop.error}`
       if (loop.far && loop.lastGoodAt === undefined) continue

@@ -89,7 +89,15 @@ export interface WatchState {
   /** Questions that failed since the watch began: no answer, an error, or one that must not be believed. Left out: none. */
   readonly errors?: number
   /** Where only some of what is watched fails now: which. Left out: what is said holds for all. */
-  readonly failing?: ReadonlyArray<{ readonly service: string, readonly datacenter: string | undefined }>
+  readonly failing?: readonly FailingPart[]
+}
+
+/** A service, in one datacenter where several are watched. */
+export interface FailingPart {
+  readonly service: string
+  readonly datacenter: string | undefined
+  /** Date.now() of its last good answer; undefined before the first. */
+  readonly lastGoodAt: number | undefined
 }
 
 /** A registry that is being watched. */

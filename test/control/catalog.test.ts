@@ -109,3 +109,11 @@ test('the same id in two datacenters, or on two nodes, is two registrations', ()
   const both = [registration({ id: 'web-1' }), registration({ id: 'web-1', datacenter: 'dc2' }), registration({ id: 'web-1', node: 'other' })]
   assert.equal(remember(undefined, snapshot(both, 1), 1_000).entries.size, 3)
 })
+
+test('what its registry does not vouch for any more says when that last did, until it is listed again', () => {
+  const forgotten = remember(first, snapshot([], 3, true), 2_000, 1_500)
+  const later = remember(forgotten, snapshot([broken({ id: 'a1' })], 4), 4_000, 3_000)
+  const again = remember(later, snapshot(full, 5), 6_000, 5_000)
+  const times = (memory: RegistryMemory) => ['a1', 'b1'].map(id => memory.entries.get(`dc1/vm/${id}`)?.vouchedAt)
+  assert.deepEqual([first, forgotten, later, again].map(times), [[undefined, undefined], [1_500, 1_500], [1_500, 1_500], [undefined, undefined]])
+})

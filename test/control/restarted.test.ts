@@ -13,6 +13,7 @@ const restarted: World = { registrations: [{ id: old }], says: { 9101: { id: now
 const rows: ReadonlyArray<readonly [sentence: string, world: World, table: string[], states: Record<string, string>]> = [
   ['it keeps the messages of the registration that it comes after', restarted, ['GetProduct→Catalog 9101'], { [old]: 'routed' }],
   ['not where its registry answers: what that says counts', { ...restarted, unheard: [] }, [], { [old]: 'ghost' }],
+  ['nor one that stood there while its registry still answered: that did not list it', { ...restarted, before: { 9101: { id: now, ...get } } }, [], { [old]: 'ghost' }],
   ['nor where it is of another service', { ...restarted, says: { 9101: { id: idOf('Tenant', 2), ...get } } }, [], { [old]: 'ghost' }],
   ['nor one whose list has none of them', { ...restarted, says: { 9101: { id: now, lists: ['Invoice'] } } }, [], { [old]: 'stranger' }],
   ['of several registrations it comes after the newest of its service; the others are ghosts still', { ...restarted, registrations: [{ id: old, createIndex: 20 }, { id: older, createIndex: 10, names: ['Gone'] }, { id: idOf('Tenant', 3), service: 'Tenant', names: ['Pong'], createIndex: 30 }], unheard: [old, older, idOf('Tenant', 3)] }, ['GetProduct→Catalog 9101'], { [old]: 'routed', [older]: 'ghost', [idOf('Tenant', 3)]: 'ghost' }],

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import type { CatalogEntry } from '../../src/control/catalog.ts'
 import { Registries } from '../../src/control/registries.ts'
-import { staleness } from '../../src/control/stale.ts'
+import { isUnheard, staleness, vouchedAtOf } from '../../src/control/stale.ts'
 import type { WatchState } from '../../src/registry/registration.ts'
 import { registration } from './support.ts'
 
@@ -17,9 +17,9 @@ const rows: ReadonlyArray<readonly [sentence: string, state: WatchState | undefi
   ['what it has forgotten is stale: the sentence of what is unconfirmed says so already', well, { unconfirmedSince: 1 }, /^$/],
   ['what was read from disk is stale until it answers', { ...well, ok: false, lastGoodAt: undefined }, { stale: true }, /^read from disk, and consul has not answered since the start$/],
   ['a registry that is only awaited has not failed', { ...well, ok: false, lastGoodAt: undefined }, {}, undefined],
-  ['a datacenter that fails makes stale what it listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc1' }] }, {}, /does not answer/],
-  ['and not what another listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc2' }] }, {}, undefined],
-  ['nor another service', { ...failing, failing: [{ service: 'web', datacenter: undefined }] }, {}, undefined],
+  ['a datacenter that fails makes stale what it listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc1', lastGoodAt: 1 }] }, {}, /does not answer/],
+  ['and not what another listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc2', lastGoodAt: 1 }] }, {}, undefined],
+  ['nor another service', { ...failing, failing: [{ service: 'web', datacenter: undefined, lastGoodAt: 1 }] }, {}, undefined],
   ['postern.yaml is never stale', failing, { registration: registration({ id: 'f', registry: 'config' }) }, undefined]
 ]
 for (const [sentence, state, over, stale] of rows) {
@@ -30,16 +30,32 @@ for (const [sentence, state, over, stale] of rows) {
   })
 }
 
+for (const [sentence, state, over, vouchedAt] of [
+  ['a registry that answers vouches for what it lists now', well, {}, 9],
+  ['one that fails, for what was so at its last good answer', { ...failing, lastGoodAt: 5 }, {}, 5],
+  ['a datacenter that fails has a last answer of its own', { ...failing, lastGoodAt: 2, failing: [{ service: 'api', datacenter: 'dc2', lastGoodAt: 2 }, { service: 'api', datacenter: 'dc1', lastGoodAt: 4 }] }, {}, 4],
+  ['what it has forgotten it named last before that', well, { unconfirmedSince: 6, vouchedAt: 3 }, 3],
+  ['what was read from disk says itself when that was', { ...well, ok: false, lastGoodAt: undefined }, { stale: true, vouchedAt: 3 }, 3],
+  ['unless an older version wrote it', well, { stale: true }, 0],
+  ['postern.yaml always holds', failing, { registration: registration({ id: 'f', registry: 'config' }) }, 9]
+] satisfies ReadonlyArray<readonly [sentence: string, state: WatchState, over: Partial<CatalogEntry>, vouchedAt: number]>) {
+  test(`who may have been told of what came after: ${sentence}`, () => {
+    const one = { ...entry, ...over }
+    assert.equal(vouchedAtOf(one, () => state, 9), vouchedAt)
+    assert.deepEqual([vouchedAt, vouchedAt + 1].map(since => isUnheard(one, since, () => state)), [false, vouchedAt < 9])
+  })
+}
+
 test('they are counted: all while it fails, those of a datacenter that fails, and what it has forgotten', () => {
   const registries = new Registries()
   const [near, far] = [registration({ id: 'near' }), registration({ id: 'far', datacenter: 'dc2', service: 'Orders' })]
   assert.equal(registries.staleIn(failing), 0)
-  registries.told({ registry: 'consul', registrations: [near, far], index: 5, reset: false }, 1)
-  assert.deepEqual([well, failing, { ...failing, failing: [{ service: 'api', datacenter: 'dc2' }] }].map(state => registries.staleIn(state)), [0, 2, 1])
-  registries.told({ registry: 'consul', registrations: [near], index: 3, reset: true }, 2)
+  registries.told({ registry: 'consul', registrations: [near, far], index: 5, reset: false }, 1, undefined)
+  assert.deepEqual([well, failing, { ...failing, failing: [{ service: 'api', datacenter: 'dc2', lastGoodAt: 1 }] }].map(state => registries.staleIn(state)), [0, 2, 1])
+  registries.told({ registry: 'consul', registrations: [near], index: 3, reset: true }, 2, undefined)
   assert.equal(registries.staleIn(well), 1)
-  registries.told({ registry: 'consul', registrations: [near, registration({ id: 'broken', address: undefined, refused: 'no address' } as never)], index: 4, reset: false }, 3)
-  registries.told({ registry: 'consul', registrations: [near], index: 2, reset: true }, 4)
+  registries.told({ registry: 'consul', registrations: [near, registration({ id: 'broken', address: undefined, refused: 'no address' } as never)], index: 4, reset: false }, 3, undefined)
+  registries.told({ registry: 'consul', registrations: [near], index: 2, reset: true }, 4, undefined)
   assert.equal(registries.staleIn(well), 1, 'what can never be used is in force neither way')
   registries.expire(700_000, 600_000)
   assert.equal(registries.staleIn(well), 0)

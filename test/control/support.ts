@@ -77,7 +77,7 @@ export interface World {
   complete?: boolean
   now?: number
   leftOut?: readonly LeftOut[]
-  /** Ids of registrations of which nobody can be asked what has become of them. Those that are unconfirmed are among them anyway. */
+  /** Ids of registrations of which nobody can be asked what has become of them: their registry fell silent between `before` and `says`. Those that are unconfirmed are among them anyway. */
   unheard?: readonly string[]
 }
 
@@ -94,7 +94,7 @@ export function inputOf (world: World): DecideInput {
     const url = `http://10.0.0.1:${port}`
     knowledge.set(url, learn(knowledge.get(url), toAnswer(said), toAskKey(entries.filter(entry => entry.registration.address?.url === url)), now))
   }
-  return { entries, knowledge, distances: unknownDistances, leftOut: world.leftOut ?? [], isUnheard: entry => entry.unconfirmedSince !== undefined || world.unheard?.includes(entry.registration.id) === true, config, memory: world.memory ?? emptyMemory, complete: world.complete ?? true, now }
+  return { entries, knowledge, distances: unknownDistances, leftOut: world.leftOut ?? [], isUnheard: (entry, since) => since > now - 500 && (entry.unconfirmedSince !== undefined || world.unheard?.includes(entry.registration.id) === true), config, memory: world.memory ?? emptyMemory, complete: world.complete ?? true, now }
 }
 
 export const decideWorld = (world: World): Decision => decide(inputOf(world))
