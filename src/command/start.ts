@@ -7,7 +7,7 @@ import { createGateway, type Gateway } from '../gateway.ts'
 import { version } from '../version.ts'
 import type { Arguments } from './arguments.ts'
 import { defaultFile } from './check.ts'
-import { openDataDirectory } from './data-directory.ts'
+import { openDataDirectory, takeDataDirectory } from './data-directory.ts'
 import type { Help } from './help.ts'
 import { runUntilStopped, startGateway } from './run.ts'
 import type { Terminal } from './terminal.ts'
@@ -18,7 +18,8 @@ export const startHelp: Help = {
   text: `Flags win over the file. SIGHUP, or a change of the file or of a secret's file, loads it again: a wrong one changes nothing and is logged.
 SIGTERM and SIGINT finish what is in flight and end with 0; a second one ends at once with 1.
 What outlives a restart (the last table, whose a name is, breakers held by hand) is kept in dataDirectory. Default: $STATE_DIRECTORY, else
-postern/PORT in $XDG_STATE_HOME or ~/.local/state (none with port 0). To keep nothing write dataDirectory: none in the file.`,
+postern/PORT in $XDG_STATE_HOME or ~/.local/state (none with port 0). To keep nothing write dataDirectory: none in the file.
+A gateway does not start where another one that runs has its dataDirectory.`,
   flags: {
     config: { short: 'c', value: 'FILE', help: 'Configuration. Default: postern.yaml in this directory, where there is one.' },
     listen: { short: 'l', value: 'HOST:PORT', help: 'Where clients call. Default: 127.0.0.1:8080. Port 0 picks a free one.' },
@@ -38,6 +39,7 @@ export async function start (args: Arguments, terminal: Terminal): Promise<numbe
   let loads = 0
   let take: ((why: string) => void) | undefined
   let missed: string | undefined
+  let taken: Awaited<ReturnType<typeof takeDataDirectory>> | undefined
   // Before the first load: a change while the gateway starts is not missed.
   const watch = watchConfig(file, why => {
     if (take === undefined) missed = why
@@ -51,11 +53,13 @@ export async function start (args: Arguments, terminal: Terminal): Promise<numbe
   }
   try {
     const { config, warnings } = await read()
+    taken = await takeDataDirectory(config)
+    const { error: unlocked } = taken
     return await runUntilStopped(terminal, async () => {
       const gateway = await startGateway(createGateway, config)
       terminal.out(`postern ${version} listening on ${gateway.addresses.listener} (admin ${gateway.addresses.admin})\n`)
       for (const warning of warnings) gateway.log.warn({ problem: describeProblem(warning) }, 'configuration warning')
-      await tellKept(config.dataDirectory, gateway)
+      await tellKept(config.dataDirectory, gateway, unlocked)
       take = why => {
         const load = ++loads
         // Not awaited: what is wrong is logged inside, and a newer load overtakes one that hangs.
@@ -66,15 +70,18 @@ export async function start (args: Arguments, terminal: Terminal): Promise<numbe
     })
   } finally {
     watch.close()
+    await taken?.lock?.release()
   }
 }
 
 const nothingKept = 'nothing is kept over a restart: neither the last table, nor whose a name is, nor breakers held by hand'
 
-async function tellKept (dataDirectory: string | undefined, { log }: Gateway): Promise<void> {
+/** `unlocked`: what kept the directory from being locked. */
+async function tellKept (dataDirectory: string | undefined, { log }: Gateway, unlocked: Error | undefined): Promise<void> {
   const setting = 'dataDirectory'
   if (dataDirectory === undefined) return log.info({ setting }, nothingKept)
   const error = (await openDataDirectory(dataDirectory))?.message
+  if (error === undefined && unlocked !== undefined) log.warn({ setting, dataDirectory, error: unlocked.message }, 'nothing keeps a second gateway from this directory: it cannot be locked')
   if (error === undefined) log.info({ setting, dataDirectory }, 'what outlives a restart is kept here')
   else log.warn({ setting, dataDirectory, error }, `${nothingKept}. Write dataDirectory in postern.yaml, a directory that can be written, or none`)
 }

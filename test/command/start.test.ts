@@ -169,6 +169,25 @@ test('what was learned is kept without a word in the file: a start without the r
   assert.equal(await stop(two), 0)
 })
 
+test('a second gateway does not start at the data directory of one that runs: it names setting, directory and process; one that was killed is in nobody\'s way', async t => {
+  const cwd = await directoryOf(t)
+  const env = { ...process.env, STATE_DIRECTORY: join(cwd, 'state') }
+  const begin = () => startChild(['start', ...free], { cwd, env })
+  await using first = begin()
+  await addressesOf(first)
+  await using second = begin()
+  assert.equal(await second.ended, 1)
+  assert.match(second.err(), new RegExp(`^postern: cannot start: dataDirectory [^ ]*/state is in use by another gateway: process ${first.process.pid} on [^ ]+, listener\\.address 127\\.0\\.0\\.1:0\\. Write another dataDirectory`))
+  await writeFile(join(cwd, 'postern.yaml'), '')
+  await using check = startChild(['check', 'postern.yaml'], { cwd, env })
+  assert.equal(await check.ended, 0, check.err())
+  first.process.kill('SIGKILL')
+  await first.ended
+  await using third = begin()
+  await addressesOf(third)
+  assert.equal(await stop(third), 0)
+})
+
 test('a directory that cannot be made is a warning that says what to write, and no reason not to start', async t => {
   const cwd = await directoryOf(t)
   await using child = startChild(['start', ...free], { cwd, env: { ...process.env, STATE_DIRECTORY: '/dev/null/state' } })

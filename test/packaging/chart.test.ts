@@ -68,6 +68,8 @@ test('what is kept over a restart has a volume where the configuration looks for
   assert.deepEqual([mountPath, readOnly], [values.config.dataDirectory, undefined])
   assert.deepEqual(kept.volumes.find(({ name }: any) => name === 'data'), { name: 'data', emptyDir: { sizeLimit: '512Mi' } })
   assert.equal(kept.securityContext.fsGroup, kept.securityContext.runAsUser)
+  const recreate = { type: 'Recreate' }
+  assert.deepEqual([undefined, recreate].map(strategy => manifests({ ...values, strategy }).deployment.spec.strategy), [undefined, recreate])
   const claim = podOf({ ...values, data: { persistentVolumeClaim: { claimName: 'postern-data' } } })
   assert.deepEqual(claim.volumes[1], { name: 'data', persistentVolumeClaim: { claimName: 'postern-data' } })
   const without = podOf({ ...values, data: null })
