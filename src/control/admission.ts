@@ -1,7 +1,7 @@
 // Whether Postern may connect to what a registration names: networks, own listeners, and what host names resolve to. I/O: DNS.
 import { isIP } from 'node:net'
 import type { Config } from '../config/schema.ts'
-import { authorityOf, createNetworkRules, type OwnListener } from '../registry/allowed-networks.ts'
+import { authorityOf, createNetworkRules, type NetworkRules, type OwnListener } from '../registry/allowed-networks.ts'
 import type { EndpointAddress, Registration } from '../registry/registration.ts'
 import { createNameResolver, type NameResolver } from '../registry/resolve.ts'
 import type { CatalogEntry } from './catalog.ts'
@@ -20,6 +20,8 @@ export interface Admission {
   doubt (hosts: ReadonlySet<string>): void
   /** To be called when all registrations have been admitted: names that none of them has had for long are forgotten. */
   forgetUnused (): void
+  /** The rules in force. */
+  readonly networks: NetworkRules
   /** A host name has had no answer yet, neither good nor bad. */
   readonly isResolving: boolean
   /** For the disk. */
@@ -147,6 +149,7 @@ export function createAdmission ({ settings, ownListeners, onChange, known = [],
         names.delete(host)
       }
     },
+    get networks () { return rules },
     get isResolving () { return names.values().some(({ answer }) => answer === undefined) },
     get resolved () { return [...names].flatMap(([host, { answer }]): ResolvedName[] => answer?.ips === undefined ? [] : [[host, answer.ips]]) },
     close () {

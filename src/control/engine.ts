@@ -106,7 +106,7 @@ export function createEngine (options: EngineOptions): Engine {
 
   const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), onAnswer: (url, said) => rechecks.answered(url, said), now })
 
-  const watches = createWatches(options.starters, {
+  const watches = createWatches(options.starters, () => admission.networks, {
     snapshot (snapshot) {
       registries.told(snapshot, now(), states.of(snapshot.registry)?.lastGoodAt)
       states.read(snapshot)

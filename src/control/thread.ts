@@ -50,9 +50,9 @@ const splitAddress = (address: string) => {
 const startersWith = (ownNodes: OwnNodes): WatchStarters => ({
   consul: (config, listener) => watchConsul(config, listener, { ownNodes }),
   file: (path, listener) => watchFile(path, listener),
-  async embedded (config, listener) {
+  async embedded (config, listener, networks) {
     const { host, port } = splitAddress(config.address)
-    const registry = await startEmbeddedRegistry({ host, port })
+    const registry = await startEmbeddedRegistry({ host, port, networks })
     const watch = watchEmbedded(registry, config, listener)
     return { url: registry.url, listener: { host, port: Number(new URL(registry.url).port) }, close: async () => { await watch.close(); await registry.close() } }
   }

@@ -1,6 +1,6 @@
 // The registries being watched, as configured: started, restarted where their settings changed, stopped. I/O.
 import type { Config, RegistryConfig } from '../config/schema.ts'
-import type { OwnListener } from '../registry/allowed-networks.ts'
+import type { NetworkRules, OwnListener } from '../registry/allowed-networks.ts'
 import type { Registration, Watch, WatchListener } from '../registry/registration.ts'
 
 export type WatchedRegistry = Exclude<Registration['registry'], 'config'>
@@ -9,8 +9,8 @@ export type WatchedRegistry = Exclude<Registration['registry'], 'config'>
 export interface WatchStarters {
   consul (config: NonNullable<RegistryConfig['consul']>, listener: WatchListener): Watch
   file (path: string, listener: WatchListener): Watch
-  /** Starts the registry itself, then watches it. */
-  embedded (config: NonNullable<RegistryConfig['embedded']>, listener: WatchListener): Promise<Watch & EmbeddedStarted>
+  /** Starts the registry itself, then watches it. `networks`: where its checks may go, now. */
+  embedded (config: NonNullable<RegistryConfig['embedded']>, listener: WatchListener, networks: () => NetworkRules): Promise<Watch & EmbeddedStarted>
 }
 
 /** Where the embedded registry answers, and its listener as it was configured. */
@@ -47,7 +47,7 @@ export function sourceOf (registry: Config['registry'], kind: WatchedRegistry): 
   return `consul ${JSON.stringify([consul?.agents.toSorted(), consul?.datacenter, consul?.datacenters, consul?.services.toSorted(), consul?.environmentTag])}`
 }
 
-export function createWatches (starters: WatchStarters, events: WatchesEvents): Watches {
+export function createWatches (starters: WatchStarters, networks: () => NetworkRules, events: WatchesEvents): Watches {
   const running = new Map<WatchedRegistry, Running>()
   let queue: Promise<readonly Error[]> = Promise.resolve([])
   let closed = false
@@ -75,7 +75,7 @@ export function createWatches (starters: WatchStarters, events: WatchesEvents): 
       if (kind === 'consul') watch = starters.consul(registry.consul!, listener)
       else if (kind === 'file') watch = starters.file(registry.file!, listener)
       else {
-        const embedded = await starters.embedded(registry.embedded!, listener)
+        const embedded = await starters.embedded(registry.embedded!, listener, networks)
         events.embedded(embedded)
         watch = embedded
       }

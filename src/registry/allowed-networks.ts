@@ -13,14 +13,17 @@ export interface OwnListener {
 /** What is known of the registration that names the address. A `Registration` satisfies it. */
 export type AddressFacts = Pick<Registration, 'registry' | 'ownNode'>
 
+/** What of an address the rules look at. */
+type Origin = Pick<EndpointAddress, 'origin'>
+
 /** Undefined: it may be used. Else the reason of the refusal, as a sentence for operators. */
-export type NetworkRule = (address: EndpointAddress, facts: AddressFacts) => string | undefined
+export type NetworkRule = (address: Origin, facts: AddressFacts) => string | undefined
 
 export interface NetworkRules {
   /** Decides what can be decided without resolving: IP addresses and `localhost`. Other host names pass: ask `resolved` later. */
   readonly check: NetworkRule
   /** The same for what a host name resolved to. One address that is refused refuses the name: which one is dialled is not ours to say. */
-  readonly resolved: (address: EndpointAddress, ips: readonly string[], facts: AddressFacts) => string | undefined
+  readonly resolved: (address: Origin, ips: readonly string[], facts: AddressFacts) => string | undefined
 }
 
 /** Never allowed, whatever the operator lists: the addresses that answer with a machine's credentials, and what has no host behind it. */
@@ -42,7 +45,7 @@ const unspecified = listOf(['0.0.0.0/8', '::/128'])
 const refusedAlways = never.map(([cidr, what]) => ({ list: listOf([cidr]), what }))
 
 /** Why nobody may have Postern connect there, whatever is allowed; undefined: nothing speaks against it. */
-export function whyNever (ip: string): string | undefined {
+function whyNever (ip: string): string | undefined {
   return refusedAlways.find(({ list }) => has(list, unmapped(ip)))?.what
 }
 
@@ -98,7 +101,7 @@ function machineIps (): string[] {
 }
 
 /** Host (IPv6 without brackets) and port of an endpoint, default ports filled in. */
-export function authorityOf (address: EndpointAddress): { host: string, port: number } {
+export function authorityOf (address: Origin): { host: string, port: number } {
   const url = new URL(address.origin)
   const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname
   return { host, port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port) }

@@ -2,8 +2,8 @@
 import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
-import { lookup } from 'node:dns'
-import { whyNever } from './allowed-networks.ts'
+import { lookup as systemLookup } from 'node:dns'
+import type { NetworkRules } from './allowed-networks.ts'
 import { hostAndPort } from './embedded-body.ts'
 import type { CheckDefinition, Status } from './embedded-body.ts'
 import type { Store, StoredCheck } from './embedded-store.ts'
@@ -30,9 +30,10 @@ interface Running {
 /**
  * Runs whatever checks the store holds from now on. The first run comes at a random time within the interval, as in Consul, so that many
  * checks are spread.
+ * @param networks where checks may go, read anew at every run
  * @param random 0 ≤ random < 1
  */
-export function runChecks (store: Store, random: () => number = Math.random): CheckRunner {
+export function runChecks (store: Store, networks: () => NetworkRules, random: () => number = Math.random): CheckRunner {
   const running = new Map<string, Running>()
   const reaping = new Map<string, NodeJS.Timeout>()
 
@@ -48,7 +49,7 @@ export function runChecks (store: Store, random: () => number = Math.random): Ch
   }
   const runLater = (check: Running, delayMs: number): void => {
     check.timer = setTimeout(() => {
-      void probe(check.definition, check.abort.signal).then(({ status, output }) => {
+      void probe(check.definition, networks(), check.abort.signal).then(({ status, output }) => {
         if (running.get(check.definition.id) !== check) return
         store.setStatus(check.definition.id, status, output)
         // The status may have removed the check.
@@ -97,14 +98,14 @@ export function runChecks (store: Store, random: () => number = Math.random): Ch
 }
 
 /** One run of a check. Never rejects: whatever goes wrong is the check's finding. */
-export async function probe (check: CheckDefinition, signal: AbortSignal): Promise<{ status: Status, output: string }> {
+export async function probe (check: CheckDefinition, networks: NetworkRules, signal: AbortSignal): Promise<{ status: Status, output: string }> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(check.timeoutMs)])
   try {
     if (check.type === 'tcp') {
-      await connect(check.target, limit)
+      await connect(check.target, networks, limit)
       return { status: 'passing', output: `TCP connect ${check.target}: Success` }
     }
-    const { status, phrase, body } = await get(check, new URL(check.target), limit, mostRedirects)
+    const { status, phrase, body } = await get(check, new URL(check.target), networks, limit, mostRedirects)
     const found = status >= 200 && status < 300 ? 'passing' : status === 429 ? 'warning' : 'critical'
     return { status: found, output: `HTTP ${check.method} ${check.target}: ${status} ${phrase} Output: ${body}` }
   } catch (error) {
@@ -115,28 +116,29 @@ export async function probe (check: CheckDefinition, signal: AbortSignal): Promi
 
 interface Answer { status: number, phrase: string, body: string }
 
-/** A registrant says where a check goes, and a redirect where it goes on: never to what answers with a machine's credentials. */
-function permit (ip: string): void {
-  const reason = net.isIP(ip) === 0 ? undefined : whyNever(ip)
-  if (reason !== undefined) throw new Error(`${ip} is ${reason}: no check goes there`)
+/**
+ * A registrant says where a check goes, and a redirect where it goes on: only where his endpoint may stand, never to Postern's own listeners nor to
+ * what answers with a machine's credentials. Throws, or gives the lookup that holds what a name stands for against the same rules.
+ */
+function permit ({ origin }: URL, networks: NetworkRules): net.LookupFunction {
+  const holdAgainst = (reason: string | undefined): void => { if (reason !== undefined) throw new Error(`${reason}: no check goes there`) }
+  holdAgainst(networks.check({ origin }, { registry: 'embedded' }))
+  return (hostname, options, done) => {
+    systemLookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return done(error, [])
+      try {
+        holdAgainst(networks.resolved({ origin }, addresses.map(({ address }) => address), { registry: 'embedded' }))
+      } catch (refused) {
+        return done(refused as Error, [])
+      }
+      if (options.all === true) done(null, addresses)
+      else done(null, addresses[0]!.address, addresses[0]!.family)
+    })
+  }
 }
 
-/** The same for what a name stands for. */
-const permittedLookup: net.LookupFunction = (hostname, options, done) => {
-  lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) return done(error, [])
-    try {
-      for (const { address } of addresses) permit(address)
-    } catch (refused) {
-      return done(refused as Error, [])
-    }
-    if (options.all === true) done(null, addresses)
-    else done(null, addresses[0]!.address, addresses[0]!.family)
-  })
-}
-
-async function get (check: CheckDefinition, url: URL, signal: AbortSignal, redirects: number): Promise<Answer> {
-  permit(url.hostname.replace(/^\[|\]$/g, ''))
+async function get (check: CheckDefinition, url: URL, networks: NetworkRules, signal: AbortSignal, redirects: number): Promise<Answer> {
+  const lookup = permit(url, networks)
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       method: check.method,
@@ -144,7 +146,7 @@ async function get (check: CheckDefinition, url: URL, signal: AbortSignal, redir
       headers: ['Host', url.host, 'User-Agent', 'Postern Health Check', 'Accept', 'text/plain, text/*, */*', 'Connection', 'close',
         ...(check.body === '' ? [] : ['Content-Length', String(Buffer.byteLength(check.body))]), ...check.header.flat()],
       signal,
-      lookup: permittedLookup,
+      lookup,
       rejectUnauthorized: !check.tlsSkipVerify
     }, resolve)
     request.once('error', reject)
@@ -155,7 +157,7 @@ async function get (check: CheckDefinition, url: URL, signal: AbortSignal, redir
     response.destroy()
     const next = new URL(location, url)
     if (redirects === 0 || !/^https?:$/.test(next.protocol)) throw new Error(`stopped at a redirect to ${next.href.slice(0, 200)}`)
-    return await get(check, next, signal, redirects - 1)
+    return await get(check, next, networks, signal, redirects - 1)
   }
   const chunks: Buffer[] = []
   let received = 0
@@ -168,12 +170,13 @@ async function get (check: CheckDefinition, url: URL, signal: AbortSignal, redir
   return { status: response.statusCode!, phrase: response.statusMessage ?? '', body }
 }
 
-function connect (target: string, signal: AbortSignal): Promise<void> {
+function connect (target: string, networks: NetworkRules, signal: AbortSignal): Promise<void> {
   const address = hostAndPort(target)
   if (address === undefined) throw new Error('not host:port')
-  permit(address.host)
+  const { host, port } = address
+  const lookup = permit(new URL(`http://${host.includes(':') ? `[${host}]` : host}:${port}`), networks)
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ ...address, signal, lookup: permittedLookup } as net.TcpNetConnectOpts)
+    const socket = net.connect({ ...address, signal, lookup } as net.TcpNetConnectOpts)
     socket.once('connect', () => {
       socket.destroy()
       resolve()

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Refusal } from './embedded-body.ts'
+import type { NetworkRules } from './allowed-networks.ts'
 import { runChecks } from './embedded-checks.ts'
 import { findApiRoute } from './embedded-routes.ts'
 import type { ApiRoute, Call, Registry } from './embedded-routes.ts'
@@ -14,6 +15,8 @@ export interface EmbeddedOptions {
   readonly host: string
   /** 0 picks a free one. */
   readonly port: number
+  /** Where checks may go; asked at every run. */
+  readonly networks: () => NetworkRules
   readonly limits?: Partial<EmbeddedLimits>
   /** When checks first run, and the spread of waits. Default: Math.random. */
   readonly random?: () => number
@@ -48,7 +51,7 @@ export async function startEmbeddedRegistry (options: EmbeddedOptions): Promise<
   const limits = { ...defaultLimits, ...options.limits }
   const random = options.random ?? Math.random
   const store = new Store(limits)
-  const checks = runChecks(store, random)
+  const checks = runChecks(store, options.networks, random)
   let waiting = 0
 
   const wait = (response: http.ServerResponse, call: Call, route: ApiRoute & { kind: 'read' }): Promise<void> => new Promise((resolve) => {

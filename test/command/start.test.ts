@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedRegistry } from '../../src/registry/embedded.ts'
 import { startFleet } from '../../src/command/demo/fleet.ts'
+import { onThisMachine } from '../support/networks.ts'
 import { ok, startOrigin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 import { startChild, type Child } from './run-command.ts'
@@ -37,7 +38,7 @@ const stop = async (child: Child, signal: NodeJS.Signals = 'SIGTERM') => {
 }
 
 test('--consul alone is a useful gateway; one line on stdout; SIGTERM ends it with 0', async t => {
-  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0 })
+  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0, networks: onThisMachine })
   const fleet = await startFleet(registry.url)
   t.after(async () => {
     await fleet.close()
@@ -145,7 +146,7 @@ test('what is in flight is finished before the end; a second signal, later, ends
 test('what was learned is kept without a word in the file: a start without the registry serves at once', async t => {
   const cwd = await directoryOf(t)
   await using origin = await startOrigin(ok('here'))
-  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0 })
+  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0, networks: onThisMachine })
   let isOpen = true
   const close = async () => { if (isOpen) await registry.close(); isOpen = false }
   t.after(close)

@@ -8,6 +8,7 @@ import { createEngine } from '../../src/control/engine.ts'
 import { emptyPlan } from '../../src/control/plan.ts'
 import type { ControlStatus } from '../../src/control/protocol.ts'
 import type { KeptState } from '../../src/control/state-file.ts'
+import { createNetworkRules } from '../../src/registry/allowed-networks.ts'
 import type { WatchListener } from '../../src/registry/registration.ts'
 import type { ChangeBatch, MessagePlan } from '../../src/routing/plan.ts'
 import { until } from '../support/until.ts'
@@ -50,7 +51,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
       return toAnswer(answers.get(url) ?? 'silent')
     },
     async askMarkers ({ url }) { return markers.get(url) ?? noMarkers },
-    createAdmission: () => ({ admit: item => item, configure () {}, doubt () {}, forgetUnused () {}, isResolving: false, resolved: [], close () {} }),
+    createAdmission: () => ({ admit: item => item, configure () {}, doubt () {}, forgetUnused () {}, networks: createNetworkRules([], []), isResolving: false, resolved: [], close () {} }),
     loadTls: () => new Map(),
     applied: emptyPlan,
     owners: new Map(),

@@ -8,6 +8,7 @@ import { startEmbeddedRegistry } from '../../src/registry/embedded.ts'
 import type { Snapshot, WatchState } from '../../src/registry/registration.ts'
 import { consulSkip, startConsul } from '../support/consul.ts'
 import type { RealConsul } from '../support/consul.ts'
+import { onThisMachine } from '../support/networks.ts'
 import { until } from '../support/until.ts'
 
 const skip = await consulSkip()
@@ -99,7 +100,7 @@ describe('a real Consul agent', { skip }, () => {
   })
 
   test('the embedded registry answers as the real agent does', async (t) => {
-    const embedded = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0, random: () => 1 })
+    const embedded = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0, networks: onThisMachine, random: () => 1 })
     t.after(() => embedded.close())
     const exact: Array<[method: string, path: string, body?: string]> = [
       ['PUT', '/v1/agent/service/register', '{"ID":"a","Name":"api","Address":"http://127.0.0.1:1/","Port":1,"Tags":["X","y"]}'],

@@ -5,9 +5,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { probe } from '../../src/registry/embedded-checks.ts'
+import { onThisMachine } from '../support/networks.ts'
 
 const run = async (type: 'http' | 'tcp', target: string) =>
-  await probe({ id: 'c', name: 'c', serviceId: '', notes: '', status: 'critical', type, target, method: 'GET', header: [], body: '', intervalMs: 1_000, timeoutMs: 5_000, deregisterAfterMs: 0, tlsSkipVerify: false }, new AbortController().signal)
+  await probe({ id: 'c', name: 'c', serviceId: '', notes: '', status: 'critical', type, target, method: 'GET', header: [], body: '', intervalMs: 1_000, timeoutMs: 5_000, deregisterAfterMs: 0, tlsSkipVerify: false }, onThisMachine(), new AbortController().signal)
 
 test('to metadata services and the like: neither by address, nor by a redirect', { timeout: 60_000 }, async () => {
   const server = createServer((request, response) => {

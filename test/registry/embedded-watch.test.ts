@@ -5,10 +5,11 @@ import type { TestContext } from 'node:test'
 import { watchEmbedded } from '../../src/registry/embedded-watch.ts'
 import { startEmbeddedRegistry } from '../../src/registry/embedded.ts'
 import type { Snapshot, WatchState } from '../../src/registry/registration.ts'
+import { onThisMachine } from '../support/networks.ts'
 import { until } from '../support/until.ts'
 
 async function watched (t: TestContext, rules: Partial<Parameters<typeof watchEmbedded>[1]> = {}) {
-  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0, random: () => 0 })
+  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0, networks: onThisMachine, random: () => 0 })
   const snapshots: Snapshot[] = []
   const states: WatchState[] = []
   const watch = watchEmbedded(registry, { messageMetaKey: 'messages', ignoreTags: [], ...rules }, { snapshot: (snapshot) => snapshots.push(snapshot), state: (state) => states.push(state) })

@@ -11,12 +11,13 @@ import { startEmbeddedRegistry } from '../../src/registry/embedded.ts'
 import type { EmbeddedOptions } from '../../src/registry/embedded.ts'
 import { parseGoDuration } from '../../src/registry/go-duration.ts'
 import type { Snapshot } from '../../src/registry/registration.ts'
+import { onThisMachine } from '../support/networks.ts'
 import { until } from '../support/until.ts'
 
 interface Entry { Service: { ID: string, Tags: string[], Meta: object | null }, Checks: Array<{ CheckID: string, Status: string, Output: string, Type: string, Notes: string }> }
 
 async function embedded (t: TestContext, options: Partial<EmbeddedOptions> = {}) {
-  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0, random: () => 0, ...options })
+  const registry = await startEmbeddedRegistry({ host: '127.0.0.1', port: 0, networks: onThisMachine, random: () => 0, ...options })
   t.after(() => registry.close())
   const { port } = new URL(registry.url)
   const call = async (method: string, path: string, body?: unknown) => {
@@ -124,7 +125,7 @@ test('a watch over HTTP, as of a gateway elsewhere, sees a registration within 2
   assert.ok(performance.now() - at < 250)
   assert.equal(snapshots.at(-1)!.registrations[0]!.health, 'unchecked')
   await close()
-  const again = await startEmbeddedRegistry({ host: '127.0.0.1', port })
+  const again = await startEmbeddedRegistry({ host: '127.0.0.1', port, networks: onThisMachine })
   t.after(() => again.close())
   await until('the empty list of the new one', () => ids() === '')
   assert.equal(snapshots.at(-1)!.reset, true)
@@ -199,7 +200,7 @@ test('a service that stays critical is removed after DeregisterCriticalServiceAf
   const { runChecks } = await import('../../src/registry/embedded-checks.ts')
   const { readService } = await import('../../src/registry/embedded-body.ts')
   const store = new Store({ services: 10, checks: 10 })
-  const checks = runChecks(store, () => 1)
+  const checks = runChecks(store, onThisMachine, () => 1)
   const { service, checks: own } = readService({ Name: 'api', Check: { TTL: '10m', DeregisterCriticalServiceAfter: '1s' } })
   store.register(service, own)
   t.mock.timers.tick(59_000)
