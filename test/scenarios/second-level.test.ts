@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
+import { request, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
 import { cutHead, ok, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
@@ -230,12 +231,15 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
 
   /** No write is answered before it is confirmed, however busy the machine is. */
   const patient = { confirmMs: 60_000 }
+  const knows = async (gateway: TestGateway, others: number) => await until(`${others} others to be known`, async () => (await request(targetOf(gateway.admin), '/api/cache')).json().secondLevel.purges.gateways === others)
+  const meet = async (...gateways: TestGateway[]) => { for (const gateway of gateways) await knows(gateway, gateways.length - 1) }
 
   test('nobody reads his own write stale: written through one and read at once through the other, 200 times', async t => {
     await using valkey = await startValkey()
     await using origin = await startNumbers()
     await using one = await startWith(origin, valkey, patient)
     await using other = await startWith(origin, valkey, patient)
+    await meet(one, other)
     const untouched = (await other.get(order(8), shared)).text()
     const took: number[] = []
     for (let n = 0; n < 200; n++) {
@@ -264,6 +268,7 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     const messages = { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { cache: { invalidates: [{ message: 'GetOrder', property: 'Id', from: 'response.Id' }] } } } }
     await using one = await startWith(origin, valkey, patient, { messages })
     await using other = await startWith(origin, valkey, patient, { messages })
+    await meet(one, other)
     const before = (await other.get(order(7), shared)).text()
     const writing = one.post('/json/reply/PlaceOrder', {})
     await until('it is under way', () => origin.received.some(({ method }) => method === 'POST'))
@@ -277,6 +282,7 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     await using origin = await startNumbers([], cutHead())
     await using one = await startWith(origin, valkey, patient)
     await using other = await startWith(origin, valkey, patient)
+    await meet(one, other)
     const before = (await other.get(order(7), shared)).text()
     assert.equal((await one.post('/json/reply/PlaceOrder?Id=7', {})).status, 502)
     assert.notEqual((await other.get(order(7), shared)).text(), before)
@@ -303,7 +309,7 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     await using patientOne = await startWith(origin, valkey, patient)
     {
       await using ending = await startWith(origin, valkey)
-      await ending.get(order(7), shared)
+      await meet(patientOne, one, ending)
     }
     assert.equal((await patientOne.post('/json/reply/PlaceOrder?Id=7', {})).status, 200)
   })
@@ -313,7 +319,7 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     await using origin = await startNumbers()
     await using one = await startWith(origin, valkey, patient)
     await using other = await startWith(origin, valkey, patient)
-    await other.get(order(7), shared)
+    await meet(one, other)
     valkey.hang()
     try {
       assert.equal((await one.post('/json/reply/PlaceOrder?Id=7', {})).status, 200)

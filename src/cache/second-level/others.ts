@@ -37,6 +37,12 @@ export class OtherGateways {
   /** Waits that ended because somebody had not confirmed in time. */
   late = 0
 
+  /** Those that are waited for. */
+  get size (): number {
+    const nowMs = performance.now()
+    return [...this.#known.values()].filter(({ heardAtMs }) => nowMs - heardAtMs < silentMs).length
+  }
+
   /** It has carried out all purges up to this id. */
   heard (gateway: string, upTo: string, nowMs = performance.now()): void {
     for (const [name, { heardAtMs }] of this.#known) if (nowMs - heardAtMs >= silentMs) this.#known.delete(name)

@@ -82,9 +82,10 @@ export class SecondLevel {
 
   /** Whether it is asked now: connected, answering, and in step with the purges of the others. */
   get up (): boolean { return this.#link.up && !this.#circuit.open && this.#stream.live }
-  get purges (): { readonly told: number, readonly heard: number, readonly late: number, readonly waiting: number } {
+  /** `gateways`: others that share it now. */
+  get purges (): { readonly told: number, readonly heard: number, readonly late: number, readonly waiting: number, readonly gateways: number } {
     const { counts, others, purges } = this.#stream
-    return { ...counts, late: others.late, waiting: purges.waiting }
+    return { ...counts, late: others.late, waiting: purges.waiting, gateways: others.size }
   }
 
   /** What an answer that is asked for from now on is newer than. */
