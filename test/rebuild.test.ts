@@ -8,6 +8,7 @@ import { decide } from '../src/control/decide.ts'
 import { diff, toBatches } from '../src/control/diff.ts'
 import { toAskKey } from '../src/control/endpoints.ts'
 import { learn, type Knowledge } from '../src/control/knowledge.ts'
+import { pack, unpack, type PackedBatch } from '../src/control/packed.ts'
 import { emptyMemory, emptyPlan } from '../src/control/plan.ts'
 import { formats } from '../src/lib/formats.ts'
 import { unknownDistances } from '../src/registry/coordinates.ts'
@@ -18,6 +19,8 @@ import { startDataPlane } from './support/data-plane.ts'
 const [services, instances, messages] = [100, 20, 200]
 const targetMs = 100
 const rounds = 6
+/** What `calibrate` takes on a core that is fast and idle. */
+const calibratedMs = 20
 
 /** What the catalog of these services is, and what their endpoints have said. `revision`: of the names of the first service. */
 function world (revision: number) {
@@ -44,7 +47,19 @@ async function cpuMs (act: () => unknown): Promise<number> {
   return (user + system) / 1_000
 }
 
-test('a table of 20,000 messages over 2,000 endpoints is rebuilt in about 100 ms of both planes\' work, and looked up in constant time', { timeout: 120_000 }, async t => {
+/** Work of the same kind: objects and texts of as many messages, in maps and cloned. */
+function calibrate (): void {
+  for (let pass = 0; pass < 4; pass++) {
+    const map = new Map<string, { readonly key: string, readonly name: string, readonly pass: number }>()
+    for (let n = 0; n < services * messages; n++) {
+      const name = `Message${n % services}x${n}`
+      map.set(name.toLowerCase(), { key: name.toLowerCase(), name, pass })
+    }
+    structuredClone([...map.values()].slice(0, 2_000))
+  }
+}
+
+test('a table of 20,000 messages over 2,000 endpoints is rebuilt in less than 100 ms of both planes\' work, and looked up in constant time', { timeout: 120_000 }, async t => {
   const configOf = (config: object): Config => validate(config).config
   const quiet = configOf({})
   const { plane } = startDataPlane(t, quiet)
@@ -54,17 +69,21 @@ test('a table of 20,000 messages over 2,000 endpoints is rebuilt in about 100 ms
 
   /** As the control thread does it, and the main thread with its batches. */
   const rebuild = async (next = config, { entries, knowledge } = worlds[0]!) => {
-    let batches = toBatches([], ++generation)
+    let batches: PackedBatch[] = []
+    let changes = 0
+    generation++
     const controlMs = await cpuMs(() => {
       const decision = decide({ entries, knowledge, distances: unknownDistances, leftOut: [], isUnheard: () => false, config: next, memory, complete: true, now: generation })
-      batches = toBatches(diff(before, decision.plan), generation)
+      const changed = diff(before, decision.plan)
+      changes = changed.length
+      batches = toBatches(changed, generation).map(pack)
       ;[memory, before] = [decision.memory, decision.plan]
     })
     if (next !== config) void plane.expect(next, generation, () => { config = next })
     // Cloned as on its way from thread to thread.
-    const dataMs = await cpuMs(async () => { for (const batch of batches) await plane.apply(structuredClone(batch)) })
+    const dataMs = await cpuMs(async () => { for (const batch of batches) await plane.apply(unpack(structuredClone(batch))) })
     assert.equal(config, next)
-    return { controlMs, dataMs, changes: batches.reduce((sum, batch) => sum + batch.changes.length, 0) }
+    return { controlMs, dataMs, changes }
   }
   const lookUp = () => { for (const target of targets) plane.match(target, 'GET') }
 
@@ -77,17 +96,20 @@ test('a table of 20,000 messages over 2,000 endpoints is rebuilt in about 100 ms
     ['every message and upstream goes or comes, by another rule of exposure', services * (messages + 1), round => rebuild(configOf({ exposure: { hide: round % 2 === 0 ? ['*'] : [] } }))]
   ]
   for (const [what, changes, act] of acts) {
+    let calibrationMs = Infinity
     const sums = []
     for (let round = 0; round < rounds; round++) {
+      calibrationMs = Math.min(calibrationMs, await cpuMs(calibrate))
       const { controlMs, dataMs, changes: changed } = await act(round)
       assert.equal(changed, changes, what)
       sums.push({ controlMs, dataMs, sumMs: controlMs + dataMs })
     }
     // The collector may come at any time, for what others left: the best is what the code costs.
     const { controlMs, dataMs, sumMs } = sums.reduce((best, one) => one.sumMs < best.sumMs ? one : best)
-    t.diagnostic(`${what}: ${sumMs.toFixed(0)} ms (control plane ${controlMs.toFixed(0)}, data plane ${dataMs.toFixed(0)}), best of ${rounds}`)
-    // For slower cores, and for caches that others use too; what grows faster than its input is far beyond.
-    assert.ok(sumMs < 5 * targetMs, `${what}: ${sumMs} ms`)
+    t.diagnostic(`${what}: ${sumMs.toFixed(0)} ms (control plane ${controlMs.toFixed(0)}, data plane ${dataMs.toFixed(0)}), best of ${rounds}; calibration ${calibrationMs.toFixed(0)} ms`)
+    // Slower cores, and caches that others use too, make both take longer.
+    const limitMs = targetMs * Math.max(1, calibrationMs / calibratedMs)
+    assert.ok(sumMs < limitMs, `${what}: ${sumMs} ms, of at most ${limitMs}`)
   }
   const [made, again] = [await cpuMs(lookUp), Math.min(await cpuMs(lookUp), await cpuMs(lookUp), await cpuMs(lookUp))].map(ms => ms * 1_000 / targets.length)
   t.diagnostic(`looked up: ${again!.toFixed(2)} µs a message, ${made!.toFixed(2)} µs the first time`)

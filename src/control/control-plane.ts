@@ -6,6 +6,7 @@ import type { ChangeBatch } from '../routing/plan.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Settled, SettleWish } from './settle.ts'
+import { unpack } from './packed.ts'
 import { noCounts, noMoves, type Applied, type ControlStart, type ControlStatus, type FromThread, type RecheckReason, type ToThread } from './protocol.ts'
 
 export interface ControlPlaneOptions {
@@ -108,7 +109,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
   const onMessage = (message: FromThread, from: Worker) => {
     switch (message.kind) {
       case 'started': started?.resolve(); started = undefined; break
-      case 'batch': apply(message.batch, from).catch((error: unknown) => log.error({ err: error }, 'control plane failed')); break
+      case 'batch': apply(unpack(message.batch), from).catch((error: unknown) => log.error({ err: error }, 'control plane failed')); break
       case 'status':
         for (const registry of message.status.registries) {
           const [now, before] = [registry, status.registries.find(one => one.registry === registry.registry)].map(one => one?.errors ?? 0) as [number, number]

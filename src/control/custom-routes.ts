@@ -35,8 +35,7 @@ function * operationsOf (lists: readonly OperationList[]): Generator<readonly [k
   const [first, ...others] = lists
   if (first === undefined) return
   for (const [key, operation] of first.byName) {
-    const same = others.map(({ byName }) => byName.get(key)).filter(twin => twin !== undefined)
-    const all = [operation, ...same]
+    const all = others.length === 0 ? [operation] : [operation, ...others.map(({ byName }) => byName.get(key)).filter(twin => twin !== undefined)]
     if (all.some(({ routes }) => routes.length > 0)) yield [key, all]
   }
   const seen = new Set(first.byName.keys())
@@ -69,12 +68,13 @@ export function planCustomRoutes (sources: readonly RouteSource[]): { routes: Ma
   const routes = new Map<string, CustomRoutePlan[]>()
   const conflicts: PathConflict[] = []
   const wanted: Candidate[] = []
+  /** By place; only of those who want paths: nearly nobody does, and there are as many as messages. */
   const blockedShapes = new Map<string, CustomRoutePlan[]>()
   for (const source of sources) {
     const { routed, blocked, known } = candidatesOf(source)
-    wanted.push(...routed)
+    for (const candidate of routed) wanted.push(candidate)
     if (blocked.length + known.length > 0) routes.set(source.upstream, [...blocked, ...known])
-    for (const plan of blocked) {
+    for (const plan of routed.length > 0 ? blocked : []) {
       const place = `${source.upstream} ${toShape(plan.path)}`
       blockedShapes.set(place, [...blockedShapes.get(place) ?? [], plan])
     }

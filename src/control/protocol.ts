@@ -2,8 +2,8 @@
 import type { Config } from '../config/schema.ts'
 import type { OwnListener } from '../registry/allowed-networks.ts'
 import type { WatchState } from '../registry/registration.ts'
+import type { PackedBatch } from './packed.ts'
 import type { SettleWish } from './settle.ts'
-import type { ChangeBatch } from '../routing/plan.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 
 /** What the data plane has of an earlier control thread. */
@@ -68,7 +68,7 @@ export type ToThread =
 
 export type FromThread =
   | { readonly kind: 'started' }
-  | { readonly kind: 'batch', readonly batch: ChangeBatch }
+  | { readonly kind: 'batch', readonly batch: PackedBatch }
   | { readonly kind: 'status', readonly status: ControlStatus }
   | { readonly kind: 'log', readonly level: 'debug' | 'info' | 'warn' | 'error', readonly fields: Readonly<Record<string, unknown>>, readonly message: string }
   /** To whatever came with this id. `json`: what was asked for, as text. */

@@ -8,12 +8,14 @@ import { watchEmbedded } from '../registry/embedded-watch.ts'
 import { startEmbeddedRegistry } from '../registry/embedded.ts'
 import { watchFile } from '../registry/file-watch.ts'
 import { OwnNodes } from '../registry/own-nodes.ts'
+import type { ChangeBatch } from '../routing/plan.ts'
 import { createAdmission } from './admission.ts'
 import { loadAskTls } from './ask-tls.ts'
 import { standBehindRequests } from './behind-requests.ts'
 import { createEngine, type Engine } from './engine.ts'
 import type { LogLine } from './changes-log.ts'
 import { unknownPlan } from './diff.ts'
+import { pack } from './packed.ts'
 import { createPacedLog } from './paced-log.ts'
 import type { ControlStart, FromThread, ToThread } from './protocol.ts'
 import { createStateFile } from './state-file.ts'
@@ -37,9 +39,9 @@ const mostLists = 5_000
 
 /** One batch is on the way at a time; the main thread says when it has it. */
 let acknowledge: ((error: string | undefined) => void) | undefined
-const send = (batch: Extract<FromThread, { kind: 'batch' }>['batch']) => new Promise<void>((resolve, reject) => {
+const send = (batch: ChangeBatch) => new Promise<void>((resolve, reject) => {
   acknowledge = error => error === undefined ? resolve() : reject(new Error(error))
-  post({ kind: 'batch', batch })
+  post({ kind: 'batch', batch: pack(batch) })
 })
 
 const splitAddress = (address: string) => {
