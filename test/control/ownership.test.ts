@@ -230,6 +230,16 @@ test('of more changes than lines, those are told that somebody may have to act o
   assert.deepEqual(lines.at(-1)?.message, 'more changes than lines')
 })
 
+test('a newer twin of a service of one instance takes its names while that restarts, as a rename would, and keeps them; postern.yaml says otherwise', () => {
+  const twin = { ...b, createIndex: 60 }
+  const back = { ...a, id: 'a2', createIndex: 70 }
+  for (const [yaml, owner] of [[{}, 'Beta'], [{ messages: { Pay: { upstream: 'Alpha' } } }, 'Alpha']] as const) {
+    const dead = decideWorld({ config: yaml, registrations: [a, twin], before: { 9101: lists('a', 'Pay') }, says: { 9101: 'silent', 9102: lists('b', 'Pay') }, memory: ownedByAlpha })
+    const again = decideWorld({ config: yaml, registrations: [a, back, twin], says: { 9101: lists('a2', 'Pay'), 9102: lists('b', 'Pay') }, memory: dead.memory })
+    for (const decision of [dead, again]) assert.deepEqual(namesOf(decision, 'Pay'), { Alpha: 'quarantined', Beta: 'quarantined', [owner]: 'routed' })
+  }
+})
+
 test('a service renamed takes its names along', () => {
   const before = decideWorld({ registrations: [a], says: bothSay })
   const during = decideWorld({ registrations: [a, { ...a, id: 'n', port: 9102, service: 'AlphaNew' }], says: { 9101: lists('a', 'Pay'), 9102: lists('n', 'Pay') }, memory: before.memory })
