@@ -253,8 +253,9 @@ const forwardedNode = (address: string): string => address.includes(':') ? `"[${
 /** A trusted proxy that only knows X-Forwarded-For: its chain in the words of RFC 7239. */
 function forwardedFrom (forwardedFor: string): string {
   return forwardedFor.split(',').map(entry => {
-    const node = entry.trim()
-    return `for=${/^[\w.-]+$/.test(node) ? node : `"${node.includes(':') && !node.startsWith('[') ? `[${node}]` : node}"`.replaceAll('\\', '')}`
+    // Of what a stranger wrote before it: no quotation that would swallow what follows.
+    const node = entry.trim().replaceAll(/["\\]/g, '')
+    return `for=${/^[\w.-]+$/.test(node) ? node : `"${node.includes(':') && !node.startsWith('[') ? `[${node}]` : node}"`}`
   }).join(', ')
 }
 

@@ -88,6 +88,7 @@ test('the way of a request: one address in X-Forwarded-For, the chain in Forward
   })
   assert.equal(forwarded(['Forwarded', 'for=1.2.3.4'], true)['Forwarded'], 'for=1.2.3.4, for=10.0.0.1;host="inner.test:81";proto=http')
   assert.equal(forwarded(['X-Forwarded-For', '1.2.3.4, 2001:db8::1'], true, { receivedAuthority: '' })['Forwarded'], 'for=1.2.3.4, for="[2001:db8::1]", for=10.0.0.1;proto=http')
+  assert.equal(forwarded(['X-Forwarded-For', 'a"b;proto=https\\, 1.2.3.4'], true, { receivedAuthority: '' })['Forwarded'], 'for="ab;proto=https", for=1.2.3.4, for=10.0.0.1;proto=http', 'what a stranger wrote before the proxy opens no quotation')
   assert.equal(forwarded([], false, { peer: '2001:db8::2', receivedAuthority: '' })['Forwarded'], 'for="[2001:db8::2]";proto=http')
   assert.equal(forwarded(['Via', '1.0 a', 'Via', '1.1 b'], false)['Via'], '1.0 a, 1.1 b, 1.1 postern-1')
 })
