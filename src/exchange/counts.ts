@@ -16,6 +16,10 @@ export interface Meter {
 export interface Budget {
   /** An exchange begins. */
   exchange (): void
+  /** One has got an answer that is no failure. */
+  answered (): void
+  /** How many have. */
+  readonly answers: number
   /** Takes one repeated attempt; false when none is left. */
   take (): boolean
 }

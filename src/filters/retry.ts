@@ -28,9 +28,12 @@ export function retry (policy: Policy, { elsewhere, random = Math.random }: Retr
     let hasLooked = false
     for (;;) {
       const before = exchange.attempts.length
+      const { retryBudget } = exchange.upstream
+      const { answers } = retryBudget
       let failed: UpstreamResponse | GatewayError
       try {
         failed = await next(exchange)
+        if (failed.status < 500) retryBudget.answered()
         if (failed.status < 400 || !statuses.includes(failed.status)) return failed
         exchange.lastError = undefined
       } catch (thrown) {
@@ -47,7 +50,7 @@ export function retry (policy: Policy, { elsewhere, random = Math.random }: Retr
         if (isUnattempted) throw failed
       }
       const pauseMs = failed instanceof GatewayError ? pauseAfterError(exchange, failed, policy, random) : pauseAfterAnswer(exchange, failed, policy, random)
-      if (pauseMs === undefined || !isPaidFor(exchange)) {
+      if (pauseMs === undefined || !(isFree(exchange, failed, retryBudget.answers > answers) || isPaidFor(exchange))) {
         if (failed instanceof GatewayError) throw failed
         return failed
       }
@@ -119,6 +122,11 @@ function backoffMs ({ attempts }: Exchange, { retry: { backoffMs: base, maxBacko
 }
 
 const withinDeadline = ({ deadlineAtMs }: Exchange, ms: number): number | undefined => performance.now() + ms < deadlineAtMs ? ms : undefined
+
+/** What nobody got goes on to an untried endpoint for nothing while others are answered (`isAnswering`): not all of them fail, and each is tried once. */
+function isFree (exchange: Exchange, failed: UpstreamResponse | GatewayError, isAnswering: boolean): boolean {
+  return isAnswering && failed instanceof GatewayError && failed.spec.retry === 'always' && exchange.upstream.reach(exchange) === 'another'
+}
 
 function isPaidFor (exchange: Exchange): boolean {
   const isPaid = exchange.upstream.retryBudget.take()

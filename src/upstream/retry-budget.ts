@@ -14,7 +14,8 @@ const slots = 10
  * As linkerd's and Finagle's: without it, an upstream that fails altogether gets every exchange `attempts` times. Each repeated attempt is
  * paid by the exchanges in the window, or, when those are used up, by a bucket that fills with `perSecond` and holds one second's worth. What an
  * exchange has paid for leaves the window no earlier than the exchange itself, so over any time, repeated attempts are at most
- * percent × exchanges + perSecond × (seconds + 1). What provably was not sent is paid for too: a fleet that refuses is stormed as well.
+ * percent × exchanges + perSecond × (seconds + 1). What provably was not sent is paid for too, unless the upstream has answered others meanwhile (the
+ * retry filter asks `answers`): a fleet that refuses is stormed as well.
  */
 export class RetryBudget {
   #limits: RetryBudgetLimits
@@ -27,6 +28,7 @@ export class RetryBudget {
   #slot: number
   #bucket: number
   #filledAtMs: number
+  answers = 0
   /** Repeated attempts that were not allowed. */
   refused = 0
 
@@ -53,6 +55,10 @@ export class RetryBudget {
     this.#turn(this.#now())
     this.#exchanges[this.#slot % slots]!++
     this.#exchangesInWindow++
+  }
+
+  answered (): void {
+    this.answers++
   }
 
   /** Takes one repeated attempt; false, and counted, when none is left. */

@@ -61,7 +61,7 @@ function start (options: Options = {}) {
       reach: () => reach,
       tryAcquire: () => { if (slot) state.slots++; return slot },
       releaseExtra: () => { state.slots-- },
-      retryBudget: { exchange () {}, take: () => budget }
+      retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => budget }
     }
   })
   const result = compose([hedge(on), pickEndpoint], send)(exchange).then(({ status, reason }) => `${status} ${reason}`, (error: unknown) => error instanceof GatewayError ? error.code : String(error))

@@ -22,6 +22,8 @@ interface Options {
   readonly statuses?: number[]
   /** Attempts that the budget allows. */
   readonly budget?: number
+  /** Others are answered during each attempt. */
+  readonly isAnswering?: boolean
 }
 
 const answer = (status: number, headers: string[] = []): UpstreamResponse => ({ status, reason: '', headers, body: ResponseBody.of(Buffer.from('x')) })
@@ -41,7 +43,7 @@ async function run (results: readonly Result[], options: Options = {}) {
     attempt.failed(error)
     throw error
   }))
-  const { attempts = 2, statuses = [502, 503, 504], budget = 100, ...request } = options
+  const { attempts = 2, statuses = [502, 503, 504], budget = 100, isAnswering = false, ...request } = options
   let left = budget
   const mine: Policy = { ...policy, attempts, retry: { ...policy.retry, statuses, backoffMs: 2, maxBackoffMs: 4, maxRetryAfterMs: 1_000 } }
   const untried = (exchange: Exchange) => endpoints.find(({ url }) => !out.has(url) && !exchange.attempts.some(attempt => attempt.endpoint === url))
@@ -51,7 +53,7 @@ async function run (results: readonly Result[], options: Options = {}) {
     upstream: {
       pick: exchange => untried(exchange) ?? endpoints.find(({ url }) => !out.has(url)),
       reach: exchange => untried(exchange) !== undefined ? 'another' : endpoints.some(({ url }) => !out.has(url)) ? 'same' : 'none',
-      retryBudget: { exchange () {}, take: () => left-- > 0 }
+      retryBudget: { exchange () {}, answered () {}, get answers () { return isAnswering ? exchange.attempts.length : 0 }, take: () => left-- > 0 }
     }
   })
   const path = compose([retry(mine, { random: () => 0.999 }), pickEndpoint], send)
@@ -96,7 +98,10 @@ const rows: readonly Row[] = [
   { name: '429 is not tried again unless listed', results: [429, 200], expected: { result: '429', tried: 'e0' } },
   { name: 'without budget a failure is final', results: ['ConnectionClosed', 200], budget: 0, expected: { result: 'ConnectionClosed', tried: 'e0', refused: true } },
   { name: 'and so is an answer', results: [503, 200], budget: 0, expected: { result: '503', tried: 'e0', refused: true } },
-  { name: 'what was not sent is paid for too', results: ['ConnectFailed', 'ConnectFailed', 200], budget: 1, expected: { result: 'ConnectFailed', tried: 'e0 e1', refused: true } }
+  { name: 'what was not sent is paid for too', results: ['ConnectFailed', 'ConnectFailed', 200], budget: 1, expected: { result: 'ConnectFailed', tried: 'e0 e1', refused: true } },
+  { name: 'but for nothing while others are answered', results: ['ConnectFailed', 'ConnectTimeout', 200], budget: 0, isAnswering: true, method: 'POST', body: held, expected: { result: '200', tried: 'e0 e1 e2' } },
+  { name: 'not where only tried endpoints are left', results: ['ConnectTimeout', 'ConnectTimeout'], budget: 0, isAnswering: true, expected: { result: 'ConnectTimeout', tried: 'e0 e1', refused: true } },
+  { name: 'nor what may have been sent', results: ['ConnectionClosed', 200], budget: 0, isAnswering: true, expected: { result: 'ConnectionClosed', tried: 'e0', refused: true } }
 ]
 for (const { name, results, expected, ...options } of rows) {
   test(name, async () => assert.deepEqual(await run(results, options), { refused: false, ...expected }))

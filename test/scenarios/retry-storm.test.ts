@@ -1,9 +1,13 @@
 // A service that fails altogether gets little more than its own traffic, however it fails and however often a policy would repeat.
 import assert from 'node:assert/strict'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import type { Effect } from '../../src/exchange/effect.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { startOrigins, type OriginFleet } from '../support/fleet.ts'
+import { startGateway, type PartialConfig } from '../support/gateway.ts'
 import * as behave from '../support/origin.ts'
+import { startRawServer } from '../support/raw-server.ts'
 
 const path = '/json/reply/Echo'
 const calls = 150
@@ -60,6 +64,42 @@ describe('retry storm', { timeout: 300_000 }, () => {
     const allowed = (calls + 1) * (1 + retryBudget.percent / 100) + retryBudget.perSecond * (seconds + 1)
     assert.ok(attempts <= allowed, `${attempts} attempts of ${calls} calls, ${allowed} allowed`)
     assert.ok(!statuses.has(200))
+  })
+
+  test('of POSTs at once none is lost to an endpoint that finishes no connection, beyond the budget too', async t => {
+    const certificate = await makeCertificate(['127.0.0.1'])
+    t.after(() => certificate.remove())
+    const isStuck = { now: false }
+    const handler = behave.ok()
+    const tls = { cert: certificate.pem, key: certificate.key }
+    const servers = [await startRawServer({ handler, tls }), await startRawServer({ handler, tls })] as const
+    const held = new Set<Socket>()
+    const between = createServer(socket => {
+      socket.on('error', () => {})
+      held.add(socket)
+      if (isStuck.now) return
+      const onwards = connect(servers[0].port, '127.0.0.1').on('error', () => socket.destroy())
+      socket.pipe(onwards).pipe(socket)
+    })
+    await new Promise<void>(resolve => between.listen(0, '127.0.0.1', resolve))
+    t.after(async () => {
+      for (const socket of held) socket.destroy()
+      between.close()
+      for (const server of servers) await server.kill()
+    })
+    const { port } = between.address() as AddressInfo
+    await using gateway = await startGateway({
+      defaults: { policy: { cache: { mode: 'off' } } },
+      upstreams: { origin: { endpoints: [`https://127.0.0.1:${port}`, `https://127.0.0.1:${servers[1].port}`], tls: { caFile: certificate.certFile }, breaker: { enabled: false }, retryBudget: { percent: 0, perSecond: 1 }, policy: { balancer: { strategy: 'round-robin' } } } },
+      messages: { Echo: { upstream: 'origin' } }
+    } as PartialConfig)
+    await gateway.waitForRoute('Echo')
+    for (let i = 0; i < 4; i++) assert.equal((await gateway.post(path, {})).status, 200)
+    isStuck.now = true
+    for (const socket of held) socket.destroy()
+    const statuses = await Promise.all(Array.from({ length: 40 }, async () => (await gateway.post(path, {})).status))
+    assert.deepEqual([...new Set(statuses)], [200])
+    assert.ok(await gateway.metric('postern_retries_total', { upstream: 'origin' }) > 1)
   })
 
   test('one that could be saved is saved: with one endpoint of three failing, no call is lost', async () => {

@@ -36,7 +36,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     asked: () => undefined,
     lost: () => undefined,
     apiForm: true,
-    retryBudget: { exchange () {}, take: () => true },
+    retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true },
     breakers: { enter: () => ({ answered () {}, failed () {} }), refuses: () => false, defers: () => false },
     pick: () => undefined,
     whyNone: () => new GatewayError('NoEndpoint'),
