@@ -288,3 +288,9 @@ export class Breaker {
     return circuit
   }
 }
+
+/** The answer while a breaker admits nothing, with the time it really has left. */
+export function breakerOpen (breaker: Pick<Breaker, 'state' | 'held' | 'retryAfterMs'>, detail: Record<string, unknown>): GatewayError {
+  const retryAfterS = Math.max(1, Math.ceil(breaker.retryAfterMs / 1_000))
+  return new GatewayError('BreakerOpen', { detail: { ...detail, breaker: breaker.state, held: breaker.held !== undefined, retryAfterS }, headers: ['Retry-After', String(retryAfterS)] })
+}

@@ -1,11 +1,11 @@
 // The breakers in front of an upstream's queue: its own, and one for each of its messages that fails. Fed with whole exchanges.
-import { GatewayError, type ErrorCode } from '../exchange/errors.ts'
+import type { ErrorCode, GatewayError } from '../exchange/errors.ts'
 import type { BreakersHandle } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { judgeError, judgeStatus, nobodys, type FailureCause, type Verdict } from '../exchange/outcome.ts'
 import { LinkedList } from '../lib/linked-list.ts'
 import type { Avoid } from './balancing/candidate.ts'
-import { Breaker, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
+import { Breaker, breakerOpen, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
 import { Call, MessageHistory, slowAfterMs, slowCall, type CallOwner } from './calls.ts'
 import type { Elsewhere } from './elsewhere.ts'
@@ -294,10 +294,4 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     }
     return breaker
   }
-}
-
-/** The answer while a breaker admits nothing, with the time it really has left. */
-export function breakerOpen (breaker: Pick<Breaker, 'state' | 'held' | 'retryAfterMs'>, detail: Record<string, unknown>): GatewayError {
-  const retryAfterS = Math.max(1, Math.ceil(breaker.retryAfterMs / 1_000))
-  return new GatewayError('BreakerOpen', { detail: { ...detail, breaker: breaker.state, held: breaker.held !== undefined, retryAfterS }, headers: ['Retry-After', String(retryAfterS)] })
 }
