@@ -29,6 +29,7 @@ export function keyOf ({ id, node, datacenter }: Registration): string {
 
 /** One registry's part. */
 export interface RegistryMemory {
+  /** The last one that it gave. */
   readonly index: number | undefined
   readonly entries: ReadonlyMap<string, CatalogEntry>
   /** The operator has pointed to another registry: its first answer holds whole, what it leaves out is gone. */
@@ -51,14 +52,14 @@ const servicesOf = (entries: Iterable<CatalogEntry>): Set<string> => {
 }
 
 /**
- * Whether an answer is to be doubted where it leaves something out: the index went backwards, or all endpoints of two or more
+ * Whether an answer is to be doubted where it leaves something out: the index went backwards or got lost, or all endpoints of two or more
  * services vanished at once (an agent restarted without data, or a token that lost its rights, answers a calm `200 []`).
  */
 export function looksForgetful (memory: RegistryMemory, snapshot: Snapshot): boolean {
   // A file forgets nothing: what an operator took out is out.
   if (snapshot.registry === 'file') return false
   if (snapshot.reset) return true
-  if (memory.index !== undefined && snapshot.index !== undefined && snapshot.index < memory.index) return true
+  if (memory.index !== undefined && (snapshot.index === undefined || snapshot.index < memory.index)) return true
   const named = new Set<string>()
   for (const { service } of snapshot.registrations) named.add(service)
   let vanished = 0
@@ -117,7 +118,7 @@ export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot
     kept++
     entries.set(id, { ...entry, stale: false, unconfirmedSince: entry.unconfirmedSince ?? now, vouchedAt: entry.vouchedAt ?? lastGoodAt, unread: forgetful || isForgotten ? undefined : suspect?.reason })
   }
-  return { index: snapshot.index, entries, suspects }
+  return { index: snapshot.index ?? known.index, entries, suspects }
 }
 
 /** Drops what has been unconfirmed for longer than `unconfirmedMs`. Gives back the same object when nothing is. */

@@ -12,10 +12,10 @@ interface View { readonly registrations: readonly Registration[], readonly index
 
 /**
  * Whether an answer leaves out what one under the same index named: a proxy or an agent that lost something, for every deregistration moves
- * the index. Pure.
+ * the index. So does one without an index where others had one: what it lost may be more. Pure.
  */
 export function contradicts (before: View | undefined, after: View): boolean {
-  if (before === undefined || after.index === undefined || before.index !== after.index) return false
+  if (before === undefined || before.index === undefined || (after.index !== undefined && before.index !== after.index)) return false
   const named = new Set(after.registrations.map(({ node, id }) => `${node}/${id}`))
   return before.registrations.some(({ node, id }) => !named.has(`${node}/${id}`))
 }

@@ -192,9 +192,11 @@ function isNews ({ index }: AgentAnswer, { view, contradicted }: LoopState): boo
 }
 
 function take (view: ServiceView, loop: LoopState): void {
-  if (contradicts(loop.view, view)) loop.contradicted = view.index
-  else if (view.index !== loop.contradicted) loop.contradicted = undefined
-  loop.view = view
+  // An answer without an index stands under the last one.
+  const index = view.index ?? loop.view?.index
+  if (contradicts(loop.view, view)) loop.contradicted = index
+  else if (index !== loop.contradicted) loop.contradicted = undefined
+  loop.view = { ...view, index }
 }
 
 function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1], { service, datacenter }: LoopState): ServiceView {

@@ -5,7 +5,7 @@ import { registration } from './support.ts'
 
 const of = (service: string, ...ids: string[]) => ids.map(id => registration({ id, service }))
 const full = [...of('Alpha', 'a1', 'a2'), ...of('Beta', 'b1'), ...of('Gamma', 'g1')]
-const snapshot = (registrations: typeof full, index: number, reset = false) => ({ registry: 'consul' as const, registrations, index, reset })
+const snapshot = (registrations: typeof full, index: number | undefined, reset = false) => ({ registry: 'consul' as const, registrations, index, reset })
 const first = remember(undefined, snapshot(full, 100), 1_000)
 const shortly = (memory: RegistryMemory) => [...memory.entries.values()].map(({ registration: { id }, unconfirmedSince }) => unconfirmedSince === undefined ? id : `${id}?${unconfirmedSince}`)
 
@@ -116,4 +116,13 @@ test('what its registry does not vouch for any more says when that last did, unt
   const again = remember(later, snapshot(full, 5), 6_000, 5_000)
   const times = (memory: RegistryMemory) => ['a1', 'b1'].map(id => memory.entries.get(`dc1/vm/${id}`)?.vouchedAt)
   assert.deepEqual([first, forgotten, later, again].map(times), [[undefined, undefined], [1_500, 1_500], [1_500, 1_500], [undefined, undefined]])
+})
+
+test('an answer without an index, after one that had one, is doubted in what it leaves out, and so are those after it', () => {
+  const before = remember(undefined, snapshot(full, 7), 0)
+  const lost = remember(before, snapshot(full.slice(1), undefined), 10)
+  const again = remember(lost, snapshot(full.slice(2), undefined), 20)
+  assert.deepEqual([...again.entries.values()].filter(({ unconfirmedSince }) => unconfirmedSince !== undefined).map(({ unconfirmedSince }) => unconfirmedSince).toSorted((a, b) => a! - b!), [10, 20])
+  const never = remember(remember(undefined, snapshot(full, undefined), 0), snapshot(full.slice(1), undefined), 10)
+  assert.equal(never.entries.size, full.length - 1, 'who never gives one is believed')
 })

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { consulSkip, startConsul, type RealConsul } from '../support/consul.ts'
+import { answerList, healthEntry, startFakeConsul } from '../support/fake-consul.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { misdirected, startLoad } from '../support/load.ts'
 import { startLyingProxy, type Mood } from '../support/lying-proxy.ts'
@@ -85,6 +86,23 @@ test('half-broken, slow and lying answers of a proxy before the agent', { timeou
     // Lines are written behind the calls.
     await until(`the log to say: ${message}`, async () => (await gateway.log()).some(line => line['msg'] === message), { timeoutMs: 15_000 })
   }
+})
+
+test('a proxy that loses the index, and the list with it: a single service is served on too', { timeout: 120_000 }, async t => {
+  const agent = await startFakeConsul()
+  t.after(() => agent.close())
+  await using host = await startServiceStackHost({ service: 'One', messages: { First: answer } })
+  agent.list([healthEntry(host.id, { service: { Address: host.address, Tags: ['ss-version-1.0', 'First'], Port: host.port } })])
+  await using gateway = await startBehind(agent.url, undefined, [services[0]])
+  const { length } = agent.queries
+  agent.answer(({ response }) => answerList(response, [], undefined))
+  agent.breakConnections()
+  await until('it is unconfirmed', async () => await stale(gateway) === 1)
+  await agent.queried(length + 5)
+  assert.equal((await gateway.get('/json/reply/First')).status, 200)
+  agent.answer(undefined)
+  agent.breakConnections()
+  await until('it is confirmed', async () => await stale(gateway) === 0)
 })
 
 test('an agent that restarts without its data, whose services register again one by one', { timeout: 90_000, skip }, async () => {
