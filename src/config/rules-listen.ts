@@ -66,7 +66,7 @@ export const listenRules: readonly Rule[] = [
   }),
   warn('everybody-trusted', function * ({ config }) {
     for (const [index, network] of config.edge.trustedProxies.entries()) if (network.endsWith('/0')) yield found(['edge', 'trustedProxies', String(index)], 'everybody counts as a trusted proxy: clients choose their own address', 'Name the proxies in front of Postern only.')
-    if (config.edge.debugKeys === 'allow') yield found(['edge', 'debugKeys'], 'strangers may send authsecret, debug and simulate', 'authsecret makes its sender an administrator on hosts that have one.')
+    if (config.edge.debugKeys === 'allow') yield found(['edge', 'debugKeys'], 'anybody may send authsecret, debug and simulate', 'authsecret makes its sender an administrator on hosts that have one.')
   })
 ]
 

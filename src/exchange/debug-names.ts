@@ -1,4 +1,4 @@
-// Parameters that unlock or fake things on ServiceStack hosts, or name a session, which strangers may not send by any way on which hosts read parameters. Pure.
+// Parameters that unlock or fake things on ServiceStack hosts, or name a session, which clients may not send by any way on which hosts read parameters. Pure.
 
 export const debugNames = ['authsecret', 'debug', 'simulate']
 /** Session ids as parameters: hosts obey them where AllowSessionIdsInHttpParams is on. */

@@ -1,4 +1,4 @@
-// The client's request headers as an endpoint gets them: read in one pass, hop-by-hop and strangers' fields out, ours in. Pure.
+// The client's request headers as an endpoint gets them: read in one pass, hop-by-hop and what clients may not send out, ours in. Pure.
 import { debugNames, paramOverride, sessionKeys, withoutDebugCookies } from './debug-names.ts'
 import { GatewayError } from './errors.ts'
 
@@ -27,6 +27,8 @@ export class RequestHead {
   forwardedProto: string | undefined
   forwardedHost: string | undefined
   forwarded: string | undefined
+  /** X-Real-IP as a trusted proxy spells it; what it says there may be its client's own word. */
+  realIp: string | undefined
   via: string | undefined
   correlationId: string | undefined
   traceparent: string | undefined
@@ -51,7 +53,7 @@ const action = {
   forwardedProto: 6,
   forwardedHost: 7,
   forwarded: 8,
-  forwardedOther: 9,
+  realIp: 9,
   via: 10,
   correlation: 11,
   traceparent: 12,
@@ -70,7 +72,7 @@ const known: ReadonlyArray<readonly [string, number]> = [
   ['transfer-encoding', action.drop], ['upgrade', action.drop], ['http2-settings', action.drop], ['expect', action.drop], ['content-length', action.drop],
   ['host', action.host], ['content-type', action.contentType], ['cookie', action.cookie], ['via', action.via], ['forwarded', action.forwarded],
   ['x-forwarded-for', action.forwardedFor], ['x-forwarded-proto', action.forwardedProto], ['x-forwarded-host', action.forwardedHost],
-  ['x-real-ip', action.forwardedOther], ['traceparent', action.traceparent], ['tracestate', action.tracestate],
+  ['x-real-ip', action.realIp], ['traceparent', action.traceparent], ['tracestate', action.tracestate],
   ['x-http-method-override', action.methodOverride], ['x-ss-id', action.session], ['x-ss-pid', action.session], ['x-ss-opt', action.session],
   ...debugNames.flatMap(name => [[name, action.debug], [paramOverride + name, action.debug]] as const),
   ...sessionKeys.map(name => [paramOverride + name, action.session] as const)
@@ -92,7 +94,7 @@ export class HeaderReader {
   }
 
   /**
-   * `raw` is flat: name, value, … `trusted`: from a trusted proxy. Pseudo headers are skipped.
+   * `raw` is flat: name, value, … `trusted`: from a trusted proxy, which is believed where the request comes from; what it passes on is its clients'. Pseudo headers are skipped.
    * @throws GatewayError FieldNotAllowed, LoopDetected, BadRequest
    */
   read (raw: readonly string[], trusted: boolean): RequestHead {
@@ -131,7 +133,7 @@ export class HeaderReader {
         head.headers.push(name, value)
         return
       case action.cookie: {
-        const kept = trusted ? value : this.#cookies(value)
+        const kept = this.#cookies(value)
         if (kept === '') return
         // HTTP/2 clients may send it in pieces; an HTTP/1.1 host wants one line (RFC 9113 section 8.2.3).
         if (head.cookieAt !== -1) head.headers[head.cookieAt] += `; ${kept}`
@@ -141,12 +143,12 @@ export class HeaderReader {
       case action.connection: head.named = connectionOptions(value, head.named); return
       case action.via: head.via = joined(head.via, value); return
       case action.methodOverride:
-        if (!allowed(trusted ? 'allow' : this.#rules.methodOverride, name)) return
+        if (!allowed(this.#rules.methodOverride, name)) return
         head.methodOverride ??= value
         head.headers.push(name, value)
         return
-      case action.session: if (allowed(trusted ? 'allow' : this.#rules.sessionHeaders, name)) head.headers.push(name, value); return
-      case action.debug: if (allowed(trusted ? 'allow' : this.#rules.debugKeys, name)) head.headers.push(name, value); return
+      case action.session: if (allowed(this.#rules.sessionHeaders, name)) head.headers.push(name, value); return
+      case action.debug: if (allowed(this.#rules.debugKeys, name)) head.headers.push(name, value); return
       default: if (trusted) takeFromProxy(what, name, value, head)
     }
   }
@@ -167,7 +169,7 @@ function takeFromProxy (what: number, name: string, value: string, head: Request
     case action.forwardedProto: head.forwardedProto ??= value; return
     case action.forwardedHost: head.forwardedHost ??= value; return
     case action.forwarded: head.forwarded = joined(head.forwarded, value); return
-    case action.forwardedOther: head.headers.push(name, value); return
+    case action.realIp: head.realIp = name; return
     case action.correlation: head.correlationId ??= value; return
     case action.timeout: head.timeout ??= value; return
     case action.traceparent: head.traceparent ??= value; return
@@ -234,6 +236,7 @@ export function addForwarding (head: RequestHead, forwarding: Forwarding, rules:
   const host = receivedAuthority === '' ? '' : `;host="${receivedAuthority}"`
   const element = `for=${forwardedNode(peer)}${host};proto=${receivedScheme}`
   head.headers.push('X-Forwarded-For', clientAddress, 'X-Forwarded-Proto', scheme)
+  if (head.realIp !== undefined) head.headers.push(head.realIp, clientAddress)
   if (authority !== '') head.headers.push('X-Forwarded-Host', authority)
   head.headers.push(
     'Forwarded', before === undefined ? element : `${before}, ${element}`,

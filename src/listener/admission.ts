@@ -53,7 +53,6 @@ const allowedMethods = new Set(METHODS.filter(method => method !== 'CONNECT' && 
 export const methodNotAllowed = (): GatewayError => new GatewayError('MethodNotAllowed', { headers: ['Allow', [...allowedMethods].join(', ')], security: true })
 
 const peerOf = Symbol('peer')
-const noFields: FieldRules = { treats: new Map() }
 const authorityShape = /^(?:[\w.~!$&'()*+,;=%-]+|\[[0-9a-fA-F:.]+\])(?::\d{0,5})?$/
 
 /** One per configuration: a new one takes over with the next request. */
@@ -138,10 +137,10 @@ export class Admission {
    */
   route (client: ClientRequest & { traceparent: string }, parsed: RequestTarget, head: RequestHead, peer: Peer, gateway: Pick<GatewayCore, 'match'>): Admitted {
     if (!allowedMethods.has(client.method)) throw methodNotAllowed()
-    const fields = peer.trusted ? noFields : this.#fields
+    const fields = this.#fields
     const query = stripQueryKeys(parsed.query, fields)
     const target = query === parsed.query ? parsed : { ...parsed, query }
-    const override = head.methodOverride ?? (peer.trusted || this.#overridePasses ? overrideInQuery(query) : undefined)
+    const override = head.methodOverride ?? (this.#overridePasses ? overrideInQuery(query) : undefined)
     const matched = gateway.match(target, override === undefined ? client.method : override.toUpperCase())
     addForwarding(head, {
       clientAddress: client.clientAddress,
@@ -155,7 +154,7 @@ export class Admission {
       traceparent: client.traceparent
     }, this.rules)
     // A form field could override the method where that is allowed.
-    const method = fields.treats.size === 0 && mentionsForm(head.contentType ?? '') ? '' : client.method
+    const method = this.#overridePasses && mentionsForm(head.contentType ?? '') ? '' : client.method
     const upstream: UpstreamRequest = {
       method: client.method,
       path: matched.path,

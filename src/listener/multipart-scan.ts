@@ -1,4 +1,4 @@
-// Looks for form fields that strangers may not send in a multipart body, as its bytes pass, in bounded memory. Pure.
+// Looks for form fields that clients may not send in a multipart body, as its bytes pass, in bounded memory. Pure.
 import { decodeFieldName } from '../exchange/debug-names.ts'
 import { latin1 } from '../lib/latin1.ts'
 import { readParameters } from './parameters.ts'

@@ -1,4 +1,4 @@
-// Query keys and form fields that ServiceStack hosts obey and strangers may not send: found by decoded name in any letter case, cut out, the other bytes unchanged. Pure.
+// Query keys and form fields that ServiceStack hosts obey and clients may not send: found by decoded name in any letter case, cut out, the other bytes unchanged. Pure.
 import { debugNames, decodeFieldName, sessionKeys } from '../exchange/debug-names.ts'
 import { GatewayError } from '../exchange/errors.ts'
 import type { Treat } from '../exchange/headers.ts'

@@ -234,6 +234,20 @@ describe('forwarding behind a trusted proxy, to a base path', { timeout: 30_000 
     })
   }
 
+  test('what clients may not send comes through no proxy either, and no other address of theirs', async () => {
+    fleet.origin.behave(behave.echo())
+    const form = 'a=1&X-HTTP-Method-Override=DELETE&authsecret=z'
+    const request = seen(await fleet.gateway.request(`${path}?authsecret=z&debug=1&X-ss-id=q&x=1&X-HTTP-Method-Override=PUT`, {
+      method: 'POST',
+      headers: [['X-Forwarded-For', '203.0.113.9'], ['X-Real-IP', '6.6.6.6'], ['X-ss-id', 's'], ['authsecret', 'k'], ['X-HTTP-Method-Override', 'DELETE'], ['Cookie', 'authsecret=k; a=1'], ['Content-Type', 'application/x-www-form-urlencoded']],
+      body: form
+    }))
+    assert.deepEqual([request.target, request.body], [`/sub/api${path}?x=1`, 'a=1'])
+    for (const name of ['x-ss-id', 'authsecret', 'x-http-method-override']) assert.deepEqual(request.all(name), [], name)
+    assert.deepEqual([request.all('cookie'), request.all('x-real-ip')], [['a=1'], ['203.0.113.9']])
+    assert.deepEqual(seen(await fleet.gateway.get(path)).all('x-real-ip'), [], 'not where no proxy says it')
+  })
+
   test('the base path is put before the path and taken out of Location', async () => {
     fleet.origin.behave(behave.echo())
     assert.equal(seen(await fleet.gateway.get(`${path}?a=1`)).target, `/sub/api${path}?a=1`)
@@ -244,21 +258,23 @@ describe('forwarding behind a trusted proxy, to a base path', { timeout: 30_000 
 })
 
 describe('an edge that refuses instead of removing', { timeout: 30_000 }, () => {
-  test('a stranger\'s override is answered with 400 and never sent', async () => {
-    await using fleet = await startOrigins([behave.echo()], { edge: { methodOverride: 'refuse', sessionHeaders: 'refuse', debugKeys: 'refuse' } })
-    const refused = [
-      await fleet.gateway.get(path, { headers: [['X-HTTP-Method-Override', 'DELETE']] }),
-      await fleet.gateway.get(`${path}?x-http-method-override=DELETE`),
-      await fleet.gateway.get(path, { headers: [['X-ss-id', 'a']] }),
-      await fleet.gateway.get(`${path}?authsecret=1`),
-      await fleet.gateway.post(path, 'X-HTTP-Method-Override=GET', { headers: [['Content-Type', 'application/x-www-form-urlencoded']] })
-    ]
-    for (const response of refused) {
-      assert.equal(response.status, 400)
-      assert.equal(response.json().responseStatus.errorCode, 'FieldNotAllowed')
-    }
-    assert.equal(fleet.origin.received.length, 0)
-  })
+  for (const trustedProxies of [[], ['127.0.0.1']]) {
+    test(`what it does not want is answered with 400 and never sent, from ${trustedProxies.length === 0 ? 'strangers' : 'trusted proxies'}`, async () => {
+      await using fleet = await startOrigins([behave.echo()], { edge: { trustedProxies, methodOverride: 'refuse', sessionHeaders: 'refuse', debugKeys: 'refuse' } })
+      const refused = [
+        await fleet.gateway.get(path, { headers: [['X-HTTP-Method-Override', 'DELETE']] }),
+        await fleet.gateway.get(`${path}?x-http-method-override=DELETE`),
+        await fleet.gateway.get(path, { headers: [['X-ss-id', 'a']] }),
+        await fleet.gateway.get(`${path}?authsecret=1`),
+        await fleet.gateway.post(path, 'X-HTTP-Method-Override=GET', { headers: [['Content-Type', 'application/x-www-form-urlencoded']] })
+      ]
+      for (const response of refused) {
+        assert.equal(response.status, 400)
+        assert.equal(response.json().responseStatus.errorCode, 'FieldNotAllowed')
+      }
+      assert.equal(fleet.origin.received.length, 0)
+    })
+  }
 })
 
 test('two Content-Type headers are refused: the service might read a form that nobody has looked at', { timeout: 30_000 }, async () => {

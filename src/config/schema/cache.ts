@@ -45,7 +45,7 @@ export const cacheFields = {
   heuristicMaxMs: lifetimeMs('Longest lifetime that is guessed so.', 3_600_000),
   methods: Type.Array(oneOf(['POST', 'QUERY'], 'POST', 'A method.'), { default: [], description: 'Methods beside GET and HEAD whose answers may be reused, for messages whose effect is safe. The body is part of the key, JSON in one spelling: space and the order of members do not count. A lifetime, the origin\'s or your own, is needed.' }),
   normalizeAccept: flag('On message routes the format comes from the path, and hosts say Vary: Accept without regard to it: Accept then tells no answers apart.', true),
-  clientDirectives: oneOf(['everybody', 'trusted', 'nobody'], 'everybody', 'Whose Cache-Control on requests counts (no-cache, max-age, only-if-cached …). Not everybody\'s: strangers cannot make the gateway ask the origin.'),
+  clientDirectives: oneOf(['everybody', 'trusted', 'nobody'], 'everybody', 'Whose Cache-Control on requests counts (no-cache, max-age, only-if-cached …). Not everybody\'s: strangers cannot make the gateway ask the origin. trusted: what trusted proxies send, so also what they pass on.'),
   setCookie: oneOf(['pass', 'strip', 'store'], 'pass', 'An answer with Set-Cookie: pass does not store it (a cookie is mostly somebody\'s); strip stores it without; store keeps the cookie for everybody, as HTTP itself has it.'),
   tagHeaders: names('Headers by which the origin names tags for purging. They do not leave the gateway.', ['Cache-Tag', 'Surrogate-Key']),
   key,

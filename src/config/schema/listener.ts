@@ -33,15 +33,15 @@ export const Listener = section({
   }, 'Limits towards clients.')
 }, 'The public listener.')
 
-const treat = (what: string) => oneOf(['remove', 'refuse', 'allow'], 'remove', `${what} From strangers: remove it, refuse the request with 400, or allow it.`)
+const treat = (what: string) => oneOf(['remove', 'refuse', 'allow'], 'remove', `${what} From whomever, and whichever proxy passes it on: remove it, refuse the request with 400, or allow it.`)
 export const Edge = section({
-  trustedProxies: names('Addresses or CIDR ranges of proxies in front of Postern. Only their X-Forwarded-*, Forwarded, correlation ids and trace ids are believed; everybody else is a stranger.', []),
+  trustedProxies: names('Addresses or CIDR ranges of proxies in front of Postern. Only their X-Forwarded-*, Forwarded, correlation ids, trace ids and timeoutHeader are believed; everybody else is a stranger. What clients may not send comes through them neither: they only pass it on.', []),
   methodOverride: treat('X-HTTP-Method-Override as header, query key or form field.'),
   sessionHeaders: treat('X-ss-id, X-ss-pid and X-ss-opt, which win over the session cookies on ServiceStack hosts.'),
   debugKeys: treat('authsecret, debug and simulate as query key, form field, header (also X-Param-Override-…) or cookie.'),
   correlationHeader: Type.String({ default: 'x-mac-requestId', description: 'Header that carries the correlation id: made at the edge, forwarded, echoed and logged.' }),
   timeoutHeader: Type.String({ pattern: '^[A-Za-z0-9-]*$', default: 'X-Request-Timeout-Ms', description: 'Header that tells endpoints how many milliseconds the answer is still waited for, anew for each attempt (policy.tellTimeout). A trusted proxy may send it: the shorter of its time and deadlineMs counts; a stranger\'s is removed. For callers or services behind Envoy: x-envoy-expected-rq-timeout-ms; grpc-timeout is written with its unit. Empty: neither read nor sent.' })
-}, 'Who is believed, and what strangers may not send.')
+}, 'Who is believed, and what clients may not send.')
 
 export const Admin = section({
   address: address('Where operators and probes call: /livez, /readyz, /metrics, /api.', '127.0.0.1:9901'),
