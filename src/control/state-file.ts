@@ -159,7 +159,7 @@ export function * memoriesOf (kept: KeptState, config: Config['registry']): Gene
 }
 
 export interface StateFile {
-  /** Undefined when there is none. A file that cannot be read is reported to `onProblem` and set aside. */
+  /** Undefined when there is none. A file that cannot be read is reported to `onProblem` and ignored; the next write replaces it. */
   load (): Promise<KeptState | undefined>
   /** Writes soon; several calls in a row become one. */
   save (state: () => KeptState): void
