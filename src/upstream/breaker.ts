@@ -1,5 +1,6 @@
 // One circuit breaker: opossum counts and keeps the state; gates of ours (trials, ramp, pause, an operator's hold) stand in front.
 import CircuitBreaker from 'opossum'
+import { GatewayError } from '../exchange/errors.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import { slowCause, type FailureCause, type Outcome } from '../exchange/outcome.ts'
 import { bucketCount, type BreakerClock } from './breaker-clock.ts'
