@@ -73,8 +73,9 @@ function shadowedForm (pattern: string): string | undefined {
   const [first, second] = pattern.toLowerCase().replace(/\/\*$/, '').split('/').slice(1)
   if (first === undefined || first === '') return undefined
   if (first === 'api') return '/api/{Message}'
-  if (second === 'reply' || second === 'oneway') return `/{format}/${second}/{Message}`
-  return second === undefined && formats.has(first) ? `/${first}/reply/{Message}` : undefined
+  if (!formats.has(first)) return undefined
+  if (second === undefined) return `/${first}/reply/{Message}`
+  return second === 'reply' || second === 'oneway' ? `/{format}/${second}/{Message}` : undefined
 }
 
 function * unknownUpstreams ({ defaults, exposure: { fallback }, upstreams, messages, prefixes, registry }: Config): Generator<Finding> {

@@ -5,7 +5,7 @@ export type RequestTarget =
   | {
     readonly kind: 'message'
     readonly form: 'reply' | 'oneway' | 'api'
-    /** Lower-case; may be one that no host knows. */
+    /** Lower-case; of the api form, where it is the extension, it may be one that no host knows. */
     readonly format: string
     /** Decoded. */
     readonly name: string
@@ -33,7 +33,8 @@ const discoveryPaths = new Set(['registration', 'services'])
 const soapPaths = new Set(['soap11', 'soap12'])
 
 /**
- * `formats` are those that hosts know; another one is still a message form, and for the route table to answer.
+ * `formats` are those that hosts know. Behind any other first segment `reply` and `oneway` are words like others: what of it a host could take
+ * for a message all the same, in a format of its own, is for `messageCandidates` to say.
  * @throws GatewayError BadRequestTarget
  */
 export function parseRequestTarget (target: string, formats: ReadonlySet<string>): RequestTarget {
@@ -44,11 +45,12 @@ export function parseRequestTarget (target: string, formats: ReadonlySet<string>
   if (plain !== null) {
     const name = plain[3]!
     const format = formats.has(plain[1]!) ? plain[1]! : plain[1]!.toLowerCase()
+    if (!formats.has(format)) return { kind: 'other', decodedPath: path, path, query }
     return { kind: 'message', form: plain[2] as 'reply' | 'oneway', format, name, key: name.toLowerCase(), batch: plain[4] !== undefined, path, query }
   }
   const api = plainApi.exec(path)
   if (api !== null) return { kind: 'message', form: 'api', format: 'json', name: api[1]!, key: api[1]!.toLowerCase(), batch: api[2] !== undefined, path, query }
-  if (path.charCodeAt(0) === slash) return parseCarefully(path, query)
+  if (path.charCodeAt(0) === slash) return parseCarefully(path, query, formats)
   if (path === '*') return { kind: 'other', decodedPath: '*', path, query }
   return parseAbsolute(target, formats)
 }
@@ -107,7 +109,7 @@ function parseAbsolute (target: string, formats: ReadonlySet<string>): RequestTa
   return parseRequestTarget(rest.startsWith('/') ? rest : `/${rest}`, formats)
 }
 
-function parseCarefully (path: string, query: string): RequestTarget {
+function parseCarefully (path: string, query: string, formats: ReadonlySet<string>): RequestTarget {
   if (!pathCharacters.test(path)) refuse('character')
   const raw = path.split('/')
   const segments = raw.map(decodeSegment)
@@ -115,7 +117,7 @@ function parseCarefully (path: string, query: string): RequestTarget {
   const start = segments[1] === '' && segments.length > 2 ? 2 : 1
   const first = segments[start]!.toLowerCase()
   const second = segments[start + 1]?.toLowerCase()
-  if ((second === 'reply' || second === 'oneway') && hasSegment(segments, start + 2)) {
+  if ((second === 'reply' || second === 'oneway') && formats.has(first) && hasSegment(segments, start + 2)) {
     const { name, batch } = readMessage(raw, segments, start + 2)
     return { kind: 'message', form: second, format: first, name, key: name.toLowerCase(), batch, path, query }
   }

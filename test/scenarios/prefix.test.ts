@@ -74,6 +74,12 @@ describe('prefix routes', { timeout: 30_000 }, () => {
     assert.equal((await gateway.get('/json/reply/Unknown')).status, 404)
   })
 
+  test('what only looks like a message is its own, because there is no such format', async () => {
+    assert.equal(await target('/legacy/reply/42'), '/base/legacy/reply/42')
+    assert.equal(await target('/legacy/oneway/42/edit?x'), '/base/legacy/oneway/42/edit?x')
+    assert.equal((await gateway.get('/json/reply/42')).status, 404)
+  })
+
   test('spellings that hosts read as another path are refused on prefix routes too', async () => {
     const received = () => legacy.received.length + deep.received.length
     const before = received()

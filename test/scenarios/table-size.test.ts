@@ -5,6 +5,8 @@ import { startGateway } from '../support/gateway.ts'
 import { messagesPerService, revisions, services, startLargeCatalog } from '../support/large-catalog.ts'
 import { until } from '../support/until.ts'
 
+const swaps = 5
+
 /**
  * Longest time this thread was at work in one turn of its loop while `act` ran, in milliseconds of CPU: what a request in flight has to
  * wait for. CPU time, because wall time on a busy machine counts other processes too.
@@ -50,20 +52,21 @@ test('the swap of a large table delays no request in flight', { timeout: 300_000
     await more(3_000)
     const quiet: number[] = []
     const swapping: number[] = []
-    for (let revision = 1; revision < revisions; revision++) {
+    for (let swap = 1; swap <= swaps; swap++) {
+      const [before, revision] = [(swap - 1) % revisions, swap % revisions]
       quiet.push(await longestTurnMs(async () => { await more(1_500) }))
       swapping.push(await longestTurnMs(async () => {
         catalog.list(revision)
-        await until(`revision ${revision}`, async () => await status(revision) === 200 && await status(revision - 1) === 404, { timeoutMs: 30_000 })
+        await until(`revision ${revision}`, async () => await status(revision) === 200 && await status(before) === 404, { timeoutMs: 30_000 })
       }))
     }
     assert.deepEqual((await catalog.stats()).failures, [])
-    // Work on the whole table would be in every swap; the garbage collector and other processes are in one or the other.
-    const [without, least] = [Math.max(...quiet), Math.min(...swapping)]
+    // Work on the whole table, or on much of it now and then, would be in most of them; the garbage collector is in one or the other.
+    const [without, median] = [Math.max(...quiet), swapping.toSorted((a, b) => a - b)[Math.floor(swaps / 2)]!]
     t.diagnostic(`longest turn of the loop: ${swapping.map(ms => ms.toFixed(1)).join(', ')} ms while swapping, ${quiet.map(ms => ms.toFixed(1)).join(', ')} ms without`)
     // Ten are what a swap may add to a request in flight.
-    assert.ok(least <= without + 10, `longest turn of the loop ${least.toFixed(1)} ms while swapping, ${without.toFixed(1)} ms without`)
-    assert.ok(await gateway.metric('postern_table_swaps_total') >= revisions)
+    assert.ok(median <= without + 10, `longest turn of the loop ${median.toFixed(1)} ms while swapping, ${without.toFixed(1)} ms without`)
+    assert.ok(await gateway.metric('postern_table_swaps_total') >= swaps)
   } finally {
     await catalog.close()
   }

@@ -24,7 +24,7 @@ function names (name: string): string[] {
 
 /** Request targets. `known` is a message that may be called; `prefix` is a prefix route to the same upstream, `rewritten` one that is rewritten to /. */
 export function spellings (name: string, known = 'GetProduct', prefixes: readonly string[] = ['/direct', '/rewritten']): string[] {
-  const forms = ['/json/reply/', '/json/oneway/', '/xml/reply/', '/jsv/reply/', '/csv/reply/', '/html/reply/', '/jsonl/reply/', '/JSON/REPLY/', '/Json/Reply/', '//json/reply/', '///json/reply/', '/api/', '/API/', '//api/', '/%6Ason/reply/', '/json/%72eply/', '/json/rep%6cy/', '/%61pi/', '/a%70i/']
+  const forms = ['/json/reply/', '/json/oneway/', '/xml/reply/', '/jsv/reply/', '/csv/reply/', '/html/reply/', '/jsonl/reply/', '/yaml/reply/', '/direct/reply/', '/rewritten/x/oneway/', '/JSON/REPLY/', '/Json/Reply/', '//json/reply/', '///json/reply/', '/api/', '/API/', '//api/', '/%6Ason/reply/', '/json/%72eply/', '/json/rep%6cy/', '/%61pi/', '/a%70i/']
   const targets = new Set<string>()
   for (const form of forms) for (const spelled of names(name)) targets.add(form + spelled)
   for (const { target } of recordedPaths('10.1.5')) targets.add(target.replaceAll('SlowReport', name).replaceAll('%53low%52eport', escapeAll(name)))
