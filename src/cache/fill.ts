@@ -12,7 +12,7 @@ import type { FillOptions } from './fill-options.ts'
 import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
 import { dated } from './freshness.ts'
-import { cookies, isWithdrawn, mayStandIn, mayStore, reuse } from './policy.ts'
+import { cookies, isNoWordOn, isWithdrawn, mayStandIn, mayStore, reuse } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import { Reservation } from './room.ts'
 import { countsAsError } from './stand-in.ts'
@@ -132,7 +132,7 @@ export class Fill {
     const decision = mayStore(this.request, head, rules)
     if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss)
     // An error that may be kept is no reason to lose the answer that may stand in for it (RFC 5861 section 4).
-    if (countsAsError(head.status) && previous !== undefined && mayStandIn(this.request, previous, head.responseAtMs, rules)) return this.#notStored(response, 'status', false)
+    if ((countsAsError(head.status) || isNoWordOn(head)) && previous !== undefined && mayStandIn(this.request, previous, head.responseAtMs, rules)) return this.#notStored(response, 'status', false)
     const length = Number(headerValue(head.headers, 'content-length') ?? 0)
     if (length > store.limits.maxEntryBytes) return this.#notStored(response, 'too-large', true)
     const whole = response.body.takeWhole()
@@ -213,7 +213,7 @@ export class Fill {
   /** Whose request it was gets what came, for it may be his alone; if he is gone, nobody. The others go on by themselves, as far as the bulkhead lets them. */
   #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean): void {
     this.#options.events.notStored(this, reason, forNext)
-    if (this.#previous !== undefined && isWithdrawn(response.status, reason)) this.#withdraw(this.#previous)
+    if (this.#previous !== undefined && isWithdrawn(response, reason)) this.#withdraw(this.#previous)
     const waiters = this.#take()
     this.#over()
     const own = waiters.find(({ exchange }) => exchange === this.#client)

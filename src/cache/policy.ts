@@ -232,8 +232,21 @@ const isForOthers = ({ terms, head }: Entry): boolean => !terms.validateAlways &
 /** Why an answer is not kept that says nothing of the one stored before it. */
 const ofOthers: ReadonlySet<NotKept> = new Set(['request-no-store', 'identity', 'set-cookie', 'too-large', 'no-room'])
 
-/** Whether an answer that is not kept says that the stored one holds no more (RFC 9111 section 4.3.3): no error, and not that too much was asked. */
-export const isWithdrawn = (status: number, reason: NotKept): boolean => status < 500 && status !== 429 && !ofOthers.has(reason)
+/**
+ * Statuses that judge how it was asked: headers, method, conditions, body, pace. Fills carry what their client sent beside the key (a
+ * User-Agent that a firewall forbids, a Referer that is too long), so they say nothing of what everybody else gets.
+ */
+const ofRequest: ReadonlySet<number> = new Set([400, 405, 406, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428, 429, 431])
+
+/** Whether an answer says nothing of the stored one: an error, or that it was asked wrongly. */
+export function isNoWordOn ({ status, headers }: Pick<EntryHead, 'status' | 'headers'>): boolean {
+  if (status >= 500 || ofRequest.has(status)) return true
+  // A firewall says so as well; whoever means the answer itself says how long.
+  return (status === 401 || status === 403) && combined(headers, 'cache-control') === undefined
+}
+
+/** Whether an answer that is not kept says that the stored one holds no more (RFC 9111 section 4.3.3). */
+export const isWithdrawn = (head: Pick<EntryHead, 'status' | 'headers'>, reason: NotKept): boolean => !ofOthers.has(reason) && !isNoWordOn(head)
 
 /** Whether a stored answer may stand in for an origin that failed (RFC 5861 section 4; the client may ask for it too). */
 export function mayStandIn (request: CacheRequest, entry: Entry, nowMs: number, rules: CacheRules): boolean {

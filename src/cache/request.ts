@@ -43,6 +43,11 @@ export interface RequestParts {
 
 /** Of ServiceStack hosts, and of the frameworks that legacy services behind prefix routes are made with. */
 const identityHeaders = ['authorization', 'x-api-key', 'api-key', 'apikey', 'x-auth-token', 'x-ss-*']
+/** Whom a proxy in front has found out to be asking. A stranger may write the same: what he shapes with it is his own then. */
+const proxyIdentityHeaders = [
+  'x-amzn-oidc-*', 'x-amzn-mtls-*', 'cf-access-*', 'x-arr-clientcert*', 'x-ms-client-principal*', 'x-ms-token-*', 'x-goog-authenticated-user-*', 'x-goog-iap-jwt-assertion', 'x-forwarded-client-cert', 'x-forwarded-user',
+  'x-forwarded-email', 'x-forwarded-groups', 'x-forwarded-preferred-username', 'x-forwarded-access-token', 'x-auth-request-*', 'x-ssl-client-*', 'ssl-client-*', 'x-client-cert*', 'remote-user', 'x-remote-user', 'x-webauth-user'
+]
 const identityCookies = ['ss-id', 'ss-pid', 'ss-tok', 'ss-reftok', 'asp.net_sessionid', '.aspnetcore.*', '.aspnet.*', '.aspxauth', 'jsessionid', 'phpsessid', 'connect.sid', 'session*', 'sid', '*token', 'jwt']
 const identityKeys = ['apikey', 'api_key', 'api-key', 'ss-id', 'ss-pid', 'ss-tok', 'authsecret', 'access_token']
 
@@ -57,15 +62,16 @@ const inertHeaders = [
 ]
 
 /** By which frameworks let a proxy in front of them say another host, path or method: whoever sends one may get another answer, on every route. */
-const shapingHeaders = ['x-forwarded-*', 'x-original-*', 'x-rewrite-*', 'x-override-*', 'x-host*', 'x-http-*', 'x-method-override', 'x-url-*', 'x-wap-profile']
-/** What proxies and CDNs in front write, some of it anew for each request: from a trusted one it shapes nothing; from a stranger it may. */
+const shapingHeaders = ['x-forwarded-*', 'x-original-*', 'x-rewrite-*', 'x-override-*', 'x-host*', 'x-http-*', 'x-method-override', 'x-url-*', 'x-scheme', 'front-end-https', 'x-wap-profile']
+/** What proxies and CDNs in front write anew for each request or connection: from a trusted one it shapes nothing; from a stranger it may. All else of theirs (a country, a kind of device) shapes. */
 const proxyHeaders = [
-  'x-forwarded-port', 'x-forwarded-scheme', 'x-forwarded-ssl', 'x-forwarded-protocol', 'x-scheme', 'front-end-https', 'x-original-forwarded-for', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip',
-  'cf-*', 'cloudfront-*', 'x-amz-cf-id', 'x-amzn-*', 'fastly-*', 'x-akamai-*', 'akamai-origin-hop', 'x-azure-*', 'x-appgw-*', 'x-arr-*', 'x-envoy-external-address', 'x-envoy-expected-rq-timeout-ms'
+  'x-original-forwarded-for', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip', 'cf-ray', 'cf-connecting-ip', 'cf-connecting-ipv6', 'cf-pseudo-ipv4', 'cf-visitor', 'cf-request-id', 'x-amz-cf-id', 'x-amzn-requestid',
+  'cloudfront-viewer-address', 'cloudfront-viewer-tls', 'cloudfront-viewer-ja3-fingerprint', 'cloudfront-viewer-ja4-fingerprint', 'fastly-client-ip', 'fastly-ff', 'x-akamai-request-id', 'akamai-origin-hop',
+  'x-azure-ref', 'x-azure-clientip', 'x-azure-socketip', 'x-azure-requestchain', 'x-appgw-trace-id', 'x-arr-log-id', 'x-envoy-external-address', 'x-envoy-expected-rq-timeout-ms', 'x-envoy-attempt-count'
 ]
 const inertCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', 'arraffinity*']
 
-const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11, shaping: 12, ofProxy: 13, contentType: 14 } as const
+const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11, shaping: 12, ofProxy: 13, contentType: 14, proxyIdentity: 15 } as const
 type Kind = (typeof kind)[keyof typeof kind]
 const known: ReadonlyArray<readonly [string, Kind]> = [
   ['cookie', kind.cookie], ['cache-control', kind.cacheControl], ['pragma', kind.pragma], ['if-none-match', kind.ifNoneMatch], ['if-modified-since', kind.ifModifiedSince],
@@ -82,6 +88,7 @@ export class RequestReader {
   readonly #kinds = new Map<string, Kind>()
   readonly #known = new Map<string, Kind>(known)
   readonly #isIdentity: Match
+  readonly #isProxyIdentity = toMatch(proxyIdentityHeaders)
   readonly #isInert: Match
   readonly #isShaping = toMatch(shapingHeaders)
   readonly #isOfProxy = toMatch(proxyHeaders)
@@ -104,8 +111,9 @@ export class RequestReader {
 
   read (parts: RequestParts): CacheRequest {
     const { method, target, headers, safe, routeKind, trusted } = parts
-    const { clientDirectives, key: { unkeyedHeaders } } = this.#config
-    const strict = unkeyedHeaders === 'always' || (unkeyedHeaders === 'messages' && routeKind !== 'prefix')
+    const { clientDirectives } = this.#config
+    const keyed = this.#keyed(routeKind, trusted)
+    const strict = (keyed & (1 << kind.unknown)) !== 0
     const heard = clientDirectives === 'everybody' || (clientDirectives === 'trusted' && trusted)
     const identity: string[] = []
     const key: string[] = []
@@ -115,20 +123,17 @@ export class RequestReader {
     let range: string | undefined
     for (let i = 0; i < headers.length; i += 2) {
       const value = headers[i + 1]!
-      switch (this.#kindOf(headers[i]!)) {
-        case kind.inert: break
-        case kind.identity: identity.push(`${headers[i]!.toLowerCase()}: ${value}`); break
-        case kind.key: key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
-        case kind.shaping: if (unkeyedHeaders !== 'never') key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
-        case kind.ofProxy: if (!trusted && unkeyedHeaders !== 'never') key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
-        case kind.unknown: if (strict) key.push(`${headers[i]!.toLowerCase()}: ${value}`); break
-        // By it hosts choose the format of an answer to `Accept: */*` on RESTful paths; elsewhere the URL says which.
-        case kind.contentType: if (routeKind === 'custom') key.push(`content-type: ${value}`); break
+      const is = this.#kindOf(headers[i]!)
+      if (is === kind.inert) continue
+      if (is === kind.identity || is === kind.proxyIdentity) identity.push(`${headers[i]!.toLowerCase()}: ${value}`)
+      if ((keyed & (1 << is)) !== 0) key.push(`${headers[i]!.toLowerCase()}: ${value}`)
+      switch (is) {
         case kind.cookie: this.#cookies(value, strict, identity, key); break
         case kind.cacheControl: cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`; break
         case kind.pragma: pragma = value; break
         case kind.range: range = value; break
-        default: condition(conditions ??= noConditions(), this.#kindOf(headers[i]!), value)
+        case kind.ifNoneMatch: case kind.ifModifiedSince: case kind.ifRange: case kind.originOnly: condition(conditions ??= noConditions(), is, value); break
+        default: // Part of the key, or not, by now.
       }
     }
     const query = target.indexOf('?')
@@ -147,6 +152,18 @@ export class RequestReader {
     }
   }
 
+  /** Kinds of headers that tell one answer from another, a bit each. */
+  #keyed (routeKind: RequestParts['routeKind'], trusted: boolean): number {
+    const { key: { unkeyedHeaders } } = this.#config
+    let keyed = 1 << kind.key
+    // By it hosts choose the format of an answer to `Accept: */*` on RESTful paths, which prefixes hold too; of a message the URL says which.
+    if (routeKind === 'custom' || (routeKind === 'prefix' && unkeyedHeaders !== 'never')) keyed |= 1 << kind.contentType
+    if (unkeyedHeaders === 'never') return keyed
+    keyed |= 1 << kind.shaping
+    if (!trusted) keyed |= (1 << kind.ofProxy) | (1 << kind.proxyIdentity)
+    return unkeyedHeaders === 'always' || routeKind !== 'prefix' ? keyed | (1 << kind.unknown) : keyed
+  }
+
   #kindOf (name: string): Kind {
     const remembered = this.#kinds.get(name)
     if (remembered !== undefined) return remembered
@@ -159,6 +176,7 @@ export class RequestReader {
   #kindByPattern (lower: string): Kind {
     if (this.#isIdentity(lower)) return kind.identity
     if (this.#isInert(lower)) return kind.inert
+    if (this.#isProxyIdentity(lower)) return kind.proxyIdentity
     if (this.#isOfProxy(lower)) return kind.ofProxy
     return this.#isShaping(lower) ? kind.shaping : kind.unknown
   }

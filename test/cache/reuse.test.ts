@@ -191,6 +191,10 @@ describe('headers that Vary does not name (poisoning)', () => {
     assert.equal(key(['X-Tenant: 5'], { rules: rulesOf({ key: { unkeyedHeaders: 'messages' } }) }), 'x-tenant: 5')
     assert.equal(key(['X-Tenant: 5'], { rules: rulesOf({ key: { unkeyedHeaders: 'never' } }) }), '')
   })
+  test('whom a proxy found out to be asking is an identity; from a stranger it shapes as well', () => {
+    const line = 'X-Forwarded-User: ann'
+    assert.deepEqual([true, false].map(trusted => requestOf({ headers: [line], trusted })).map(({ identity, keyParts }) => [identity, keyParts]), [['x-forwarded-user: ann', ''], ['x-forwarded-user: ann', 'x-forwarded-user: ann']])
+  })
   test('what the operator names', () => {
     const rules = rulesOf({ key: { unkeyedHeaders: 'never', headers: ['X-Tenant'], cookies: ['theme'] } })
     assert.equal(key(['x-tenant: 5', 'Cookie: theme=dark; other=1'], { rules, routeKind: 'prefix' }), 'cookie theme=dark\nx-tenant: 5')

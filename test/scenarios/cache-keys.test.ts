@@ -89,10 +89,28 @@ describe('what tells one answer from another', { timeout: 120_000 }, () => {
     await using behind = await startGateway({ ...config, edge: { trustedProxies: ['127.0.0.1'] } } as PartialConfig)
     await using open = await startGateway(config as PartialConfig)
     for (const gateway of [behind, open]) await gateway.waitForEndpoint(origin.url)
-    const edge = (at: number): HeaderList => [['CF-Ray', `ray${at}`], ['CF-Connecting-IP', `192.0.2.${at}`], ['X-Forwarded-Port', '443'], ['X-Azure-Ref', `ref${at}`]]
+    const edge = (at: number): HeaderList => [['CF-Ray', `ray${at}`], ['CF-Connecting-IP', `192.0.2.${at}`], ['X-Forwarded-Port', '443'], ['X-Amz-Cf-Id', `id${at}`], ['X-Azure-Ref', `ref${at}`]]
     const answers = async (gateway: TestGateway) => [await gateway.get('/json/reply/Search', { headers: edge(1) }), await gateway.get('/json/reply/Search', { headers: edge(2) })]
     assert.deepEqual((await answers(behind)).map(isHit), [false, true])
     assert.deepEqual((await answers(open)).map(isHit), [false, false])
+  })
+
+  test('what a trusted proxy says of the caller, of the connection or of the country does: none gets the answer of another', async () => {
+    await using origin = await startNumbers()
+    await using gateway = await startGateway({ edge: { trustedProxies: ['127.0.0.1'] }, upstreams: { Shop: { endpoints: [origin.url] } }, messages: { Search: { upstream: 'Shop' } }, prefixes: { '/shop/*': { upstream: 'Shop' } } } as PartialConfig)
+    await gateway.waitForEndpoint(origin.url)
+    const names = [
+      'X-Amzn-Oidc-Identity', 'X-Amzn-Oidc-Data', 'X-Amzn-Mtls-Clientcert-Subject', 'Cf-Access-Authenticated-User-Email', 'Cf-Access-Jwt-Assertion', 'X-Arr-Clientcert', 'X-Ms-Client-Principal-Id', 'X-Forwarded-Client-Cert', 'X-Forwarded-User',
+      'X-Forwarded-Email', 'X-Forwarded-Access-Token', 'X-Auth-Request-User', 'X-SSL-Client-S-DN', 'CF-IPCountry', 'CloudFront-Viewer-Country', 'X-Forwarded-Scheme', 'X-Forwarded-Ssl', 'X-Forwarded-Port', 'Front-End-Https'
+    ]
+    for (const base of ['/json/reply/Search', '/shop/search']) {
+      for (const [at, name] of names.entries()) {
+        const path = `${base}?Id=${at}`
+        const ann = await gateway.get(path, { headers: [[name, 'ann']] })
+        const bob = await gateway.get(path, { headers: [[name, 'bob']] })
+        assert.deepEqual([isHit(bob), bob.text() === ann.text()], [false, false], `${name}, ${base}`)
+      }
+    }
   })
 
   test('on RESTful paths a Content-Type does, by which hosts choose the format of an answer to */*', async () => {
@@ -103,6 +121,12 @@ describe('what tells one answer from another', { timeout: 120_000 }, () => {
     assert.match((await get('/orders/1', xml)).text(), /xml/)
     assert.match((await get('/orders/1')).text(), /none/)
     assert.deepEqual([isHit(await get('/orders/1', xml)), isHit(await get('/orders/1'))], [true, true])
+    // Nor is it known which paths a prefix holds.
+    await using origin = await startNumbers(({ header }) => ({ body: header('content-type') ?? 'none' }))
+    await using before = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, prefixes: { '/shop/*': { upstream: 'Shop' } } } as PartialConfig)
+    await before.waitForEndpoint(origin.url)
+    assert.match((await before.get('/shop/orders/1', { headers: xml })).text(), /xml/)
+    assert.match((await before.get('/shop/orders/1')).text(), /none/)
     // Where the URL names the format it does not.
     assert.match((await get('/json/reply/GetOrder?Id=1', xml)).text(), /xml/)
     assert.ok(isHit(await get('/json/reply/GetOrder?Id=1')))

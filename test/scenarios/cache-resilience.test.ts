@@ -117,6 +117,26 @@ describe('an answer that its service took back', { timeout: 120_000 }, () => {
   })
 })
 
+describe('what a stranger is told of his own request', { timeout: 120_000 }, () => {
+  // A firewall's; a Referer that is too long; a method, a condition, a coding that is not liked.
+  const refusals = [400, 401, 403, 405, 406, 408, 412, 415, 417, 421, 422, 425, 428, 431]
+  for (const cacheControl of ['max-age=0, stale-if-error=3600', 'max-age=60']) {
+    test(`takes nothing from the others: ${cacheControl}`, async () => {
+      let refusal = 200
+      await using origin = await startOrigin(async request => await ok('v1', refusal === 200 ? { headers: [['Cache-Control', cacheControl], ['ETag', '"1"']] } : { status: refusal, reason: 'Refused' })(request))
+      await using gateway = await startWith(origin, { policy: { cache: { stale: { ifErrorMs: 3_600_000 } } } })
+      for (const status of refusals) {
+        refusal = 200
+        assert.equal((await gateway.get(order(status))).text(), 'v1')
+        refusal = status
+        assert.equal((await gateway.get(order(status), { headers: [['User-Agent', 'sqlmap/1'], ['Cache-Control', 'no-cache']] })).status, status)
+      }
+      await origin.server.kill()
+      for (const status of refusals) assert.equal((await gateway.get(order(status))).text(), 'v1', String(status))
+    })
+  }
+})
+
 describe('revalidation', { timeout: 120_000 }, () => {
   test('a 304 makes the stored answer good again, and its headers current', async () => {
     let conditional = 0
