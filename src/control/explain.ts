@@ -14,7 +14,7 @@ export interface Explanation {
 
 const list = (names: readonly string[]) => names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
 
-const moveReasons: Readonly<Record<MoveReason, string>> = { gone: 'who has gone', unlisted: 'who no longer has it', silent: 'of whom no endpoint answered any more', replaced: 'which it replaces under another name', settled: 'by an operator\'s word' }
+const moveReasons: Readonly<Record<MoveReason, string>> = { gone: 'who has gone', unlisted: 'who no longer has it', silent: 'of whom no endpoint answered any more', replaced: 'which it replaces under another name', drained: 'of which all was drained', returned: 'who had it while this one was drained', settled: 'by an operator\'s word' }
 
 /** Where a name came from, as the end of a sentence. */
 function sayMove ({ moved }: NameDecision): string {
@@ -41,6 +41,7 @@ function explainRouted (decision: NameDecision, message: string): Explanation {
   const from = sayMove(decision)
   // Nobody to call is what matters most to whoever asks.
   if (endpoints === 0) return { why: `Routed to ${upstream}, but none of its endpoints can take calls: they are answered 503${from}.`, hint: 'Its registrations say what each of them waits for.' }
+  if (decision.moved?.because === 'drained' && conflictWith.includes(decision.moved.from)) return { why: `Routed to ${upstream}: ${reason}${from}.`, hint: `It goes back to ${decision.moved.from} when maintenance is taken off there, and stays when what is in maintenance is deregistered. If ${upstream} is to have it now, run postern settle ${name} ${upstream}` }
   if (conflictWith.length === 0) return { why: `Routed to ${upstream}: ${reason}${from}.`, hint: sayLeaving(decision, message) }
   return {
     why: `Routed to ${upstream}${from === '' ? ', who had it first' : ''}; ${list(conflictWith)} claims it too and is quarantined${from}.`,

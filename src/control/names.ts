@@ -78,7 +78,7 @@ export function decideNames (context: NameContext): NamesDecided {
     if (owner !== undefined) owners.set(key, owner)
     if (resolution.moved !== undefined) moves.push(resolution.moved)
     if (resolution.nextAt !== undefined && (nextAt === undefined || resolution.nextAt < nextAt)) nextAt = resolution.nextAt
-    if (resolution.quarantined.length > 0 || resolution.waitsFor !== undefined) watchOwner(context, resolution, watched)
+    if (resolution.quarantined.length > 0 || resolution.waitsFor !== undefined) watchOwner(context, { key, resolution, claimants, owner }, watched)
     planned.push(...planName(context, { key, resolution, claimants, owner }, views))
   }
   return { names: planned.map(({ decision }) => decision), messages: toMessages(context, planned), owners, departed: rememberDeparted(context.departed, context.owners, owners), moves, watched, nextAt }
@@ -132,7 +132,7 @@ function resolve ({ settled, owners, views, book, ownerGoneMs, complete, now }: 
     return { owner: only.upstream, since: recorded?.since ?? now, quarantined: nobody, by: recorded === undefined ? 'only' : 'kept', moved: undefined, nextAt: undefined }
   }
   const ownerIsThere = recorded !== undefined && (views.get(recorded.upstream)?.verdicts.some(({ speaks }) => speaks) ?? false)
-  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, isReplacedBy: upstream => recorded !== undefined && takeovers.has(recorded.upstream, upstream), waitingSince: upstream => book.mark(`${timed}${upstream}`, key, 'unread'), now })
+  return resolveOwner(claimants, recorded, { settled: setting?.upstream, ownerGoneMs, complete, ownerIsThere, replacedBy: upstream => recorded === undefined ? undefined : takeovers.of(recorded.upstream, upstream), hasReturned: (upstream, since) => takeovers.hasReturned(upstream, since), waitingSince: upstream => book.mark(`${timed}${upstream}`, key, 'unread'), now })
 }
 
 /** What is remembered: also of an owner who has gone, while several others wait for a word of the operator. */
@@ -142,9 +142,12 @@ function toOwner (resolution: Resolution, recorded: Owner | undefined, claimants
   return { upstream: resolution.owner, since: resolution.since, ...(resolution.moved === undefined ? {} : { moved: resolution.moved }) }
 }
 
-/** Whether he answers decides whose a name is: the owner, or who came first and may become it. */
-function watchOwner ({ views }: NameContext, { owner, waitsFor = owner }: Resolution, watched: Set<string>): void {
-  for (const { url, key } of waitsFor === undefined ? [] : views.get(waitsFor)?.verdicts ?? []) if (key !== '') watched.add(url)
+/** Whether they answer decides whose a name is: the owner, who came first and may become it, or who has lent it and gets it back. */
+function watchOwner ({ views }: NameContext, { owner, resolution: { owner: name, waitsFor = name } }: Case, watched: Set<string>): void {
+  const lender = owner?.moved?.because === 'drained' ? owner.moved.from : undefined
+  for (const upstream of [waitsFor, lender]) {
+    for (const { url, key } of upstream === undefined ? [] : views.get(upstream)?.verdicts ?? []) if (key !== '') watched.add(url)
+  }
 }
 
 function planName (context: NameContext, current: Case, views: readonly UpstreamView[]): NamePlan[] {

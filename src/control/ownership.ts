@@ -1,8 +1,11 @@
 // Which service a name belongs to when several claim it (decisions 2.6). Pure.
 
 /** `gone`: nothing of the owner is registered any more; `unlisted`: it no longer has the name; `silent`: no endpoint of it answered;
- * `replaced`: it is deployed under another name. */
-export type MoveReason = 'gone' | 'unlisted' | 'silent' | 'replaced' | 'settled'
+ * `replaced`: it is deployed under another name; `drained`: so it seems, for all of it is in maintenance (or dead beside that); `returned`: that was
+ * all, and has ended. */
+export type MoveReason = 'gone' | 'unlisted' | 'silent' | 'replaced' | 'drained' | 'returned' | 'settled'
+
+export type TakeoverSign = Extract<MoveReason, 'replaced' | 'drained'>
 
 /** How a name came to its owner from another one, for those who ask later. */
 export interface Move {
@@ -54,8 +57,10 @@ export interface OwnershipRules {
   readonly complete: boolean
   /** Whether any registration of the recorded owner is left. */
   readonly ownerIsThere: boolean
-  /** Whether the other claimant is the owner under another name; see takeover.ts. */
-  readonly isReplacedBy: (upstream: string) => boolean
+  /** Whether the other claimant is the owner under another name, and what says so; see takeover.ts. */
+  readonly replacedBy: (upstream: string) => TakeoverSign | undefined
+  /** Whether something of the upstream that was drained at that time (ms since epoch) can be called again; see takeover.ts. */
+  readonly hasReturned: (upstream: string, since: number) => boolean
   /** Since when the list of a claimant is waited for, ms since epoch. */
   readonly waitingSince: (upstream: string) => number
   readonly now: number
@@ -88,6 +93,9 @@ export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | 
     if (older !== undefined && now < decideAt) return { owner: undefined, since: now, quarantined: [], by: 'nobody', waitsFor: older.upstream, moved: undefined, nextAt: decideAt }
     return settle(first?.upstream, first === undefined ? 'nobody' : confirmed.length === 1 ? 'only' : 'first')
   }
+  const { moved } = recorded
+  const lender = moved?.because === 'drained' ? confirmed.find(({ upstream }) => upstream === moved.from) : undefined
+  if (lender !== undefined && rules.hasReturned(lender.upstream, recorded.since)) return settle(lender.upstream, 'moved', { because: 'returned' })
   const others = confirmed.filter(claimant => claimant.upstream !== recorded.upstream)
   const owner = claimants.find(claimant => claimant.upstream === recorded.upstream)
   const successor = others.length === 1 ? others[0] : undefined
@@ -96,7 +104,8 @@ export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | 
     return successor === undefined ? settle(undefined, 'nobody') : settle(successor.upstream, 'moved', { because: rules.ownerIsThere ? 'unlisted' : 'gone' })
   }
   if (successor === undefined) return settle(recorded.upstream, 'kept')
-  if (rules.isReplacedBy(successor.upstream)) return settle(successor.upstream, 'moved', { because: 'replaced' })
+  const sign = rules.replacedBy(successor.upstream)
+  if (sign !== undefined) return settle(successor.upstream, 'moved', { because: sign })
   if (owner.silentSince === undefined) return settle(recorded.upstream, 'kept')
   const movesAt = owner.silentSince + rules.ownerGoneMs
   return now >= movesAt ? settle(successor.upstream, 'moved', { because: 'silent' }) : settle(recorded.upstream, 'kept', { nextAt: movesAt })

@@ -2,6 +2,7 @@
 import { isConfirmed, type Claim, type UpstreamView } from './claims.ts'
 import { isGoing, isNewer, type Verdict } from './endpoints.ts'
 import { isDead } from './knowledge.ts'
+import type { TakeoverSign } from './ownership.ts'
 
 /** Whether calls can still go to an endpoint, as far as is known. */
 const isLiving = (verdict: Verdict): boolean =>
@@ -38,12 +39,21 @@ function takenFrom (owner: UpstreamView, living: readonly Verdict[]): Verdict[] 
 }
 
 /**
+ * Whether what `view` had when it was drained can be called again: the same registration, or a newer process at its address. One that was stopped for
+ * good is not there again.
+ */
+function hasReturned ({ verdicts }: UpstreamView, since: number): boolean {
+  const then = new Set(verdicts.filter(({ entry }) => entry.firstSeenAt <= since).map(({ url }) => url))
+  return verdicts.some(verdict => then.has(verdict.url) && isLiving(verdict) && (verdict.tier === 1 || verdict.tier === 2) && verdict.knowledge?.key === verdict.key)
+}
+
+/**
  * Whether `successor` is `owner` under another name: it has all its messages, came later, and either answers at as many of its addresses as the
  * owner itself does, and nowhere else, or the owner has nothing left that can be called. To wait longer would lose the calls between the end of
  * the owner's last instance and that wait's. Never so for both at once, because of two only one has the newest.
  */
-function hasTakenOver (owner: UpstreamView, successor: UpstreamView): boolean {
-  if (!hasAllOf(owner, successor)) return false
+function signOf (owner: UpstreamView, successor: UpstreamView): TakeoverSign | undefined {
+  if (!hasAllOf(owner, successor)) return undefined
   const [own, theirs] = [owner.verdicts.filter(({ speaks }) => speaks), successor.verdicts.filter(isLiving)]
   const living = own.filter(isLiving)
   const taken = takenFrom(owner, theirs)
@@ -52,27 +62,38 @@ function hasTakenOver (owner: UpstreamView, successor: UpstreamView): boolean {
   const isMoving = taken.length > 0 && taken.length >= living.length && !livesElsewhere
   const isOver = own.length > 0 && own.every(isSpent)
   const [newest, last] = [newestOf(isMoving ? taken : theirs), newestOf(isMoving ? living : own)]
-  return (isMoving || isOver) && newest !== undefined && (last === undefined || isNewer(newest.entry, last.entry))
+  if (!(isMoving || isOver) || newest === undefined || (last !== undefined && !isNewer(newest.entry, last.entry))) return undefined
+  return !isMoving && own.some(({ state }) => state === 'draining') ? 'drained' : 'replaced'
+}
+
+function once<T> (known: Map<string, T>, key: string, find: () => T): T {
+  if (!known.has(key)) known.set(key, find())
+  return known.get(key)!
 }
 
 /** One per decision: two services that claim one name often claim many. */
 export class Takeovers {
   readonly #views: ReadonlyMap<string, UpstreamView>
-  readonly #known = new Map<string, boolean>()
+  readonly #signs = new Map<string, TakeoverSign | undefined>()
+  readonly #returns = new Map<string, boolean>()
 
   constructor (views: ReadonlyMap<string, UpstreamView>) {
     this.#views = views
   }
 
-  /** See hasTakenOver. */
-  has (owner: string, successor: string): boolean {
-    const pair = JSON.stringify([owner, successor])
-    let known = this.#known.get(pair)
-    if (known === undefined) {
+  /** See signOf. */
+  of (owner: string, successor: string): TakeoverSign | undefined {
+    return once(this.#signs, JSON.stringify([owner, successor]), () => {
       const [before, after] = [this.#views.get(owner), this.#views.get(successor)]
-      known = before !== undefined && after !== undefined && hasTakenOver(before, after)
-      this.#known.set(pair, known)
-    }
-    return known
+      return before === undefined || after === undefined ? undefined : signOf(before, after)
+    })
+  }
+
+  /** See hasReturned. `since`: ms since epoch. */
+  hasReturned (owner: string, since: number): boolean {
+    return once(this.#returns, JSON.stringify([owner, since]), () => {
+      const view = this.#views.get(owner)
+      return view !== undefined && hasReturned(view, since)
+    })
   }
 }

@@ -5,8 +5,9 @@ import { decide } from '../../src/control/decide.ts'
 import { explainName } from '../../src/control/explain.ts'
 import { fromBefore, learn } from '../../src/control/knowledge.ts'
 import { emptyMemory, type Decision } from '../../src/control/plan.ts'
+import { settle } from '../../src/control/settle.ts'
 import { toTargets } from '../../src/control/targets.ts'
-import { decideWorld, inputOf, namesOf, tableOf, toAnswer, type World } from './support.ts'
+import { decideWorld, inputOf, namesOf, tableOf, toAnswer, type RegistrationLike, type World } from './support.ts'
 
 const lists = (id: string, ...names: string[]) => ({ id, lists: names })
 const a = { id: 'a', port: 9101, service: 'Alpha', names: ['Pay'], createIndex: 50 }
@@ -120,6 +121,33 @@ test('a service renamed at other addresses: the name passes as soon as nothing o
   const two = [{ ...a, names: ['Pay', 'Refund'] }, { ...newer, names: ['Pay', 'Refund', 'Rest'] }]
   assert.equal(decideWorld({ registrations: two, before: { 9101: lists('a', 'Pay', 'Refund') }, says: { 9101: 'silent', 9102: lists('b', 'Pay', 'Refund', 'Rest') }, memory: ownedByAlpha }).moves[0]?.because, 'replaced', 'all of several are none')
 })
+
+test('what was drained as a whole has its names back when something of it can be called again, and what was stopped for good does not', () => {
+  const ofBoth = { 9101: lists('a', 'Pay'), 9102: lists('b', 'Pay') }
+  const [drained, newer] = [{ ...a, health: 'maintenance' } as const, { ...b, createIndex: 60 }]
+  const lent = decideWorld({ registrations: [drained, newer], before: { 9101: lists('a', 'Pay') }, says: { 9102: lists('b', 'Pay') }, memory: ownedByAlpha, now: 1_000 })
+  assert.deepEqual([namesOf(lent, 'Pay'), lent.moves], [{ Alpha: 'quarantined', Beta: 'routed' }, [{ from: 'Alpha', because: 'drained' }]])
+  const { why, hint } = explainName(lent.names.find(({ state }) => state === 'routed')!)
+  assert.match(`${why} ${hint}`, /^Routed to Beta: Beta lists it; it moved here from Alpha, of which all was drained, at .* It goes back to Alpha when maintenance is taken off there,/)
+  const seen = { firstSeenAt: 1_000 }
+  const after = (registrations: RegistrationLike[], says: World['says'], more: World = {}) => namesOf(decideWorld({ memory: lent.memory, now: 2_000, ...more, registrations: [...registrations, newer], says: says! }), 'Pay')
+  const [back, stays] = [{ Alpha: 'routed', Beta: 'quarantined' }, { Alpha: 'quarantined', Beta: 'routed' }]
+  assert.deepEqual(after([{ ...a, ...seen }], ofBoth), back, 'its maintenance is over')
+  assert.deepEqual(after([{ ...a, ...seen }], { 9102: lists('b', 'Pay') }, { before: { 9101: lists('a', 'Pay') } }), stays, 'it has not said so yet that it is there')
+  assert.deepEqual(after([{ ...a, ...seen }], { ...ofBoth, 9101: 'silent' }, { before: { 9101: lists('a', 'Pay') } }), stays, 'nobody is there')
+  assert.deepEqual(after([{ ...a, ...seen, health: 'critical' }], ofBoth), stays, 'it fails its checks')
+  assert.deepEqual(after([{ ...drained, ...seen }, { ...a, id: 'a2', createIndex: 70 }], { ...ofBoth, 9101: lists('a2', 'Pay') }), back, 'another process of it stands at its address')
+  assert.deepEqual(after([{ ...drained, ...seen }, { ...a, id: 'a2', port: 9104, createIndex: 70 }], { ...ofBoth, 9104: lists('a2', 'Pay') }), stays, 'elsewhere it is a new one')
+  assert.deepEqual(after([{ ...a, createIndex: 70 }], ofBoth), stays, 'it was deregistered meanwhile')
+  const memory = { ...lent.memory, owners: new Map([['pay', settledFor(lent, 'Beta')]]) }
+  assert.deepEqual(after([{ ...a, ...seen }], ofBoth, { memory }), stays, 'an operator has settled it')
+})
+
+const settledFor = (decision: Decision, upstream: string) => {
+  const settled = settle({ message: 'Pay', upstream }, { decision, owners: decision.memory.owners, yaml: undefined, now: 1_500 })
+  assert.ok(settled.kind === 'settled')
+  return settled.owner
+}
 
 test('what was silent when Postern ran last is not silent because of that', () => {
   const input = inputOf({ registrations: [a, { ...b, createIndex: 60 }], before: { 9101: lists('a', 'Pay') }, says: { 9101: 'silent', 9102: lists('b', 'Pay') }, memory: ownedByAlpha, now: 1_000_000 })

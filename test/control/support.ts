@@ -12,11 +12,11 @@ import { unknownDistances } from '../../src/registry/coordinates.ts'
 import type { Registration } from '../../src/registry/registration.ts'
 import type { LeftOut } from '../../src/upstream/left-out.ts'
 
-export type RegistrationLike = Partial<Omit<Registration, 'address'>> & { id: string, port?: number, unconfirmedSince?: number }
+export type RegistrationLike = Partial<Omit<Registration, 'address'>> & { id: string, port?: number, unconfirmedSince?: number, firstSeenAt?: number }
 
 export function registration (like: RegistrationLike): Registration {
   const url = `http://10.0.0.1:${like.port ?? 9101}`
-  const { port: _, unconfirmedSince: __, ...rest } = like
+  const { port: _, unconfirmedSince: __, firstSeenAt: ___, ...rest } = like
   return {
     registry: 'consul',
     registeredAs: 'api',
@@ -85,7 +85,7 @@ export function inputOf (world: World): DecideInput {
   const now = world.now ?? 1_000_000
   const config = decideConfig(world.config)
   const entries: CatalogEntry[] = [
-    ...(world.registrations ?? []).map(like => ({ registration: registration(like), firstSeenAt: now, unconfirmedSince: like.unconfirmedSince, stale: false })),
+    ...(world.registrations ?? []).map(like => ({ registration: registration(like), firstSeenAt: like.firstSeenAt ?? now, unconfirmedSince: like.unconfirmedSince, stale: false })),
     ...toFixedRegistrations(config.upstreams).map(fixed => ({ registration: fixed, firstSeenAt: now, unconfirmedSince: undefined, stale: false }))
   ]
   const knowledge = new Map<string, Knowledge>()

@@ -33,7 +33,37 @@ test('a service is renamed at other addresses and its old instances are drained:
   await load.stop()
   assert.deepEqual(load.failures, [])
   const line = await logged(world.gateway, 'message moved')
-  assert.match(String(line['why']), /it moved here from Sales, which it replaces under another name, at /)
+  assert.match(String(line['why']), /it moved here from Sales, of which all was drained, at /)
+})
+
+test('maintenance of a service whose names a later one has too lends them: that one has them as long as it lasts, and no call is lost', { timeout: 120_000 }, async () => {
+  await using world = await startWorld()
+  const shop = await world.deploy('Shop', ['Browse', 'Buy'])
+  await world.gateway.waitForRoute('Buy')
+  const staging = await world.deploy('ShopStaging', ['Browse', 'Buy'])
+  await isQuarantined(world, 2)
+  await using load = startLoad(world.gateway.url, get('Buy'))
+  const owners = async () => [await world.ownerOf('Browse'), await world.ownerOf('Buy')].join()
+  for (const round of [1, 2]) {
+    await world.maintain(shop)
+    await until(`it is lent, round ${round}`, async () => await owners() === 'ShopStaging,ShopStaging', aSecond)
+    await world.maintain(shop, false)
+    await until(`it is back, round ${round}`, async () => await owners() === 'Shop,Shop', aSecond)
+  }
+  // Stopped and started for an upgrade: the process is another one, at the address of what is registered still.
+  await world.maintain(shop)
+  await until('it is lent', async () => await owners() === 'ShopStaging,ShopStaging', aSecond)
+  await shop.kill()
+  await world.deploy('Shop', ['Browse', 'Buy'], shop.port)
+  await until('the new process has the names', async () => await owners() === 'Shop,Shop', aSecond)
+  const { length } = staging.executed
+  const { calls } = load
+  await until('calls go on', () => load.calls > calls + 50)
+  await load.stop()
+  assert.deepEqual(load.failures, [])
+  assert.equal(staging.executed.length, length)
+  const line = await until('the log to say it', async () => (await world.gateway.log()).find(({ msg, from }) => msg === 'message moved' && from === 'ShopStaging'))
+  assert.match(String(line['why']), /it moved here from ShopStaging, who had it while this one was drained, at /)
 })
 
 test('the same where the old instances are killed and stay registered: the name passes within a second after the last, and the calls wait for that', { timeout: 120_000 }, async () => {

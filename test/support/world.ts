@@ -18,7 +18,8 @@ export interface World extends AsyncDisposable {
   deploy (service: string, messages: readonly string[], port?: number): Promise<ServiceStackHost>
   /** Takes it out as its operator does, by PUT; the process lives on. */
   remove (host: ServiceStackHost): Promise<void>
-  maintain (host: ServiceStackHost): Promise<void>
+  /** Sets it to maintenance, or takes that off. */
+  maintain (host: ServiceStackHost, enable?: boolean): Promise<void>
   /** Under which upstream a message is routed. */
   ownerOf (message: string): Promise<string | undefined>
   stateOf (id: string): Promise<string | undefined>
@@ -43,8 +44,8 @@ export async function startWorld (config: PartialConfig = {}): Promise<World> {
       return host
     },
     remove: host => deregister(registry, host.id),
-    async maintain (host) {
-      const { status } = await request(targetOf(registry), `/v1/agent/service/maintenance/${host.id}?enable=true&reason=deploy`, { method: 'PUT' })
+    async maintain (host, enable = true) {
+      const { status } = await request(targetOf(registry), `/v1/agent/service/maintenance/${host.id}?enable=${enable}&reason=deploy`, { method: 'PUT' })
       assert.equal(status, 200)
     },
     ownerOf: async message => (await rows()).routes.find(route => route.message === message && route.state === 'routed')?.upstream,
