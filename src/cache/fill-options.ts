@@ -1,8 +1,8 @@
 // What a fill is made with, and whom it tells. Types only.
 import type { Next } from '../exchange/compose.ts'
 import type { Fill } from './fill.ts'
-import type { NotKept } from './fill-result.ts'
 import type { GuardRules } from './guard.ts'
+import type { Refusal } from './hit-for-miss.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
 import type { Share } from './second-level/share.ts'
@@ -10,8 +10,8 @@ import type { CacheStore } from './store.ts'
 import type { Draft, Place, Stored } from './stored.ts'
 
 export interface FillEvents {
-  /** The answer is not stored. `forNext`: likely to hold for the next one too. */
-  notStored (fill: Fill, reason: NotKept, forNext: boolean): void
+  /** The answer is not stored. */
+  notStored (fill: Fill, refusal: Refusal): void
   /** Its head is known: it will be stored if it fits. */
   storable (fill: Fill, draft: Draft): void
   /** Nobody can join any more. */

@@ -147,7 +147,7 @@ export class Fill {
     this.#arriving = new ArrivingBody(response.body, this.#exchange.route.policy.bodyIdleTimeoutMs, {
       begun: () => this.#begun(head.status),
       whole: chunks => {
-        if (chunks === undefined) events.notStored(this, this.#reserved.refused!, this.#reserved.refused === 'too-large')
+        if (chunks === undefined) events.notStored(this, { reason: this.#reserved.refused!, forNext: this.#reserved.refused === 'too-large', status: head.status })
         else this.#keep(new Stored(draft, keptBody(chunks)))
         this.#over()
       },
@@ -212,7 +212,7 @@ export class Fill {
 
   /** Whose request it was gets what came, for it may be his alone; if he is gone, nobody. The others go on by themselves, as far as the bulkhead lets them. */
   #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean): void {
-    this.#options.events.notStored(this, reason, forNext)
+    this.#options.events.notStored(this, { reason, forNext, status: response.status })
     if (this.#previous !== undefined && isWithdrawn(response, reason)) this.#withdraw(this.#previous)
     const waiters = this.#take()
     this.#over()

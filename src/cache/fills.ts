@@ -7,10 +7,12 @@ import { variantOf } from './vary.ts'
 
 /** Keys remembered as not stored. */
 const mostMarks = 10_000
+/** Characters of them all: a stranger's keys may be as long as heads are. */
+const mostMarked = 2_000_000
 
 export class Fills {
   readonly #running = new Map<string, Fill>()
-  readonly #marks = new LRUCache<string, true>({ max: mostMarks })
+  readonly #marks = new LRUCache<string, true>({ max: mostMarks, maxSize: mostMarked, sizeCalculation: (_marked, key) => key.length })
 
   get size (): number { return this.#running.size }
 
@@ -30,6 +32,10 @@ export class Fills {
   /** For so long nobody waits for an answer to this key: the last one was not stored. */
   mark (key: string, forMs: number): void {
     if (forMs > 0) this.#marks.set(key, true, { ttl: forMs })
+  }
+
+  unmark (key: string): void {
+    this.#marks.delete(key)
   }
 
   isMarked (key: string): boolean {

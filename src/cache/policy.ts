@@ -46,7 +46,7 @@ const never = {
   varyAny: no('vary-any', true),
   tags: no('too-many-tags', true),
   noLifetime: no('no-lifetime', true),
-  stale: no('stale', false)
+  stale: no('stale', true)
 }
 
 /** RFC 9111 section 3, and decisions 5.1. */

@@ -11,7 +11,8 @@ import type { FillResult } from '../cache/fill-result.ts'
 import { fillKey } from '../cache/fills.ts'
 import type { GuardRules } from '../cache/guard.ts'
 import { isDue } from '../cache/is-due.ts'
-import { isStorable, learnFromHead } from '../cache/learn.ts'
+import { learnPassed, learnRefusal } from '../cache/hit-for-miss.ts'
+import { learnFromHead } from '../cache/learn.ts'
 import { isKeyed, type KeyMaker } from '../cache/key.ts'
 import { isHidden, mayJoin, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
 import { asGet, unasked, type CacheRequest } from '../cache/request.ts'
@@ -217,7 +218,7 @@ class CacheFlow {
     }
     this.#count(exchange, tally, 'pass', why)
     if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache, entry, request, response, this.#rules)
-    if (tally.isHopeless && request.method === 'GET' && isStorable(request, response, this.#rules)) tally.notStoredInARow = 0
+    if (asked.key !== '') learnPassed({ fills: this.#cache.fills, tally, key: fillKey(asked.key, request, none) }, request, response, this.#rules)
     if (exchange.upstreamRequest.effect !== 'safe') response = await afterWrite(exchange, response, this.#rules.config, this.#written(exchange))
     return this.#passedOn(exchange, response, tally, why)
   }
@@ -255,11 +256,7 @@ class CacheFlow {
       waitMs: this.#rules.config.collapseWaitMs,
       again: this.#again(asked),
       events: {
-        notStored: (_fill, reason, forNext) => {
-          tally.refuse(reason)
-          tally.notStoredInARow++
-          if (forNext) fills.mark(fillKey(key, request, none), this.#rules.config.hitForMissMs)
-        },
+        notStored: (_fill, refusal) => learnRefusal({ fills, tally, key: fillKey(key, request, none) }, refusal, this.#rules.config.hitForMissMs),
         storable: (_fill, { leaving }) => {
           tally.notStoredInARow = 0
           this.#cache.alarm(tally, leaving.alarms)
