@@ -1,5 +1,5 @@
 // Routes under one configuration: which policy and pipeline a message, custom path or prefix has. Made when they are first called.
-import { hasOwnPolicy, policyFor } from './config/resolve.ts'
+import { hasOwnPolicy, messageFor, policyFor } from './config/resolve.ts'
 import type { Config } from './config/schema.ts'
 import type { Next } from './exchange/compose.ts'
 import type { Effect } from './exchange/effect.ts'
@@ -55,7 +55,7 @@ export class RouteMaker {
 
   make ({ kind, name, upstream, key, endpoints, alternatives, marker, isMessages = false }: RouteParts): Route {
     const { policy, handle } = this.#handle(upstream.name, key)
-    const effect = policy.effect === 'auto' ? marker : policy.effect
+    const effect = policy.effect === 'auto' ? marker ?? (isMessages ? this.#impliedEffect(key) : undefined) : policy.effect
     return { kind, name, upstream, endpoints, alternatives, policy, effect, times: policy.hedge.enabled ? this.#parts.times(upstream.name, name) : undefined, meter: this.#parts.meter(upstream.name, name), handle, inForce: isMessages ? () => this.#parts.inForce(key) : undefined }
   }
 
@@ -84,6 +84,11 @@ export class RouteMaker {
   /** An upstream has gone: nothing of it is kept. */
   forget (upstream: string): void {
     this.#handleOf.delete(upstream)
+  }
+
+  /** Whoever says what a message's success makes wrong says that it writes, by whatever method it is called. Only its own list: one for all is no word on any. */
+  #impliedEffect (key: string): Effect | undefined {
+    return (messageFor(this.config, key)?.policy?.cache?.invalidates ?? []).length > 0 ? 'unsafe' : undefined
   }
 
   #handle (upstream: string, key: string): Handle {

@@ -106,12 +106,14 @@ export async function afterUnknown (exchange: Exchange, { invalidates: rules }: 
   for (const rule of rules) for (const selector of selectorsOf(rule, asksResponse(rule) ? noValues : values)) purge(selector)
   await cache.confirmed(since)
 }
-const noValues: ReadonlyMap<string, string> = new Map()
+/** By property, in lower case; undefined: it is there, but is not one plain value. */
+type Values = ReadonlyMap<string, string | undefined>
+const noValues: Values = new Map()
 
 const asksResponse = ({ from }: Rule): boolean => from?.startsWith('response.') === true
 
 /** Without the property, or where it is not found, everything of the message goes: rather too much than a write read stale. */
-function selectorsOf ({ message, property, from }: Rule, values: ReadonlyMap<string, string>): Selector[] {
+function selectorsOf ({ message, property, from }: Rule, values: Values): Selector[] {
   const value = property === undefined ? undefined : values.get((from === undefined ? property : from.slice(from.indexOf('.') + 1)).toLowerCase())
   if (property === undefined || value === undefined) return [{ kind: 'message', message }]
   return [value, anyValue].map(each => ({ kind: 'tag', tag: ownTag(message, property, each) }))
@@ -155,24 +157,29 @@ function namedBy (headers: readonly string[], names: readonly string[], service:
 }
 
 /** Plain properties of a request, as its host would read them: the query, over them those of a form or a JSON body. Names in lower case. */
-function requestValues ({ upstreamRequest: { path, body } }: Exchange): Map<string, string> {
+function requestValues ({ upstreamRequest: { path, body } }: Exchange): Values {
   const query = path.indexOf('?')
-  const values = query === -1 ? new Map<string, string>() : pairs(path.slice(query + 1))
+  const values = query === -1 ? new Map<string, string | undefined>() : pairs(path.slice(query + 1))
   if (body.kind !== 'held' || body.bytes.length > longestSearched) return values
   const first = body.bytes[0]
   for (const [name, value] of first === 0x7b ? jsonValues(body.bytes) : pairs(latin1(body.bytes))) values.set(name, value)
   return values
 }
 
-function pairs (text: string): Map<string, string> {
-  const values = new Map<string, string>()
-  for (const [name, value] of new URLSearchParams(text)) if (value.length <= longestValue) values.set(name.toLowerCase(), value)
+function pairs (text: string): Map<string, string | undefined> {
+  const values = new Map<string, string | undefined>()
+  for (const [name, value] of new URLSearchParams(text)) {
+    const key = name.toLowerCase()
+    values.set(key, values.has(key) || isList.test(value) || value.length > longestValue ? undefined : value)
+  }
   return values
 }
+/** As these hosts read one from a query: `1,2`, or `[1]`. A text with a comma is taken for one too, which purges more. */
+const isList = /,|^\s*\[/
 
 /** Plain properties at the top of a JSON object; none where it is no such thing. */
-function jsonValues (bytes: Buffer): Map<string, string> {
-  const values = new Map<string, string>()
+function jsonValues (bytes: Buffer): Values {
+  const values = new Map<string, string | undefined>()
   let parsed: unknown
   try {
     parsed = parseExactly(bytes.toString(), exact)
@@ -183,7 +190,7 @@ function jsonValues (bytes: Buffer): Map<string, string> {
   if (typeof parsed !== 'object' || parsed === null) return values
   for (const [name, value] of Object.entries(parsed)) {
     const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    if (isPlain && String(value).length <= longestValue) values.set(name.toLowerCase(), String(value))
+    values.set(name.toLowerCase(), isPlain && String(value).length <= longestValue ? String(value) : undefined)
   }
   return values
 }

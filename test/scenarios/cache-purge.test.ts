@@ -163,7 +163,7 @@ describe('a write', { timeout: 120_000 }, () => {
     })
   }
 
-  for (const [name, path, effect] of [['by a one-way GET', '/json/oneway/PlaceOrder?Id=2', 'auto'], ['by a GET of what is said to be unsafe', '/json/reply/PlaceOrder?Id=2', 'unsafe']] as const) {
+  for (const [name, path, effect] of [['by a one-way GET', '/json/oneway/PlaceOrder?Id=2', 'auto'], ['by a GET of what is said to be unsafe', '/json/reply/PlaceOrder?Id=2', 'unsafe'], ['by a GET of what has a list of its own, and no more is said of it', '/json/reply/PlaceOrder?Id=2', 'auto']] as const) {
     test(`${name} takes the one that its request names`, async () => {
       await using origin = await startNumbers()
       await using gateway = await startGateway({
@@ -174,6 +174,16 @@ describe('a write', { timeout: 120_000 }, () => {
       const before = [await get(gateway, order(1)), await get(gateway, order(2))]
       assert.equal((await gateway.get(path)).status, 200)
       assert.deepEqual([await get(gateway, order(1)) === before[0], await get(gateway, order(2)) === before[1]], [true, false])
+    })
+  }
+
+  for (const [ids, gone] of [['Ids=1,2', true], ['Ids=%5B1%5D', true], ['Ids=1&Ids=2', true], ['Ids=2', false]] as const) {
+    test(`takes all of a message where a list names them, and no more where there is one value: ${ids}`, async () => {
+      await using origin = await startNumbers()
+      await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id', from: 'request.Ids' }])
+      const before = await get(gateway, order(1))
+      assert.equal((await gateway.post(`/json/reply/PlaceOrder?${ids}`, {})).status, 200)
+      assert.equal(await get(gateway, order(1)) !== before, gone)
     })
   }
 

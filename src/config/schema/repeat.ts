@@ -27,7 +27,7 @@ const Mirror = section({
 }, 'Copies of a share of the safe traffic to another upstream. Its failures touch nobody.')
 
 export const repeatFields = {
-  effect: oneOf(['auto', 'safe', 'idempotent', 'unsafe'], 'auto', 'What repeating a message does. auto: what its marker says (IGet is safe, IPut and IDelete idempotent, IPost and IPatch unsafe), without one by the method: GET and HEAD are safe. One-way calls and batches are always unsafe. By a prefix route a call has its message\'s effect, or the prefix\'s where that is stricter.'),
+  effect: oneOf(['auto', 'safe', 'idempotent', 'unsafe'], 'auto', 'What repeating a message does. auto: what its marker says (IGet is safe, IPut and IDelete idempotent, IPost and IPatch unsafe), without one by the method: GET and HEAD are safe, but of a message with a cache.invalidates of its own. One-way calls and batches are always unsafe. By a prefix route a call has its message\'s effect, or the prefix\'s where that is stricter.'),
   attempts: Type.Integer({ minimum: 1, maximum: 5, default: 2, description: 'Tries per exchange that may have been sent, the first included. Repeated is only what provably was not sent, and what is safe or idempotent by effect.' }),
   retry: Retry,
   hedge: Hedge,
