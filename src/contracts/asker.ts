@@ -38,8 +38,8 @@ export interface Asker {
   /** The whole set of endpoints; those not in it are forgotten. */
   update (targets: readonly Target[]): void
   /**
-   * Ask again although nothing changed: an answer of the endpoint gave reason to (at most once per recheckMs and endpoint), or it was lost
-   * or found again (`always`). False when nothing is asked now.
+   * Ask again although nothing changed: an answer of the endpoint gave reason to (at most once per recheckMs and endpoint: what comes too soon is asked
+   * when that is over), or it was lost or found again (`always`). False when it is not among those that are asked.
    */
   recheck (url: string, always?: boolean): boolean
   configure (settings: AskerSettings): void
@@ -64,8 +64,9 @@ interface Entry {
   running: AbortController | undefined
   /** Its last answer left nothing to ask for now. */
   settled: boolean
-  /** The set of targets changed, or a recheck came, while it was being asked. */
-  again: boolean
+  /** The set of targets changed, or a recheck came, while it was being asked: when to ask once more. Infinity: neither. */
+  againAt: number
+  /** Of the last recheck; later than now while that is put off. */
   recheckedAt: number
   urgent: boolean
 }
@@ -111,10 +112,10 @@ export function createAsker (options: AskerOptions): Asker {
     entry.running = undefined
     if (closed || entries.get(url) !== entry) return pump()
     entry.settled = isSettled(answer)
-    if (entry.again) schedule(entry, now())
+    const again = entry.againAt < Infinity
+    if (again) schedule(entry, Math.max(now(), entry.againAt))
     else if (entry.target.pace === 'watched' || entry.target.pace === 'steady' || !entry.settled) schedule(entry, Math.max(now(), startedAt + nextDelay(entry)))
-    const { again } = entry
-    entry.again = false
+    entry.againAt = Infinity
     options.onAnswer(url, answer, key, again)
     pump()
   }
@@ -183,7 +184,7 @@ export function createAsker (options: AskerOptions): Asker {
         seen.add(url)
         const entry = entries.get(url)
         if (entry === undefined) {
-          const fresh: Entry = { target, since: time, dueAt: time, delayMs: 0, running: undefined, settled: false, again: false, recheckedAt: -Infinity, urgent: false }
+          const fresh: Entry = { target, since: time, dueAt: time, delayMs: 0, running: undefined, settled: false, againAt: Infinity, recheckedAt: -Infinity, urgent: false }
           entries.set(url, fresh)
           schedule(fresh, time)
           continue
@@ -196,7 +197,7 @@ export function createAsker (options: AskerOptions): Asker {
         if (changed) entry.delayMs = 0
         if (changed) entry.settled = false
         if (!changed && !faster) continue
-        if (entry.running !== undefined) entry.again = entry.again || changed
+        if (entry.running !== undefined) entry.againAt = changed ? time : entry.againAt
         else schedule(entry, changed ? time : Math.min(active.has(entry) ? entry.dueAt : Infinity, time + settings.intervalMs))
       }
       for (const [url, entry] of entries) {
@@ -210,14 +211,17 @@ export function createAsker (options: AskerOptions): Asker {
     recheck (url, always = false) {
       const entry = entries.get(url)
       const time = now()
-      // Asked so a moment ago: the answer to that one is as good.
-      if (entry === undefined || (!always && time - entry.recheckedAt < recheckMs)) return false
-      entry.recheckedAt = time
-      entry.since = time
+      if (entry === undefined) return false
+      // One is to come: its answer will be as good.
+      if (!always && entry.recheckedAt > time) return true
+      // The answer to one of a moment ago may be that of who stood there before.
+      const dueAt = always ? time : Math.max(time, entry.recheckedAt + recheckMs)
+      entry.recheckedAt = dueAt
+      entry.since = dueAt
       entry.delayMs = 0
       entry.settled = false
-      if (entry.running !== undefined) entry.again = true
-      else schedule(entry, time)
+      if (entry.running !== undefined) entry.againAt = Math.min(entry.againAt, dueAt)
+      else schedule(entry, active.has(entry) ? Math.min(entry.dueAt, dueAt) : dueAt)
       pump()
       return true
     },

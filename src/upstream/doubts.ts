@@ -3,6 +3,8 @@ import { isServiceStack } from './response-headers.ts'
 
 /** Shortest time between two doubts that prove to be none, ms: hosts that leave out a field or close what is idle are not to be asked all day. */
 const quietMs = 5_000
+/** The same after the end of its last connection, ms: until somebody else answers, nothing else may tell that he has come. */
+const quietAfterLastMs = 1_000
 
 export class Doubts {
   /** An answer has said that a ServiceStack host wrote it. */
@@ -37,10 +39,10 @@ export class Doubts {
     return true
   }
 
-  /** Whether it is reason to ask that the other end closed a connection. */
-  byCut (): boolean {
+  /** Whether it is reason to ask that the other end closed a connection. `isLast`: of those that had carried an answer. */
+  byCut (isLast: boolean): boolean {
     const nowMs = performance.now()
-    if (nowMs - this.#cutAtMs < quietMs) return false
+    if (nowMs - this.#cutAtMs < (isLast ? quietAfterLastMs : quietMs)) return false
     this.#cutAtMs = nowMs
     return true
   }

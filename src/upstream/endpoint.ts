@@ -62,7 +62,7 @@ export class Endpoint implements EndpointHandle {
       if (state === 'open') owner.shut()
     }, () => askHeartbeat(this.url + this.heartbeatPath, { timeoutMs: heartbeatTimeoutMs, lookup: this.#lookup, tls: this.#pool.tls }))
     this.#lookup = lookupOf(() => this.plan.ips)
-    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup, () => { if (this.isHost && this.reachable && this.#doubts.byCut()) void this.#doubts.ask(() => this.#whoIsThere()) })
+    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup, isLast => { if (this.isHost && this.reachable && this.#doubts.byCut(isLast)) void this.#doubts.ask(() => this.#whoIsThere()) })
     this.#pool.lead(plan.ips)
   }
 

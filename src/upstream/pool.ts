@@ -38,10 +38,13 @@ export class EndpointPool implements ConnectionOwner {
   /** Where its host name leads; undefined: it has none, or nobody has said. */
   #ips: readonly string[] | undefined
 
-  readonly #onCut: () => void
+  /** Those that have carried an answer. */
+  #proven = 0
 
-  /** `onCut`: the other end closed a connection. */
-  constructor ({ origin, basePath }: EndpointAddress, tls: UpstreamTls | undefined, lookup: LookupFunction, onCut: () => void) {
+  readonly #onCut: (isLast: boolean) => void
+
+  /** `onCut`: the other end closed a connection; `isLast`: no other one is left that has carried an answer. */
+  constructor ({ origin, basePath }: EndpointAddress, tls: UpstreamTls | undefined, lookup: LookupFunction, onCut: (isLast: boolean) => void) {
     this.#onCut = onCut
     this.#basePath = basePath
     this.tls = tls === undefined ? undefined : readTls(tls)
@@ -109,12 +112,15 @@ export class EndpointPool implements ConnectionOwner {
     const idleMs = keepAliveMs === undefined ? idleConnectionMs : Math.min(keepAliveMs - keepAliveMarginMs, longestIdleConnectionMs)
     if (this.#closed || idleMs <= 0 || !this.#isLedTo(connection)) return connection.close()
     this.#inFlight--
+    if (!connection.proven) this.#proven++
+    connection.proven = true
     connection.free = true
     connection.watch(idleMs)
     this.#free.push(connection)
   }
 
   onGone (connection: Connection): void {
+    if (connection.proven) this.#proven--
     if (!connection.free) {
       this.#inFlight--
       return
@@ -124,7 +130,7 @@ export class EndpointPool implements ConnectionOwner {
   }
 
   onCut (): void {
-    if (!this.#closed) this.#onCut()
+    if (!this.#closed) this.#onCut(this.#proven === 0)
   }
 }
 

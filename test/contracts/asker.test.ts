@@ -130,9 +130,12 @@ test('a recheck asks again, at most once in its time', async () => {
   asker.recheck('a')
   assert.equal(timesOf('a').length, 2)
   await advance(1)
+  assert.deepEqual(timesOf('a').map(time => time - 10_000).slice(1), [0, recheckMs], 'what came too soon is asked when that is over, once')
   asker.recheck('a')
-  await advance(0)
-  assert.equal(timesOf('a').length, 3)
+  await advance(recheckMs)
+  assert.equal(timesOf('a').length, 4)
+  await advance(10 * recheckMs)
+  assert.equal(timesOf('a').length, 4)
 })
 
 test('watched endpoints are asked for as long as they are watched', async () => {
@@ -190,7 +193,7 @@ test('a recheck because of a refused connection is never put off; one because of
   const { asker, advance, timesOf } = setUp({}, () => read)
   asker.update([target('a')])
   await advance(10)
-  assert.deepEqual([asker.recheck('a'), asker.recheck('a'), asker.recheck('nobody', true)], [true, false, false])
+  assert.deepEqual([asker.recheck('a'), asker.recheck('a'), asker.recheck('nobody', true)], [true, true, false])
   await advance(10)
   assert.equal(asker.recheck('a', true), true)
   await advance(10)

@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startGateway } from '../support/gateway.ts'
 import { request, targetOf } from '../support/http-client.ts'
+import { startOrigin } from '../support/origin.ts'
 import { serviceBody } from '../support/plugin-registration.ts'
+import { startRelay } from '../support/relay.ts'
 import { startServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
 
@@ -43,3 +45,33 @@ for (const [sentence, tenantOf, shown] of [
     assert.equal(tenant.calls.length, calls)
   })
 }
+
+test('another program takes over the address without a gap, soon after the host closed a connection that was idle: it gets no call', { timeout: 60_000 }, async () => {
+  await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } }, balancing: { slowStartMs: 0 } } } as never)
+  await using stranger = await startOrigin()
+  await using stayer = await startServiceStackHost({ service: 'Moving', messages: { Ping: answer } })
+  await using leaver = await startServiceStackHost({ service: 'Moving', messages: { Ping: answer } })
+  await using relay = await startRelay(leaver.port)
+  for (const [host, url] of [[stayer, stayer.url], [leaver, relay.url]] as const) {
+    const body = { ...serviceBody(host), Address: `${url}/`, Port: Number(new URL(url).port), Check: { TTL: '1h', Status: 'passing' } }
+    const { status } = await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
+    assert.equal(status, 200)
+    await gateway.waitForEndpoint(url)
+  }
+  const pingAll = async (calls: number) => { for (let n = 0; n < calls; n++) assert.equal((await gateway.get('/json/reply/Ping')).status, 200) }
+  const isCalled = (host: { executed: readonly string[] }) => {
+    const { length } = host.executed
+    return until('it gets calls', async () => { await pingAll(1); return host.executed.length > length })
+  }
+  await gateway.waitForRoute('Ping')
+  await isCalled(leaver)
+  relay.cut()
+  const closedAt = performance.now()
+  // It is asked who it is, and is itself; what is close to that is not asked again.
+  await until('a second has gone by', () => performance.now() - closedAt > 1_200)
+  await isCalled(leaver)
+  relay.lead(stranger.port)
+  relay.cut()
+  await pingAll(60)
+  assert.deepEqual(stranger.received.map(({ target }) => target), [])
+})

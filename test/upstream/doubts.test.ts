@@ -33,9 +33,20 @@ for (const [sentence, isHost, answers, doubted] of [
 
 test('a connection that ends is a reason, not again at once, but for one that was gone indeed', () => {
   const doubts = new Doubts()
-  assert.deepEqual([doubts.byCut(), doubts.byCut()], [true, false])
+  assert.deepEqual([doubts.byCut(false), doubts.byCut(false)], [true, false])
   doubts.confirmed()
-  assert.equal(doubts.byCut(), true)
+  assert.equal(doubts.byCut(false), true)
+})
+
+test('the end of the last connection is a reason again after a second, that of one of several is not', t => {
+  let nowMs = 10_000
+  t.mock.method(performance, 'now', () => nowMs)
+  const doubts = new Doubts()
+  assert.deepEqual([doubts.byCut(true), doubts.byCut(true)], [true, false])
+  nowMs += 1_001
+  assert.deepEqual([doubts.byCut(false), doubts.byCut(true), doubts.byCut(true)], [false, true, false])
+  nowMs += 5_001
+  assert.equal(doubts.byCut(false), true)
 })
 
 test('a host that closes a connection it had kept is asked who it is; what is no host, is not', async t => {

@@ -52,6 +52,8 @@ const readBuffer = Buffer.allocUnsafeSlow(65_536)
 export class Connection implements ResponseEvents, RequestStreamEvents, PutOff {
   /** Its owner's note: nobody uses it. */
   free = false
+  /** Its owner's note: it has carried an answer. */
+  proven = false
   readonly #owner: ConnectionOwner
   readonly #connector: Connector
   readonly #socket: Socket
