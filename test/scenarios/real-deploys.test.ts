@@ -13,6 +13,10 @@ const get = (name: string) => `/json/reply/${name}`
 const patience = { timeoutMs: 20_000, everyMs: 5 }
 /** How long after Consul's index moved the table may take to be right, on a machine that has nothing else to do. ms. */
 const aSecond = 1_000
+/** Rounds of a deploy that are measured again where one took longer: a machine may hold one up in a way that its slowness does not tell. */
+const mostAgain = 2
+const isRight = (took: readonly number[]): boolean => took.every(ms => ms <= aSecond)
+const show = (took: readonly number[]): string => took.map(ms => ms.toFixed(0)).join(', ')
 
 interface Row { registration: string, state: string }
 
@@ -40,7 +44,7 @@ async function more (load: Load, calls = 60): Promise<void> {
   await until(`${calls} more calls`, () => load.calls > before + calls, patience)
 }
 
-describe('a rolling deploy', { timeout: 120_000, skip }, () => {
+describe('a rolling deploy', { timeout: 240_000, skip }, () => {
   let consul: RealConsul
   let gateway: TestGateway
   let slowness: Slowness
@@ -91,7 +95,7 @@ describe('a rolling deploy', { timeout: 120_000, skip }, () => {
     await using load = startLoad(gateway.url, [get('Browse'), `POST ${get('Buy')}`])
     await more(load)
 
-    const took: number[] = []
+    let inTurn: number[] = []
     const [first] = live as [HostProcess]
     for (const [n, old] of [...live.entries()]) {
       const { code, said } = await old.terminate()
@@ -99,7 +103,7 @@ describe('a rolling deploy', { timeout: 120_000, skip }, () => {
       assert.match(said, /Consul answered the deregistration with HTTP\/1\.1 405/)
       await more(load, 30)
       const { next, tookMs } = await replace(t, old, messages)
-      took.push(tookMs)
+      inTurn.push(tookMs)
       await until('the new process gets calls', async () => await next.executed() > 0, patience)
       live[n] = next
     }
@@ -110,9 +114,12 @@ describe('a rolling deploy', { timeout: 120_000, skip }, () => {
     const before = load.failures.length
     await Promise.all(live.map(old => old.terminate()))
     await until('calls are refused', () => load.failures.slice(before).some(failure => failure.includes('503 NoEndpoint')), patience)
-    const replaced = await Promise.all(live.map(old => replace(t, old, messages)))
-    took.push(...replaced.map(({ tookMs }) => tookMs))
-    live = replaced.map(({ next }) => next)
+    const replaceAll = async () => {
+      const replaced = await Promise.all(live.map(old => replace(t, old, messages)))
+      live = replaced.map(({ next }) => next)
+      return replaced.map(({ tookMs }) => tookMs)
+    }
+    let atOnce = await replaceAll()
     await until('all get calls', async () => (await Promise.all(live.map(host => host.executed()))).every(executed => executed > 0), patience)
     await untilAllIsWell(load)
     const lost = load.failures.length
@@ -121,9 +128,25 @@ describe('a rolling deploy', { timeout: 120_000, skip }, () => {
     assert.deepEqual(load.failures.slice(lost), [])
     assert.deepEqual(load.failures.slice(before).filter(failure => !/503 (?:NoEndpoint|BreakerOpen)|502 Connect/.test(failure)), [], 'refused, not hung and not answered by somebody else')
     assert.deepEqual(hosts.flatMap(host => host.misdirected()), [])
-    // Each within a second; twice that where the machine held one up in a way that its slowness does not tell.
-    const slowest = took.toSorted((a, b) => b - a)
-    assert.ok(slowest[0]! <= 2 * aSecond && slowest[2]! <= aSecond, `right after ${took.map(ms => ms.toFixed(0)).join(', ')} ms of an idle machine`)
+
+    await using again = startLoad(gateway.url, [get('Browse')])
+    for (let round = 0; round < mostAgain && !isRight(inTurn); round++) {
+      t.diagnostic(`one by one, again: ${show(inTurn)} ms`)
+      inTurn = []
+      for (const [n, old] of [...live.entries()]) {
+        await old.terminate()
+        const { next, tookMs } = await replace(t, old, messages)
+        inTurn.push(tookMs)
+        live[n] = next
+      }
+    }
+    for (let round = 0; round < mostAgain && !isRight(atOnce); round++) {
+      t.diagnostic(`all at once, again: ${show(atOnce)} ms`)
+      await Promise.all(live.map(old => old.terminate()))
+      atOnce = await replaceAll()
+    }
+    await again.stop()
+    assert.ok(isRight([...inTurn, ...atOnce]), `right after ${show([...inTurn, ...atOnce])} ms of an idle machine`)
   })
 
   test('a message moves to another service, deployed instance by instance: not one call is lost, and the log says it', async () => {
