@@ -31,10 +31,12 @@ for (const mode of ['pass', 'perIdentity'] as const) {
       await using fleet = await startOrigins([async request => {
         await request.body()
         const body = String(answers.push({ caller: callerOf(request), lines, marked }) - 1)
-        await write(request.socket, head(200, 'OK', [...headersOf(lines), ['Content-Length', String(body.length)]]))
+        const own = headersOf(lines).map(([name, value]): [string, string] => [name, name === 'Set-Cookie' ? `mine=${body}` : value])
+        await write(request.socket, head(200, 'OK', [...own, ['Content-Length', String(body.length)]]))
         await write(request.socket, body)
-      }], { edge: { sessionHeaders: 'allow' }, prefixes: { '/p/*': { upstream: 'origin' } }, defaults: { policy: { cache: { identity: { mode } } } } })
+      }], { edge: { sessionHeaders: 'allow' }, messages: { Echo: { upstream: 'origin' } }, prefixes: { '/p/*': { upstream: 'origin' } }, defaults: { policy: { cache: { identity: { mode } } } } })
       const seenBy = new Map<number, Set<string>>()
+      const cookies = new Set<string>()
       let reused = 0
       for (let round = 0; round < rounds; round++) {
         marked = random() < 0.4
@@ -55,6 +57,10 @@ for (const mode of ['pass', 'perIdentity'] as const) {
             const context = `seed ${seed}, round ${round}, ${response.header('cache-status')}\n${answer.lines.join('\n')}\nasked for by ${answer.caller}, reached ${caller}`
             const before = seenBy.get(Number(response.text()))
             if (before !== undefined) reused++
+            for (const cookie of response.all('set-cookie')) {
+              assert.ok(answers[Number(cookie.slice('mine='.length))]!.caller === caller && !cookies.has(cookie), `another's cookie ${cookie}: ${context}`)
+              cookies.add(cookie)
+            }
             assert.ok(before === undefined || !answer.marked, `marked, and given out twice: ${context}`)
             assert.ok(answer.caller === caller || isForAll(answer.lines), `another's: ${context}`)
             seenBy.set(Number(response.text()), (before ?? new Set()).add(caller))
@@ -62,9 +68,43 @@ for (const mode of ['pass', 'perIdentity'] as const) {
         }
       }
       assert.ok(reused > rounds, `${reused} answers were reused: the test would say nothing`)
+      assert.ok(cookies.size > rounds, `${cookies.size} cookies were given: the test would say nothing of them`)
     })
   })
 }
+
+describe('an answer for all, of which a 304 says later that it is not', { timeout: 120_000 }, () => {
+  for (const mark of ['private', 'PRIVATE, max-age=60', 'no-store', 'No-Store, public, s-maxage=60']) {
+    test(`${mark}: is given to nobody any more, and what comes in its place to one`, async () => {
+      let marked = false
+      let number = 0
+      let unchanged = 0
+      await using fleet = await startOrigins([async request => {
+        await request.body()
+        const lines: HeaderList = [['ETag', '"1"'], ['Cache-Control', marked ? mark : 'public, max-age=0, stale-if-error=600']]
+        if (request.header('if-none-match') === '"1"') {
+          unchanged++
+          await write(request.socket, head(304, 'Not Modified', lines))
+          return
+        }
+        const body = marked ? String(++number) : 'for all'
+        await write(request.socket, head(200, 'OK', [...lines, ['Content-Length', String(body.length)]]) + body)
+      }], { edge: { sessionHeaders: 'allow' }, messages: { Echo: { upstream: 'origin' } }, prefixes: { '/p/*': { upstream: 'origin' } } })
+      for (const path of ['/json/reply/Echo?Id=1', '/p/x']) {
+        marked = false
+        unchanged = 0
+        for (const headers of people) assert.equal((await fleet.gateway.get(path, { headers: headersOf(headers) })).text(), 'for all')
+        assert.ok(unchanged > 0, 'it is stored, and asked about')
+        marked = true
+        unchanged = 0
+        const answers = await Promise.all(people.flatMap(headers => [headers, headers]).map(async headers => (await fleet.gateway.get(path, { headers: headersOf(headers) })).text()))
+        assert.ok(unchanged > 0, path)
+        assert.ok(!answers.includes('for all'), `${path}: ${answers.join()}`)
+        assert.equal(new Set(answers).size, answers.length, `${path}: ${answers.join()}`)
+      }
+    })
+  }
+})
 
 describe('an answer that proves to be one caller\'s own, when he has gone and another waits', { timeout: 120_000 }, () => {
   const path = '/json/reply/Echo'

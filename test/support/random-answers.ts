@@ -44,6 +44,7 @@ export function randomAnswer (random: Random): string[] {
   if (random() < 0.3) lines.push(`Age: ${pick(random, numbers)}`)
   if (random() < 0.4) lines.push(`Vary: ${some(random, varied, 3).join(', ')}`)
   if (random() < 0.4) lines.push(`ETag: ${pick(random, ['"a"', 'W/"a"', 'a', '""'])}`)
+  if (random() < 0.2) lines.push(`Set-Cookie: ${pick(random, ['mine=1', 'ss-id=ann; HttpOnly', 'theme=dark; Max-Age=0', ''])}`)
   return lines
 }
 
