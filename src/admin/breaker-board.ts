@@ -6,14 +6,15 @@ import type { BreakerBoard, BreakerTarget } from './breakers.ts'
 
 type Plane = Pick<DataPlane, 'holds' | 'upstreams' | 'upstreamNamed' | 'planOf' | 'config'>
 
-export function createBreakerBoard (plane: Plane): BreakerBoard {
+/** `written`: of the file that keeps what is held. */
+export function createBreakerBoard (plane: Plane, { written }: { readonly written: () => Promise<boolean> }): BreakerBoard {
   const { holds } = plane
   const findEndpoint = ({ upstream, endpoint }: BreakerTarget) => plane.upstreamNamed(upstream)?.endpoints.find(({ url }) => url === endpoint?.replace(/\/$/, ''))
   const isHeld = ({ upstream, message, endpoint }: BreakerTarget) =>
     holds.of(upstream).find(hold => hold.endpoint === endpoint && hold.message?.toLowerCase() === message?.toLowerCase())
   return {
     get holds () { return holds.all },
-    get isFull () { return holds.isFull },
+    hasRoomFor: target => !holds.isFull || isHeld(target) !== undefined,
     get outlivesRestart () { return plane.config.dataDirectory !== undefined },
     states: () => [...plane.upstreams].flatMap(upstream => [
       ...upstream.breakerStates().map(({ message, ...state }) => ({ upstream: upstream.name, ...message === undefined ? {} : { message }, ...state })),
@@ -43,7 +44,10 @@ export function createBreakerBoard (plane: Plane): BreakerBoard {
       const endpoint = findEndpoint(target)
       return endpoint === undefined ? undefined : { upstream, endpoint: endpoint.url }
     },
-    hold: hold => holds.set(hold),
+    hold (hold) {
+      holds.set(hold)
+      return written()
+    },
     release (target) {
       const wasHeld = holds.release(target) !== undefined
       if (!wasHeld && target.endpoint === undefined) plane.upstreamNamed(target.upstream)?.breakers.reset(target.message)

@@ -25,10 +25,11 @@ export interface BreakerBoard {
   states (): readonly object[]
   /** The target as the gateway spells it; undefined when there is no such upstream, message or endpoint. */
   find (target: BreakerTarget): BreakerTarget | undefined
-  readonly isFull: boolean
+  hasRoomFor (target: BreakerTarget): boolean
   /** Whether holds are kept on disk. */
   readonly outlivesRestart: boolean
-  hold (hold: BreakerHold): void
+  /** At once; the promise says whether a restart will find it. */
+  hold (hold: BreakerHold): Promise<boolean>
   /** Gives it back to itself, closed: an endpoint that is ejected comes back too. Whether it was held. */
   release (target: BreakerTarget): boolean
 }
@@ -47,7 +48,7 @@ export function breakerActions (board: BreakerBoard): AdminAction[] {
     {
       method: 'POST',
       path: '/api/breakers/hold',
-      says: 'Holds the breaker of an upstream, message or endpoint: {"upstream", "message" or "endpoint", "held": "open" or "closed", "reason", "by", "forMs"}. outlivesRestart: whether there is a dataDirectory to keep it in; that it cannot be written is said in the log.',
+      says: 'Holds the breaker of an upstream, message or endpoint: {"upstream", "message" or "endpoint", "held": "open" or "closed", "reason", "by", "forMs"}. outlivesRestart: whether it has been written to the dataDirectory.',
       run: input => hold(board, input)
     },
     {
@@ -62,17 +63,17 @@ export function breakerActions (board: BreakerBoard): AdminAction[] {
   ]
 }
 
-function hold (board: BreakerBoard, input: ActionInput): object {
+async function hold (board: BreakerBoard, input: ActionInput): Promise<object> {
   const target = toTarget(board, input)
   const { held, reason, by, forMs } = fields(input)
   if (held !== 'open' && held !== 'closed') throw new ActionRefused(400, 'BadHold', 'held is "open" (no calls at all) or "closed" (it never opens).')
   if (!isText(reason) || !isText(by)) throw new ActionRefused(400, 'BadHold', `reason and by are needed, at most ${longestText} characters each: whoever is on duty next must know.`)
   if (forMs !== undefined && !(typeof forMs === 'number' && forMs > 0 && forMs <= longestMs)) throw new ActionRefused(400, 'BadHold', 'forMs is a number of milliseconds, at most a year.')
-  if (board.isFull) throw new ActionRefused(409, 'TooManyHolds', 'Too many breakers are held: release some.')
+  if (!board.hasRoomFor(target)) throw new ActionRefused(409, 'TooManyHolds', 'Too many breakers are held: release some.')
   const since = Date.now()
   const made: BreakerHold = { ...target, held, reason, by, since, until: forMs === undefined ? undefined : since + forMs }
-  board.hold(made)
-  return { ...describeHold(made), outlivesRestart: board.outlivesRestart }
+  const outlivesRestart = await board.hold(made)
+  return { ...describeHold(made), outlivesRestart }
 }
 
 function describeHold ({ since, until, ...hold }: BreakerHold): object {

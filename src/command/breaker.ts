@@ -51,7 +51,7 @@ export async function breaker (args: Arguments, terminal: Terminal): Promise<num
   const forMs = args.has('for') ? toMs(args.one('for')!) : undefined
   const { until, outlivesRestart } = await ask(base, '/api/breakers/hold', { ...target, held: action === 'open' ? 'open' : 'closed', reason, by: args.one('by') ?? userInfo().username, forMs })
   terminal.out(`${printable(name)} is held ${action === 'open' ? 'open: no calls' : 'closed'}${typeof until === 'string' ? ` until ${until}` : ' until it is released'}.\n`)
-  if (outlivesRestart === false) terminal.out('The gateway has no dataDirectory: a restart of it ends this.\n')
+  if (outlivesRestart === false) terminal.out('A restart of the gateway ends this: it has no dataDirectory, or could not write there; its log says so.\n')
   return exitCodes.ok
 }
 

@@ -12,15 +12,19 @@ export interface DegradedOptions {
   readonly below: Next
 }
 
+const bodiless: ReadonlySet<number> = new Set([204, 205, 304])
+
 /** Undefined when the policy names no answer. */
 export function degraded (policy: Policy['degraded'], { upstreamNamed, below }: DegradedOptions): Filter | undefined {
   const { on, upstream, body, status, contentType, headers } = policy
   if (upstream === undefined && body === undefined) return undefined
   const codes = new Set<string>(on)
   const bytes = Buffer.from(body ?? '')
-  const fields = ['Content-Type', contentType, 'Content-Length', String(bytes.length), 'Cache-Control', 'no-store', ...Object.entries(headers).flat()]
+  // RFC 9110 section 8.6: nothing of a body where the status has none.
+  const ofBody = bodiless.has(status) ? [] : ['Content-Type', contentType, 'Content-Length', String(bytes.length)]
+  const fields = [...ofBody, 'Cache-Control', 'no-store', ...Object.entries(headers).flat()]
 
-  const fixed = (): UpstreamResponse => ({ status, reason: 'Degraded', headers: [...fields], body: ResponseBody.of(bytes) })
+  const fixed = (): UpstreamResponse => ({ status, reason: 'Degraded', headers: [...fields], body: ResponseBody.of(bodiless.has(status) ? Buffer.alloc(0) : bytes) })
 
   const instead = async (exchange: Exchange, error: GatewayError): Promise<UpstreamResponse> => {
     if (!codes.has(error.code) || exchange.ended !== undefined) throw error

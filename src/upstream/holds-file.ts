@@ -32,15 +32,15 @@ export interface HoldsFile {
   load (): Promise<readonly Hold[]>
   /** Writes soon, the last state when several come at once. Never rejects: what cannot be written is reported, and holds all the same. */
   save (holds: () => readonly Hold[]): void
-  /** Settles when everything is written. */
-  close (): Promise<void>
+  /** Settles when what was to be saved is; whether it could be. */
+  written (): Promise<boolean>
 }
 
 /** `directory` undefined: nothing is kept. */
 export function createHoldsFile (directory: string | undefined, onProblem: (problem: string, error: Error) => void): HoldsFile {
-  if (directory === undefined) return { load: () => Promise.resolve([]), save () {}, close: () => Promise.resolve() }
+  if (directory === undefined) return { load: () => Promise.resolve([]), save () {}, written: () => Promise.resolve(false) }
   const path = join(directory, fileName)
-  let writing: Promise<void> = Promise.resolve()
+  let writing = Promise.resolve(true)
   let isDue = false
   return {
     async load () {
@@ -58,8 +58,12 @@ export function createHoldsFile (directory: string | undefined, onProblem: (prob
       writing = writing.then(async () => {
         isDue = false
         await writeWhole(path, serializeHolds(holds()))
-      }).catch((error: unknown) => { onProblem('what operators hold open or closed could not be kept: it is lost with a restart', error as Error) })
+        return true
+      }).catch((error: unknown) => {
+        onProblem('what operators hold open or closed could not be kept: it is lost with a restart', error as Error)
+        return false
+      })
     },
-    close: () => writing
+    written: () => writing
   }
 }

@@ -1,6 +1,6 @@
 // Breakers of messages and upstreams through the whole gateway: what opens them, what is answered meanwhile, and what operators do by hand.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -380,7 +380,9 @@ describe('by hand', { timeout: 300_000 }, () => {
       {
         await using gateway = await startGateway(config)
         await gateway.waitForRoute('Echo')
-        assert.equal((await gateway.tell('/api/breakers/hold', { upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann', forMs })).status, 200)
+        const told = await gateway.tell('/api/breakers/hold', { upstream: 'origin', message: 'Echo', held: 'open', reason: 'table locked', by: 'ann', forMs })
+        assert.deepEqual([told.status, told.json().outlivesRestart], [200, true])
+        assert.match(await readFile(join(directory, 'breaker-holds.json'), 'utf8'), /table locked/, 'on disk when it is answered')
         untilBefore = (await holdsOf(gateway))[0]!['until']
         const leftMs = Date.parse(String(untilBefore)) - Date.now()
         assert.ok(leftMs > forMs / 2 && leftMs <= forMs, String(untilBefore))

@@ -15,6 +15,7 @@ const uncached = { cache: { mode: 'off' as const } }
 const choices: ReadonlyArray<readonly [what: string, policy: object, is: (answer: RawResponse) => boolean]> = [
   ['what is stored', {}, ({ status, text, header }) => status === 200 && text() === 'first' && /hit;.*detail=stale-if-error/.test(header('cache-status') ?? '')],
   ['a fixed body with its status', { ...uncached, degraded: { body: 'reduced', status: 203 } }, ({ status, text }) => status === 203 && text() === 'reduced'],
+  ['a status that has no body', { ...uncached, degraded: { body: 'unused', status: 204 } }, ({ status, text, header }) => status === 204 && text() === '' && header('content-length') === undefined],
   ['another upstream', { ...uncached, degraded: { upstream: 'spare' } }, ({ status, text }) => status === 200 && text() === 'second']
 ]
 
