@@ -39,10 +39,11 @@ export class Background {
     for (const name of this.#lanes.keys()) this.#advance(name)
   }
 
-  /** False: dropped, or already waiting. */
+  /** False: dropped. */
   offer (upstream: string, key: string, job: Job): boolean {
     let lane = this.#lanes.get(upstream)
-    if (lane?.waiting.has(key) === true || this.#closed) return false
+    if (lane?.waiting.has(key) === true) return true
+    if (this.#closed) return false
     if (lane === undefined) this.#lanes.set(upstream, lane = { running: 0, waiting: new Map(), nextAtMs: 0, timer: undefined })
     if (lane.waiting.size >= this.#limits.queue) {
       this.dropped++

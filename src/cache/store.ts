@@ -18,7 +18,7 @@ export interface StoreLimits {
   readonly messageSharePercent: number
 }
 
-/** Variants of one key; the one that was not asked for longest goes. */
+/** Variants of one key; the one that was given least goes. */
 const mostVariants = 32
 
 /** What is stored under one primary key. */
@@ -210,9 +210,9 @@ export class CacheStore {
     if (shelf.resources.size === 0) this.#shelves.delete(shelfKey(shelf.upstream, shelf.message))
   }
 
-  /** The oldest but the newest: newest are first. */
-  #coldest ({ variants }: Resource): Stored {
-    return variants.at(-1)!
+  /** Who was given least, the oldest of several; not the newest, which nobody can have asked for yet: newest are first. */
+  #coldest ({ variants: [newest, ...others] }: Resource): Stored {
+    return others.reduce<Stored | undefined>((coldest, stored) => coldest === undefined || stored.hits <= coldest.hits ? stored : coldest, undefined) ?? newest!
   }
 
   /**

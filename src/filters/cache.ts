@@ -90,8 +90,7 @@ class CacheFlow {
     const decided = reuse(request, entry, nowMs, this.#rules, typeof found === 'string' ? found : 'uri-miss')
     if (decided.use === 'stored') {
       if (decided.refresh || isDue(entry!, nowMs, this.#rules.config.refreshAhead)) {
-        entry!.refreshed = true
-        this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
+        entry!.refreshed = this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
       }
       return Promise.resolve(this.#hit(start, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : fromSecond ? 'second-level' : undefined))
     }
@@ -231,13 +230,13 @@ class CacheFlow {
     return { target: this.#keys.target(exchange), cache: this.#cache }
   }
 
-  /** Asks behind the client's back, and not as he does: a HEAD, or that he wants nothing stored, says nothing of what others want. */
-  #refresh (asked: Asked): void {
+  /** Asks behind the client's back, and not as he does: a HEAD, or that he wants nothing stored, says nothing of what others want. False: there is no room for it now. */
+  #refresh (asked: Asked): boolean {
     const { exchange, request, key, entry } = asked
     const { fills, background, store } = this.#cache
     const id = fillKey(key, request, store.varyOf(key))
-    if (fills.find(id) !== undefined) return
-    background.offer(exchange.upstream.name, id, () => fills.find(id) === undefined ? this.#start({ ...asked, request: unasked(request) }, id, entry).finished : Promise.resolve())
+    if (fills.find(id) !== undefined) return true
+    return background.offer(exchange.upstream.name, id, () => fills.find(id) === undefined ? this.#start({ ...asked, request: unasked(request) }, id, entry).finished : Promise.resolve())
   }
 
   #start (asked: Asked, id: string, previous: Stored | undefined): Fill {

@@ -78,6 +78,20 @@ describe('the store', () => {
     assert.equal(store.size, 32)
   })
 
+  test('of too many variants the one that was given least goes, and never the newest', () => {
+    const store = new CacheStore(limits)
+    const put = (language: string) => store.put(stored('k', { vary: ['accept-language'], headers: ['Accept-Language', language] }))
+    const find = (language: string) => store.find('k', ['Accept-Language', language])
+    put('popular')
+    ;(find('popular') as Stored).hits = 3
+    for (let n = 0; n < 100; n++) {
+      put(`strange-${n}`)
+      assert.notEqual(typeof find(`strange-${n}`), 'string')
+    }
+    assert.notEqual(typeof find('popular'), 'string')
+    assert.equal(store.size, 32)
+  })
+
   test('in place of the same variant; nothing is left of what went', () => {
     const store = new CacheStore(limits)
     for (let n = 0; n < 10; n++) store.put(stored('k', { tags: ['t'], bytes: n }))
