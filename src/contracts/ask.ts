@@ -76,13 +76,14 @@ export function toOwnId (result: GetResult): string | undefined {
 }
 
 const busy = new Set([408, 425, 429])
+const isFailure = (status: number): boolean => status >= 500 || busy.has(status)
 
 export type ParseList = (body: string) => OperationList | undefined
 
 /** What an answer to /operations/metadata says (decisions 2.4). */
 export function toListed (result: GetResult, parse: ParseList = parseOperations): Listed {
   if (result.kind !== 'answer') return { state: 'unread', reason: result.reason }
-  if (result.status >= 500 || busy.has(result.status)) return { state: 'unread', reason: `its list answered ${result.status}` }
+  if (isFailure(result.status)) return { state: 'unread', reason: `its list answered ${result.status}` }
   if (result.status !== 200) return { state: 'none', reason: `its list answered ${result.status}` }
   const list = parse(result.body)
   if (list !== undefined) return { state: 'read', list }
@@ -133,7 +134,7 @@ interface Wellness { readonly sick?: string | undefined, readonly warns?: string
 /** Why a question about its health says that the host is not well. One that is protected or not there (401, 404, 405) says nothing. */
 function toSickness (result: GetResult, what: string): string | undefined {
   if (result.kind !== 'answer') return `${what}: ${result.reason}`
-  return result.status >= 500 || busy.has(result.status) ? `${what} answered ${result.status}` : undefined
+  return isFailure(result.status) ? `${what} answered ${result.status}` : undefined
 }
 
 /** The heartbeat and, where asked for, the health check: its delegate's Warning is 429, which Consul takes for a warning too. */
@@ -156,7 +157,7 @@ async function askPlugin (put: Put, parse: ParseList, healthCheck: boolean): Pro
   if (own.kind === 'silent') return refusal(own, 'its registration')
   const answer = await put('/operations/metadata')
   // A host that cannot say now who it is may be a ghost's new tenant: its list alone is not believed.
-  const unsure = own.kind === 'broken' || own.status >= 500 || busy.has(own.status)
+  const unsure = own.kind === 'broken' || isFailure(own.status)
   const listed: Listed = unsure ? { state: 'unread', reason: own.kind === 'broken' ? own.reason : `its registration answered ${own.status}` } : toListed(answer, parse)
   // What Consul's check asks too: a first run that fails may go untold for minutes (check_update_interval), as if it had not run.
   const heartbeat = await put('/json/reply/Heartbeat')
@@ -164,7 +165,7 @@ async function askPlugin (put: Put, parse: ParseList, healthCheck: boolean): Pro
   // Without a list, only its heartbeat says that it is a host and up.
   if (heartbeat.kind !== 'answer' || heartbeat.status !== 200) {
     const told = refusal(heartbeat, 'its heartbeat')
-    const isForGood = listed.state === 'none' && heartbeat.kind === 'answer' && heartbeat.status < 500 && !busy.has(heartbeat.status)
+    const isForGood = listed.state === 'none' && heartbeat.kind === 'answer' && !isFailure(heartbeat.status)
     return told.kind === 'silent' ? { ...told, reached: true, ...(isForGood ? { listed } : {}) } : told
   }
   return { ...answered(toOwnId(own), listed, versionOf(own, answer, heartbeat), await askHealth(put, heartbeat, healthCheck)), ...(isStrange(own, answer, listed) ? { strange: true } : {}) }
@@ -180,6 +181,7 @@ async function askPlain (put: Put, parse: ParseList, livenessPath: string): Prom
   const isAlive = alive.kind === 'answer' && alive.status < 500
   // What it is, a host that is not well can say too, but not one that fails whatever it is asked.
   if (!isAlive && listed.state === 'unread') return refusal(alive, livenessPath)
-  const isHost = version !== undefined || listed.state !== 'unread'
-  return answered(undefined, isHost ? listed : { state: 'none', reason: listed.reason }, version, isAlive ? {} : { sick: alive.kind === 'answer' ? `${livenessPath} answered ${alive.status}` : `${livenessPath}: ${alive.reason}` })
+  // A failure may be a host's. Who answers well and with no list, and does not say that it is one, is none.
+  const isOther = version === undefined && answer.kind === 'answer' && !isFailure(answer.status)
+  return answered(undefined, isOther && listed.state === 'unread' ? { state: 'none', reason: listed.reason } : listed, version, isAlive ? {} : { sick: alive.kind === 'answer' ? `${livenessPath} answered ${alive.status}` : `${livenessPath}: ${alive.reason}` })
 }

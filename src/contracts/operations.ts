@@ -20,9 +20,11 @@ export interface OperationList {
   readonly byName: ReadonlyMap<string, Operation>
   /** By the lower-cased last dotted part, for nested types of 5.x hosts (Outer.Inner is tagged Inner). */
   readonly byLastPart: ReadonlyMap<string, readonly Operation[]>
+  /** Something of it was left out: what its service has is not wholly known. */
+  readonly isCut: boolean
 }
 
-/** Bounds on hostile lists. What is beyond them is left out, so it is never routed. */
+/** Bounds on hostile lists. What is beyond them is left out, so it is never routed by name; and nothing by a path that only the host knows (`isCut`). */
 export const operationLimits = { operations: 20_000, nameLength: 256, routes: 64, routeLength: 1_024, actions: 32, actionLength: 32, audiences: 64 } as const
 
 /** Messages of the discovery plugin and the host itself that no edge may route, lower-cased (measured: hosts list them as unrestricted). */
@@ -58,19 +60,33 @@ export function property (value: object, lowerName: string): unknown {
   return undefined
 }
 
-const texts = (value: unknown, most: number, longest: number): string[] =>
-  Array.isArray(value) ? value.slice(0, most).filter((item): item is string => typeof item === 'string' && item.length > 0 && item.length <= longest) : []
+/** `isCut`: something is left out. */
+interface Texts { readonly texts: readonly string[], readonly isCut: boolean }
 
-function parseOperation (entry: unknown): Operation | undefined {
+function toTexts (value: unknown, most: number, isText: (item: string) => boolean): Texts {
+  if (!Array.isArray(value)) return { texts: [], isCut: value !== undefined && value !== null }
+  const texts = value.slice(0, most).filter((item): item is string => typeof item === 'string' && isText(item))
+  return { texts, isCut: texts.length < value.length }
+}
+
+const isAction = (text: string): boolean => text.length > 0 && text.length <= operationLimits.actionLength
+const isRoute = (text: string): boolean => text.startsWith('/') && text.length <= operationLimits.routeLength
+
+function parseOperation (entry: unknown): { readonly operation: Operation, readonly isCut: boolean } | undefined {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return undefined
   const name = property(entry, 'name')
   if (typeof name !== 'string' || !isMessageName(name)) return undefined
+  const actions = toTexts(property(entry, 'actions'), operationLimits.actions, isAction)
+  const routes = toTexts(property(entry, 'routes'), operationLimits.routes, isRoute)
   return {
-    name,
-    restricted: excludesOutside(property(entry, 'restrictto')),
-    visible: !excludesOutside(property(entry, 'visibleto')),
-    actions: texts(property(entry, 'actions'), operationLimits.actions, operationLimits.actionLength).map(action => action.toUpperCase()),
-    routes: texts(property(entry, 'routes'), operationLimits.routes, operationLimits.routeLength).filter(route => route.startsWith('/'))
+    operation: {
+      name,
+      restricted: excludesOutside(property(entry, 'restrictto')),
+      visible: !excludesOutside(property(entry, 'visibleto')),
+      actions: actions.texts.map(action => action.toUpperCase()),
+      routes: routes.texts
+    },
+    isCut: actions.isCut || routes.isCut
   }
 }
 
@@ -81,12 +97,12 @@ function joined (one: Operation, other: Operation): Operation {
     restricted: one.restricted || other.restricted,
     visible: one.visible && other.visible,
     actions: [...new Set([...one.actions, ...other.actions])],
-    routes: [...new Set([...one.routes, ...other.routes])].slice(0, operationLimits.routes)
+    routes: [...new Set([...one.routes, ...other.routes])]
   }
 }
 
 /** Builds the indexes of a list; also used for lists read back from disk. */
-export function toOperationList (operations: Iterable<Operation>): OperationList {
+export function toOperationList (operations: Iterable<Operation>, isCut = false): OperationList {
   const byName = new Map<string, Operation>()
   for (const operation of operations) {
     const key = operation.name.toLowerCase()
@@ -102,7 +118,7 @@ export function toOperationList (operations: Iterable<Operation>): OperationList
     if (same === undefined) byLastPart.set(part, [operation])
     else same.push(operation)
   }
-  return { operations: [...byName.values()], byName, byLastPart }
+  return { operations: [...byName.values()], byName, byLastPart, isCut }
 }
 
 /** Every operation a tag or a name may mean. */
@@ -123,8 +139,8 @@ export function parseOperations (body: string): OperationList | undefined {
     return undefined
   }
   if (!Array.isArray(value)) return undefined
-  const operations = value.slice(0, operationLimits.operations).map(parseOperation).filter(operation => operation !== undefined)
+  const parsed = value.slice(0, operationLimits.operations).map(parseOperation).filter(entry => entry !== undefined)
   // A JSON array of something else is not a list of operations; an empty array is.
-  if (operations.length === 0 && value.length > 0) return undefined
-  return toOperationList(operations)
+  if (parsed.length === 0 && value.length > 0) return undefined
+  return toOperationList(parsed.map(({ operation }) => operation), parsed.length < value.length || parsed.some(({ isCut }) => isCut))
 }

@@ -6,22 +6,45 @@ import type { Verdict } from './endpoints.ts'
 /** Its registration says so, or the host itself: by its version, or by the list that only such hosts publish. */
 const isServiceStack = ({ registration, knowledge }: Verdict): boolean => registration.kind !== 'plain' || knowledge?.servicestackVersion !== undefined || knowledge?.listed?.state === 'read'
 
+/** Whether it has told all that it has: messages, and the RESTful paths that lead to them. */
+const isTold = ({ knowledge }: Verdict): boolean => knowledge?.listed?.state === 'read' && !knowledge.listed.list.isCut
+
+/** It has not said what it is: it has not answered, or only failed when asked for its list. */
+const isUnheard = ({ knowledge }: Verdict): boolean => knowledge?.answeredAt === undefined || knowledge.listed?.state === 'unread'
+
+/** What postern.yaml says of an upstream. */
+export interface SaidOfUpstream {
+  readonly trustTags: boolean
+  /** What its endpoints are; it counts until they have shown that they are ServiceStack hosts. */
+  readonly servicestack: boolean | undefined
+}
+
 /** Chooses endpoints for sets of offer groups: messages with the same groups share one choice. */
 export class Choices {
   readonly #view: UpstreamView
   readonly #rules: ChoiceRules
   readonly #byGroups = new Map<string, readonly Verdict[]>()
   readonly base: readonly Verdict[]
+  /** As in UpstreamPlan. */
+  readonly servicestack: boolean | undefined
+  readonly lists: UpstreamPlan['lists']
   /** Of `base`. */
   readonly #baseUrls: ReadonlySet<string>
   readonly #chosen = new Set<Verdict>()
   readonly #byUrl = new Map<string, EndpointPlan>()
   readonly #urls = new Map<readonly Verdict[], readonly string[] | undefined>()
 
-  constructor (view: UpstreamView, rules: ChoiceRules) {
+  constructor (view: UpstreamView, rules: ChoiceRules, said: SaidOfUpstream) {
     this.#view = view
     this.#rules = rules
-    this.base = this.#take(pickTier(view.verdicts, rules))
+    const best = pickTier(view.verdicts, rules)
+    const speaking = view.verdicts.filter(({ speaks }) => speaks)
+    const isUnknown = best.length > 0 && speaking.every(isUnheard)
+    this.servicestack = speaking.some(isServiceStack) || (said.servicestack ?? (isUnknown ? undefined : false))
+    // What one host has told of its paths says nothing of another's: while they differ, those get what has no endpoints of its own that have told theirs.
+    const told = this.servicestack === true && !said.trustTags ? best.filter(isTold) : []
+    this.base = this.#take(told.length > 0 ? told : best)
+    this.lists = listsOf(this.base, said.trustTags)
     this.#baseUrls = new Set(this.base.map(({ url }) => url))
   }
 
@@ -61,20 +84,17 @@ export class Choices {
   /** Whether it gets only messages that no better endpoint of the upstream has. */
   isLastFor (verdict: Verdict): boolean { return this.#chosen.has(verdict) && !this.#baseUrls.has(verdict.url) }
 
-  /** An upstream without a base is nobody's to reach, so nothing of it need be known. */
-  #lists (trustTags: boolean): UpstreamPlan['lists'] {
-    const states = new Set(this.base.map(({ knowledge }) => knowledge?.listed?.state ?? 'unread'))
-    if (states.has('read') || states.size === 0) return 'read'
-    return states.has('unread') ? 'unread' : trustTags ? 'read' : 'none'
-  }
-
-  /** `said`: what postern.yaml says that its endpoints are; it counts until they have shown that they are ServiceStack hosts. */
-  upstreamPlan (trustTags: boolean, said: boolean | undefined): UpstreamPlan {
-    const verdicts = this.#view.verdicts.filter(verdict => verdict.speaks)
-    const isUnknown = this.base.length > 0 && verdicts.every(({ knowledge }) => knowledge?.answeredAt === undefined)
-    const servicestack = verdicts.some(isServiceStack) || (said ?? (isUnknown ? undefined : false))
+  upstreamPlan (): UpstreamPlan {
+    const { servicestack, lists } = this
     const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
     const apiForm = servicestack !== true || (endpoints.length > 0 && [...this.#chosen].every(({ knowledge }) => knowledge?.apiForm === true))
-    return { name: this.#view.name, endpoints, base: this.urls(this.base), levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack, lists: this.#lists(trustTags) }
+    return { name: this.#view.name, endpoints, base: this.urls(this.base), levels: toLevelPlans(this.#view.verdicts, this.#rules.locate), apiForm, servicestack, lists }
   }
+}
+
+/** An upstream without a base is nobody's to reach, so nothing of it need be known. */
+function listsOf (base: readonly Verdict[], trustTags: boolean): UpstreamPlan['lists'] {
+  if (base.length === 0 || base.some(isTold)) return 'read'
+  const isUnread = base.some(({ knowledge }) => (knowledge?.listed?.state ?? 'unread') === 'unread')
+  return isUnread ? 'unread' : trustTags ? 'read' : 'none'
 }

@@ -3,7 +3,7 @@ import { operationLimits, type Operation, type OperationList } from '../contract
 import type { CustomRoutePlan } from '../routing/plan.ts'
 import type { PathConflict } from './plan.ts'
 
-/** Most paths of one upstream; what is beyond is not routed. */
+/** Most paths of one upstream; what is beyond is not routed, nor is any path then that only its host knows. */
 const mostRoutes = operationLimits.operations
 
 export interface RouteSource {
@@ -42,7 +42,7 @@ function * operationsOf (lists: readonly OperationList[]): Generator<readonly [k
   for (const [key, twins] of others.length === 0 ? [] : operationsOf(others)) if (!seen.has(key)) yield [key, twins]
 }
 
-function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: CustomRoutePlan[], known: CustomRoutePlan[] } {
+function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: CustomRoutePlan[], known: CustomRoutePlan[], isCut: boolean } {
   const routed: Candidate[] = []
   const blocked: CustomRoutePlan[] = []
   const known: CustomRoutePlan[] = []
@@ -54,24 +54,26 @@ function candidatesOf (source: RouteSource): { routed: Candidate[], blocked: Cus
     const actions = new Set(operations.flatMap(operation => operation.actions))
     const verbs = actions.has('ANY') ? [] : [...actions]
     for (const path of new Set(operations.flatMap(operation => operation.routes))) {
-      if (routed.length + blocked.length + known.length >= mostRoutes) break
+      if (routed.length + blocked.length + known.length >= mostRoutes) return { routed, blocked, known, isCut: true }
       if (kept) blocked.push({ path, verbs, message: key, routed: false })
       else if (isKnown) known.push({ path, verbs, message: key, routed: false })
       else if (since !== undefined) routed.push({ plan: { path, verbs, message: key, routed: true }, upstream: source.upstream, since, shape: toShape(path) })
     }
   }
-  return { routed, blocked, known }
+  return { routed, blocked, known, isCut: false }
 }
 
-/** All custom routes. One path and verb wanted by two messages is a conflict: who had its message first keeps it. */
-export function planCustomRoutes (sources: readonly RouteSource[]): { routes: Map<string, CustomRoutePlan[]>, conflicts: PathConflict[] } {
+/** All custom routes; `cut`: upstreams that list more than is taken in. One path and verb wanted by two messages is a conflict: who had its message first keeps it. */
+export function planCustomRoutes (sources: readonly RouteSource[]): { routes: Map<string, CustomRoutePlan[]>, conflicts: PathConflict[], cut: ReadonlySet<string> } {
   const routes = new Map<string, CustomRoutePlan[]>()
+  const cut = new Set<string>()
   const conflicts: PathConflict[] = []
   const wanted: Candidate[] = []
   /** By place; only of those who want paths: nearly nobody does, and there are as many as messages. */
   const blockedShapes = new Map<string, CustomRoutePlan[]>()
   for (const source of sources) {
-    const { routed, blocked, known } = candidatesOf(source)
+    const { routed, blocked, known, isCut } = candidatesOf(source)
+    if (isCut) cut.add(source.upstream)
     for (const candidate of routed) wanted.push(candidate)
     if (blocked.length + known.length > 0) routes.set(source.upstream, [...blocked, ...known])
     for (const plan of routed.length > 0 ? blocked : []) {
@@ -97,5 +99,5 @@ export function planCustomRoutes (sources: readonly RouteSource[]): { routes: Ma
     if (list === undefined) routes.set(upstream, [plan])
     else list.push(plan)
   }
-  return { routes, conflicts }
+  return { routes, conflicts, cut }
 }

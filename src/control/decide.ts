@@ -6,7 +6,7 @@ import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import { isRoutedTo } from '../routing/routed-to.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 import { isTimed, keyOf, type CatalogEntry } from './catalog.ts'
-import { Choices } from './choices.ts'
+import { Choices, type SaidOfUpstream } from './choices.ts'
 import type { UpstreamView } from './claims.ts'
 import { planCustomRoutes, type RouteSource } from './custom-routes.ts'
 import { judgeRefused, type Verdict } from './endpoints.ts'
@@ -146,7 +146,11 @@ export function decide (input: DecideInput): Decision {
   const views = viewAll(input, verdicts, judges)
   const splits = new Splits(config)
   const locate = createLocate(config, input.distances)
-  const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, { panic: config.registry.panic, warning: warningOf(config, name), splits, locate })]))
+  const said = (name: string): SaidOfUpstream => {
+    const { trustTags = false, servicestack } = settingsOf(config, name) ?? {}
+    return { trustTags, servicestack }
+  }
+  const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, { panic: config.registry.panic, warning: warningOf(config, name), splits, locate }, said(name))]))
   const book = new MarkBook(memory.marks, now)
   const leftOut = new LeftOutBook(input.leftOut)
   const names = decideNames({ views, choices, leftOut, exposure, splits, settled: settledOf(config), owners: memory.owners, departed: memory.departed, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
@@ -157,13 +161,16 @@ export function decide (input: DecideInput): Decision {
     const own = views.get(name)?.verdicts ?? []
     // Nothing but ghosts and refused ones is no upstream.
     if (own.length > 0 && !own.some(verdict => verdict.speaks)) continue
-    const settings = settingsOf(config, name)
-    const plan = choice.upstreamPlan(settings?.trustTags ?? false, settings?.servicestack)
+    const plan = choice.upstreamPlan()
     upstreams.set(name, plan)
     for (const { url } of plan.endpoints) served.add(url)
   }
   const messages = withClaimed(names.messages, input.claimed)
-  const { routes, conflicts } = planCustomRoutes([...views.values()].map(view => toRouteSource(view, config, exposure, names)))
+  const { routes, conflicts, cut } = planCustomRoutes([...views.values()].map(view => toRouteSource(view, config, exposure, names)))
+  for (const name of cut) {
+    const plan = upstreams.get(name)
+    if (plan?.lists === 'read' && said(name).trustTags === false) upstreams.set(name, { ...plan, lists: 'none' })
+  }
   const endpoints = verdicts.map(verdict => toEndpointDecision(verdict, choices, leftOut, book))
   return {
     plan: { upstreams, messages, customRoutes: routes },

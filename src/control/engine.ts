@@ -169,7 +169,7 @@ export function createEngine (options: EngineOptions): Engine {
   const firstWord = new FirstWord()
   const knows = (url: string) => knowledge.has(url)
   const mayStart = (next: Decision) => committed !== undefined || first.mayGo(next, { missing: missing().length + (admission.isResolving ? 1 : 0), hasAny: registries.hasAny || fixed.length > 0, knows })
-  const canCommit = (next: Decision) => mayStart(next) && firstWord.mayGo(committed === undefined && options.applied.upstreams.size === 0 ? undefined : sent, next.plan, config.prefixes, knows)
+  const canCommit = (next: Decision) => mayStart(next) && firstWord.mayGo(committed === undefined && options.applied.upstreams.size === 0 ? undefined : sent, next.plan, config, knows)
   /** What is not found may be what a registry knows that has not answered yet. */
   let sentIncomplete = false
 

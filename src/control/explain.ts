@@ -139,11 +139,13 @@ const explainRestarted = ({ verdict, state }: EndpointDecision): Explanation => 
 })
 
 function explainFixed ({ registration: { service }, knowledge }: Verdict): Explanation {
-  if (knowledge?.answeredAt !== undefined) return { why: 'Routed: a fixed endpoint of postern.yaml.', hint: 'It stays until its line there is changed.' }
-  const reason = knowledge?.silent === undefined ? '' : ` (${knowledge.silent.reason})`
+  const isUnread = knowledge?.listed?.state === 'unread'
+  if (knowledge?.answeredAt !== undefined && !isUnread) return { why: 'Routed: a fixed endpoint of postern.yaml.', hint: 'It stays until its line there is changed.' }
+  const said = isUnread ? knowledge.listed.reason : knowledge?.silent?.reason
+  const reason = said === undefined ? '' : ` (${said})`
   return {
-    why: `Routed: a fixed endpoint of postern.yaml. It has not said yet what it is${reason}: until one of its upstream has, paths below a prefix are answered 503 RoutesNotReady.`,
-    hint: `It is asked again and again. Where nothing good comes of that, name a path that it answers below 500 in upstreams.${yamlKey(service)}.livenessPath, or what it is in upstreams.${yamlKey(service)}.servicestack.`
+    why: `Routed: a fixed endpoint of postern.yaml. It has not said yet ${knowledge?.servicestackVersion === undefined ? 'what it is' : 'what it lists'}${reason}: until one of its upstream has, what postern.yaml sends there is answered 503 RoutesNotReady.`,
+    hint: `It is asked again and again (/operations/metadata). Where nothing good comes of that, write what it is in upstreams.${yamlKey(service)}.servicestack.`
   }
 }
 
@@ -156,7 +158,7 @@ export function explainEndpoint (decision: EndpointDecision): Explanation {
     case 'refused': return { why: `Refused: ${registration.refused ?? 'its address cannot be used'}.`, hint: registration.registry === 'config' ? `Correct upstreams.${yamlKey(registration.service)}.endpoints.` : 'Correct the registration, or registry.allowedNetworks.' }
     case 'fixed': return explainFixed(verdict)
     case 'passing': return state === 'standby'
-      ? { why: 'Standby: its checks pass, but no message or path needs it.', hint: 'It gets traffic when it lists a message that is routed here.' }
+      ? { why: 'Standby: its checks pass, but no message or path needs it.', hint: 'It gets traffic when it has told its whole list, and a message of it is routed here.' }
       : { why: 'Routed: its checks pass.', hint: 'It leaves when they fail, a connection to it fails, or somebody sets maintenance.' }
     case 'warning': return state === 'standby'
       ? { why: `Standby: its checks warn${notes}, and others pass.`, hint: 'It gets traffic when no passing endpoint is left.' }

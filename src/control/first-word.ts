@@ -1,9 +1,15 @@
-// Whether a table waits for the first word of the hosts behind prefix routes: until one of them has answered, all their paths are answered 503. Clock injected.
+// Whether a table waits for the first word of the hosts that postern.yaml sends calls to without a list: until one of them has answered, those are answered 503. Clock injected.
 import type { Config } from '../config/schema.ts'
 import type { Plan } from './plan.ts'
 
 /** Longest wait, ms: a host that takes connections and says nothing must not hold up what others have to say. */
 const longestMs = 2_000
+
+/** Upstreams of prefixes, of messages whose owner is settled, and of what nobody knows. */
+function namedBy ({ prefixes, messages, exposure: { fallback } }: Pick<Config, 'prefixes' | 'messages' | 'exposure'>): ReadonlySet<string> {
+  const names = [...Object.values(prefixes), ...Object.values(messages)].map(({ upstream }) => upstream)
+  return new Set([...names, fallback].filter(name => name !== undefined))
+}
 
 export class FirstWord {
   readonly #now: () => number
@@ -20,8 +26,8 @@ export class FirstWord {
    * `before`: the table in force, undefined while there is none. A host that it knows, replaced by one that nobody has asked, would lose calls for as
    * long as a question takes. `knows`: whether an endpoint (url) has been asked to an end, whatever came of it.
    */
-  mayGo (before: Plan | undefined, { upstreams }: Plan, prefixes: Config['prefixes'], knows: (url: string) => boolean): boolean {
-    const isAwaited = Object.values(prefixes).some(({ upstream: name }) => {
+  mayGo (before: Plan | undefined, { upstreams }: Plan, config: Pick<Config, 'prefixes' | 'messages' | 'exposure'>, knows: (url: string) => boolean): boolean {
+    const isAwaited = namedBy(config).values().some(name => {
       const next = upstreams.get(name)
       if (next === undefined || next.servicestack !== undefined || next.endpoints.every(({ url }) => knows(url))) return false
       return before === undefined || before.upstreams.get(name)?.servicestack !== undefined

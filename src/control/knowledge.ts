@@ -44,7 +44,9 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
   // One process never changes its list; whoever reports no id may be somebody else, whose "none" counts.
   const sameProcess = before !== undefined && before.ownId === answer.ownId
   const keepsList = before?.listed?.state === 'read' && sameProcess && (answer.listed.state === 'unread' || (answer.listed.state === 'none' && answer.ownId !== undefined))
-  const listed = keepsList ? before.listed : answer.listed
+  // Nor does a doubt make a ServiceStack host of who has said already that it is none.
+  const keepsNone = before?.listed?.state === 'none' && answer.listed.state === 'unread' && [before, answer].every(({ ownId, servicestackVersion }) => ownId === undefined && servicestackVersion === undefined)
+  const listed = keepsList || keepsNone ? before.listed : answer.listed
   // Whoever reports no id is the same process as long as it lists the same.
   const keepsMarkers = sameProcess && (answer.ownId !== undefined || (before?.listed?.state === 'read' && listed?.state === 'read' && before.listed.list === listed.list))
   return {

@@ -1,6 +1,7 @@
 // What becomes of each name: whose it is, whether it may be called, and which endpoints get it. Pure.
 import { stricter, type Effect } from '../exchange/effect.ts'
 import type { MessagePlan } from '../routing/plan.ts'
+import { isOpen } from '../routing/routed-to.ts'
 import type { Choices } from './choices.ts'
 import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.ts'
 import { asMove, rememberDeparted, type Departed } from './departed.ts'
@@ -213,8 +214,10 @@ function planSettled (context: NameContext, current: Case, view: UpstreamView, w
   // A restricted message must not slip out while its list is on the way.
   const hosts = view.verdicts.filter(verdict => verdict.speaks && verdict.registration.kind !== 'plain')
   const isUnread = hosts.length > 0 && hosts.every(({ knowledge }) => knowledge?.listed === undefined || knowledge.listed.state === 'unread')
-  if (isUnread) return of({ state: 'unread', cause: 'not-read' })
   const choices = context.choices.get(view.name)
+  // Nor while nobody knows whether there is a list, unless it may be called restricted or not.
+  const isOpenYet = choices !== undefined && isOpen(choices) && context.exposure(view.name, current.key, true) !== 'exposed'
+  if (isUnread || isOpenYet) return of({ state: 'unread', cause: 'not-read' })
   const choice = (listed === undefined ? choices?.base : choices?.of(listed.verdicts)) ?? []
   return of({ state: 'routed', cause: 'yaml', choice, marker: listed?.effect, suggest: listed?.operation.visible ?? false })
 }

@@ -86,9 +86,11 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, b
   return groups
 }
 
-/** A plain service that its registry calls healthy needs not answer us: without a list its names hold. */
+/** A plain service that its registry calls healthy needs not answer us: without a list its names hold, until one is read. */
 function listedOf ({ registration, knowledge }: Verdict): Listed | undefined {
-  if (knowledge?.listed !== undefined) return knowledge.listed
+  if (knowledge === undefined || registration.kind !== 'plain') return knowledge?.listed
+  const { listed, silent, servicestackVersion } = knowledge
+  if (listed?.state === 'unread') return servicestackVersion === undefined ? { state: 'none', reason: listed.reason } : listed
   const isHealthy = registration.health === 'passing' || registration.health === 'warning'
-  return registration.kind === 'plain' && isHealthy && knowledge?.silent !== undefined ? { state: 'none', reason: knowledge.silent.reason } : undefined
+  return listed ?? (isHealthy && silent !== undefined ? { state: 'none', reason: silent.reason } : undefined)
 }

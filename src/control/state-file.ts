@@ -44,6 +44,8 @@ interface OnDisk {
   readonly registries: KeptState['registries']
   /** Lists are shared by the instances of a service, so each is written once. */
   readonly lists: ReadonlyArray<readonly Operation[]>
+  /** Numbers of those of which something was left out; absent in files of older versions. */
+  readonly cutLists?: readonly number[]
   /** Likewise; absent in files of older versions. */
   readonly markers?: ReadonlyArray<ReadonlyArray<readonly [key: string, effect: Effect]>>
   readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed' | 'markers'> & { readonly list: number | undefined, readonly none: string | undefined, readonly markers?: number | undefined }]>
@@ -69,7 +71,7 @@ export function serializeState (state: KeptState, now: Date): string {
       none: listed?.state === 'none' ? listed.reason : undefined
     }] as const
   })
-  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], departed: state.departed ?? [], names: state.names ?? [], ownNodes: state.ownNodes ?? [], marks: [...state.marks ?? []].map(([group, marks]) => [group, [...marks]]) }
+  const content: OnDisk = { version, savedAt: now.toISOString(), registries: state.registries, lists: [...numbers.keys()].map(({ operations }) => operations), cutLists: [...numbers].filter(([{ isCut }]) => isCut).map(([, number]) => number), markers: [...markerNumbers.keys()].map(markers => [...markers]), knowledge, owners: state.owners, claimed: state.claimed ?? [], departed: state.departed ?? [], names: state.names ?? [], ownNodes: state.ownNodes ?? [], marks: [...state.marks ?? []].map(([group, marks]) => [group, [...marks]]) }
   return JSON.stringify(content)
 }
 
@@ -91,10 +93,10 @@ export function parseState (text: string): KeptState {
   const value: unknown = JSON.parse(text)
   if (!isObject(value)) throw new Error('it is no object')
   if (value['version'] !== version) throw new Error(`it has version ${String(value['version'])}, and this program reads ${version}`)
-  const { registries, lists, markers: markerLists = [], knowledge, owners, claimed = [], departed = [], names = [], ownNodes = [], marks = [] } = value
-  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names) || !Array.isArray(ownNodes) || !Array.isArray(departed) || !Array.isArray(marks)) throw new Error('a part of it is missing')
+  const { registries, lists, cutLists = [], markers: markerLists = [], knowledge, owners, claimed = [], departed = [], names = [], ownNodes = [], marks = [] } = value
+  if (!Array.isArray(registries) || !Array.isArray(lists) || !Array.isArray(cutLists) || !Array.isArray(markerLists) || !Array.isArray(knowledge) || !Array.isArray(owners) || !Array.isArray(claimed) || !Array.isArray(names) || !Array.isArray(ownNodes) || !Array.isArray(departed) || !Array.isArray(marks)) throw new Error('a part of it is missing')
   const markerMaps = markerLists.map(list => toMarkersAgain(list))
-  const operationLists = lists.map(list => toOperationList(list as Operation[]))
+  const operationLists = lists.map((list, number) => toOperationList(list as Operation[], cutLists.includes(number)))
   return {
     registries: registries.map(part => {
       if (!isObject(part) || !Array.isArray(part['entries']) || !part['entries'].every(isEntry)) throw new Error('its registrations cannot be read')

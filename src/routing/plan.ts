@@ -43,8 +43,8 @@ export interface UpstreamPlan {
   /** ServiceStack hosts: prefix routes to them must not reach what is not routed. Undefined: none of them has said what it is yet. */
   readonly servicestack: boolean | undefined
   /**
-   * What is known of the messages and RESTful paths of a ServiceStack host: `read` as soon as one endpoint of the base has told its list, or where tags are
-   * believed without one; `unread`: not yet; `none`: they publish none.
+   * What is known of the messages and RESTful paths of a ServiceStack host: `read` as soon as one endpoint has told all of its list (the base
+   * is those that have, then), or where tags are believed without one; `unread`: not yet; `none`: they publish none, or more than is taken in.
    */
   readonly lists: 'read' | 'unread' | 'none'
 }

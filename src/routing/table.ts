@@ -6,7 +6,7 @@ import type { CustomRoute, CustomRoutes } from './custom-routes.ts'
 import { suggest } from './suggest.ts'
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from './plan.ts'
 import { messageCandidates, type Candidate, type RequestTarget } from './request-target.ts'
-import { isRoutedTo } from './routed-to.ts'
+import { isOpen, isRoutedTo } from './routed-to.ts'
 import { formats } from '../lib/formats.ts'
 
 export { formats }
@@ -114,6 +114,8 @@ export class RouteTable {
     if (entry === undefined || !formats.has(target.format)) return this.#notFound(target.name, target.key)
     if (known?.plan.state === 'unread') throw new GatewayError('RoutesNotReady')
     if (entry.route === undefined || entry.upstream === undefined) return this.#notFound(target.name, target.key)
+    // What its own list restricts is known as claimed as soon as that is read.
+    if (known === undefined && tellsNothing(entry.upstream.plan)) return this.#notFound(target.name, target.key)
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
     return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, known?.plan.name ?? target.name), preserveHost: entry.upstream.preserveHost, websocket: false, single: target.form !== 'oneway' && !target.batch, effect: entry.route.effect, reached: none }
@@ -166,15 +168,15 @@ export class RouteTable {
    * @throws GatewayError RoutesNotReady where nobody knows yet what they are, or what they list
    */
   #reachesHidden (entry: PrefixEntry, candidates: readonly Candidate[], paths: ReadonlyArray<CustomRoute<CustomEntry>>): boolean {
-    const { name, servicestack, lists } = entry.upstream.plan
-    if (servicestack === undefined || (servicestack && lists === 'unread')) throw new GatewayError('RoutesNotReady')
-    if (servicestack && lists === 'none') return true
+    const { plan } = entry.upstream
+    const { name, servicestack } = plan
+    if (tellsNothing(plan)) return true
     for (const { key } of candidates) {
       const message = this.#messages.get(key)
       if (isRoutedTo(name, message?.plan)) continue
       if (servicestack || (message !== undefined && message.plan.state !== 'routed')) return true
     }
-    return paths.some(({ plan }) => !isRoutedTo(name, this.#messages.get(plan.message)?.plan))
+    return paths.some(({ plan: { message } }) => !isRoutedTo(name, this.#messages.get(message)?.plan))
   }
 
   /** Routes of the messages that a path below a prefix leads to: what holds for them holds by every path. More than one where only the host knows which. */
@@ -204,6 +206,15 @@ export class RouteTable {
 
 const none: readonly never[] = []
 const takes = ({ verbs }: CustomRoutePlan, method: string): boolean => verbs.length === 0 || verbs.includes(method)
+
+/**
+ * Whether a ServiceStack host will never say which of its messages and paths are restricted, so that it gets only messages routed to it by name.
+ * @throws GatewayError RoutesNotReady where nobody knows yet what it is, or what it lists
+ */
+function tellsNothing (plan: UpstreamPlan): boolean {
+  if (isOpen(plan)) throw new GatewayError('RoutesNotReady')
+  return plan.servicestack === true && plan.lists === 'none'
+}
 
 /** Hosts take any letter case and a trailing slash. The api form answers by rules of its own, so it stays apart where the host knows it. */
 function canonical ({ form, format, batch }: RequestTarget & { kind: 'message' }, asItCame: boolean, name: string): string {

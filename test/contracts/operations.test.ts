@@ -12,6 +12,7 @@ for (const [file, count] of [['operations-catalog.json', 39], ['operations-catal
     assert.ok(list)
     assert.equal(list.operations.length, JSON.parse(recording(file)).length)
     assert.equal(list.operations.length, count)
+    assert.equal(list.isCut, false)
     assert.deepEqual(list.operations.filter(operation => operation.restricted).map(operation => operation.name), ['ReindexProducts'])
     assert.deepEqual(list.byName.get('getproduct'), { name: 'GetProduct', restricted: false, visible: true, actions: ['GET'], routes: ['/products/{Id}'] })
     assert.equal(list.byName.get('heartbeat')?.visible, false)
@@ -81,4 +82,18 @@ for (const [body, sentence] of [['<html></html>', 'HTML'], ['{"operations":[]}',
 test('a list beyond the limit is cut, not refused', () => {
   const list = parseOperations(JSON.stringify(Array.from({ length: operationLimits.operations + 5 }, (_, index) => ({ name: `M${index}` }))))
   assert.equal(list?.operations.length, operationLimits.operations)
+  assert.equal(list.isCut, true)
 })
+
+for (const [what, operation, isCut] of [
+  ['as many paths as are taken', { routes: Array.from({ length: operationLimits.routes }, (_, i) => `/${i}`) }, false],
+  ['neither paths nor verbs', { routes: null }, false],
+  ['one path more', { routes: Array.from({ length: operationLimits.routes + 1 }, (_, i) => `/${i}`) }, true],
+  ['a path that is too long', { routes: [`/${'x'.repeat(operationLimits.routeLength)}`] }, true],
+  ['a path that is none', { routes: [7] }, true],
+  ['paths that are no list', { routes: '/ok' }, true],
+  ['one verb more', { actions: Array.from({ length: operationLimits.actions + 1 }, (_, i) => `V${i}`) }, true],
+  ['a name that is none', { name: 'Pur ge' }, true]
+] as const) {
+  test(`a list is ${isCut ? 'cut' : 'whole'} that has ${what}`, () => assert.equal(parseOperations(JSON.stringify([{ name: 'Good' }, { name: 'Other', ...operation }]))?.isCut, isCut))
+}

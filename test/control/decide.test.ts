@@ -67,6 +67,7 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['messages.X.expose: true says so for one message', { registrations: [{ id: 'a', names: ['GetProduct', 'Search'] }], says: { 9101: { id: 'a', none: true } }, config: { messages: { getproduct: { expose: true } } } }, ['GetProduct→Catalog 9101', 'Search hidden']],
   ['messages.X.upstream settles who answers, not who may call', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', none: true } }, config: { messages: { getproduct: { upstream: 'Catalog' } } } }, ['getproduct hidden']],
   ['trustTags routes it', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', none: true } }, config: { upstreams: { Catalog: { trustTags: true } } } }, ['GetProduct→Catalog 9101']],
+  ['a plain service that fails when it is asked for one is routed', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: { unread: true, version: '' } } }, ['GetProduct→Catalog 9101']],
   ['a plain service that names its messages is routed without a list', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: { none: true } } }, ['GetProduct→Catalog 9101']],
   ['a passing plain service is routed although it does not answer us', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: 'silent' } }, ['GetProduct→Catalog 9101']],
   ['a list not read yet is answered so', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', unread: true } } }, ['GetProduct unread']],
@@ -88,7 +89,12 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['messages.X.expose decides over everything', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, config: { messages: { GETPRODUCT: { expose: false } } } }, ['GetProduct hidden']],
 
   // ---- YAML: fixed upstreams and built-in messages ----
-  ['a fixed upstream has traffic without a word of anybody', { config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000/'] } }, messages: { Authenticate: { upstream: 'Legacy' } } } }, ['Authenticate→Legacy 7000']],
+  ['a fixed upstream gets what is settled when it has said what it is', { says: { 7000: { none: true, version: '' } }, config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000/'] } }, messages: { Authenticate: { upstream: 'Legacy' } } } }, ['Authenticate→Legacy 7000']],
+  ['until then nobody knows whether it restricts it', { config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000/'] } }, messages: { Authenticate: { upstream: 'Legacy' } } } }, ['Authenticate unread']],
+  ['a failure in place of a list says nothing', { says: { 7000: { unread: true, version: '' } }, config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000/'] } }, messages: { Authenticate: { upstream: 'Legacy' } } } }, ['Authenticate unread']],
+  ['which is no matter of what may be called in any case', { config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000/'] } }, messages: { Authenticate: { upstream: 'Legacy', expose: true } } } }, ['Authenticate→Legacy 7000']],
+  ['nor where postern.yaml says what it is', { says: { 7000: { unread: true, version: '' } }, config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000/'], servicestack: false } }, messages: { Authenticate: { upstream: 'Legacy' } } } }, ['Authenticate→Legacy 7000']],
+  ['a fixed host that restricts it keeps it', { says: { 7000: { lists: [operation('Authenticate', { restricted: true })] } }, config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000/'] } }, messages: { Authenticate: { upstream: 'Legacy' } } } }, ['Authenticate hidden']],
   ['a built-in message goes to the endpoints whose list has it', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', lists: ['GetProduct', 'Authenticate'] }, 9102: { id: 'b', ...get } }, config: { messages: { authenticate: { upstream: 'Catalog' } } } }, ['Authenticate→Catalog 9101', 'GetProduct→Catalog 9101,9102']],
   ['a built-in message waits for the list that may restrict it', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', unread: true } }, config: { messages: { Authenticate: { upstream: 'Catalog' } } } }, ['Authenticate unread', 'GetProduct unread']],
   ['an upstream that nobody has registered has no endpoints', { config: { messages: { Authenticate: { upstream: 'Nobody' } } } }, ['Authenticate→Nobody ']],
@@ -190,7 +196,8 @@ test('the api form is used only where every endpoint has it; other servers get t
   const two = [{ id: 'a' }, { id: 'b', port: 9102 }]
   assert.equal(form({ registrations: two, says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get } } }), true)
   assert.equal(form({ registrations: two, says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', ...get, version: '5.00' } } }), false)
-  assert.equal(form({ registrations: two, says: { 9101: { id: 'a', ...get } } }), false)
+  assert.equal(form({ registrations: two }), false)
+  assert.equal(form({ registrations: two, says: { 9101: { id: 'a', ...get } } }), true, 'which is who gets calls')
   assert.equal(form({ config: { upstreams: { Legacy: { endpoints: ['http://10.0.0.1:7000'] } } } }, 'Legacy'), true)
 })
 
@@ -199,6 +206,7 @@ test('what an upstream is, one of its endpoints has to say; until then nobody kn
   const servicestack = (says: World['says'] = {}) => decideWorld({ config, says }).plan.upstreams.get('Fixed')?.servicestack
   assert.equal(servicestack(), undefined)
   assert.equal(servicestack({ 7000: 'silent', 7001: 'sick' }), undefined, 'a failure says nothing')
+  assert.equal(servicestack({ 7000: { unread: true, version: '' } }), undefined, 'nor does one in place of a list')
   assert.equal(servicestack({ 7000: { none: true, version: '' } }), false)
   assert.equal(servicestack({ 7000: { none: true, version: '' }, 7001: { none: true } }), true)
   assert.equal(servicestack({ 7000: { lists: ['GetProduct'], version: '' } }), true, 'nobody else publishes such a list')
@@ -206,6 +214,18 @@ test('what an upstream is, one of its endpoints has to say; until then nobody kn
   assert.deepEqual([told(true), told(false)], [true, false], 'unless postern.yaml says it')
   assert.equal(told(false, { 7000: { none: true } }), true, 'which a host can disprove')
   assert.equal(decideWorld({ config: { prefixes: { '/x/*': { upstream: 'Nobody' } } } }).plan.upstreams.get('Nobody')?.servicestack, false, 'of nobody nothing need be known')
+})
+
+test('what has no endpoints of its own goes to those that have told their whole list', () => {
+  const basesOf = (b: NonNullable<World['says']>[number] | undefined, trustTags = false) => {
+    const plan = decideWorld({ registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, ...(b === undefined ? {} : { 9102: b }) }, config: { upstreams: { Catalog: { trustTags } } } }).plan.upstreams.get('Catalog')!
+    const base = plan.base ?? plan.endpoints.map(({ url }) => url)
+    return `${base.map(url => url.slice(-4)).join()} ${plan.lists}`
+  }
+  assert.deepEqual([undefined, { id: 'b', unread: true }, { id: 'b', none: true }, { id: 'b', lists: ['GetProduct', 'Other'] }, { id: 'b', cut: true, ...get }].map(b => basesOf(b as never)), ['9101 read', '9101 read', '9101 read', '9101,9102 read', '9101 read'])
+  assert.equal(basesOf({ id: 'b', none: true }, true), '9101,9102 read')
+  const alone = (trustTags: boolean) => decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', cut: true, ...get } }, config: { upstreams: { Catalog: { trustTags } } } })
+  assert.deepEqual([alone(false), alone(true)].map(({ plan }) => [plan.upstreams.get('Catalog')?.lists, plan.messages.get('getproduct')?.state]), [['none', 'routed'], ['read', 'routed']])
 })
 
 test('a state keeps its time until it changes', () => {

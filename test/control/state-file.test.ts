@@ -9,7 +9,7 @@ import { createStateFile, parseState, serializeState, type KeptState } from '../
 import { operation, registration, toAnswer } from './support.ts'
 
 const markers: Markers = new Map([['getproduct', 'safe']])
-const known = { ...learn(undefined, toAnswer({ id: 'a', lists: ['GetProduct', operation('Reindex', { restricted: true })] }), 'k', 5), markers }
+const known = { ...learn(undefined, toAnswer({ id: 'a', cut: true, lists: ['GetProduct', operation('Reindex', { restricted: true })] }), 'k', 5), markers }
 const state: KeptState = {
   registries: [{ registry: 'consul', source: 'consul x', index: 7, entries: [{ registration: registration({ id: 'a' }), firstSeenAt: 1, unconfirmedSince: undefined, stale: false }] }],
   knowledge: [['http://10.0.0.1:9101', known], ['http://10.0.0.1:9102', known], ['http://10.0.0.1:9103', learn(undefined, toAnswer({ id: 'b', none: true }), 'k', 5)]],
@@ -37,6 +37,7 @@ test('what is written is read back, lists written once and shared', () => {
   assert.ok(first?.state === 'read' && second?.state === 'read')
   assert.equal(first.list, second.list)
   assert.equal(first.list.byName.get('reindex')?.restricted, true)
+  assert.equal(first.list.isCut, true)
   assert.equal(third?.state, 'none')
   assert.equal(text.split('"safe"').length, 2)
   assert.deepEqual(back.knowledge.map(([, knowledge]) => knowledge.markers), [markers, markers, undefined])

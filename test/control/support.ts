@@ -41,13 +41,13 @@ export function registration (like: RegistrationLike): Registration {
 export const operation = (name: string, more: Partial<Operation> = {}): Operation => ({ name, restricted: false, visible: true, actions: ['ANY'], routes: [], ...more })
 
 /** `version`: '' of what is no ServiceStack host. */
-type Said = 'silent' | 'sick' | 'has nothing' | { id?: string, lists?: ReadonlyArray<string | Operation>, none?: true, unread?: true, version?: string, sick?: string, warns?: string, strange?: true }
+type Said = 'silent' | 'sick' | 'has nothing' | { id?: string, lists?: ReadonlyArray<string | Operation>, none?: true, unread?: true, cut?: true, version?: string, sick?: string, warns?: string, strange?: true }
 
 export function toAnswer (said: Said): Answer {
   if (said === 'silent') return { kind: 'silent', reached: false, reason: 'ECONNREFUSED' }
   if (said === 'has nothing') return { kind: 'silent', reached: true, reason: 'its heartbeat answered 404', listed: { state: 'none', reason: 'its list answered 404' } }
   if (said === 'sick') return { kind: 'silent', reached: true, reason: 'its heartbeat answered 503' }
-  const listed = said.none ? { state: 'none' as const, reason: 'its list answered 404' } : said.unread ? { state: 'unread' as const, reason: 'its list answered 503' } : { state: 'read' as const, list: toOperationList((said.lists ?? []).map(item => typeof item === 'string' ? operation(item) : item)) }
+  const listed = said.none ? { state: 'none' as const, reason: 'its list answered 404' } : said.unread ? { state: 'unread' as const, reason: 'its list answered 503' } : { state: 'read' as const, list: toOperationList((said.lists ?? []).map(item => typeof item === 'string' ? operation(item) : item), said.cut) }
   const version = said.version ?? '10.15'
   return { kind: 'answered', ...(said.strange === true ? { strange: true } : {}), ownId: said.id, listed, sick: said.sick, warns: said.warns, servicestackVersion: version === '' ? undefined : version, apiForm: Number.parseInt(version, 10) >= 6 }
 }
