@@ -56,7 +56,7 @@ test('a breaker that is held open is why an endpoint is out', { timeout: 60_000 
   await using gateway = await startGateway({ upstreams: { Legacy: { endpoints: [origin.url] } }, messages: { Authenticate: { upstream: 'Legacy' } } } as never)
   await gateway.waitForRoute('Authenticate')
   const why = async () => (await rows(gateway)).registrations[0]!.why
-  assert.equal(await why(), 'Routed: a fixed endpoint of postern.yaml.')
+  await until('it has said what it is', async () => await why() === 'Routed: a fixed endpoint of postern.yaml.')
   const admin = ['--admin', gateway.admin.replace('http://', '')]
   assert.equal((await runHere(['breaker', 'open', 'Legacy', '--endpoint', origin.url, '--reason', 'test', ...admin])).code, 0)
   await until('it says so', async () => await why() === 'Out: an operator holds its breaker open, although postern.yaml names it.')
