@@ -82,7 +82,7 @@ describe('every timeout is logged with its name, its value and what was waited f
     // Takes the connection and never answers its TLS handshake.
     await using origin = await behave.startOrigin(behave.hang())
     const url = origin.url.replace('http:', 'https:')
-    await using gateway = await startGateway({ upstreams: { origin: { endpoints: [url], policy: { connectTimeoutMs: 200 } } }, messages: { Echo: { upstream: 'origin' } } } as PartialConfig)
+    await using gateway = await startGateway({ upstreams: { origin: { endpoints: [url], servicestack: false, policy: { connectTimeoutMs: 200 } } }, messages: { Echo: { upstream: 'origin' } } } as PartialConfig)
     await until('it has a table', () => gateway.gateway.ready)
     await gateway.post(path, {})
     assert.deepEqual(factsOf(await lineOf(gateway)), { error: 'ConnectTimeout', limit: 'connectTimeoutMs', value: 200, waitedFor: 'connection' })

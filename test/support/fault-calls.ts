@@ -26,7 +26,7 @@ export const neverMs = 10_000
 export const limitsOf = (waitMs: number): NonNullable<PartialConfig['defaults']> => ({ policy: { balancer: { strategy: 'round-robin' }, headersTimeoutMs: waitMs, bodyIdleTimeoutMs: waitMs, connectTimeoutMs: 8_000 } })
 
 export async function startBehind (urls: readonly string[], waitMs = neverMs): Promise<TestGateway> {
-  const gateway = await startGateway({ defaults: limitsOf(waitMs), messages: { Echo: { upstream: 'several' } }, upstreams: { several: { endpoints: [...urls] } } } as PartialConfig)
+  const gateway = await startGateway({ defaults: limitsOf(waitMs), messages: { Echo: { upstream: 'several' } }, upstreams: { several: { endpoints: [...urls], servicestack: false } } } as PartialConfig)
   await until('the gateway has its table', () => gateway.gateway.ready, { timeoutMs: 20_000 })
   return gateway
 }
