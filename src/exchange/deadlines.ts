@@ -12,6 +12,8 @@ export class Deadlines {
   readonly #waiting = new LinkedList<Exchange>()
   readonly #watchdog = new Watchdog(() => this.#look())
   #lookedAtMs = -Infinity
+  /** When it looks next; Infinity: nobody waits. A later deadline moves nothing. */
+  #nextMs = Infinity
 
   add (exchange: Exchange): void {
     this.#waiting.add(exchange)
@@ -25,18 +27,22 @@ export class Deadlines {
   }
 
   #lookAt (ms: number): void {
-    this.#watchdog.at(Math.max(ms, this.#lookedAtMs + leastBetweenMs))
+    const nextMs = Math.max(ms, this.#lookedAtMs + leastBetweenMs)
+    if (nextMs >= this.#nextMs) return
+    this.#nextMs = nextMs
+    this.#watchdog.at(nextMs)
   }
 
   #look (): void {
     this.#lookedAtMs = performance.now()
+    this.#nextMs = Infinity
     const late: Exchange[] = []
     let nextMs = Infinity
     for (let exchange = this.#waiting.first; exchange !== undefined; exchange = exchange.next) {
       if (isLate(exchange)) late.push(exchange)
       else nextMs = Math.min(nextMs, exchange.deadlineAtMs)
     }
-    for (const exchange of late) {
+    for (const exchange of late.sort((a, b) => a.deadlineAtMs - b.deadlineAtMs)) {
       this.remove(exchange)
       exchange.end(deadlineExceeded(exchange, exchange.waitsFor ?? 'gateway'))
     }

@@ -8,8 +8,18 @@ function inForce ({ route, follows, isMirrored, degradedBy }: Exchange): Route |
   return route.inForce === undefined || isMirrored || degradedBy !== undefined ? follows : route.inForce()
 }
 
-const among = (chosen: ReadonlySet<string> | undefined, having: ReadonlySet<string> | undefined) =>
-  chosen === undefined || having === undefined ? chosen ?? having : new Set(chosen).intersection(having)
+/** The chosen set itself where nothing of it has gone: what is known of its shares hangs on it. */
+function among (chosen: ReadonlySet<string> | undefined, having: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
+  if (chosen === undefined || having === undefined) return chosen ?? having
+  const left = new Set(chosen).intersection(having)
+  return left.size === chosen.size ? chosen : left
+}
+
+/** Whether its message is another upstream's by now. */
+export function isElsewhere (exchange: Exchange): boolean {
+  const now = inForce(exchange)
+  return now !== undefined && now.upstream !== exchange.follows.upstream
+}
 
 /**
  * Takes from an exchange what its message has no more: for whoever has waited, before an endpoint is picked. Where the message is another

@@ -61,11 +61,18 @@ async function take (directory: string, base: string, own: string): Promise<void
     const aside = `${own}.old`
     await rename(path, join(directory, aside)).catch(ignoreMissing)
     const after = await ask(join(base, aside))
-    if (after !== undefined) await link(join(directory, aside), path)
+    if (after !== undefined) {
+      await link(join(directory, aside), path).catch((error: unknown) => {
+        // Yet another one has come meanwhile: whoever has it, we have not.
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      })
+    }
     await unlink(join(directory, aside)).catch(ignoreMissing)
     if (after !== undefined) throw new DirectoryInUse(directory, after)
   }
 }
+
+const nobody: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ENOTSOCK'])
 
 /** What whoever holds it says; undefined: nobody does. */
 function ask (path: string): Promise<string | undefined> {
@@ -75,8 +82,8 @@ function ask (path: string): Promise<string | undefined> {
   socket.setTimeout(answerMs, () => { socket.destroy(); resolve(said) })
   socket.on('data', chunk => { said = (said + chunk.toString()).slice(0, 200) })
   socket.on('end', () => resolve(said))
-  // Nobody listens; or he ended while he was asked.
-  socket.on('error', () => resolve(undefined))
+  // Nobody listens, or he ended while he was asked; any other error says only that somebody is there.
+  socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(nobody.has(code ?? '') ? undefined : said))
   return promise
 }
 

@@ -1,6 +1,7 @@
 // A named group of equal endpoints behind one bulkhead. Endpoints come and go by plan; what stays keeps its connections and counters.
 import type { BalancingConfig } from '../config/schema.ts'
 import { GatewayError } from '../exchange/errors.ts'
+import { isElsewhere, renew } from '../exchange/follow.ts'
 import type { EndpointHandle, Exchange, UpstreamHandle } from '../exchange/exchange.ts'
 import type { FailureCause } from '../exchange/outcome.ts'
 import type { UpstreamPlan } from '../routing/plan.ts'
@@ -192,7 +193,8 @@ export class Upstream implements UpstreamHandle {
 
   /** Who waits while there is nowhere to go would only be told so at his turn. */
   #hopeless (exchange: Exchange): GatewayError | undefined {
-    return this.#goesOn(exchange) ? undefined : this.whyNone(exchange)
+    renew(exchange)
+    return isElsewhere(exchange) || this.#goesOn(exchange) ? undefined : this.whyNone(exchange)
   }
 
   /**
@@ -200,13 +202,14 @@ export class Upstream implements UpstreamHandle {
    * those are out too, the ejected ones among them are taken back: better one that does badly than none. Not for a copy.
    */
   #goesOn (exchange: Exchange): boolean {
-    // One that is being asked who it is can be waited for; where the last ones have just died, the table is, which may have others.
-    if (this.isUsable(exchange.endpoints) || this.asked(exchange) !== undefined || this.lost(exchange) !== undefined) return true
+    // One that is being asked who it is can be waited for.
+    if (this.isUsable(exchange.endpoints) || this.asked(exchange) !== undefined) return true
     if (exchange.spare !== undefined) exchange.endpoints = this.selectRest(exchange.spare, exchange.follows.endpoints)
     if (this.isUsable(exchange.endpoints)) return true
     if (exchange.isMirrored) return false
     for (const endpoint of this.#among(exchange.endpoints)) endpoint.takeBack()
-    return this.isUsable(exchange.endpoints)
+    // Where the last ones have just died, the table is waited for, which may have others.
+    return this.isUsable(exchange.endpoints) || this.lost(exchange) !== undefined
   }
 
   /** A breaker that opens, by itself or by hand, turns away those who wait for what cannot succeed: all, or those of its message. */

@@ -29,6 +29,17 @@ test('each ends at its own time, whatever the order they came in, and none befor
   assert.equal(waiting[0]!.ended, undefined)
 })
 
+test('who comes later and waits longer puts off nobody\'s end', async () => {
+  const deadlines = new Deadlines()
+  const first = dueIn(deadlines, 60)
+  const others = setInterval(() => { dueIn(deadlines, 60_000) }, 5)
+  try {
+    await until('it has ended', () => first.ended !== undefined, { timeoutMs: 5_000 })
+  } finally {
+    clearInterval(others)
+  }
+})
+
 test('who ends may let another in, and who was removed is left alone', async () => {
   const deadlines = new Deadlines()
   const [first, gone] = [dueIn(deadlines, 10), dueIn(deadlines, 10)]

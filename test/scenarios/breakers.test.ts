@@ -290,7 +290,7 @@ test('a service that becomes slow is not waited for: its breaker opens on calls 
 })
 
 test('a service that only paused is served at once when what it was asked meanwhile is answered', { timeout: 300_000 }, async () => {
-  await using fleet = await startOrigins([behave.ok()], { defaults: { breaker: { resetTimeoutMs: 600_000, consecutiveFailures: 5 }, policy: { messageBreaker: { slowCallMs: 300 }, headersTimeoutMs: 120_000, deadlineMs: 120_000 } } })
+  await using fleet = await startOrigins([behave.ok()], { defaults: { breaker: { resetTimeoutMs: 600_000, consecutiveFailures: 5 }, policy: { messageBreaker: { slowCallMs: 2_000 }, headersTimeoutMs: 120_000, deadlineMs: 120_000 } } })
   const { gateway, origin } = fleet
   for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).status, 200)
   const pause = Promise.withResolvers<void>()

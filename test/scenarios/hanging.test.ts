@@ -34,12 +34,12 @@ describe('of two instances, taken in turn, one hangs', { timeout: 300_000 }, () 
 })
 
 describe('both of two instances hang, and one recovers', { timeout: 300_000 }, () => {
-  const [everyMs, servedWithinMs, lookedAtMs] = [25, 5_000, 3_000]
-  /** The one that still hangs is tried by a caller every two seconds or more, who waits for his answer. */
-  const mostTrials = 2
+  const [everyMs, servedWithinMs, lookedAtMs] = [25, 7_000, 3_000]
+  /** 4.7 s by arithmetic (decision 0014); the rest is for what holds up a busy process. The one that still hangs is tried by a caller every two seconds or more, who waits for his answer. */
+  const mostTrials = 4
 
   for (const method of ['GET', 'POST'] as const) {
-    test(`${method}: every call is served within 5 s, but for the trials of the one that still hangs`, async () => {
+    test(`${method}: every call is served soon, but for the trials of the one that still hangs`, async () => {
       // What a busy machine does to this process is not what is tested.
       const config = { shedding: { eventLoopDelayMs: 0, heapPercent: 0 }, upstreams: { origin: { policy: { connectTimeoutMs: 8_000, cache: { mode: 'off' as const } } } } }
       await using fleet = await startOrigins([behave.ok('well'), behave.ok('well')], config)

@@ -18,7 +18,7 @@ import { registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost } from '../support/servicestack-host.ts'
 import { until, within } from '../support/until.ts'
 
-describe('prefix routes', { timeout: 30_000 }, () => {
+describe('prefix routes', { timeout: 300_000 }, () => {
   let legacy: Origin
   let deep: Origin
   let gateway: TestGateway
@@ -113,9 +113,9 @@ describe('prefix routes', { timeout: 30_000 }, () => {
     using connection = await gateway.connect()
     connection.send(requestBytes('x', '/root/events'))
     assert.equal((await connection.head()).status, 200)
-    assert.match((await within('the first event', 2_000, connection.reader.until('data: 1\n\n'))).toString(), /data: 1/)
+    assert.match((await within('the first event', 20_000, connection.reader.until('data: 1\n\n'))).toString(), /data: 1/)
     gate.resolve()
-    assert.match((await within('the second event', 2_000, connection.reader.until('data: 2\n\n'))).toString(), /data: 2/)
+    assert.match((await within('the second event', 20_000, connection.reader.until('data: 2\n\n'))).toString(), /data: 2/)
     deep.behave(behave.echo())
   })
 
@@ -210,7 +210,7 @@ describe('prefix routes', { timeout: 30_000 }, () => {
   })
 })
 
-describe('WebSocket', { timeout: 30_000 }, () => {
+describe('WebSocket', { timeout: 300_000 }, () => {
   let server: Server
   let sockets: WebSocketServer
   let gateway: TestGateway
@@ -283,7 +283,7 @@ describe('WebSocket', { timeout: 30_000 }, () => {
   })
 })
 
-test('RESTful paths of a service\'s own list, where asked for', { timeout: 30_000 }, async () => {
+test('RESTful paths of a service\'s own list, where asked for', { timeout: 300_000 }, async () => {
   await using fleet = await startFleet([{ replay: false }], { upstreams: { Catalog: { customRoutes: true } } } as never)
   const response = await fleet.gateway.get('/products/7')
   assert.equal(response.json().id, 0, 'the double binds the query only; what counts is that it ran')

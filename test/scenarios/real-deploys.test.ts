@@ -44,7 +44,7 @@ async function more (load: Load, calls = 60): Promise<void> {
   await until(`${calls} more calls`, () => load.calls > before + calls, patience)
 }
 
-describe('a rolling deploy', { timeout: 240_000, skip }, () => {
+describe('a rolling deploy', { timeout: 600_000, skip }, () => {
   let consul: RealConsul
   let gateway: TestGateway
   let slowness: Slowness

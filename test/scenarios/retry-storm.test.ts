@@ -90,7 +90,7 @@ describe('retry storm', { timeout: 300_000 }, () => {
     const { port } = between.address() as AddressInfo
     await using gateway = await startGateway({
       defaults: { policy: { cache: { mode: 'off' } } },
-      upstreams: { origin: { endpoints: [`https://127.0.0.1:${port}`, `https://127.0.0.1:${servers[1].port}`], tls: { caFile: certificate.certFile }, breaker: { enabled: false }, retryBudget: { percent: 0, perSecond: 1 }, policy: { balancer: { strategy: 'round-robin' } } } },
+      upstreams: { origin: { endpoints: [`https://127.0.0.1:${port}`, `https://127.0.0.1:${servers[1].port}`], tls: { caFile: certificate.certFile }, breaker: { enabled: false }, retryBudget: { percent: 0, perSecond: 1 }, policy: { connectTimeoutMs: 5_000, balancer: { strategy: 'round-robin' } } } },
       messages: { Echo: { upstream: 'origin' } }
     } as PartialConfig)
     await gateway.waitForRoute('Echo')

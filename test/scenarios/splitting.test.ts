@@ -160,7 +160,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
   ]
   for (const [what, services, newest, come] of comings) {
     test(`highest version only: the new one, ${what}, takes over step by step`, async () => {
-      const takeoverMs = 8_000
+      const takeoverMs = 16_000
       await using world = await startServices(services, { ...splitting([], { versions: 'highest', takeoverMs }), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
       const startedMs = performance.now()
       await until('the old one is no newcomer itself', () => performance.now() - startedMs > takeoverMs)
@@ -180,7 +180,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
           phase[1] += 10
         }
         return least >= takeoverMs && high === 10
-      }, { timeoutMs: 60_000 })
+      }, { timeoutMs: 120_000 })
       // Of its first quarter at most 25 %, in the third half or more: endpoints take turns, so that chance has no part in it.
       assert.ok(early[1] > 0 && early[0] / early[1] < 0.35, `${early}`)
       assert.ok(late[1] > 0 && late[0] / late[1] > 0.42 && late[0] / late[1] < 0.95, `${late}`)
