@@ -1,5 +1,5 @@
 // Where the table in force sends an exchange that has waited: endpoints may have left its message since, or the message its upstream.
-import type { Exchange, Route } from './exchange.ts'
+import type { Exchange, Route, UpstreamHandle } from './exchange.ts'
 
 const nowhere: ReadonlySet<string> = new Set()
 
@@ -40,20 +40,24 @@ export function renew (exchange: Exchange): void {
 }
 
 /**
- * Whether its message is another upstream's by now. The exchange goes on there then, and gives back what it held of the first. Once: names do
- * not go round. Not where the path is spelled in a form that the hosts there do not know, nor on a path of the first service's own.
+ * Whether its message is another upstream's by now. The exchange goes on there then. Once: names do not go round. Not where the path is spelled in a form that the hosts there do not know, nor on a path of the first service's own.
  */
 export function move (exchange: Exchange): boolean {
   const { route, follows, upstreamRequest: { path } } = exchange
   const now = inForce(exchange)
   if (now === undefined || now.upstream === follows.upstream || follows.upstream !== route.upstream) return false
   if (route.kind !== 'message' || (/^\/api\//i.test(path) && !now.upstream.apiForm)) return false
+  handOver(exchange, now.upstream, now.endpoints)
+  exchange.follows = now
+  return true
+}
+
+/** The exchange goes on at another upstream, and gives back what it held of the first. A message that came there by a split is no part of it any more. */
+export function handOver (exchange: Exchange, upstream: UpstreamHandle, endpoints: Exchange['endpoints']): void {
   exchange.slot?.release(exchange)
   exchange.slot = undefined
-  exchange.follows = now
-  exchange.upstream = now.upstream
-  exchange.endpoints = now.endpoints
+  exchange.upstream = upstream
+  exchange.endpoints = endpoints
   exchange.spare = undefined
   exchange.lastError = undefined
-  return true
 }

@@ -3,6 +3,7 @@ import { emergencyHeaders } from '../cache/guard.ts'
 import type { Filter, Next } from '../exchange/compose.ts'
 import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
 import type { Exchange, Policy, UpstreamHandle, UpstreamResponse } from '../exchange/exchange.ts'
+import { handOver } from '../exchange/follow.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 
 export interface DegradedOptions {
@@ -34,7 +35,8 @@ export function degraded (policy: Policy['degraded'], { upstreamNamed, below }: 
     exchange.route.meter.degraded(fallback === undefined ? 'fixed' : 'upstream')
     if (fallback === undefined) return fixed()
     try {
-      const response = await below(moved(exchange, fallback))
+      handOver(exchange, fallback, undefined)
+      const response = await below(exchange)
       // Under this URL it must not outlive the emergency.
       return { ...response, headers: emergencyHeaders(response.headers) }
     } catch (thrown) {
@@ -51,15 +53,4 @@ export function degraded (policy: Policy['degraded'], { upstreamNamed, below }: 
       return await instead(exchange, toGatewayError(thrown))
     }
   }
-}
-
-/** The exchange goes on at another upstream; it gives back what it held of the first. A message that came there by a split is no part of it any more. */
-function moved (exchange: Exchange, upstream: UpstreamHandle): Exchange {
-  exchange.slot?.release(exchange)
-  exchange.slot = undefined
-  exchange.upstream = upstream
-  exchange.endpoints = undefined
-  exchange.spare = undefined
-  exchange.lastError = undefined
-  return exchange
 }
