@@ -1,7 +1,7 @@
 // Where answers proved not to be storable, nobody waits for anybody: what says so of a key and of a whole message, and what ends it.
 import type { UpstreamResponse } from '../exchange/exchange.ts'
 import type { NotKept } from './fill-result.ts'
-import type { Fills } from './fills.ts'
+import { fillKey, type Fills } from './fills.ts'
 import { isStorable } from './learn.ts'
 import type { CacheRequest } from './request.ts'
 import type { CacheRules } from './rules.ts'
@@ -14,24 +14,33 @@ export interface Refusal {
   readonly status: number
 }
 
-/** What is asked, and in whose name it is remembered. `key`: of the fill. */
+/** What was asked, and where it is remembered. `key`: the primary one; '' where there is none. */
 export interface Learning {
   readonly fills: Fills
   readonly tally: Tally
   readonly key: string
+  readonly request: CacheRequest
 }
 
+const none: readonly string[] = []
+/** Of all variants: by which headers the answers would vary is not known of what is not stored. */
+const markOf = ({ key, request }: Pick<Learning, 'key' | 'request'>): string => fillKey(key, request, none)
+
+export const isMarked = (fills: Fills, asked: Pick<Learning, 'key' | 'request'>): boolean => fills.isMarked(markOf(asked))
+
 /** Of a message an error tells nothing, nor does what is one caller's own: others may get something else. */
-export function learnRefusal ({ fills, tally, key }: Learning, { reason, forNext, status }: Refusal, hitForMissMs: number): void {
+export function learnRefusal (learning: Learning, { reason, forNext, status }: Refusal, hitForMissMs: number): void {
+  const { fills, tally } = learning
   tally.refuse(reason)
   if (!forNext) return
   if (status < 400 && reason !== 'identity') tally.notStoredInARow++
-  fills.mark(key, hitForMissMs)
+  fills.mark(markOf(learning), hitForMissMs)
 }
 
 /** The first answer to a GET that could be stored ends it. */
-export function learnPassed ({ fills, tally, key }: Learning, request: CacheRequest, response: UpstreamResponse, rules: CacheRules): void {
-  if (request.method !== 'GET' || !(tally.isHopeless || fills.isMarked(key)) || !isStorable(request, response, rules)) return
+export function learnPassed (learning: Learning, response: UpstreamResponse, rules: CacheRules): void {
+  const { fills, tally, key, request } = learning
+  if (key === '' || request.method !== 'GET' || !(tally.isHopeless || isMarked(fills, learning)) || !isStorable(request, response, rules)) return
   tally.notStoredInARow = 0
-  fills.unmark(key)
+  fills.unmark(markOf(learning))
 }

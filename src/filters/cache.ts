@@ -11,7 +11,7 @@ import type { FillResult } from '../cache/fill-result.ts'
 import { fillKey } from '../cache/fills.ts'
 import type { GuardRules } from '../cache/guard.ts'
 import { isDue } from '../cache/is-due.ts'
-import { learnPassed, learnRefusal } from '../cache/hit-for-miss.ts'
+import { isMarked, learnPassed, learnRefusal } from '../cache/hit-for-miss.ts'
 import { learnFromHead } from '../cache/learn.ts'
 import { isKeyed, type KeyMaker } from '../cache/key.ts'
 import { isHidden, mayJoin, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
@@ -109,9 +109,8 @@ class CacheFlow {
 
   /** A client's miss never reaches the origin: what others have shared is all it waits for. @throws GatewayError AnswerNotReady, AnswerOrdered */
   async #hidden (asked: Asked, how: 'busy' | 'accepted'): Promise<UpstreamResponse> {
-    const { request, key } = asked
     const { fills, store } = this.#cache
-    const isHopeless = fills.isMarked(fillKey(key, request, none))
+    const isHopeless = isMarked(fills, asked)
     const since = store.purges.count
     const shared = isHopeless ? undefined : await this.#share(asked, asked.entry)?.find()
     if (shared !== undefined && store.put(shared, since)) return await this.#look({ ...asked, found: true }, true)
@@ -129,13 +128,14 @@ class CacheFlow {
   }
 
   /** Whether its answer could be stored at all, and others may wait for it. */
-  #mayFill ({ exchange, request, tally, key, entry }: Asked): boolean {
+  #mayFill (asked: Asked): boolean {
+    const { exchange, request, tally, entry } = asked
     // A part is no answer for others, and asking for the whole is not what its client wanted. HEAD of a message is 405 at its host; where GET may be stored, it tells the same.
     if ((request.method === 'HEAD' && request.routeKind === 'prefix') || request.range !== undefined || request.directives.noStore) return false
     if (entry !== undefined) return true
     // Of a message's answers one tells of the next; below a prefix anything may be.
     const hopeless = this.#byOriginOnly && exchange.route.kind !== 'prefix' && tally.isHopeless
-    return !hopeless && !this.#cache.fills.isMarked(fillKey(key, request, none))
+    return !hopeless && !isMarked(this.#cache.fills, asked)
   }
 
   async #wait (asked: Asked, validate: boolean, again: boolean): Promise<UpstreamResponse> {
@@ -217,7 +217,7 @@ class CacheFlow {
     }
     this.#count(exchange, tally, 'pass', why)
     if (request.method === 'HEAD' && entry !== undefined) learnFromHead(this.#cache, entry, request, response, this.#rules)
-    if (asked.key !== '') learnPassed({ fills: this.#cache.fills, tally, key: fillKey(asked.key, request, none) }, request, response, this.#rules)
+    learnPassed({ fills: this.#cache.fills, tally, key: asked.key, request }, response, this.#rules)
     if (exchange.upstreamRequest.effect !== 'safe') response = await afterWrite(exchange, response, this.#rules.config, this.#written(exchange))
     return this.#passedOn(exchange, response, tally, why)
   }
@@ -255,7 +255,7 @@ class CacheFlow {
       waitMs: this.#rules.config.collapseWaitMs,
       again: this.#again(asked),
       events: {
-        notStored: (_fill, refusal) => learnRefusal({ fills, tally, key: fillKey(key, request, none) }, refusal, this.#rules.config.hitForMissMs),
+        notStored: (_fill, refusal) => learnRefusal({ fills, tally, key, request }, refusal, this.#rules.config.hitForMissMs),
         storable: (_fill, { leaving }) => {
           tally.notStoredInARow = 0
           this.#cache.alarm(tally, leaving.alarms)
