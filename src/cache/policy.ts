@@ -1,4 +1,5 @@
 // Whether an answer may be stored and on which terms; whether a stored one may be given to a request (RFC 9111 sections 3 and 4). Pure.
+import { isEventStream } from '../exchange/headers.ts'
 import { validatorHeaders } from './conditional.ts'
 import { nothingSaid, parseDirectives, responseDirectives, type ResponseDirectives } from './directives.ts'
 import type { Entry, EntryHead, Forwarded, NotStored, StoreDecision, Terms } from './entry.ts'
@@ -147,10 +148,6 @@ function omitted ({ private: ofOne, noCache }: ResponseDirectives, withoutCookie
 function setsCookie (headers: readonly string[], { private: ofOne, noCache }: ResponseDirectives): boolean {
   const isNamed = (fields: ResponseDirectives['private']) => typeof fields === 'object' && fields.includes('set-cookie')
   return fieldValues(headers, 'set-cookie').length > 0 && !isNamed(ofOne) && !isNamed(noCache)
-}
-
-export function isEventStream (headers: readonly string[]): boolean {
-  return fieldValues(headers, 'content-type')[0]?.toLowerCase().startsWith('text/event-stream') ?? false
 }
 
 /** What to do with a request, given what is stored for it. */

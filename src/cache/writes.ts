@@ -1,13 +1,13 @@
 // What a write makes wrong of what is stored: its own URL, what postern.yaml says its success invalidates, and the tags its answer names.
 import type { Config, PolicyConfig } from '../config/schema.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import { isEventStream } from '../exchange/headers.ts'
 import { latin1 } from '../lib/latin1.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
 import { ArrivingBody } from './arriving-body.ts'
 import type { Cache } from './cache.ts'
 import { invalidates, mayWrite } from './invalidation.ts'
 import { targetIndex } from './key.ts'
-import { isEventStream } from './policy.ts'
 import type { Selector } from './purge-log.ts'
 import { tagsIn } from './tags.ts'
 

@@ -286,3 +286,11 @@ export function cookieValue (headers: readonly string[], name: string): string |
 export function sessionId (headers: readonly string[]): string | undefined {
   return headerValue(headers, 'x-ss-pid') ?? cookieValue(headers, 'ss-pid') ?? headerValue(headers, 'x-ss-id') ?? cookieValue(headers, 'ss-id')
 }
+
+/** Of an answer. Its first Content-Type counts. */
+export function isEventStream (headers: readonly string[]): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]!.length === 12 && headers[i]!.toLowerCase() === 'content-type') return headers[i + 1]!.toLowerCase().startsWith('text/event-stream')
+  }
+  return false
+}

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../exchange/errors.ts'
 import { plainAddress } from './client-address.ts'
-import { methodNotAllowed, type AnyRequest } from './admission.ts'
+import { isHttp2, methodNotAllowed, type AnyRequest } from './admission.ts'
 import { rawLocalReply } from './local-reply.ts'
 import { localReply, type ListenerState } from './open-exchange.ts'
 import { Http2Reply } from './send-response-http2.ts'
@@ -39,7 +39,7 @@ export function refuseConnect (state: ListenerState, req: AnyRequest, stream: Du
   const error = methodNotAllowed()
   state.gateway.refused(error, identity)
   const reply = localReply(error, undefined, identity, state.admission)
-  if ('authority' in req) {
+  if (isHttp2(req)) {
     new Http2Reply(req, stream as Http2ServerResponse, state).sendLocal(reply)
     return
   }

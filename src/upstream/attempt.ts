@@ -1,11 +1,12 @@
 // One request to one endpoint: response head as a promise, body through ResponseBody, one error for whatever goes wrong.
 import type { GatewayError } from '../exchange/errors.ts'
+import { isEventStream } from '../exchange/headers.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import type { Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import type { Connection, Receiver } from './http1/connection.ts'
 import type { ResponseHead } from './http1/response-head.ts'
-import { isEventStream, readReason } from './response-headers.ts'
+import { readReason } from './response-headers.ts'
 import { noHead, silentBody, translateError, type AttemptStage } from './translate-error.ts'
 
 /** Its connection calls it back; it settles once at the response head. */

@@ -15,10 +15,3 @@ export function isServiceStack (headers: readonly string[]): boolean {
   }
   return false
 }
-
-export function isEventStream (headers: readonly string[]): boolean {
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]!.length === 12 && headers[i]!.toLowerCase() === 'content-type') return headers[i + 1]!.toLowerCase().startsWith('text/event-stream')
-  }
-  return false
-}

@@ -65,8 +65,9 @@ export class SharedMessages {
 
   /** Nothing is left of those. */
   forget (isMeant: (message: SharedMessage) => boolean): void {
+    const before = this.#messages.size
     for (const [key, message] of this.#messages) if (isMeant(message)) this.#messages.delete(key)
-    this.#saveLater()
+    if (this.#messages.size < before) this.#saveLater()
   }
 
   /** A file that cannot be read is reported, and passed over. */

@@ -1,4 +1,5 @@
 // What is to be written to the second level: bounded in number and bytes, a few at a time, dropped rather than waited for.
+import { usableUntil } from '../policy.ts'
 import type { Stored } from '../stored.ts'
 import { digestOf, encodeFrame, encodePointer } from './frame.ts'
 import { within, type Link } from './link.ts'
@@ -85,8 +86,8 @@ export class WriteQueue {
   async #write ({ key, variantKey, stored, mark }: Write): Promise<void> {
     const { place, variant, terms, head, endpointUrl, body } = stored
     const nowMs = Date.now()
-    const usefulMs = Math.ceil(terms.freshUntilMs + Math.max(terms.staleWhileRevalidateMs, terms.staleIfErrorMs) - nowMs)
-    if (terms.validateAlways || usefulMs < leastUsefulMs) return
+    const usefulMs = Math.ceil(usableUntil(terms) - nowMs)
+    if (usefulMs < leastUsefulMs) return
     const value = encodeFrame({
       key: digestOf(place.key),
       variant: digestOf(variant),
