@@ -61,7 +61,7 @@ function calibrate (): void {
   }
 }
 
-test('a table of 20,000 messages over 2,000 endpoints is rebuilt in less than 100 ms of both planes\' work, and looked up in constant time', { timeout: 120_000 }, async t => {
+test('a table of 20,000 messages over 2,000 endpoints is rebuilt in a bounded time of both planes\' work (100 ms are meant, and printed beside), and looked up in constant time', { timeout: 120_000 }, async t => {
   const configOf = (config: object): Config => validate(config).config
   const quiet = configOf({})
   const { plane } = startDataPlane(t, quiet)

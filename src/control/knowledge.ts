@@ -15,7 +15,7 @@ export interface Knowledge {
   readonly answeredAt: number | undefined
   /** What the last finished question was asked for; see AskTarget keys in endpoints.ts. */
   readonly key: string
-  /** Set while the last question got no good answer. `since` is Infinity while only an earlier run of ours has asked */
+  /** Set while the last question got no good answer. `since` is Infinity while only an earlier run of ours has asked. */
   readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string } | undefined
   /** Set when the last good answer came with a failing heartbeat: known, but not well. */
   readonly sick?: string | undefined

@@ -16,6 +16,7 @@ function setUp (settings: Partial<AskerSettings> = {}, answerOf?: (url: string, 
   const asked: Array<{ url: string, at: number }> = []
   const open: Array<{ url: string, answer: (answer: Answer) => void, signal: AbortSignal }> = []
   const answers: Array<{ url: string, key: string, kind: string }> = []
+  const again: boolean[] = []
   const asker = createAsker({
     settings: { intervalMs: 300, maxIntervalMs: 5_000, concurrency: 4, ...settings },
     ask: (question, signal) => {
@@ -23,7 +24,10 @@ function setUp (settings: Partial<AskerSettings> = {}, answerOf?: (url: string, 
       const now = answerOf?.(question.url, time)
       return now !== undefined ? Promise.resolve(now) : new Promise(resolve => open.push({ url: question.url, answer: resolve, signal }))
     },
-    onAnswer: (url, answer, key) => answers.push({ url, key, kind: answer.kind }),
+    onAnswer: (url, answer, key, isAgain) => {
+      answers.push({ url, key, kind: answer.kind })
+      again.push(isAgain)
+    },
     now: () => time,
     random: () => 1,
     setTimeout: (callback, ms) => { timers.set(++nextTimer, { at: time + ms, callback }); return nextTimer },
@@ -45,7 +49,7 @@ function setUp (settings: Partial<AskerSettings> = {}, answerOf?: (url: string, 
     await settle()
   }
   const timesOf = (url: string) => asked.filter(question => question.url === url).map(question => question.at)
-  return { asker, asked, open, answers, advance, settle, timesOf }
+  return { asker, asked, open, answers, again, advance, settle, timesOf }
 }
 
 const target = (url: string, pace: Pace = 'fast', key = 'k'): Target => ({ key, pace, question: { url, kind: 'plugin', livenessPath: '/' } })
@@ -187,6 +191,21 @@ test('one that nobody else checks is asked on at leisure after it has answered w
   asker.update([target('a', 'steady')])
   await advance(10_700)
   assert.deepEqual(timesOf('a'), [0, 5_000, 10_000, 10_300, 10_600])
+})
+
+test('one that is put off makes nobody wait, comes by any question before it, and the next one is put off in its turn', async () => {
+  const { asker, advance, again, timesOf } = setUp({}, () => read)
+  asker.update([target('a')])
+  await advance(10_000)
+  asker.recheck('a')
+  await advance(0)
+  asker.recheck('a')
+  asker.update([target('a', 'fast', 'two')])
+  await advance(100)
+  assert.deepEqual(again, [false, false, false])
+  asker.recheck('a')
+  await advance(10 * recheckMs)
+  assert.equal(timesOf('a').length, 4, 'the last one was not dropped')
 })
 
 test('a recheck because of a refused connection is never put off; one because of an answer is', async () => {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import type { Exchange, Route, UpstreamHandle } from '../../src/exchange/exchange.ts'
-import { move, renew } from '../../src/exchange/follow.ts'
+import { anew } from '../../src/exchange/anew.ts'
+import { isElsewhere, move, renew } from '../../src/exchange/follow.ts'
 import { makeExchange, type ExchangeOptions } from '../support/exchange.ts'
 
 const [a, b, c] = ['http://a.test', 'http://b.test', 'http://c.test']
@@ -26,6 +27,7 @@ for (const [sentence, exchange, endpoints] of [
   ['nothing where there is no such message any more', waiting(() => undefined), ''],
   ['nothing where its message is another upstream\'s', waiting((_, other) => ({ upstream: other, endpoints: new Set([c]) })), ''],
   ['the part of a split that it was sent to, as far as that has the message still', Object.assign(waiting(() => ({ endpoints: new Set([b, c]) })), { part: { name: 'canary', done () {} } }), 'b'],
+  ['the same for a task of its own that goes on from there', anew(Object.assign(waiting(() => ({ endpoints: new Set([b, c]) })), { part: { name: 'canary', done () {} } })), 'b'],
   ['what it has where it went elsewhere on purpose', Object.assign(waiting(() => undefined), { degradedBy: new GatewayError('BreakerOpen') }), 'ab'],
   ['so does a copy', Object.assign(waiting(() => undefined), { isMirrored: true }), 'ab'],
   ['and what is no message\'s', makeExchange({ endpoints: new Set([a, b]) }), 'ab']
@@ -37,6 +39,11 @@ for (const [sentence, exchange, endpoints] of [
     assert.equal(endpointsOf(exchange), endpoints, 'the same when asked again')
   })
 }
+
+test('its message is elsewhere where another upstream has it, and nowhere else', () => {
+  const exchanges = [waiting((_, other) => ({ upstream: other })), waiting(() => ({ endpoints: new Set([c]) })), waiting(() => undefined), makeExchange()]
+  assert.deepEqual(exchanges.map(isElsewhere), [true, false, false, false])
+})
 
 test('it goes on at the upstream that has its message by now, with all that this one has of it, and once', () => {
   const exchange = waiting((_, other) => ({ upstream: other, endpoints: new Set([c]) }))

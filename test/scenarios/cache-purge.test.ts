@@ -6,7 +6,7 @@ import { startFleet } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { request, requestBytes, targetOf } from '../support/http-client.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
-import { cutHead, hang, ok, reset, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { cutHead, hang, ok, reset, stall, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
 /** Answers every GET with a new number, to be kept for a minute; writes with what `writes` says. */
@@ -186,6 +186,16 @@ describe('a write', { timeout: 120_000 }, () => {
       assert.equal(await get(gateway, order(1)) !== before, gone)
     })
   }
+
+  test('an answer that is searched and never ends is passed on when the deadline comes, and everything it could name is gone', async () => {
+    await using origin = await startNumbers({ behaviour: stall() })
+    await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id', from: 'response.Id' }], { deadlineMs: 1_000, queueTimeoutMs: 1_000, connectTimeoutMs: 1_000, bodyIdleTimeoutMs: 120_000 })
+    const before = await get(gateway, order(1))
+    using connection = await gateway.connect({ timeoutMs: 20_000 })
+    connection.send(requestBytes('x', '/json/reply/PlaceOrder', { method: 'POST', headers: [['Content-Length', '2']], body: '{}' }))
+    assert.equal((await connection.head()).status, 200)
+    assert.notEqual(await get(gateway, order(1)), before)
+  })
 
   test('takes what a GUID means, however it is written', async () => {
     const id = '0f8fad5b-d9cb-469f-a165-70867728950e'
