@@ -82,7 +82,7 @@ test('whoever is called by the panic rule is bounded like any other: slots, queu
   const defaults = { ...turns, bulkhead: { maxConcurrent: 4, maxQueue: 2 }, breaker: { consecutiveFailures: 3, resetTimeoutMs: 600_000 }, policy: { ...turns.policy, headersTimeoutMs: 4_000, queueTimeoutMs: 15_000 } }
   await using gateway = await startGateway(config({ defaults }))
   for (const [id, { port }] of Object.entries({ a, b })) await put(gateway, 'service/register', { ID: `web-${id}`, Name: 'web', Address: '127.0.0.1', Port: port, Meta: { messages: 'Browse' }, Check: { TTL: '1h', Status: 'critical' } })
-  await gateway.waitForRoute('Browse')
+  for (const { url } of [a, b]) await gateway.waitForEndpoint(url)
   const calls = Array.from({ length: 12 }, async () => (await gateway.post(path, {})).reason)
   await until('six are turned away', async () => await gateway.metric('postern_bulkhead_rejections_total', { upstream: 'web' }) === 6)
   await until('both are called', () => a.received.length >= 2 && b.received.length >= 2)
