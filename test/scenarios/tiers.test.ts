@@ -77,15 +77,19 @@ describe('the health that a registry tells', { timeout: 60_000 }, () => {
 })
 
 test('whoever is called by the panic rule is bounded like any other: slots, queue, breakers', { timeout: 60_000 }, async () => {
-  await using a = await startOrigin(hang())
-  await using b = await startOrigin(hang())
+  await using a = await startOrigin(ok())
+  await using b = await startOrigin(ok())
   const defaults = { ...turns, bulkhead: { maxConcurrent: 4, maxQueue: 2 }, breaker: { consecutiveFailures: 3, resetTimeoutMs: 600_000 }, policy: { ...turns.policy, headersTimeoutMs: 4_000, queueTimeoutMs: 15_000 } }
   await using gateway = await startGateway(config({ defaults }))
   for (const [id, { port }] of Object.entries({ a, b })) await put(gateway, 'service/register', { ID: `web-${id}`, Name: 'web', Address: '127.0.0.1', Port: port, Meta: { messages: 'Browse' }, Check: { TTL: '1h', Status: 'critical' } })
-  for (const { url } of [a, b]) await gateway.waitForEndpoint(url)
+  await gateway.waitForRoute('Browse')
+  const called = () => [a, b].map(({ received }) => received.filter(({ method }) => method === 'POST').length) as [number, number]
+  await until('both are called', async () => { await gateway.post(path, {}); return called().every(calls => calls > 0) })
+  for (const origin of [a, b]) origin.behave(hang())
+  const before = called()
   const calls = Array.from({ length: 12 }, async () => (await gateway.post(path, {})).reason)
   await until('six are turned away', async () => await gateway.metric('postern_bulkhead_rejections_total', { upstream: 'web' }) === 6)
-  await until('both are called', () => a.received.length >= 2 && b.received.length >= 2)
+  await until('both are called again', () => called().every((calls, at) => calls > before[at]!))
   assert.equal((await Promise.all(calls)).filter(reason => reason === 'BulkheadFull').length, 6)
   await until('their breakers are open', async () => (await gateway.post(path, {})).reason === 'BreakerOpen')
 })
