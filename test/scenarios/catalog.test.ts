@@ -95,7 +95,7 @@ describe('under load', { timeout: 180_000, skip }, () => {
     const share = (next.executed.length - atNext) / (next.executed.length - atNext + other.executed.length - atOther)
     assert.ok(share > 0.4 && share < 0.6, `one process, one share: ${share}`)
     assert.equal(await gateway.metric('postern_registrations', { state: 'ghost' }), 1)
-    assert.ok((await gateway.log()).some(line => line['msg'] === 'endpoint ghost' && line['registration'] === old.id && line['why'] === ghost.why), 'the same words in the log')
+    await until('the same words are in the log', async () => (await gateway.log()).some(line => line['msg'] === 'endpoint ghost' && line['registration'] === old.id && line['why'] === ghost.why))
   })
 
   test('somebody else at the address gets no call, from the first one on', async () => {

@@ -231,7 +231,7 @@ describe('outage copies', { timeout: 120_000 }, () => {
     await using gateway = await startGateway({ dataDirectory: directory, upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { cache: { outage: { requests: ['Id=1', 'Id=2'] } } } } } })
     await until('a copy', async () => detailOf(await gateway.get('/json/reply/GetOrder?Id=2')) === 'outage-copy')
     assert.ok((await gateway.get('/json/reply/GetOrder?Id=1')).status >= 502)
-    assert.ok((await gateway.log()).some(({ msg }) => /an outage copy cannot be read/.test(String(msg))))
+    await until('it is logged', async () => (await gateway.log()).some(({ msg }) => /an outage copy cannot be read/.test(String(msg))))
     await until('what is not wanted has gone', async () => (await files()).length === 2)
     assert.ok((await readdir(folder)).includes('something else'))
   })

@@ -499,8 +499,7 @@ describe('the server of the second level', { skip, timeout: 180_000 }, () => {
     } finally {
       await load.stop()
     }
-    const lines = (await gateway.log()).map(({ msg }) => msg)
-    assert.ok(lines.includes('the second level of the cache is not used') && lines.includes('the second level of the cache is used'))
+    for (const line of ['the second level of the cache is not used', 'the second level of the cache is used']) await until(line, async () => (await gateway.log()).some(({ msg }) => msg === line))
   })
 
   test('a purge while it is away is told when it is back, also to who was away', async () => {
