@@ -42,25 +42,15 @@ export function parseConfig (text: string, options: ParseOptions): ParsedConfig 
   const document = parseConfigDocument(text)
   const lines = text.split(/\r?\n/)
   if (document.faults.length > 0) {
-    throw new ConfigError(inOrder(document.faults.map(({ place, message, hint }) => ({ source: options.file, place, path: '', message, hint, frame: codeFrame(lines, place) }))))
+    const faults = document.faults.map(({ place, message, hint }) => ({ source: options.file, place, path: '', message, hint, frame: codeFrame(lines, place) }))
+    throw new ConfigError(inOrder([...faults, ...problemsAbove(lines, Math.min(...faults.map(({ place }) => place.line)), options)]))
   }
   const written = document.value ?? {}
-  if (typeof written !== 'object' || Array.isArray(written)) {
+  if (!isSettings(written)) {
     throw new ConfigError([{ source: options.file, place: { line: 1, column: 1 }, path: '', message: 'must hold settings, as "name: value"', hint: 'The shortest configuration is an empty file.', frame: undefined }])
   }
-  const { value: withSecrets, secrets, faults } = substituteSecrets(written, options.readSecret)
-  const { value: raw, flags } = override(withSecrets as Record<string, unknown>, options.overrides ?? {})
-  const { errors, config: valid, removed } = validate(raw)
-  const config = withDataDirectory(valid, options.surroundings)
-
-  const findings: Finding[] = faults.map(fault => ({ ...fault, at: 'value' as const }))
-  for (const error of errors) {
-    const segments = fromPointer(error.instancePath)
-    const isSecret = secrets.has(error.instancePath) || schemaAt(ConfigSchema, segments)?.writeOnly === true
-    findings.push(toFinding(error, ConfigSchema, { value: valueAt(raw, segments), isSecret }))
-  }
+  const { raw, flags, secrets, findings, wrong, config } = readSettings(written, options)
   const input: RuleInput = { config, isWritten: segments => valueAt(raw, segments) !== undefined, isSecret: segments => secrets.has(toPointer(segments)), readPem: options.readPem }
-  const wrong = [...removed, ...faults.map(fault => fault.segments)]
   // What rests on a value that is wrong itself would only repeat it.
   const isSound = ({ segments, because = [] }: Finding) => !wrong.some(one => startsWith(segments, one) || because.some(rests => startsWith(one, rests) || startsWith(rests, one)))
   const found = rules.map(rule => ({ rule, findings: [...rule.check(input)].filter(isSound) }))
@@ -70,6 +60,36 @@ export function parseConfig (text: string, options: ParseOptions): ParsedConfig 
   if (findings.length > 0) throw new ConfigError(inOrder(findings.map(toProblem)))
   const warnings = found.flatMap(({ rule, findings: doubtful }) => rule.severity === 'warning' ? doubtful : [])
   return { config: absolutePaths(config, options.directory), warnings: inOrder(warnings.map(toProblem)) }
+}
+
+/**
+ * What is wrong in the sections above the first one that is no YAML: its mistake does not hide theirs.
+ * What a rule says of the whole file is not asked, since the file has no whole.
+ */
+function problemsAbove (lines: readonly string[], line: number, options: ParseOptions, tries = 3): Problem[] {
+  const end = Math.max(0, lines.slice(0, line).findLastIndex(text => /^[^\s#}\]]/.test(text)))
+  const document = parseConfigDocument(lines.slice(0, end).join('\n'))
+  // What is left open in one section is often seen only at the next.
+  if (document.faults.length > 0) return end === 0 || tries === 1 ? [] : problemsAbove(lines, end, options, tries - 1)
+  if (!isSettings(document.value)) return []
+  const { raw, flags, findings } = readSettings(document.value, options)
+  return findings.map(problemMaker({ document, lines, file: options.file, raw, flags }))
+}
+
+const isSettings = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The settings with secrets and the command line's in place, and what the schema finds wrong in them. `wrong`: where. */
+function readSettings (written: object, options: ParseOptions) {
+  const { value: withSecrets, secrets, faults } = substituteSecrets(written, options.readSecret)
+  const { value: raw, flags } = override(withSecrets as Record<string, unknown>, options.overrides ?? {})
+  const { errors, config: valid, removed } = validate(raw)
+  const findings: Finding[] = faults.map(fault => ({ ...fault, at: 'value' as const }))
+  for (const error of errors) {
+    const segments = fromPointer(error.instancePath)
+    const isSecret = secrets.has(error.instancePath) || schemaAt(ConfigSchema, segments)?.writeOnly === true
+    findings.push(toFinding(error, ConfigSchema, { value: valueAt(raw, segments), isSecret }))
+  }
+  return { raw, flags, secrets, findings, wrong: [...removed, ...faults.map(fault => fault.segments)], config: withDataDirectory(valid, options.surroundings) }
 }
 
 /** The value with the command line's in place, and which pointers those are. */
