@@ -2,10 +2,12 @@
 import type { GatewayError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 
-/** A call that the breakers in front of the queue let in; to be told once what became of it. */
+/** A call that the breakers in front of the queue let in; to be told once what became of it; whatever comes after that is not heard. */
 export interface AdmittedCall {
   answered (status: number): void
   failed (error: GatewayError): void
+  /** It goes on at another upstream: what becomes of it there is nobody's word about this one. */
+  left (): void
 }
 
 /** The breakers of an upstream and of its messages, in front of its queue. `upstream/upstream-breakers.ts` satisfies it. */

@@ -3,6 +3,7 @@ import type { Duplex, Readable } from 'node:stream'
 import type { ResolvedPolicy } from '../config/resolve.ts'
 import type { Linked } from '../lib/linked-list.ts'
 import type { Attempt } from './attempt.ts'
+import type { AdmittedCall } from './breakers.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Effect } from './effect.ts'
 import type { GatewayError } from './errors.ts'
@@ -172,6 +173,8 @@ export class Exchange implements Linked<Exchange> {
   isMirrored = false
   /** What another answer stands in for: an error, or the service's own status. That answer (stale, another upstream's, a fixed one, an outage copy) is never stored. */
   degradedBy: GatewayError | number | undefined = undefined
+  /** What the breakers in front of its upstream's queue are told of it by. */
+  admitted: AdmittedCall | undefined = undefined
   /** Whose bulkhead slot it holds. */
   slot: UpstreamHandle | undefined = undefined
   /** The endpoint of the current attempt. */

@@ -54,6 +54,7 @@ export function move (exchange: Exchange): boolean {
 
 /** The exchange goes on at another upstream, and gives back what it held of the first. A message that came there by a split is no part of it any more. */
 export function handOver (exchange: Exchange, upstream: UpstreamHandle, endpoints: Exchange['endpoints']): void {
+  exchange.admitted?.left()
   exchange.slot?.release(exchange)
   exchange.slot = undefined
   exchange.upstream = upstream

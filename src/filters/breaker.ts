@@ -14,7 +14,7 @@ function failed (call: AdmittedCall, thrown: unknown): never {
  * success is nobody's failure. Stands outside the bulkhead, so that full queues are seen too.
  */
 export const breaker: Filter = function breaker (exchange, next) {
-  const call = exchange.upstream.breakers.enter(exchange)
+  const call = exchange.admitted = exchange.upstream.breakers.enter(exchange)
   let response: Promise<UpstreamResponse>
   try {
     response = next(exchange)

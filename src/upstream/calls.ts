@@ -1,5 +1,6 @@
 // The calls of one upstream that have no answer yet, oldest first, and how long each message normally takes. No I/O.
 import type { GatewayError } from '../exchange/errors.ts'
+import type { Attempt } from '../exchange/attempt.ts'
 import type { AdmittedCall } from '../exchange/breakers.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { slowCause, type FailureCause } from '../exchange/outcome.ts'
@@ -67,6 +68,7 @@ export class MessageHistory {
 export interface CallOwner {
   answered (call: Call, status: number): void
   failed (call: Call, error: GatewayError): void
+  left (call: Call): void
 }
 
 /** One call between its entry and its response head. */
@@ -81,21 +83,42 @@ export class Call implements AdmittedCall, Linked<Call> {
   previous: Call | undefined = undefined
   next: Call | undefined = undefined
   readonly #owner: CallOwner
+  /** Attempts that it came with, from another upstream. */
+  readonly #before: number
+  #isOver = false
 
   constructor (owner: CallOwner, exchange: Exchange, history: MessageHistory, trialOfUpstream: boolean, trialOfMessage: boolean) {
     this.#owner = owner
+    this.#before = exchange.attempts.length
     this.exchange = exchange
     this.history = history
     this.trialOfUpstream = trialOfUpstream
     this.trialOfMessage = trialOfMessage
   }
 
+  /** Its attempts here. */
+  get firstAttempt (): Attempt | undefined { return this.exchange.attempts[this.#before] }
+  get lastAttempt (): Attempt | undefined {
+    const { attempts } = this.exchange
+    return attempts.length > this.#before ? attempts.at(-1) : undefined
+  }
+
   answered (status: number): void {
-    this.#owner.answered(this, status)
+    if (this.#ends()) this.#owner.answered(this, status)
   }
 
   failed (error: GatewayError): void {
-    this.#owner.failed(this, error)
+    if (this.#ends()) this.#owner.failed(this, error)
+  }
+
+  left (): void {
+    if (this.#ends()) this.#owner.left(this)
+  }
+
+  #ends (): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    return true
   }
 }
 

@@ -31,9 +31,8 @@ export class FullQueue {
 /** Whether the eldest call that an endpoint has waits longer than its message may take. */
 function isWaitedFor (calls: LinkedList<Call>, nowMs: number, leastMs: number): boolean {
   for (let call = calls.first; call !== undefined; call = call.next) {
-    const { attempts, route: { policy: { messageBreaker } } } = call.exchange
-    const attempt = attempts.at(-1)
-    if (attempt?.isTimed === true && attempt.result === '') return nowMs - attempt.dueFromMs >= Math.max(leastMs, slowAfterMs(call.history, messageBreaker))
+    const { history, lastAttempt: attempt, exchange: { route: { policy: { messageBreaker } } } } = call
+    if (attempt?.isTimed === true && attempt.result === '') return nowMs - attempt.dueFromMs >= Math.max(leastMs, slowAfterMs(history, messageBreaker))
   }
   return false
 }

@@ -112,7 +112,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     if (own.state !== 'half-open' && breaker?.state !== 'half-open') return undefined
     const busy = new Set<string>()
     for (let call = this.#calls.first; call !== undefined; call = call.next) {
-      const [attempt] = call.exchange.attempts
+      const attempt = call.firstAttempt
       if (attempt !== undefined && (call.trialOfUpstream || (call.trialOfMessage && call.history.name === name))) busy.add(attempt.endpoint)
     }
     const hasFailed = (url: string) => own.trials.hasFailedAt(url) || breaker?.trials.hasFailedAt(url) === true
@@ -133,16 +133,20 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
       this.#messages.worked(call.history.name, nowMs)
       if (call.overdue) for (const breaker of [this.own, this.#breakers.get(call.history.name)]) breaker?.answeredLate()
       else call.history.worked(call.exchange.endpoint!.url, nowMs)
-      const attempt = call.exchange.attempts.at(-1)
+      const attempt = call.lastAttempt
       // A late answer counts too: what is slow for good, and works, is normal before long.
       if (attempt?.isTimed === true) call.history.answered(attempt.durationMs)
     }
-    this.#left(call, judgeStatus(status), status)
+    this.#ended(call, judgeStatus(status), status)
   }
 
   failed (call: Call, error: GatewayError): void {
     if (error.code === 'BulkheadFull' || error.code === 'QueueTimeout') this.#rejected()
-    this.#left(call, judgeError(error), error.code)
+    this.#ended(call, judgeError(error), error.code)
+  }
+
+  left (call: Call): void {
+    this.#ended(call, nobodys)
   }
 
   /** An attempt at a message has failed at this endpoint. How it fares at the others. */
@@ -208,7 +212,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   #overdue (call: Call, nowMs: number): void {
     const { exchange, history } = call
     const { messageBreaker } = exchange.route.policy
-    const attempt = exchange.attempts.at(-1)!
+    const attempt = call.lastAttempt!
     this.#calls.remove(call)
     history.failed(attempt.endpoint, nowMs, attempt.dueFromMs)
     const isEndpoints = this.#isEndpoints(call, this.#isMessages(call))
@@ -227,21 +231,20 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     this.#clock.watch(this)
   }
 
-  #left (call: Call, verdict: Verdict, result: number | ErrorCode): void {
+  #ended (call: Call, verdict: Verdict, result?: number | ErrorCode): void {
     if (call.overdue) {
       this.#overdueCalls--
       return
     }
     this.#calls.remove(call)
     // What never got to an endpoint says nothing of what stands behind the queue.
-    if (call.exchange.attempts.length === 0 && verdict.message === 'failure') return this.#count(call, nobodys)
+    if (call.lastAttempt === undefined && verdict.message === 'failure') return this.#count(call, nobodys)
     const isFailed = verdict.upstream === 'failure' || verdict.message === 'failure'
     this.#count(call, verdict, isFailed ? { cause: String(result) } : undefined)
   }
 
   #count (call: Call, verdict: Verdict, cause?: FailureCause): void {
-    const { history: { name }, exchange: { attempts, route: { policy: { messageBreaker } } } } = call
-    const attempt = attempts.at(-1)
+    const { history: { name }, lastAttempt: attempt, exchange: { route: { policy: { messageBreaker } } } } = call
     const isFailed = verdict.message === 'failure'
     const isItsOwn = !isFailed || this.#isMessages(call)
     const isCommon = isFailed && isItsOwn && this.#isCommon(name, verdict)
@@ -260,15 +263,14 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
   }
 
   /** It was a trial of an endpoint, or its message works elsewhere, and another endpoint may be called: nothing is said of the upstream. */
-  #isEndpoints ({ exchange: { attempts } }: Call, isMessages: boolean): boolean {
-    const last = attempts.at(-1)
+  #isEndpoints ({ lastAttempt: last }: Call, isMessages: boolean): boolean {
     return last !== undefined && (last.trial || !isMessages) && this.#hasOther(last.endpoint)
   }
 
   /** What works at another endpoint is this endpoint's trouble, and its breaker's. */
-  #isMessages ({ exchange: { attempts }, history }: Call): boolean {
+  #isMessages ({ lastAttempt, history }: Call): boolean {
     // Of a hedged call, the exchange's own endpoint is that of the first attempt.
-    return history.elsewhere(attempts.at(-1)!.endpoint, performance.now(), this.#settings.windowMs) !== 'works'
+    return history.elsewhere(lastAttempt!.endpoint, performance.now(), this.#settings.windowMs) !== 'works'
   }
 
   /** Not where an endpoint is there that nobody waits for. */
@@ -276,10 +278,9 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     if (this.#queue.rejected(this.#calls, this.#overdueCalls, this.#settings) && !this.#hasIdle()) this.own.trip({ cause: 'full queue, no answers' })
   }
 
-  #isSlow ({ exchange, history, trialOfUpstream, trialOfMessage }: Call, nowMs: number): boolean {
+  #isSlow ({ exchange, history, lastAttempt: attempt, trialOfUpstream, trialOfMessage }: Call, nowMs: number): boolean {
     const { messageBreaker } = exchange.route.policy
     if (messageBreaker.slowCallFactor === 0) return false
-    const attempt = exchange.attempts.at(-1)
     // In the queue, or between two attempts: not the service's time.
     if (attempt === undefined || attempt.result !== '') return false
     const isTrial = trialOfUpstream || trialOfMessage || attempt.trial

@@ -37,7 +37,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     lost: () => undefined,
     apiForm: true,
     retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true },
-    breakers: { enter: () => ({ answered () {}, failed () {} }), refuses: () => false, defers: () => false },
+    breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), refuses: () => false, defers: () => false },
     pick: () => undefined,
     whyNone: () => new GatewayError('NoEndpoint'),
     select: () => new Set(),

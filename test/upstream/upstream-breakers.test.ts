@@ -6,6 +6,10 @@ import { validate } from '../../src/config/validator.ts'
 import { upstreamFor } from '../../src/config/resolve.ts'
 import { Attempt } from '../../src/exchange/attempt.ts'
 import { GatewayError } from '../../src/exchange/errors.ts'
+import type { Exchange, UpstreamResponse } from '../../src/exchange/exchange.ts'
+import { handOver } from '../../src/exchange/follow.ts'
+import { ResponseBody } from '../../src/exchange/response-body.ts'
+import { breaker } from '../../src/filters/breaker.ts'
 import { BreakerClock } from '../../src/upstream/breaker-clock.ts'
 import { MessageHistory } from '../../src/upstream/calls.ts'
 import type { Elsewhere } from '../../src/upstream/elsewhere.ts'
@@ -89,6 +93,39 @@ test('the breaker says which failure opened it', t => {
   attempt.answered(503)
   call.answered(503)
   assert.deepEqual(told, [{ message: 'GetOrder', state: 'open', cause: '503' }])
+})
+
+const late = () => performance.now() + 60_000
+
+test('a call that goes on at another upstream says nothing of the first from then on, also if it had been too slow there', async t => {
+  const { breakers, told } = start(t)
+  const { upstream: billing } = makeExchange({ upstream: { name: 'billing' } })
+  const goOn = async (became: (exchange: Exchange) => UpstreamResponse, isSlow = false) => {
+    const exchange = Object.assign(makeExchange({ policy: { messageBreaker: { ...policy.messageBreaker, consecutiveFailures: 1 } } }), { upstream: Object.assign(makeExchange().upstream, { breakers }) })
+    await breaker(exchange, async () => {
+      exchange.attempts.push(new Attempt(endpoint, exchange))
+      if (isSlow) breakers.tick(late())
+      exchange.attempts[0]!.failed(new GatewayError('ConnectFailed'))
+      handOver(exchange, billing, undefined)
+      exchange.endpoint = endpointOf('http://b')
+      exchange.attempts.push(new Attempt(exchange.endpoint, exchange))
+      breakers.tick(late())
+      return became(exchange)
+    }).catch(() => {})
+  }
+  await goOn(() => ({ status: 503, reason: '', headers: [], body: ResponseBody.of(Buffer.alloc(0)) }))
+  await goOn(() => { throw new GatewayError('ConnectionClosed') })
+  assert.deepEqual(told, [])
+  await goOn(() => { throw new GatewayError('ConnectionClosed') }, true)
+  assert.deepEqual(told.length, 1, 'what was slow there was so')
+})
+
+test('of a call that came from another upstream, what became of it there says nothing here', t => {
+  const { breakers, told } = start(t)
+  const exchange = makeExchange({ policy: { messageBreaker: { ...policy.messageBreaker, consecutiveFailures: 1 } } })
+  exchange.attempts.push(new Attempt(endpointOf('http://there'), exchange))
+  breakers.enter(exchange).failed(new GatewayError('DeadlineExceeded'))
+  assert.deepEqual(told, [])
 })
 
 const windowMs = 10_000
