@@ -43,7 +43,8 @@ export function parseConfig (text: string, options: ParseOptions): ParsedConfig 
   const lines = text.split(/\r?\n/)
   if (document.faults.length > 0) {
     const faults = document.faults.map(({ place, message, hint }) => ({ source: options.file, place, path: '', message, hint, frame: codeFrame(lines, place) }))
-    throw new ConfigError(inOrder([...faults, ...problemsAbove(lines, Math.min(...faults.map(({ place }) => place.line)), options)]))
+    const first = faults.reduce((line, { place }) => Math.min(line, place.line), Infinity)
+    throw new ConfigError(inOrder([...faults, ...problemsAbove(lines, first, options)]))
   }
   const written = document.value ?? {}
   if (!isSettings(written)) {
