@@ -12,7 +12,7 @@ import type { FillOptions } from './fill-options.ts'
 import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
 import { dated } from './freshness.ts'
-import { cookies, isNoWordOn, isWithdrawn, mayStandIn, mayStore, reuse } from './policy.ts'
+import { cookies, isNoWordOn, isWithdrawn, isWithdrawnUnchanged, mayStandIn, mayStore, reuse } from './policy.ts'
 import type { CacheRequest } from './request.ts'
 import { Reservation } from './room.ts'
 import { countsAsError } from './stand-in.ts'
@@ -201,7 +201,7 @@ export class Fill {
       return
     }
     // It speaks of another answer, or may not be kept any more: asked for once more, without conditions.
-    this.#withdraw(previous)
+    if (decision?.store !== false || isWithdrawnUnchanged(decision.reason)) this.#withdraw(previous)
     this.#previous = undefined
     this.#repeat()
   }
@@ -215,7 +215,7 @@ export class Fill {
   /** Whose request it was gets what came, for it may be his alone; if he is gone, nobody. The others go on by themselves, as far as the bulkhead lets them. */
   #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean): void {
     this.#options.events.notStored(this, { reason, forNext, status: response.status })
-    if (this.#previous !== undefined && isWithdrawn(response, reason)) this.#withdraw(this.#previous)
+    if (this.#previous !== undefined && isWithdrawn(this.request, response.status, reason, this.#options.rules)) this.#withdraw(this.#previous)
     const waiters = this.#take()
     this.#over()
     const own = waiters.find(({ exchange }) => exchange === this.#client)

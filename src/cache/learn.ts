@@ -26,7 +26,7 @@ export function learnFromHead ({ store, secondLevel }: Pick<Cache, 'store' | 'se
   }
   const decision = mayStore(asGet(request), fresh, rules)
   if (!decision.store) {
-    if (!isWithdrawn({ status, headers }, decision.reason)) return
+    if (!isWithdrawn(request, status, decision.reason, rules)) return
     store.remove(entry)
     secondLevel?.remove(entry)
     return

@@ -234,16 +234,29 @@ const ofOthers: ReadonlySet<NotKept> = new Set(['request-no-store', 'identity', 
  * User-Agent that a firewall forbids, a Referer that is too long), so they say nothing of what everybody else gets.
  */
 const ofRequest: ReadonlySet<number> = new Set([400, 405, 406, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428, 429, 431])
+/** Statuses that judge who asked. A firewall says how its own page is to be cached, so that says nothing either, unless it is to be kept for all. */
+const ofCaller: ReadonlySet<number> = new Set([401, 402, 403])
 
-/** Whether an answer says nothing of the stored one: an error, or that it was asked wrongly. */
-export function isNoWordOn ({ status, headers }: Pick<EntryHead, 'status' | 'headers'>): boolean {
+/** Whether an answer that may be kept says nothing of the stored one all the same: an error, or a refusal that does not say how long it holds. */
+export function isNoWordOn (head: EntryHead): boolean {
+  const { status, headers } = head
   if (status >= 500 || ofRequest.has(status)) return true
-  // A firewall says so as well; whoever means the answer itself says how long.
-  return (status === 401 || status === 403) && combined(headers, 'cache-control') === undefined
+  if (!ofCaller.has(status)) return false
+  const { directives, targeted } = saidBy(headers)
+  return (statedLifetimeMs(head, directives, !targeted) ?? 0) === 0
 }
 
-/** Whether an answer that is not kept says that the stored one holds no more (RFC 9111 section 4.3.3). */
-export const isWithdrawn = (head: Pick<EntryHead, 'status' | 'headers'>, reason: NotKept): boolean => !ofOthers.has(reason) && !isNoWordOn(head)
+/**
+ * Whether an answer that is not kept says that the stored one, which was asked about, holds no more (RFC 9111 section 4.3.3). What is one
+ * caller's own says nothing of what all the others have.
+ */
+export function isWithdrawn ({ identity }: CacheRequest, status: number, reason: NotKept, { config }: CacheRules): boolean {
+  if (identity !== '' && config.identity.mode !== 'perIdentity') return false
+  return !ofOthers.has(reason) && status < 500 && !ofRequest.has(status) && !ofCaller.has(status)
+}
+
+/** The same of a 304, which speaks of the stored content itself, whoever asked; `reason`: why that is not kept under its new head. */
+export const isWithdrawnUnchanged = (reason: NotKept): boolean => !ofOthers.has(reason)
 
 /** Whether a stored answer may stand in for an origin that failed (RFC 5861 section 4; the client may ask for it too). */
 export function mayStandIn (request: CacheRequest, entry: Entry, nowMs: number, rules: CacheRules): boolean {

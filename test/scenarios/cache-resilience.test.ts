@@ -55,6 +55,8 @@ describe('stored answers stand in', { timeout: 120_000 }, () => {
     assert.equal(detailOf(await gateway.get(order(1))), 'stale-if-error')
     origin.behave(hang())
     assert.equal(detailOf(await gateway.get(order(1))), 'stale-if-error')
+    // The fill that hung ends by a deadline of its own.
+    await until('the slot is free', async () => await gateway.metric('postern_bulkhead_in_flight', { upstream: 'Shop' }) === 0)
     using holder = await gateway.connect()
     holder.send(requestBytes(gateway.url.slice(7), order(2)))
     await until('the slot is taken', () => origin.received.some(({ target }) => target === order(2)))
@@ -88,7 +90,7 @@ describe('stored answers stand in', { timeout: 120_000 }, () => {
 })
 
 describe('an answer that its service took back', { timeout: 120_000 }, () => {
-  for (const [what, status, cacheControl] of [['private', 200, 'private'], ['no-store', 200, 'no-store'], ['gone', 410, 'no-cache'], ['forbidden', 403, 'no-store']] as const) {
+  for (const [what, status, cacheControl] of [['private', 200, 'private'], ['no-store', 200, 'no-store'], ['gone', 410, 'no-cache'], ['not there', 404, 'no-store']] as const) {
     test(`${what}: is not given on while it is refreshed`, async () => {
       await using origin = await startOrigin(ok('v1', { headers: [['Cache-Control', 'max-age=0, stale-while-revalidate=3600, stale-if-error=3600']] }))
       await using gateway = await startWith(origin)
@@ -117,24 +119,61 @@ describe('an answer that its service took back', { timeout: 120_000 }, () => {
   })
 })
 
-describe('what a stranger is told of his own request', { timeout: 120_000 }, () => {
+describe('what one caller is told of his own request', { timeout: 120_000 }, () => {
   // A firewall's; a Referer that is too long; a method, a condition, a coding that is not liked.
-  const refusals = [400, 401, 403, 405, 406, 408, 412, 415, 417, 421, 422, 425, 428, 431]
-  for (const cacheControl of ['max-age=0, stale-if-error=3600', 'max-age=60']) {
-    test(`takes nothing from the others: ${cacheControl}`, async () => {
-      let refusal = 200
-      await using origin = await startOrigin(async request => await ok('v1', refusal === 200 ? { headers: [['Cache-Control', cacheControl], ['ETag', '"1"']] } : { status: refusal, reason: 'Refused' })(request))
-      await using gateway = await startWith(origin, { policy: { cache: { stale: { ifErrorMs: 3_600_000 } } } })
-      for (const status of refusals) {
-        refusal = 200
-        assert.equal((await gateway.get(order(status))).text(), 'v1')
-        refusal = status
-        assert.equal((await gateway.get(order(status), { headers: [['User-Agent', 'sqlmap/1'], ['Cache-Control', 'no-cache']] })).status, status)
-      }
+  const refusals = [400, 401, 402, 403, 405, 406, 407, 408, 412, 415, 417, 421, 422, 425, 428, 431, 511]
+  // Firewalls say how their own pages are to be cached, and mean those.
+  for (const said of [undefined, 'no-store', 'private, max-age=60', 'max-age=0, must-revalidate']) {
+    for (const cacheControl of ['max-age=0, stale-if-error=3600', 'max-age=60']) {
+      test(`a refusal (${said ?? 'nothing said'}) takes nothing from the others: ${cacheControl}`, async () => {
+        let refusal = 200
+        const refused: HeaderList = said === undefined ? [] : [['Cache-Control', said]]
+        await using origin = await startOrigin(async request => await ok('v1', refusal === 200 ? { headers: [['Cache-Control', cacheControl], ['ETag', '"1"']] } : { status: refusal, reason: 'Refused', headers: refused })(request))
+        await using gateway = await startWith(origin, { policy: { cache: { stale: { ifErrorMs: 3_600_000 } } } })
+        for (const status of refusals) {
+          refusal = 200
+          assert.equal((await gateway.get(order(status))).text(), 'v1')
+          refusal = status
+          assert.equal((await gateway.get(order(status), { headers: [['User-Agent', 'sqlmap/1'], ['Cache-Control', 'no-cache']] })).status, status)
+        }
+        await origin.server.kill()
+        for (const status of refusals) assert.equal((await gateway.get(order(status))).text(), 'v1', String(status))
+      })
+    }
+  }
+
+  for (const [status, said] of [[200, 'private'], [200, 'no-store'], [200, undefined], [404, 'no-store'], [410, 'private'], [301, undefined]] as const) {
+    test(`who is logged in gets ${status} (${said ?? 'nothing said'}): the others keep theirs`, async () => {
+      await using origin = await startOrigin(async request => await (request.header('authorization') === undefined
+        ? ok('for all', { headers: [['Cache-Control', 'public, max-age=0, stale-if-error=3600'], ['ETag', '"1"']] })
+        : ok('for ann', { status, reason: 'Said So', headers: said === undefined ? [] : [['Cache-Control', said]] }))(request))
+      await using gateway = await startWith(origin)
+      assert.equal((await gateway.get(order(1))).text(), 'for all')
+      const ann: HeaderList = [['Authorization', 'Bearer ann']]
+      assert.equal((await gateway.get(order(1), { headers: ann })).text(), 'for ann')
+      // By HEAD it is the same.
+      assert.equal((await gateway.request('/shop/1')).text(), 'for all')
+      assert.equal((await gateway.request('/shop/1', { method: 'HEAD', headers: ann })).status, status)
       await origin.server.kill()
-      for (const status of refusals) assert.equal((await gateway.get(order(status))).text(), 'v1', String(status))
+      assert.equal((await gateway.get(order(1))).text(), 'for all')
+      assert.equal((await gateway.get('/shop/1')).text(), 'for all')
     })
   }
+
+  test('his 304 without the word that it is for all is no word on what the others have', async () => {
+    let said = 'public, max-age=0, stale-if-error=3600'
+    await using origin = await startOrigin(async request => {
+      const lines: HeaderList = [['ETag', '"1"'], ['Cache-Control', said]]
+      if (request.header('if-none-match') === undefined) await ok('for all', { headers: lines })(request)
+      else await write(request.socket, head(304, 'Not Modified', lines))
+    })
+    await using gateway = await startWith(origin)
+    assert.equal((await gateway.get(order(1))).text(), 'for all')
+    said = 'max-age=60'
+    assert.equal((await gateway.get(order(1), { headers: [['Authorization', 'Bearer ann']] })).status, 200)
+    await origin.server.kill()
+    assert.equal((await gateway.get(order(1))).text(), 'for all')
+  })
 })
 
 describe('revalidation', { timeout: 120_000 }, () => {
