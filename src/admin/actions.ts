@@ -1,6 +1,6 @@
 // What operators can do, beside looking: actions handed in by whoever carries them out, answered as JSON.
 import type { FastifyInstance } from 'fastify'
-import { sendError } from './routes.ts'
+import { json, sendError } from './send.ts'
 
 /** One thing an operator can ask for. `path` may hold parameters (`/api/cache/:tag`). */
 export interface AdminAction {
@@ -33,8 +33,6 @@ export class ActionRefused extends Error {
     this.code = code
   }
 }
-
-const json = 'application/json; charset=utf-8'
 
 /**
  * A body has to be application/json, and so does a change without one: a page of another site that an operator's browser has open cannot

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { addActions, type AdminAction } from './actions.ts'
 import { endpoints, indexPage } from './index-page.ts'
 import { redact } from './redact.ts'
+import { json, sendError } from './send.ts'
 
 /** What the admin listener asks of the gateway. */
 export interface AdminCore {
@@ -22,8 +23,6 @@ export interface AdminCore {
 
 /** After this the control plane counts as not answering. */
 const describeTimeoutMs = 2_000
-
-const json = 'application/json; charset=utf-8'
 
 export function addProbes (server: FastifyInstance, core: Pick<AdminCore, 'ready'>): void {
   server.get('/livez', (_request, reply) => reply.type(json).send('{"status":"live"}\n'))
@@ -75,10 +74,6 @@ export function answerUnknown (paths: readonly string[], actions: readonly Admin
     }
     return sendError(reply, 404, { code: 'NotFound', message: 'There is nothing at this path.', endpoints: known })
   }
-}
-
-export function sendError (reply: FastifyReply, status: number, error: { code: string, message: string, endpoints?: object }): FastifyReply {
-  return reply.code(status).type(json).send(`${JSON.stringify({ error })}\n`)
 }
 
 function notAnswering (reply: FastifyReply, reason: string, rest = '}'): FastifyReply {

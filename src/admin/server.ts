@@ -4,7 +4,8 @@ import type { Config } from '../config/schema.ts'
 import type { Log } from '../telemetry/log.ts'
 import { isHostAccepted, isLoopback } from './host-check.ts'
 import { endpoints } from './index-page.ts'
-import { addProbes, addRoutes, answerUnknown, sendError, type AdminCore } from './routes.ts'
+import { addProbes, addRoutes, answerUnknown, type AdminCore } from './routes.ts'
+import { sendError } from './send.ts'
 
 export type { AdminCore } from './routes.ts'
 
