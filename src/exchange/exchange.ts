@@ -51,8 +51,6 @@ export interface UpstreamRequest {
   readonly canonicalPath: string
   /** End-to-end headers in the client's order, with ours appended; no Host. Flat list. */
   readonly headers: string[]
-  /** The client's authority where the upstream wants it (preserveHost), else undefined: the endpoint's own. */
-  readonly host: string | undefined
   body: RequestBody
   /** What repeating the request does (`effectOfCall`): what retry, hedging, mirroring and caching ask. */
   readonly effect: Effect
@@ -224,6 +222,9 @@ export class Exchange implements Linked<Exchange> {
     this.onFirstWait = undefined
     onFirstWait(this)
   }
+
+  /** The client's authority where the upstream that it goes to by now wants it (preserveHost); undefined: the endpoint's own. */
+  get host (): string | undefined { return this.upstream.preserveHost && this.request.authority !== '' ? this.request.authority : undefined }
 
   /** What it waits for right now. */
   get waitsFor (): string | undefined { return this.#waiting?.waitsFor }

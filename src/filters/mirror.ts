@@ -73,7 +73,7 @@ export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, dead
     const { request, upstreamRequest, route } = exchange
     const headers = identity === 'send' ? [...upstreamRequest.headers] : without(upstreamRequest.headers, identityHeaders)
     headers.push(mirrorHeader, '1')
-    const copy = new Exchange(request, { ...upstreamRequest, headers, host: undefined }, route, performance.now())
+    const copy = new Exchange(request, { ...upstreamRequest, headers }, route, performance.now())
     copy.isMirrored = true
     copy.upstream = upstream
     copy.endpoints = undefined

@@ -160,7 +160,6 @@ export class Admission {
       path: matched.path,
       canonicalPath: matched.canonicalPath,
       headers: head.headers,
-      host: matched.preserveHost && client.authority !== '' ? client.authority : undefined,
       body: { kind: 'none' },
       effect: withKey(effectOfCall(matched.effect, method, override, matched.single), matched, head),
       reached: matched.reached

@@ -37,7 +37,7 @@ export function toOwnUrl (url: string, base: string): OwnUrl | undefined {
  */
 export function ownGet ({ scheme, authority, target }: OwnUrl, headers: readonly string[], { match, correlationHeader }: OwnGetRules): Exchange {
   const parsed = parseRequestTarget(target, formats)
-  const { route, path, canonicalPath, preserveHost, single, effect, reached } = match(parsed, 'GET')
+  const { route, path, canonicalPath, single, effect, reached } = match(parsed, 'GET')
   const traceId = randomBytes(16).toString('hex')
   const request: ClientRequest = { method: 'GET', target, httpVersion: '1.1', scheme, authority, clientAddress: nobodysAddress, trusted: true, correlationId: traceId, traceId }
   const head = new RequestHead()
@@ -55,7 +55,6 @@ export function ownGet ({ scheme, authority, target }: OwnUrl, headers: readonly
     path,
     canonicalPath,
     headers: head.headers,
-    host: preserveHost ? authority : undefined,
     body: { kind: 'none' },
     effect: effectOfCall(effect, 'GET', undefined, single),
     reached

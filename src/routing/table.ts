@@ -14,7 +14,6 @@ export { formats }
 /** What the table knows of an upstream: how to spell a path for it. */
 export interface RoutedUpstream {
   readonly plan: UpstreamPlan
-  readonly preserveHost: boolean
 }
 
 export interface MessageEntry {
@@ -51,7 +50,6 @@ export interface Matched {
   readonly path: string
   /** The same without the query, in one spelling for all that mean the same. */
   readonly canonicalPath: string
-  readonly preserveHost: boolean
   readonly websocket: boolean
   /** Neither one-way nor a batch. */
   readonly single: boolean
@@ -118,7 +116,7 @@ export class RouteTable {
     if (known === undefined && tellsNothing(entry.upstream.plan)) return this.#notFound(target.name, target.key)
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
-    return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, known?.plan.name ?? target.name), preserveHost: entry.upstream.preserveHost, websocket: false, single: target.form !== 'oneway' && !target.batch, effect: entry.route.effect, reached: none }
+    return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, known?.plan.name ?? target.name), websocket: false, single: target.form !== 'oneway' && !target.batch, effect: entry.route.effect, reached: none }
   }
 
   #matchCustom (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {
@@ -129,7 +127,7 @@ export class RouteTable {
       if (takes(plan, method)) {
         // Which of its paths a host takes is for its release to say, so none is routed where it could be a hidden one.
         if (matches.some(other => !other.plan.routed && other.value.upstream.plan.name === value.upstream.plan.name && takes(other.plan, method))) return this.#notFound(undefined)
-        return { route: value.route, path: target.path + target.query, canonicalPath: target.path, preserveHost: value.upstream.preserveHost, websocket: false, single: true, effect: value.route.effect, reached: none }
+        return { route: value.route, path: target.path + target.query, canonicalPath: target.path, websocket: false, single: true, effect: value.route.effect, reached: none }
       }
       allowed.push(...plan.verbs)
     }
@@ -151,7 +149,6 @@ export class RouteTable {
         route: entry.route,
         path: raw + target.query,
         canonicalPath: raw,
-        preserveHost: entry.upstream.preserveHost,
         websocket: entry.websocket,
         single: candidates.every(({ single }) => single),
         effect: stricter(entry.route.effect, strictest(reached.map(({ effect }) => effect))),

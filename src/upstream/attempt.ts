@@ -34,7 +34,7 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
 
   /** Sends the request on this connection. */
   begin (connection: Connection, basePath: string): void {
-    const { method, path, host, headers, body } = this.#exchange.upstreamRequest
+    const { host, upstreamRequest: { method, path, headers, body } } = this.#exchange
     this.#connection = connection
     connection.send({ method, target: basePath + path, host, headers, body }, this)
   }

@@ -89,7 +89,7 @@ export class UpgradeAttempt implements BodySource, Cancellable {
   // ---- called by the connection ----
 
   #connected (socket: Socket, authority: string, basePath: string): void {
-    const { path, host = authority, headers } = this.#exchange.upstreamRequest
+    const { host = authority, upstreamRequest: { path, headers } } = this.#exchange
     const key = randomBytes(16).toString('base64')
     this.#stage = 'sent'
     this.#watchdog.in(this.#exchange.route.policy.headersTimeoutMs)

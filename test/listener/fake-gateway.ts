@@ -17,7 +17,6 @@ export interface FakeOptions {
   readonly upstream?: Partial<UpstreamHandle>
   readonly listener?: Partial<Omit<ListenerConfig, 'limits'>> & { readonly limits?: Partial<ListenerConfig['limits']> }
   readonly edge?: Partial<EdgeConfig>
-  readonly preserveHost?: boolean
 }
 
 export interface FakeGateway {
@@ -50,7 +49,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
   const logged: unknown[] = []
   const note = (...line: unknown[]) => { logged.push(line) }
   const fake = { answer: options.answer ?? (() => ok()) }
-  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, tryAcquire: () => true, releaseExtra () {}, reach: () => 'another', asked: () => undefined, lost: () => undefined, apiForm: true, retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true }, breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), refuses: () => false, defers: () => false }, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), select: () => new Set(), selectRest: () => new Set(), isUsable: () => true, ...options.upstream }
+  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, tryAcquire: () => true, releaseExtra () {}, reach: () => 'another', asked: () => undefined, lost: () => undefined, apiForm: true, preserveHost: false, retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true }, breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), refuses: () => false, defers: () => false }, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), select: () => new Set(), selectRest: () => new Set(), isUsable: () => true, ...options.upstream }
   const core = {
     endpointAt: () => undefined,
     match (target: RequestTarget) {
@@ -69,7 +68,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
           return await fake.answer(exchange)
         }
       }
-      return { route, path: target.path + target.query, canonicalPath: target.path, preserveHost: options.preserveHost ?? false, websocket: options.websocket ?? false, single: target.kind !== 'message' || (target.form !== 'oneway' && !target.batch), effect: undefined, reached: [] }
+      return { route, path: target.path + target.query, canonicalPath: target.path, websocket: options.websocket ?? false, single: target.kind !== 'message' || (target.form !== 'oneway' && !target.batch), effect: undefined, reached: [] }
     },
     refused (error: GatewayError) { refused.push(error.code) },
     log: { debug: note, info: note, warn: note, error: note, fatal: note, exchange: note, security: note, dropped: 0, flush: async () => {}, close: async () => {} }

@@ -9,7 +9,7 @@ import { RouteTable, type MessageEntry, type PrefixEntry, type RoutedUpstream, t
 
 const formats = new Set(['json'])
 
-const upstream = (name: string, plan: Partial<RoutedUpstream['plan']> = {}): RoutedUpstream => ({ plan: { name, endpoints: [], levels: [], apiForm: true, servicestack: true, lists: 'read', ...plan }, preserveHost: false })
+const upstream = (name: string, plan: Partial<RoutedUpstream['plan']> = {}): RoutedUpstream => ({ plan: { name, endpoints: [], levels: [], apiForm: true, servicestack: true, lists: 'read', ...plan } })
 const modern = upstream('Catalog')
 const old = upstream('Old', { apiForm: false })
 const legacy = upstream('legacy', { servicestack: false, lists: 'none' })

@@ -250,6 +250,16 @@ describe('two services of one name', { timeout: 300_000 }, () => {
     })
   }
 
+  for (const preserving of ['Orders', 'OrdersNext']) {
+    test(`each gets the Host that it wants itself: the client's is ${preserving}'s only`, async () => {
+      const { messages } = toNext({ when: { header: 'X-Next' } }, {})
+      await using world = await startServices(services, { messages, upstreams: { [preserving]: { preserveHost: true } } } as PartialConfig)
+      await until('both are in the table', async () => ((await world.gateway.api('routes')).routes as Array<{ state: string }>).filter(({ state }) => state === 'routed').length === 2)
+      for (const headers of [[], [['X-Next', '1']]] as Array<Array<[string, string]>>) assert.equal((await world.gateway.get(path, { headers: [['Host', 'shop.test'], ...headers] })).status, 200)
+      assert.deepEqual(world.origins.map(({ received, url }) => received.map(({ header }) => header('host') === new URL(url).host ? 'its own' : header('host'))), preserving === 'Orders' ? [['shop.test'], ['its own']] : [['its own'], ['shop.test']])
+    })
+  }
+
   test('who asked for the one whose breaker is held open is told so', async () => {
     await using world = await startNext({ when: { header: 'X-Next' } })
     await hold(world.gateway, {})

@@ -36,6 +36,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     asked: () => undefined,
     lost: () => undefined,
     apiForm: true,
+    preserveHost: false,
     retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true },
     breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), refuses: () => false, defers: () => false },
     pick: () => undefined,
@@ -49,7 +50,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
   const path = options.path ?? '/json/reply/GetOrder'
   return new Exchange(
     { method, target: path, httpVersion: '1.1', scheme: 'http', authority: 'gateway.test', clientAddress: '192.0.2.1', trusted: false, correlationId: 'c1', traceId: '0'.repeat(32) },
-    { method, path, canonicalPath: path.split('?')[0]!, headers: options.headers ?? [], host: undefined, body: options.body ?? { kind: 'none' }, effect: options.effect ?? (method === 'GET' || method === 'HEAD' ? 'safe' : 'unsafe'), reached: options.reached ?? [] },
+    { method, path, canonicalPath: path.split('?')[0]!, headers: options.headers ?? [], body: options.body ?? { kind: 'none' }, effect: options.effect ?? (method === 'GET' || method === 'HEAD' ? 'safe' : 'unsafe'), reached: options.reached ?? [] },
     route, performance.now())
 }
 
