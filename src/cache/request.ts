@@ -1,5 +1,6 @@
 // What the cache must know of a request: who asks, what it allows, what tells its answer from another. One pass over its headers. Pure.
 import type { PolicyConfig } from '../config/schema.ts'
+import { identityPairs, isProxyIdentity, toIdentityCookies, toIdentityHeaders } from '../exchange/identity.ts'
 import { toMatch, type Match } from '../lib/match-names.ts'
 import { nothingAsked, requestDirectives, type RequestDirectives } from './directives.ts'
 
@@ -41,16 +42,6 @@ export interface RequestParts {
   readonly trusted: boolean
 }
 
-/** Of ServiceStack hosts, and of the frameworks that legacy services behind prefix routes are made with. */
-const identityHeaders = ['authorization', 'x-api-key', 'api-key', 'apikey', 'x-auth-token', 'x-ss-*']
-/** Whom a proxy in front has found out to be asking. A stranger may write the same: what he shapes with it is his own then. */
-const proxyIdentityHeaders = [
-  'x-amzn-oidc-*', 'x-amzn-mtls-*', 'cf-access-*', 'x-arr-clientcert*', 'x-ms-client-principal*', 'x-ms-token-*', 'x-goog-authenticated-user-*', 'x-goog-iap-jwt-assertion', 'x-forwarded-client-cert', 'x-forwarded-user',
-  'x-forwarded-email', 'x-forwarded-groups', 'x-forwarded-preferred-username', 'x-forwarded-access-token', 'x-auth-request-*', 'x-ssl-client-*', 'ssl-client-*', 'x-client-cert*', 'remote-user', 'x-remote-user', 'x-webauth-user'
-]
-const identityCookies = ['ss-id', 'ss-pid', 'ss-tok', 'ss-reftok', 'asp.net_sessionid', '.aspnetcore.*', '.aspnet.*', '.aspxauth', 'jsessionid', 'phpsessid', 'connect.sid', 'session*', 'sid', '*token', 'jwt']
-const identityKeys = ['apikey', 'api_key', 'api-key', 'ss-id', 'ss-pid', 'ss-tok', 'authsecret', 'access_token']
-
 /**
  * Request headers that shape no answer; or by which HTTP negotiates openly, so that an origin which looks at them says so in Vary
  * (RFC 9110 section 12.5.5); or that the gateway writes itself from what is part of the key.
@@ -88,7 +79,6 @@ export class RequestReader {
   readonly #kinds = new Map<string, Kind>()
   readonly #known = new Map<string, Kind>(known)
   readonly #isIdentity: Match
-  readonly #isProxyIdentity = toMatch(proxyIdentityHeaders)
   readonly #isInert: Match
   readonly #isShaping = toMatch(shapingHeaders)
   readonly #isOfProxy = toMatch(proxyHeaders)
@@ -96,14 +86,13 @@ export class RequestReader {
   readonly #isInertCookie: Match
   readonly #keyHeaders: ReadonlySet<string>
   readonly #keyCookies: ReadonlySet<string>
-  readonly #isIdentityKey = new Set(identityKeys)
 
   constructor (config: PolicyConfig['cache'], correlationHeader: string) {
     const { key, identity } = config
     this.#config = config
-    this.#isIdentity = toMatch([...identityHeaders, ...identity.headers])
+    this.#isIdentity = toIdentityHeaders(identity.headers)
     this.#isInert = toMatch([...inertHeaders, correlationHeader, ...key.inertHeaders])
-    this.#isIdentityCookie = toMatch([...identityCookies, ...identity.cookies])
+    this.#isIdentityCookie = toIdentityCookies(identity.cookies)
     this.#isInertCookie = toMatch([...inertCookies, ...key.inertCookies])
     this.#keyHeaders = new Set(key.headers.map(name => name.toLowerCase()))
     this.#keyCookies = new Set(key.cookies.map(name => name.toLowerCase()))
@@ -136,8 +125,8 @@ export class RequestReader {
         default: // Part of the key, or not, by now.
       }
     }
-    const query = target.indexOf('?')
-    if (query !== -1) this.#query(target.slice(query + 1), identity)
+    // Hosts may take a session or an API key from the query as well.
+    for (const pair of identityPairs(target)) identity.push(`query ${pair}`)
     return {
       method,
       target,
@@ -176,7 +165,7 @@ export class RequestReader {
   #kindByPattern (lower: string): Kind {
     if (this.#isIdentity(lower)) return kind.identity
     if (this.#isInert(lower)) return kind.inert
-    if (this.#isProxyIdentity(lower)) return kind.proxyIdentity
+    if (isProxyIdentity(lower)) return kind.proxyIdentity
     if (this.#isOfProxy(lower)) return kind.ofProxy
     return this.#isShaping(lower) ? kind.shaping : kind.unknown
   }
@@ -190,14 +179,6 @@ export class RequestReader {
       if (this.#keyCookies.has(name)) key.push(`cookie ${pair.trim()}`)
       else if (this.#isIdentityCookie(name)) identity.push(`cookie ${pair.trim()}`)
       else if (strict && !this.#isInertCookie(name)) key.push(`cookie ${pair.trim()}`)
-    }
-  }
-
-  /** Hosts may take a session or an API key from the query as well. */
-  #query (query: string, identity: string[]): void {
-    for (const pair of query.split('&')) {
-      const equals = pair.indexOf('=')
-      if (equals > 0 && this.#isIdentityKey.has(pair.slice(0, equals).toLowerCase())) identity.push(`query ${pair}`)
     }
   }
 }

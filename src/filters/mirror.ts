@@ -3,7 +3,8 @@ import { compose, type Filter } from '../exchange/compose.ts'
 import { deadlineExceeded } from '../exchange/deadline.ts'
 import { toGatewayError, type GatewayError } from '../exchange/errors.ts'
 import { Exchange, type Policy, type UpstreamHandle, type UpstreamResponse } from '../exchange/exchange.ts'
-import { headerValue, without } from '../exchange/headers.ts'
+import { headerValue } from '../exchange/headers.ts'
+import { identityPairs, isProxyIdentity, toIdentityHeaders } from '../exchange/identity.ts'
 import { classifyError, classifyStatus, type Outcome } from '../exchange/outcome.ts'
 import type { BodySink } from '../exchange/response-body.ts'
 import { pickEndpoint } from './pick-endpoint.ts'
@@ -23,10 +24,6 @@ export interface MirrorOptions {
 /** Tells a copy from the real thing. What carries it already is not copied again. */
 export const mirrorHeader = 'X-Postern-Mirror'
 
-/** Headers that say who asks; and keys that say it in a query. */
-const identityHeaders = ['authorization', 'cookie', 'x-api-key', 'x-ss-id', 'x-ss-pid', 'x-ss-opt', 'authsecret']
-const identityKeys = /[?&](?:apikey|authsecret|ss-id|ss-pid|ss-tok|access_token)=/i
-
 const nobody: BodySink = { write: () => true, end () {}, fail () {} }
 
 /**
@@ -34,9 +31,10 @@ const nobody: BodySink = { write: () => true, end () {}, fail () {} }
  * other upstream only if one is free at once, meets its breakers and tells them nothing, is tried once, and is over, body included, within the
  * message's deadline.
  */
-export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, deadlineMs }: Policy, { upstreamNamed, count, timedOut, random = Math.random }: MirrorOptions): Filter | undefined {
+export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, cache, deadlineMs }: Policy, { upstreamNamed, count, timedOut, random = Math.random }: MirrorOptions): Filter | undefined {
   if (to === undefined || percent === 0) return undefined
   const path = compose([pickEndpoint], send)
+  const isIdentity = toIdentityHeaders([...cache.identity.headers, 'cookie'])
   let underWay = 0
 
   const run = async (copy: Exchange, upstream: UpstreamHandle) => {
@@ -65,13 +63,22 @@ export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, dead
     response.body.pipe(nobody)
   }
 
+  const withoutIdentity = (headers: readonly string[]) => {
+    const kept: string[] = []
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!.toLowerCase()
+      if (!isIdentity(name) && !isProxyIdentity(name)) kept.push(headers[i]!, headers[i + 1]!)
+    }
+    return kept
+  }
+
   const start = (exchange: Exchange) => {
     const upstream = upstreamNamed(to)
     if (upstream === exchange.upstream) return
     if (upstream === undefined || underWay >= maxConcurrent || upstream.breakers.refuses(exchange) || !upstream.tryAcquire()) return count(to, 'dropped')
     underWay++
     const { request, upstreamRequest, route } = exchange
-    const headers = identity === 'send' ? [...upstreamRequest.headers] : without(upstreamRequest.headers, identityHeaders)
+    const headers = identity === 'send' ? [...upstreamRequest.headers] : withoutIdentity(upstreamRequest.headers)
     headers.push(mirrorHeader, '1')
     const copy = new Exchange(request, { ...upstreamRequest, headers }, route, performance.now())
     copy.isMirrored = true
@@ -84,7 +91,7 @@ export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, dead
     const answer = next(exchange)
     const { effect, body, headers, path: target } = exchange.upstreamRequest
     const isDue = effect === 'safe' && body.kind !== 'stream' && !exchange.upgrade && random() * 100 < percent &&
-      headerValue(headers, 'x-postern-mirror') === undefined && (identity === 'send' || !identityKeys.test(target))
+      headerValue(headers, 'x-postern-mirror') === undefined && (identity === 'send' || identityPairs(target).length === 0)
     if (isDue) start(exchange)
     return answer
   }

@@ -16,10 +16,12 @@ interface Options extends ExchangeOptions {
   readonly slot?: boolean
   readonly known?: boolean
   readonly random?: number
+  /** cache.identity.headers. */
+  readonly ownIdentity?: readonly string[]
 }
 
 function start (options: Options = {}) {
-  const { shadow = 200, slot = true, known = true, random = 0, deadlineMs = 1_000, ...request } = options
+  const { shadow = 200, slot = true, known = true, random = 0, deadlineMs = 1_000, ownIdentity = [], ...request } = options
   const state = { slots: 0, copies: [] as Exchange[], results: [] as string[], late: [] as string[], cancelled: 0 }
   const upstream: UpstreamHandle = {
     ...makeExchange().upstream,
@@ -39,7 +41,7 @@ function start (options: Options = {}) {
       return Promise.resolve({ status: shadow === 'endless' ? 200 : shadow, reason: '', headers: [], body })
     })
   }
-  const mine: Policy = { ...policy, deadlineMs, mirror: { to: 'shadow', percent: 50, maxConcurrent: 2, identity: 'remove', ...options.mirror } }
+  const mine: Policy = { ...policy, deadlineMs, cache: { ...policy.cache, identity: { ...policy.cache.identity, headers: [...ownIdentity] } }, mirror: { to: 'shadow', percent: 50, maxConcurrent: 2, identity: 'remove', ...options.mirror } }
   const filter = mirror(mine, { upstreamNamed: () => known ? upstream : undefined, count: (name, result) => state.results.push(`${name} ${result}`), timedOut: (name, message, { code, detail }) => state.late.push(`${name} ${message} ${code} ${String(detail?.['limit'])} ${String(detail?.['value'])} ${String(detail?.['waitedFor'])}`), random: () => random })!
   const call = async (more: ExchangeOptions = {}) => {
     const exchange = makeExchange({ ...request, ...more, policy: mine })
@@ -61,6 +63,13 @@ test('a safe request is copied, told apart by a header, and its answer dropped',
   assert.deepEqual(state.results, ['shadow success'])
   assert.deepEqual(state.copies[0]!.upstreamRequest.headers, ['Accept', '*/*', 'X-Postern-Mirror', '1'])
   assert.equal(state.slots, 0)
+})
+
+test('nor does it say whom a proxy found out to be asking, nor what the operator says is an identity', async () => {
+  const named = ['Cf-Access-Jwt-Assertion', 'X-Amzn-Oidc-Data', 'X-Amzn-Oidc-Identity', 'X-Forwarded-User', 'X-Forwarded-Client-Cert', 'Client-Cert', 'X-MS-Client-Principal', 'X-Goog-IAP-JWT-Assertion', 'X-Auth-Token', 'Api-Key', 'X-ss-opt', 'authsecret', 'X-Tenant']
+  const { state, call } = start({ headers: [...named.flatMap(name => [name, 'ann']), 'X-Request-Id', '1'], ownIdentity: ['X-Tenant'] })
+  await call()
+  assert.deepEqual(state.copies[0]!.upstreamRequest.headers, ['X-Request-Id', '1', 'X-Postern-Mirror', '1'])
 })
 
 test('with the identity of the caller only where the policy says so', async () => {
@@ -86,7 +95,8 @@ const never: ReadonlyArray<readonly [string, Options]> = [
   ['a body that is read as it is sent', { body: { kind: 'stream', stream: {} as never, contentLength: 1 } }],
   ['beyond the share', { random: 0.5 }],
   ['a copy', { headers: ['x-postern-mirror', '1'] }],
-  ['who says who they are in the query', { path: '/json/reply/X?a=1&ApiKey=k' }]
+  ['who says who they are in the query', { path: '/json/reply/X?a=1&ApiKey=k' }],
+  ['who says so in the query, by a name that is escaped', { path: '/json/reply/X?ss%2Did=1' }]
 ]
 for (const [what, options] of never) {
   test(`never copied: ${what}`, async () => {

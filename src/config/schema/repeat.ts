@@ -23,7 +23,7 @@ const Mirror = section({
   to: Type.Optional(Type.String({ minLength: 1, description: 'The upstream that gets copies of safe requests; its answers are dropped. Left out: nothing is mirrored.' })),
   percent: percent('Share of the safe requests that is copied.', 100),
   maxConcurrent: count('Copies under way at one time; what is beyond is not copied.', 16, 1),
-  identity: oneOf(['remove', 'send'], 'remove', 'Whether copies carry who asks: Authorization, Cookie, X-Api-Key and session headers. Requests that say it in their query are only copied with send.')
+  identity: oneOf(['remove', 'send'], 'remove', 'Whether copies carry who asks: cookies, and all headers that are an identity for the cache (cache.identity), those of proxies in front included. Requests that say it in their query are only copied with send.')
 }, 'Copies of a share of the safe traffic to another upstream. Its failures touch nobody.')
 
 export const repeatFields = {
