@@ -150,7 +150,7 @@ export class Exchange implements Linked<Exchange> {
   endpoints: ReadonlySet<string> | undefined
   /** Whose endpoints these are: the route's, or what the table has made of it since (follow.ts). */
   follows: Route
-  /** Where it goes when none of them may be called: what no part of a split has taken. Undefined: nowhere else. */
+  /** Where it goes when none of them may be called: what no part of a split has taken, of the upstream that it follows. Undefined: nowhere else. */
   spare: Rest | undefined = undefined
   /** The part of a split it belongs to. */
   part: PartMeter | undefined = undefined

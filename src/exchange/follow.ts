@@ -15,10 +15,15 @@ function among (chosen: ReadonlySet<string> | undefined, having: ReadonlySet<str
   return left.size === chosen.size ? chosen : left
 }
 
-/** Whether its message is another upstream's by now. */
+/** Whether it may go on at another upstream: its message is that one's by now, or it was only drawn for this one (`isSpared`). */
 export function isElsewhere (exchange: Exchange): boolean {
   const now = inForce(exchange)
-  return now !== undefined && now.upstream !== exchange.follows.upstream
+  return now !== undefined && (now.upstream !== exchange.follows.upstream || isSpared(exchange))
+}
+
+/** Whether its split had drawn it for another upstream, of which nobody may be called: it goes to what no part has taken. */
+export function isSpared ({ spare, upstream, follows, endpoints }: Exchange): boolean {
+  return spare !== undefined && upstream !== follows.upstream && !upstream.isUsable(endpoints)
 }
 
 /**
@@ -40,12 +45,21 @@ export function renew (exchange: Exchange): void {
 }
 
 /**
- * Whether its message is another upstream's by now. The exchange goes on there then. Once: names do not go round. Not where the path is spelled in a form that the hosts there do not know, nor on a path of the first service's own.
+ * Whether it goes on at another upstream: where its message is by now, or back where its split has drawn it. Once each: names do not go round.
+ * Where its message is by now, not if the path is spelled in a form that the hosts there do not know, nor on a path of the first service's own.
  */
 export function move (exchange: Exchange): boolean {
-  const { route, follows, upstreamRequest: { path } } = exchange
+  const { route, follows, spare, upstreamRequest: { path } } = exchange
   const now = inForce(exchange)
-  if (now === undefined || now.upstream === follows.upstream || follows.upstream !== route.upstream) return false
+  if (now === undefined) return false
+  if (now.upstream === follows.upstream) {
+    if (!isSpared(exchange)) return false
+    handOver(exchange, now.upstream, now.upstream.selectRest(spare!, now.endpoints))
+    exchange.spare = spare
+    exchange.follows = now
+    return true
+  }
+  if (follows.upstream !== route.upstream) return false
   if (route.kind !== 'message' || (/^\/api\//i.test(path) && !now.upstream.apiForm)) return false
   handOver(exchange, now.upstream, now.endpoints)
   exchange.follows = now

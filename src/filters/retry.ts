@@ -2,7 +2,7 @@
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Filter, Next } from '../exchange/compose.ts'
 import type { Exchange, Policy, UpstreamResponse } from '../exchange/exchange.ts'
-import { move, renew } from '../exchange/follow.ts'
+import { isSpared, move, renew } from '../exchange/follow.ts'
 import { pause } from '../exchange/pause.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { parseRetryAfter } from '../exchange/retry-after.ts'
@@ -19,7 +19,8 @@ export interface RetryOptions {
  * so each is found dead once). What may have been sent is repeated within policy.attempts, and only what is safe or idempotent by its effect (RFC 9110
  * section 9.2.2), after a pause with full jitter. Nothing is repeated once a response byte went to the client: a filter's promise settles at
  * the response head, and what comes after it is not seen here. Where nobody is left because endpoints have just died, the table that is made of
- * that is waited for: the message may be another upstream's then, and what has not been done goes on there.
+ * that is waited for: the message may be another upstream's then, and what has not been done goes on there. What a split had only drawn for an
+ * upstream of which nobody is left goes back at once.
  */
 export function retry (policy: Policy, { elsewhere, random = Math.random }: RetryOptions = {}): Filter {
   const { statuses } = policy.retry
@@ -41,7 +42,7 @@ export function retry (policy: Policy, { elsewhere, random = Math.random }: Retr
         const isUnattempted = exchange.attempts.length === before
         if (!hasLooked && isLeftAlone(exchange, failed, isUnattempted, policy)) {
           hasLooked = true
-          await nextTable(exchange)
+          if (!isSpared(exchange)) await nextTable(exchange)
           if (elsewhere !== undefined && move(exchange)) return await elsewhere(exchange)
           renew(exchange)
           if (isUnattempted && exchange.upstream.reach(exchange) !== 'none') continue

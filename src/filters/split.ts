@@ -58,7 +58,7 @@ export function split (policy: SplitPolicy, { upstreamNamed, meter, random = Mat
     const endpoints = upstream?.select(part.selector, own ? exchange.route.endpoints : exchange.route.alternatives?.get(part.upstream!))
     if (upstream === undefined || endpoints === undefined || endpoints.size === 0) return false
     if (isDrawn && (!upstream.isUsable(endpoints) || (!own && upstream.breakers.defers(exchange)))) return false
-    go(exchange, part.name, upstream, endpoints, isDrawn && own ? rest : undefined)
+    go(exchange, part.name, upstream, endpoints, isDrawn ? rest : undefined)
     return true
   }
 

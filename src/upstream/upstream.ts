@@ -1,7 +1,7 @@
 // A named group of equal endpoints behind one bulkhead. Endpoints come and go by plan; what stays keeps its connections and counters.
 import type { BalancingConfig } from '../config/schema.ts'
 import { GatewayError } from '../exchange/errors.ts'
-import { isElsewhere, renew } from '../exchange/follow.ts'
+import { isElsewhere, isSpared, renew } from '../exchange/follow.ts'
 import type { EndpointHandle, Exchange, UpstreamHandle } from '../exchange/exchange.ts'
 import type { FailureCause } from '../exchange/outcome.ts'
 import type { UpstreamPlan } from '../routing/plan.ts'
@@ -199,14 +199,14 @@ export class Upstream implements UpstreamHandle {
 
   /**
    * Whether an exchange has anywhere to go, be it full or not. Where all that it may go to are out, it goes where its split leaves it to go; and where
-   * those are out too, the ejected ones among them are taken back: better one that does badly than none. Not for a copy.
+   * those are out too, the ejected ones among them are taken back: better one that does badly than none. Not for a copy, nor for what can go back to the upstream whose split has drawn it.
    */
   #goesOn (exchange: Exchange): boolean {
     // One that is being asked who it is can be waited for.
     if (this.isUsable(exchange.endpoints) || this.asked(exchange) !== undefined) return true
-    if (exchange.spare !== undefined) exchange.endpoints = this.selectRest(exchange.spare, exchange.follows.endpoints)
+    if (exchange.spare !== undefined && exchange.follows.upstream === this) exchange.endpoints = this.selectRest(exchange.spare, exchange.follows.endpoints)
     if (this.isUsable(exchange.endpoints)) return true
-    if (exchange.isMirrored) return false
+    if (exchange.isMirrored || isSpared(exchange)) return false
     for (const endpoint of this.#among(exchange.endpoints)) endpoint.takeBack()
     // Where the last ones have just died, the table is waited for, which may have others.
     return this.isUsable(exchange.endpoints) || this.lost(exchange) !== undefined

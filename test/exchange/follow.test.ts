@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
 import type { Exchange, Route, UpstreamHandle } from '../../src/exchange/exchange.ts'
+import type { Rest } from '../../src/exchange/selection.ts'
 import { anew } from '../../src/exchange/anew.ts'
-import { isElsewhere, move, renew } from '../../src/exchange/follow.ts'
+import { isElsewhere, isSpared, move, renew } from '../../src/exchange/follow.ts'
 import { makeExchange, type ExchangeOptions } from '../support/exchange.ts'
 
 const [a, b, c] = ['http://a.test', 'http://b.test', 'http://c.test']
@@ -54,6 +55,21 @@ test('it goes on at the upstream that has its message by now, with all that this
   assert.equal(move(exchange), false)
   renew(exchange)
   assert.deepEqual([exchange.upstream.name, endpointsOf(exchange)], ['billing', 'c'])
+})
+
+/** Drawn by a split of orders for a share of billing, of which nobody may be called unless `isUsable`. */
+function drawn (isUsable = false, spare: Rest = { outside: [], versions: 'all', takeoverMs: 0 }): Exchange {
+  const exchange = waiting(() => ({}))
+  Object.assign(exchange.upstream, { selectRest: () => new Set([b]) })
+  const { upstream } = makeExchange({ upstream: { name: 'billing', isUsable: () => isUsable } })
+  return Object.assign(exchange, { upstream, endpoints: new Set([c]), spare, slot: upstream })
+}
+
+test('what a split had drawn for another upstream goes back to the rest where nobody of that one may be called, once', () => {
+  const exchange = drawn()
+  assert.deepEqual([isSpared(exchange), isElsewhere(exchange), move(exchange)], [true, true, true])
+  assert.deepEqual([exchange.upstream.name, endpointsOf(exchange), exchange.slot, isElsewhere(exchange), move(exchange)], ['orders', 'b', undefined, false, false])
+  for (const staying of [drawn(true), Object.assign(drawn(), { spare: undefined })]) assert.deepEqual([isElsewhere(staying), move(staying), staying.upstream.name], [false, false, 'billing'])
 })
 
 for (const [sentence, exchange] of [

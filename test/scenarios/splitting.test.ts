@@ -250,6 +250,15 @@ describe('two services of one name', { timeout: 300_000 }, () => {
     })
   }
 
+  test('a share of one whose only instance dies is served by the other, from the first call on that finds it dead', async () => {
+    await using world = await startNext({ percent: 100 })
+    await world.origins[1]!.close()
+    const post = async () => (await world.gateway.post(path, {})).status
+    assert.deepEqual(await Promise.all([post(), post(), post()]), [200, 200, 200])
+    assert.equal(await post(), 200)
+    assert.deepEqual(world.counts(), [4, 0])
+  })
+
   for (const preserving of ['Orders', 'OrdersNext']) {
     test(`each gets the Host that it wants itself: the client's is ${preserving}'s only`, async () => {
       const { messages } = toNext({ when: { header: 'X-Next' } }, {})

@@ -46,3 +46,12 @@ test('a mirrored copy is no trial of an endpoint that recovers', async t => {
   assert.equal(upstream.pick(makeExchange({ message: 'GetOrder' })), endpoint)
   upstream.close()
 })
+
+test('an endpoint that is ejected is taken back for who has nobody else, not for who can go back to the upstream whose split drew him', t => {
+  const { upstream, endpoint } = start()
+  t.after(() => upstream.close())
+  endpoint.eject('worse than the others', performance.now() + 60_000)
+  const drawn = Object.assign(makeExchange(), { upstream, spare: { outside: [], versions: 'all', takeoverMs: 0 } })
+  assert.deepEqual([upstream.reach(drawn), upstream.pick(drawn)], ['none', undefined])
+  assert.equal(upstream.pick(Object.assign(makeExchange(), { upstream })), endpoint)
+})
