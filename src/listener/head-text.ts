@@ -3,7 +3,7 @@ import { OutgoingMessage, type ServerResponse, validateHeaderName, validateHeade
 import type { UpstreamResponse } from '../exchange/exchange.ts'
 import { viaWith } from '../exchange/headers.ts'
 import { NameSet } from '../lib/name-set.ts'
-import type { ReplyContext, ReplyHeaders } from './reply-headers.ts'
+import { isContentless, type ReplyContext, type ReplyHeaders } from './reply-headers.ts'
 
 /** What `writeHead` itself calls with its status line, and what that makes: no part of Node's documentation, so they may be missing one day. */
 interface StoresHeader {
@@ -19,8 +19,8 @@ const unfit = new NameSet([...framing, 'location', 'content-location'])
 /** What is changed on its way to the client, and what Node has to know of whoever writes it. */
 const noted = new NameSet([...framing, 'via', 'location', 'content-location', 'content-length', 'date'])
 
-/** `writeHead` itself takes note that no body follows. */
-const isBodiless = (status: number): boolean => status === 204 || status === 304
+/** `writeHead` itself takes note that no body follows; and a length may have to go. */
+const isBodiless = (status: number): boolean => isContentless(status) || status === 304
 
 /** Without the client's own correlation id; undefined where it cannot be the same text for everybody. */
 export function headText (status: number, reason: string, headers: readonly string[], correlationHeader: string): string | undefined {

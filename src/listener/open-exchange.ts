@@ -99,7 +99,7 @@ function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Repl
     // An answer in place of an error says which one.
     added: degradedBy === undefined ? exchange.addedHeaders : [...exchange.addedHeaders, 'Proxy-Status', proxyStatus(pseudonym, degradedBy)]
   }
-  const headers = (reply.takesText ? headAsRead(response, context) : undefined) ?? replyHeaders(response.headers, context)
+  const headers = (reply.takesText ? headAsRead(response, context) : undefined) ?? replyHeaders(response, context)
   // Not for the first one: most answers are asked for once in a while only.
   if (shared !== undefined && ++shared.uses === 2) {
     shared.text = headText(response.status, response.reason, headers.headers, correlationHeader)

@@ -1,4 +1,5 @@
 // The service's response headers as the client gets them: Via and correlation id in, addresses of endpoints out. Pure.
+import type { UpstreamResponse } from '../exchange/exchange.ts'
 import { viaWith } from '../exchange/headers.ts'
 
 export interface ReplyContext {
@@ -27,8 +28,14 @@ export interface ReplyHeaders {
   readonly hasDate?: boolean
 }
 
-/** `headers` are end-to-end already; the list is not changed. Order and letter case are kept, ours come last. */
-export function replyHeaders (headers: readonly string[], context: ReplyContext): ReplyHeaders {
+/** Whether answers of this status have no content, whatever the service sends (RFC 9110 sections 15.3.5 and 15.3.6). */
+export const isContentless = (status: number): boolean => status === 204 || status === 205
+
+/**
+ * `headers` are end-to-end already; the list is not changed. Order and letter case are kept, ours come last. A length stays where there may be
+ * content, and of what is not sent for HEAD and 304 (RFC 9110 section 8.6).
+ */
+export function replyHeaders ({ status, headers }: Pick<UpstreamResponse, 'status' | 'headers'>, context: ReplyContext): ReplyHeaders {
   const out: string[] = []
   const { correlationHeader } = context
   let via: string | undefined
@@ -51,7 +58,10 @@ export function replyHeaders (headers: readonly string[], context: ReplyContext)
         if (name.toLowerCase() === 'location') value = rewriteLocation(value, context)
         break
       case 14:
-        if (name.toLowerCase() === 'content-length') hasLength = true
+        if (name.toLowerCase() === 'content-length') {
+          if (isContentless(status)) continue
+          hasLength = true
+        }
         break
       case 16:
         if (name.toLowerCase() === 'content-location') value = rewriteLocation(value, context)

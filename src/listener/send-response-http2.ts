@@ -1,12 +1,11 @@
 // Writes a response to an HTTP/2 client through the stream itself: Fastify's and Node's compatibility layers cost half of it again.
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { GatewayError } from '../exchange/errors.ts'
-import { without } from '../exchange/headers.ts'
 import type { Exchange, Informational, UpstreamResponse } from '../exchange/exchange.ts'
 import type { BodySink, ResponseBody } from '../exchange/response-body.ts'
 import { countAnswer } from './http2-session.ts'
 import type { LocalReply } from './local-reply.ts'
-import type { ReplyHeaders } from './reply-headers.ts'
+import { isContentless, type ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
 import { discard, type Reply, type ReplyState } from './send-response.ts'
 import type { Unread } from './unread.ts'
@@ -81,14 +80,12 @@ export class Http2Reply implements Reply, BodySink, Unread {
       body.cancel(new GatewayError('ClientClosed'))
       return
     }
-    const bodiless = status === 204 || status === 205
-    const headOnly = bodiless || status === 304 || this.#req.method === 'HEAD'
+    const headOnly = isContentless(status) || status === 304 || this.#req.method === 'HEAD'
     const whole = body.takeWhole()
     if (trailerAt !== -1 && (headOnly || whole !== undefined)) headers.splice(trailerAt, 2)
     if (whole !== undefined && !hasLength && !headOnly) headers.push('content-length', String(whole.length))
     if (headOnly || whole?.length === 0) {
-      // Clients hold a length against the stream's end, but for HEAD and 304 (RFC 9113 section 8.1.1).
-      this.#respond(status, bodiless && hasLength ? without(headers, ['content-length']) : headers, { endStream: true })
+      this.#respond(status, headers, { endStream: true })
       if (whole === undefined) body.pipe(discard)
     } else if (whole !== undefined) {
       this.#respond(status, headers, {})

@@ -7,7 +7,7 @@ import { latin1, smallBodyBytes } from '../lib/latin1.ts'
 import { turnEnd, type PutOff } from '../lib/turn-end.ts'
 import { takesText, writeHeadText } from './head-text.ts'
 import type { LocalReply } from './local-reply.ts'
-import type { ReplyHeaders } from './reply-headers.ts'
+import { isContentless, type ReplyHeaders } from './reply-headers.ts'
 import type { BodyAccount } from './request-body.ts'
 import { queuedBytes, type Unread, type UnreadAnswers } from './unread.ts'
 
@@ -98,11 +98,13 @@ export class Http1Reply implements Reply, BodySink, PutOff, Unread {
       return
     }
     if (this.#server.closing) res.shouldKeepAlive = false
-    const headOnly = status === 204 || status === 304 || this.#req.method === 'HEAD'
+    const headOnly = isContentless(status) || status === 304 || this.#req.method === 'HEAD'
     const whole = body.takeWhole()
     // Trailers follow chunks only.
     if (trailerAt !== -1 && (headOnly || hasLength || whole !== undefined || this.#req.httpVersionMinor === 0)) headers.splice(trailerAt, 2)
     if (headOnly) {
+      // Node would frame it in chunks.
+      if (status === 205) headers.push('Content-Length', '0')
       this.#writeHead(status, reason, reply)
       if (whole === undefined) body.pipe(discard)
       this.#end(undefined)

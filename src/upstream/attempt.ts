@@ -1,6 +1,6 @@
 // One request to one endpoint: response head as a promise, body through ResponseBody, one error for whatever goes wrong.
 import type { GatewayError } from '../exchange/errors.ts'
-import { isEventStream } from '../exchange/headers.ts'
+import { isEventStream, without } from '../exchange/headers.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import type { Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
@@ -56,7 +56,8 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
   }
 
   onInformational ({ status, headers }: ResponseHead): void {
-    this.#exchange.informed?.inform({ status, headers })
+    // RFC 9110 section 8.6: it has none.
+    this.#exchange.informed?.inform({ status, headers: without(headers, ['content-length']) })
   }
 
   onHead (head: ResponseHead): void {

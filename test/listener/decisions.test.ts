@@ -165,7 +165,7 @@ for (const [location, rewritten] of locations) {
   test(`Location ${location} becomes ${rewritten}`, () => assert.equal(rewriteLocation(location, { endpointUrl: 'http://10.0.0.1:91/base', endpointAt, scheme: 'https', authority: 'shop.test' }), rewritten))
 }
 test('response headers: order and case kept, Via appended, the correlation id once', () => {
-  const { headers, hasLength, trailerAt } = replyHeaders(['ETag', '"a"', 'via', '1.1 inner', 'X-MAC-RequestId', 'theirs', 'Trailer', 'X', 'content-length', '5', 'X-a', '1', 'x-A', '2'], { endpointUrl: undefined, endpointAt, scheme: 'http', authority: 'a', correlationHeader: 'x-mac-requestId', correlationId: 'c1', pseudonym: 'postern-1', added: [] })
+  const { headers, hasLength, trailerAt } = replyHeaders({ status: 200, headers: ['ETag', '"a"', 'via', '1.1 inner', 'X-MAC-RequestId', 'theirs', 'Trailer', 'X', 'content-length', '5', 'X-a', '1', 'x-A', '2'] }, { endpointUrl: undefined, endpointAt, scheme: 'http', authority: 'a', correlationHeader: 'x-mac-requestId', correlationId: 'c1', pseudonym: 'postern-1', added: [] })
   assert.deepEqual(headers, ['ETag', '"a"', 'Trailer', 'X', 'content-length', '5', 'X-a', '1', 'x-A', '2', 'Via', '1.1 inner, 1.1 postern-1', 'x-mac-requestId', 'c1'])
   assert.deepEqual([hasLength, trailerAt], [true, 2])
 })

@@ -157,6 +157,33 @@ describe('forwarding for strangers', { timeout: 60_000 }, () => {
     assert.equal((await connection.response()).text(), 'after')
   })
 
+  const contentless: ReadonlyArray<readonly [what: string, bytes: string, status: number, length: string | undefined]> = [
+    ['204 with a length', 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nX-End: 1\r\n\r\n', 204, undefined],
+    ['204 with a length of nothing', 'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nX-End: 1\r\n\r\n', 204, undefined],
+    ['204 with the body that it announces', 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nX-End: 1\r\n\r\nwhole', 204, undefined],
+    ['205 with a body', 'HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\nX-End: 1\r\n\r\nwhole', 205, '0'],
+    ['205 with a body in chunks', 'HTTP/1.1 205 Reset Content\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nX-End: 1\r\n\r\n5\r\nwhole\r\n0\r\nX-Sum: 5\r\n\r\n', 205, '0'],
+    ['205 without one', 'HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nX-End: 1\r\n\r\n', 205, '0']
+  ]
+  for (const [what, bytes, status, length] of contentless) {
+    test(`${what}: its client gets no content, and the next answer is the next`, async () => {
+      behaving(behave.raw(bytes))
+      using connection = await fleet.gateway.connect()
+      connection.send(requestBytes('x', path))
+      const response = await connection.response()
+      assert.deepEqual([response.status, response.header('content-length'), response.header('transfer-encoding'), response.header('trailer'), response.header('x-end'), response.text()], [status, length, undefined, undefined, '1', ''])
+      behaving(behave.ok('after'))
+      connection.send(requestBytes('x', path))
+      assert.equal((await connection.response()).text(), 'after')
+    })
+  }
+
+  test('a 1xx answer has no length either', async () => {
+    behaving(behave.raw('HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole'))
+    const { informational, text } = await fleet.gateway.get(path)
+    assert.deepEqual([informational.map(({ headers }) => headers), text()], [[[['Link', '</a>']]], 'whole'])
+  })
+
   test('1xx answers and trailers pass', async () => {
     behaving(behave.informational())
     const response = await fleet.gateway.get(path, { headers: [['TE', 'trailers'], ['Connection', 'TE']] })
