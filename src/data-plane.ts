@@ -1,7 +1,7 @@
 // The data plane's live state: upstreams and the route table, changed by plan and by configuration, swapped whole.
 import type { Config } from './config/schema.ts'
 import { upstreamFor } from './config/resolve.ts'
-import { createExposure, type Exposure } from './control/exposure.ts'
+import { createExposure } from './control/exposure.ts'
 import type { Next } from './exchange/compose.ts'
 import { GatewayError } from './exchange/errors.ts'
 import type { Meter, Policy } from './exchange/exchange.ts'
@@ -177,10 +177,9 @@ export class DataPlane {
       const before = this.#messages.get(key)?.plan
       if (before !== undefined && (before.upstream !== plan?.upstream || before.name !== plan.name)) gone.messages.push(before)
     }
-    let exposure: Exposure | undefined
     // The operator may have hidden it since; nobody can be asked any more whether its service restricts it.
     const stay = (entry: DepartedMessage | undefined): boolean => {
-      if (entry === undefined || (exposure ??= createExposure(config))(entry.plan.upstream, entry.plan.key, false) !== 'exposed') return false
+      if (entry === undefined || !maker.isExposed(entry.plan.upstream, entry.plan.key)) return false
       messages.set(entry.plan.key, entry)
       this.#departed.add(entry.plan.key)
       return true
@@ -249,7 +248,8 @@ export class DataPlane {
   }
 
   #createMaker (config: Config): RouteMaker {
-    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, times: (upstream, route) => this.#times.of(upstream, route), upstream: name => this.#upstream(name, config), inForce: key => this.#messages.get(key)?.route })
+    const exposure = createExposure(config)
+    return new RouteMaker(config, { buildPipeline: this.#buildPipeline, meter: this.#meter, times: (upstream, route) => this.#times.of(upstream, route), upstream: name => this.#upstream(name, config), isExposed: (upstream, key) => exposure(upstream, key, false) === 'exposed', inForce: key => this.#messages.get(key)?.route })
   }
 
   async #buildCustomRoutes (paths: CustomPaths): Promise<CustomRoutes<CustomEntry>> {

@@ -15,6 +15,8 @@ export interface RouteMakerParts {
   /** The same for the same names, whatever the configuration. */
   readonly times: (upstream: string, route: string) => ResponseTimes
   readonly upstream: (name: string) => Upstream
+  /** Whether postern.yaml lets outside callers call a message (lower-cased name) of an upstream, whatever the service says. */
+  readonly isExposed: (upstream: string, key: string) => boolean
   /** The route in force of a message, by its lower-cased name. */
   readonly inForce: (key: string) => Route | undefined
 }
@@ -78,7 +80,12 @@ export class RouteMaker {
     const { fallback: name } = this.config.exposure
     if (name === undefined) return undefined
     const upstream = this.#parts.upstream(name)
-    return { upstream, route: this.make({ kind: 'message', name: '(fallback)', upstream, key: '(fallback)' }) }
+    return { upstream, route: this.make({ kind: 'message', name: '(fallback)', upstream, key: '(fallback)' }), exposes: key => this.isExposed(name, key) }
+  }
+
+  /** As RouteMakerParts has it. */
+  isExposed (upstream: string, key: string): boolean {
+    return this.#parts.isExposed(upstream, key)
   }
 
   /** An upstream has gone: nothing of it is kept. */

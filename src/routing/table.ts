@@ -41,6 +41,8 @@ export interface PrefixEntry {
 export interface FallbackEntry {
   readonly route: Route
   readonly upstream: RoutedUpstream
+  /** Whether outside callers may call a message of this key (lower case) there. */
+  readonly exposes: (key: string) => boolean
 }
 
 /** Where a request goes. */
@@ -108,7 +110,7 @@ export class RouteTable {
 
   #message (target: RequestTarget & { kind: 'message' }): Matched {
     const known = this.#messages.get(target.key)
-    const entry = known ?? (this.#incomplete ? undefined : this.#fallback)
+    const entry = known ?? this.#fallbackFor(target.key)
     if (entry === undefined || !formats.has(target.format)) return this.#notFound(target.name, target.key)
     if (known?.plan.state === 'unread') throw new GatewayError('RoutesNotReady')
     if (entry.route === undefined || entry.upstream === undefined) return this.#notFound(target.name, target.key)
@@ -117,6 +119,11 @@ export class RouteTable {
     const asItCame = target.form !== 'api' || entry.upstream.plan.apiForm
     const path = asItCame ? target.path : `/${target.format}/reply/${encodeURIComponent(target.name)}${target.batch ? '[]' : ''}`
     return { route: entry.route, path: path + target.query, canonicalPath: canonical(target, asItCame, known?.plan.name ?? target.name), websocket: false, single: target.form !== 'oneway' && !target.batch, effect: entry.route.effect, reached: none }
+  }
+
+  /** Where a name goes that nobody knows. What is not for outside callers there is answered like what does not exist. */
+  #fallbackFor (key: string): FallbackEntry | undefined {
+    return this.#incomplete || this.#fallback?.exposes(key) !== true ? undefined : this.#fallback
   }
 
   #matchCustom (target: RequestTarget & { kind: 'other' }, method: string): Matched | undefined {
@@ -161,17 +168,19 @@ export class RouteTable {
   /**
    * A prefix route must not be a way around: what the host would read as a message must be one that is routed to it (decisions: exposure
    * is decided on the decoded path, on prefix routes too): the same name of another service says nothing of its own. Where no list tells which paths
-   * lead to what, none is passed. For upstreams that are no ServiceStack hosts only names known as hidden are kept back.
+   * lead to what, none is passed. For upstreams that are no ServiceStack hosts only names known as hidden are kept back, and for the fallback's those
+   * that it is not sent by name.
    * @throws GatewayError RoutesNotReady where nobody knows yet what they are, or what they list
    */
   #reachesHidden (entry: PrefixEntry, candidates: readonly Candidate[], paths: ReadonlyArray<CustomRoute<CustomEntry>>): boolean {
     const { plan } = entry.upstream
     const { name, servicestack } = plan
     if (tellsNothing(plan)) return true
+    const fallback = this.#fallback?.upstream.plan.name === name ? this.#fallback : undefined
     for (const { key } of candidates) {
       const message = this.#messages.get(key)
       if (isRoutedTo(name, message?.plan)) continue
-      if (servicestack || (message !== undefined && message.plan.state !== 'routed')) return true
+      if (servicestack || (message === undefined ? fallback?.exposes(key) === false : message.plan.state !== 'routed')) return true
     }
     return paths.some(({ plan: { message } }) => !isRoutedTo(name, this.#messages.get(message)?.plan))
   }

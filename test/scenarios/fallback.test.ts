@@ -36,6 +36,33 @@ describe('fallback for unknown messages', { timeout: 300_000 }, () => {
     assert.equal(old.received.length, before)
   })
 
+  test('what expose and hide keep from outside callers is answered there as what does not exist, whatever the form', async () => {
+    await using old = await startOrigin(behave.echo())
+    const config = {
+      exposure: { fallback: 'Old', expose: ['Get*', 'Secret*'], hide: ['Secret*'] },
+      upstreams: { Old: { endpoints: [old.url], servicestack: false, hide: ['*Stuff', 'Secret*'] } },
+      prefixes: { '/legacy/*': { upstream: 'Old', rewrite: '/' } },
+      messages: { DropTable: { upstream: 'Old' } }
+    } as PartialConfig
+    await using gateway = await startGateway(config)
+    await until('it is known what the old system is', async () => (await gateway.get('/json/reply/GetReport')).status === 200)
+    const before = old.received.length
+
+    const bodyOf = ({ status, body }: { status: number, body: Buffer }, name: string) => `${status} ${String(body).replaceAll(name, 'NAME')}`
+    const never = bodyOf(await gateway.post('/json/reply/Heartbeat', {}), 'Heartbeat')
+    for (const name of ['DeleteEverything', 'SecretReport', 'GetStuff', 'getSTUFF', 'DropTable']) {
+      assert.equal(bodyOf(await gateway.post(`/json/reply/${name}`, {}), name), never, name)
+      for (const path of [`/json/oneway/${name}`, `/json/reply/${name}[]`, `/json/oneway/${name}[]`, `/xml/reply/${name}`, `/api/${name}`, `/api/${name}.csv`, `/api/${name}[]`, `/legacy/json/reply/${name}`, `/legacy/x/oneway/${name}[]`, `/legacy/api/${name}.json`]) {
+        assert.equal((await gateway.post(path, {})).status, 404, path)
+      }
+    }
+    assert.equal(old.received.length, before)
+    for (const path of ['/json/oneway/GetOther', '/json/reply/GetOther[]', '/api/GetOther', '/legacy/json/reply/GetOther', '/legacy/pages/Stuff']) assert.equal((await gateway.post(path, {})).status, 200, path)
+
+    await gateway.reload({ ...config, exposure: { fallback: 'Old' }, upstreams: { Old: { endpoints: [old.url], servicestack: false } } } as PartialConfig)
+    for (const name of ['DeleteEverything', 'GetStuff', 'DropTable']) assert.equal((await gateway.post(`/json/reply/${name}`, {})).status, 200, name)
+  })
+
   test('its breaker is held and released by the name it is shown with', async () => {
     await using old = await startOrigin(behave.ok('', { status: 500, reason: 'Broken' }))
     const config: PartialConfig = { exposure: { fallback: 'legacy' }, upstreams: { legacy: { endpoints: [old.url], breaker: { consecutiveFailures: 3, resetTimeoutMs: 600_000 } } } } as PartialConfig

@@ -21,7 +21,7 @@ const exposureFields = {
 }
 export const Exposure = section({
   ...exposureFields,
-  fallback: Type.Optional(text('Upstream that gets the messages nobody knows (the strangler pattern). Only names that no registration, list, restriction or vanished service has ever claimed; those are remembered in dataDirectory. So a hidden name (404) can be told from one that nobody has (which that upstream answers). What it is sent waits (503) as paths of a prefix do until it is known what it is and what it lists; a ServiceStack host that publishes no list gets it only with trustTags.')),
+  fallback: Type.Optional(text('Upstream that gets the messages nobody knows (the strangler pattern). Only names that no registration, list, restriction or vanished service has ever claimed; those are remembered in dataDirectory; and only those that expose and hide (its own, else these) let out: the others are 404 as what does not exist, also below a prefix that leads to it. So a hidden name (404) can be told from one that nobody has (which that upstream answers). What it is sent waits (503) as paths of a prefix do until it is known what it is and what it lists; a ServiceStack host that publishes no list gets it only with trustTags.')),
   suggest: flag('Whether the answer to an unknown message may name the nearest existing ones that may be seen.', false)
 }, 'Which messages may be called from outside. What is hidden answers exactly like what does not exist.')
 
