@@ -28,7 +28,12 @@ export interface Asked extends Start {
   readonly why: Forwarded
 }
 
+const none: readonly string[] = []
+function reachedBy ({ upstreamRequest: { reached } }: Exchange): readonly string[] {
+  return reached.length === 0 ? none : reached.map(({ name }) => name.toLowerCase())
+}
+
 /** Whose its answer will be. */
 export function placeOf ({ exchange, key, target }: Pick<Asked, 'exchange' | 'key' | 'target'>, indexed: Indexed): Place {
-  return { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, ownTags: ownTags(exchange, indexed) }
+  return { key, target: targetIndex(target), upstream: exchange.upstream.name, message: exchange.route.name, reached: reachedBy(exchange), ownTags: ownTags(exchange, indexed) }
 }

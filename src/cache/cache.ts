@@ -190,7 +190,7 @@ export class Cache {
   /** Removes what is meant, or makes it stale from now on; what is being asked for is not stored. How many entries it was. */
   purge (selector: Selector, soft: boolean, by: PurgedBy, ofWrite = by === 'write'): number {
     if (by !== 'gateway') this.#secondLevel?.purge({ selector, soft, ...ofWrite ? { write: true } : {} })
-    if (!soft && selector.kind !== 'target' && selector.kind !== 'tag') this.#shared.forget(({ upstream, message }) => selects(selector, { key: '', target: '', upstream, message, ownTags: [] }, []))
+    if (!soft && selector.kind !== 'target' && selector.kind !== 'tag') this.#shared.forget(({ upstream, message }) => selects(selector, { key: '', target: '', upstream, message, reached: [], ownTags: [] }, []))
     this.fills.purge(selector)
     const purged: Stored[] = []
     const count = this.store.purge(selector, soft, Date.now(), stored => { if (stored.again !== undefined) purged.push(stored) })

@@ -14,7 +14,7 @@ export function selects (selector: Selector, place: Place, tags: readonly string
   switch (selector.kind) {
     case 'target': return place.target === selector.target
     case 'tag': return tags.includes(selector.tag) || place.ownTags.includes(selector.tag)
-    case 'message': return place.message.toLowerCase() === selector.message.toLowerCase()
+    case 'message': return place.message.toLowerCase() === selector.message.toLowerCase() || place.reached.includes(selector.message.toLowerCase())
     case 'service': return place.upstream.toLowerCase() === selector.service.toLowerCase()
     case 'all': return true
   }
@@ -32,9 +32,10 @@ export function selectorKey (selector: Selector): string {
 }
 
 /** Keys of all selectors that mean an answer at this place with these tags. */
-export function keysMeaning ({ target, message, upstream, ownTags }: Place, tags: readonly string[]): string[] {
+export function keysMeaning ({ target, message, upstream, reached, ownTags }: Place, tags: readonly string[]): string[] {
   const selectors: Selector[] = [
     { kind: 'all' }, { kind: 'target', target }, { kind: 'message', message }, { kind: 'service', service: upstream },
+    ...reached.map(name => ({ kind: 'message', message: name }) as const),
     ...[...tags, ...ownTags].map(tag => ({ kind: 'tag', tag }) as const)
   ]
   return selectors.map(selectorKey)

@@ -52,6 +52,8 @@ export class CacheStore {
   readonly #resources = new Map<string, Resource>()
   readonly #byTarget = new MultiMap<Resource>()
   readonly #byTag = new MultiMap<Stored>()
+  /** By the messages that paths below prefixes lead to. */
+  readonly #byReached = new MultiMap<Stored>()
   readonly #shelves = new Map<string, Shelf>()
   readonly #texts = new SharedTexts()
   evicted = 0
@@ -110,6 +112,7 @@ export class CacheStore {
     shelf.entries++
     shelf.bytes += stored.bytes
     for (const tag of tagsOf(stored)) this.#byTag.add(tag, stored)
+    for (const name of stored.place.reached) this.#byReached.add(name, stored)
     this.#entries.set(stored, stored)
     if (resource.variants.length > mostVariants) this.#remove(this.#coldest(resource), true)
     this.#keepWithinShare(shelf, resource)
@@ -183,9 +186,10 @@ export class CacheStore {
         return
       default:
         for (const { upstream, message, resources } of this.#shelves.values()) {
-          if (!selects(selector, { key: '', target: '', upstream, message, ownTags: none }, none)) continue
+          if (!selects(selector, { key: '', target: '', upstream, message, reached: none, ownTags: none }, none)) continue
           for (const { variants } of resources) yield * variants
         }
+        if (selector.kind === 'message') yield * this.#byReached.get(selector.message.toLowerCase())
     }
   }
 
@@ -197,6 +201,7 @@ export class CacheStore {
 
   #detach (stored: Stored): void {
     for (const tag of tagsOf(stored)) this.#byTag.delete(tag, stored)
+    for (const name of stored.place.reached) this.#byReached.delete(name, stored)
     const resource = this.#resources.get(stored.place.key)
     if (resource?.variants.includes(stored) !== true) return
     resource.variants = resource.variants.filter(variant => variant !== stored)

@@ -15,6 +15,8 @@ export interface Place {
   readonly upstream: string
   /** Name of the route. */
   readonly message: string
+  /** Lower-case names of the messages that a path below a prefix leads to: what means them means it. */
+  readonly reached: readonly string[]
   /** Tags of our own: values of the request by which another message's success invalidates it. */
   readonly ownTags: readonly string[]
 }
@@ -125,7 +127,7 @@ const tagBytes = 120
 
 /** As if no other answer had a text in common with it; the key may be of characters that take two bytes. */
 function headBytes ({ head, place, variant, leaving, terms: { vary, tags } }: Draft): number {
-  return listBytes(head.headers) + (leaving.headers === head.headers ? 0 : listBytes(leaving.headers)) + listBytes(tags) + listBytes(place.ownTags) + (tags.length + place.ownTags.length) * tagBytes +
+  return listBytes(head.headers) + (leaving.headers === head.headers ? 0 : listBytes(leaving.headers)) + listBytes(tags) + listBytes(place.ownTags) + listBytes(place.reached) + (tags.length + place.ownTags.length + place.reached.length) * tagBytes +
     listBytes(vary) + (place.key.length + variant.length + place.target.length) * 2
 }
 

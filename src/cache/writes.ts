@@ -47,12 +47,24 @@ export function indexedProperties ({ defaults, upstreams, messages, prefixes }: 
 
 /** Tags of our own for an answer to this request. */
 export function ownTags (exchange: Exchange, indexed: Indexed): readonly string[] {
-  const properties = indexed.get(exchange.route.name.toLowerCase())
-  if (properties === undefined) return none
-  const values = requestValues(exchange)
-  return [...properties].map(property => ownTag(exchange.route.name, property, values.get(property) ?? anyValue))
+  if (indexed.size === 0) return none
+  const { route, upstreamRequest: { reached } } = exchange
+  const tags: string[] = []
+  let values: Values | undefined
+  for (const { name } of [route, ...reached]) {
+    const properties = indexed.get(name.toLowerCase())
+    if (properties === undefined) continue
+    values ??= requestValues(exchange)
+    for (const property of properties) tags.push(ownTag(name, property, values.get(property) ?? anyValue))
+  }
+  return tags.length === 0 ? none : tags
 }
 const none: readonly string[] = []
+
+/** What postern.yaml says of this call: of its route, and of what a path below a prefix leads to. */
+function rulesOf ({ upstreamRequest: { reached } }: Exchange, { invalidates }: PolicyConfig['cache']): readonly Rule[] {
+  return reached.length === 0 ? invalidates : [...invalidates, ...reached.flatMap(({ policy }) => policy.cache.invalidates)]
+}
 
 export interface Written {
   /** Of the call, as keys have it. */
@@ -73,7 +85,7 @@ export async function afterWrite (exchange: Exchange, response: UpstreamResponse
   throw exchange.ended
 }
 
-function purgedAfter (exchange: Exchange, response: UpstreamResponse, { invalidates: rules, purgeTagHeaders }: PolicyConfig['cache'], { target, cache }: Written): UpstreamResponse | Promise<UpstreamResponse> {
+function purgedAfter (exchange: Exchange, response: UpstreamResponse, config: PolicyConfig['cache'], { target, cache }: Written): UpstreamResponse | Promise<UpstreamResponse> {
   const { upstreamRequest: { method, effect, path }, request: { authority }, endpoint } = exchange
   const { status, headers } = response
   const { host, pathname } = endpoint === undefined ? { host: authority, pathname: '/' } : new URL(endpoint.url)
@@ -83,7 +95,8 @@ function purgedAfter (exchange: Exchange, response: UpstreamResponse, { invalida
   const wrong = new Set([targetIndex(target)])
   for (const named of targets) if (named !== path) for (const stored of cache.targetsOf(named)) wrong.add(stored)
   for (const each of wrong) purge({ kind: 'target', target: each })
-  for (const selector of namedBy(headers, purgeTagHeaders, exchange.upstream.name)) purge(selector)
+  for (const selector of namedBy(headers, config.purgeTagHeaders, exchange.upstream.name)) purge(selector)
+  const rules = rulesOf(exchange, config)
   const ofRequest = rules.filter(rule => !asksResponse(rule))
   if (ofRequest.length > 0) {
     const values = requestValues(exchange)
@@ -97,12 +110,13 @@ function purgedAfter (exchange: Exchange, response: UpstreamResponse, { invalida
  * A write that was sent, and of which nobody knows what became: its client left, or the service never answered. RFC 9111 section 4.4 asks
  * for answers that are no errors; to ask the service once more than needed is the lesser harm.
  */
-export async function afterUnknown (exchange: Exchange, { invalidates: rules }: PolicyConfig['cache'], { target, cache }: Written): Promise<void> {
+export async function afterUnknown (exchange: Exchange, config: PolicyConfig['cache'], { target, cache }: Written): Promise<void> {
   const { upstreamRequest: { method, effect }, attempts } = exchange
   if (!mayWrite(method, effect === 'safe') || !attempts.some(({ sent }) => sent)) return
   const since = cache.store.purges.count
   const purge = (selector: Selector): void => { cache.purge(selector, false, 'write') }
   purge({ kind: 'target', target: targetIndex(target) })
+  const rules = rulesOf(exchange, config)
   const values = rules.length === 0 ? noValues : requestValues(exchange)
   for (const rule of rules) for (const selector of selectorsOf(rule, asksResponse(rule) ? noValues : values)) purge(selector)
   await cache.confirmed(since)

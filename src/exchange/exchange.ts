@@ -54,8 +54,8 @@ export interface UpstreamRequest {
   body: RequestBody
   /** What repeating the request does (`effectOfCall`): what retry, hedging, mirroring and caching ask. */
   readonly effect: Effect
-  /** Messages of the upstream that the path of a prefix route leads to: an open breaker of theirs keeps it out too. */
-  readonly reached: readonly string[]
+  /** Routes of the messages of the upstream that the path of a prefix route leads to: an open breaker of theirs keeps it out too, and what they write they write by it as well. */
+  readonly reached: readonly Route[]
 }
 
 export interface UpstreamResponse {

@@ -57,8 +57,8 @@ export interface Matched {
   readonly single: boolean
   /** What is said of repeating it: of the route, and of the messages that the path names. Undefined = the effective method decides. */
   readonly effect: Effect | undefined
-  /** Messages of the upstream that the path of a prefix route leads to, as their routes spell them. */
-  readonly reached: readonly string[]
+  /** Routes of the messages of the upstream that the path of a prefix route leads to. */
+  readonly reached: readonly Route[]
 }
 
 /** All messages by key, of which nothing changes any more. */
@@ -159,7 +159,7 @@ export class RouteTable {
         websocket: entry.websocket,
         single: candidates.every(({ single }) => single),
         effect: stricter(entry.route.effect, strictest(reached.map(({ effect }) => effect))),
-        reached: reached.map(({ name }) => name)
+        reached
       }
     }
     return undefined

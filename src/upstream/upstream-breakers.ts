@@ -206,7 +206,7 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
 
   /** A message that a prefix route's path leads to, and whose breaker is open. The prefix's calls are counted for the prefix, and are nobody's trials. */
   #openBeyond ({ upstreamRequest: { reached } }: Exchange): string | undefined {
-    return reached.length === 0 ? undefined : reached.find(message => this.#breakers.get(message)?.state === 'open')
+    return reached.length === 0 ? undefined : reached.find(({ name }) => this.#breakers.get(name)?.state === 'open')?.name
   }
 
   #overdue (call: Call, nowMs: number): void {

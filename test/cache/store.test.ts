@@ -17,7 +17,7 @@ function stored (key: string, { message = 'GetOrder', bytes = 100, vary = [], he
   const draft: Draft = {
     head: { status: 200, reason: 'OK', headers: [], requestAtMs: nowMs, responseAtMs: nowMs },
     terms: { ...terms, vary, tags },
-    place: { key, target: key.toLowerCase(), upstream: 'Shop', message, ownTags: [] },
+    place: { key, target: key.toLowerCase(), upstream: 'Shop', message, reached: [], ownTags: [] },
     variant: variantOf(vary, headers),
     leaving: { headers: [], aged: false, cut: false, unsaid: false, alarms: [] },
     guard,

@@ -177,6 +177,29 @@ describe('a write', { timeout: 120_000 }, () => {
     })
   }
 
+  for (const [name, method, path] of [
+    ['by a path below a prefix', 'POST', '/legacy/json/reply/PlaceOrder?Id=2'],
+    ['by a GET of it', 'GET', '/legacy/json/reply/PlaceOrder?Id=2'],
+    ['by a one-way GET of it', 'GET', '/legacy/json/oneway/PlaceOrder?Id=2'],
+    ['by its own name', 'POST', '/json/reply/PlaceOrder?Id=2']
+  ] as const) {
+    test(`${name} takes the one that its request names, also as it was asked for below a prefix`, async () => {
+      await using origin = await startNumbers()
+      await using gateway = await startGateway({
+        upstreams: { Shop: { endpoints: [origin.url] } },
+        messages: { GetOrder: { upstream: 'Shop' }, PlaceOrder: { upstream: 'Shop', policy: { cache: { invalidates: [{ message: 'GetOrder', property: 'Id' }, { message: 'ListOrders' }] } } }, ListOrders: { upstream: 'Shop' } },
+        prefixes: { '/legacy/*': { upstream: 'Shop' } }
+      } as PartialConfig)
+      await gateway.waitForEndpoint(origin.url)
+      const paths = [order(1), order(2), '/json/reply/ListOrders'].flatMap(path => [path, `/legacy${path}`])
+      const before = await Promise.all(paths.map(async path => await get(gateway, path)))
+      assert.deepEqual(await Promise.all(paths.map(async path => await get(gateway, path))), before, 'all are stored')
+      assert.equal((await gateway.request(path, { method, ...method === 'POST' ? { headers: [['Content-Length', '0']] as HeaderList } : {} })).status, 200)
+      const after = await Promise.all(paths.map(async path => await get(gateway, path)))
+      assert.deepEqual(after.map((text, n) => text === before[n]), [true, true, false, false, false, false])
+    })
+  }
+
   for (const [ids, gone] of [['Ids=1,2', true], ['Ids=%5B1%5D', true], ['Ids=1&Ids=2', true], ['Ids=2', false]] as const) {
     test(`takes all of a message where a list names them, and no more where there is one value: ${ids}`, async () => {
       await using origin = await startNumbers()
@@ -279,15 +302,19 @@ describe('a write', { timeout: 120_000 }, () => {
     await using fleet = await startFleet([{
       service: 'Shop',
       replay: false,
-      messages: { GetOrder: { actions: ['GET'], marker: 'IGet', serviceName: 'ShopServices', routes: ['/orders/{Id}'], handler }, PlaceOrder: { actions: ['POST'], marker: 'IPost', serviceName: 'ShopServices', handler } }
+      messages: { GetOrder: { actions: ['GET'], marker: 'IGet', serviceName: 'ShopServices', routes: ['/orders/{Id}'], handler }, PlaceOrder: { actions: ['GET', 'POST'], serviceName: 'ShopServices', routes: ['/place/{Id}'], handler } }
     }], { upstreams: { Shop: { customRoutes: true } }, messages: { PlaceOrder: { policy: { cache: { invalidates: [{ message: 'GetOrder', property: 'Id' }] } } } } } as PartialConfig)
     const { gateway } = fleet
     const paths = ['/orders/1', order(1), order(2)]
+    assert.equal((await gateway.get('/place/2')).status, 200, 'what writes is never stored')
     const before = new Map<string, string>()
     for (const path of paths) before.set(path, await get(gateway, path))
     for (const path of paths) assert.equal(await get(gateway, path), before.get(path), `${path} is stored`)
     assert.equal((await gateway.post('/json/reply/PlaceOrder', { Id: 2 })).status, 200)
     assert.deepEqual(await Promise.all(paths.map(async path => await get(gateway, path) === before.get(path))), [false, true, false])
+    const all = await Promise.all(paths.map(async path => await get(gateway, path)))
+    assert.equal((await gateway.get('/place/2')).status, 200)
+    assert.deepEqual(await Promise.all(paths.map(async (path, n) => await get(gateway, path) === all[n])), [false, false, false], 'a RESTful path does not tell which')
   })
 
   test('takes what was asked for by a body that is neither a form nor JSON', async () => {

@@ -17,7 +17,7 @@ export interface ExchangeOptions {
   readonly body?: RequestBody
   readonly effect?: Effect
   /** Messages that the path of a prefix route leads to. */
-  readonly reached?: readonly string[]
+  readonly reached?: readonly Route[]
   readonly times?: ResponseTimes
   readonly policy?: Partial<Policy>
   readonly upstream?: Partial<UpstreamHandle>

@@ -56,7 +56,7 @@ export function copyOf (origin: Origin, request: CacheRequest, { head, body, end
   if (!decision.store) return { refused: decision.reason }
   const { directives, targeted } = saidBy(head.headers)
   const vary = selected?.vary ?? selectingNames(decision.terms.vary, head.headers)
-  const place: Place = { key: origin.id, target: targetIndex(origin.sent), upstream: origin.upstream, message: origin.message, ownTags: [] }
+  const place: Place = { key: origin.id, target: targetIndex(origin.sent), upstream: origin.upstream, message: origin.message, reached: [], ownTags: [] }
   // Everything is stale that its service did not call fresh: Cache-Status says how long.
   const terms = { ...decision.terms, vary, freshUntilMs: bornAt(head) + (statedLifetimeMs(head, directives, !targeted) ?? 0) }
   const { draft } = drafted({ head, terms, request, place, guard: rules.guard, varyOf: [], endpointUrl, again: undefined })

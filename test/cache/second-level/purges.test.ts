@@ -6,7 +6,7 @@ import { purgeFromText, purgeToText, SharedPurges, type Outgoing } from '../../.
 import type { Selector } from '../../../src/cache/purge-log.ts'
 import type { Place } from '../../../src/cache/stored.ts'
 
-const place: Place = { key: 'k', target: '/json/reply/getorder?id=1', upstream: 'Shop', message: 'GetOrder', ownTags: ['getorder?id=1'] }
+const place: Place = { key: 'k', target: '/json/reply/getorder?id=1', upstream: 'Shop', message: 'GetOrder', reached: [], ownTags: ['getorder?id=1'] }
 const selectors: Selector[] = [
   { kind: 'all' }, { kind: 'target', target: '/json/reply/getorder?id=1' }, { kind: 'tag', tag: 'a' }, { kind: 'tag', tag: 'getorder?id=1' },
   { kind: 'message', message: 'getORDER' }, { kind: 'service', service: 'SHOP' }

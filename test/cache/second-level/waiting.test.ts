@@ -48,7 +48,7 @@ async function startMute (): Promise<{ readonly url: string, [Symbol.asyncDispos
 test('no longer than cache.secondLevel.timeoutMs, whatever a call has waited before; after three times in a row not at all', { timeout: 60_000 }, async t => {
   await using server = await startMute()
   const config = validate({ cache: { secondLevel: { url: server.url } } }).config.cache.secondLevel as SecondLevelConfig
-  const wanted: Wanted = { place: { key: 'key', target: '/', upstream: 'Shop', message: 'GetOrder', ownTags: [] }, request: requestOf(), rules: byDefault, guard: byDefault.guard, again: undefined }
+  const wanted: Wanted = { place: { key: 'key', target: '/', upstream: 'Shop', message: 'GetOrder', reached: [], ownTags: [] }, request: requestOf(), rules: byDefault, guard: byDefault.guard, again: undefined }
   const second = new SecondLevel(config, { purged () {}, missedPurges () {}, shared () {}, state () {} })
   t.after(async () => { await second.close() })
   second.start()
