@@ -191,7 +191,7 @@ function dataPlaneEvents ({ log, metrics, cache, outage, recheck, onEndpoint, on
         const meter = metrics.endpointMeter(service, endpoint)
         return {
           breaker: (breaker, cause) => { log.warn({ service, endpoint, breaker, ...cause }, 'breaker changed'); onEndpoint() },
-          returning: mayWait => recheck(endpoint, 'returning', mayWait),
+          whoIsThere: (why, mayWait) => recheck(endpoint, why, mayWait),
           // Whether it is dead may decide whose a name is.
           lost: () => recheck(endpoint, 'lost'),
           reachable: (reachable, reason) => {

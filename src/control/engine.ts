@@ -14,7 +14,7 @@ import { diff, namesOf, toBatches, unknownPlan } from './diff.ts'
 import { FirstTable } from './first-table.ts'
 import { FirstWord } from './first-word.ts'
 import { toFixedEntries } from './fixed.ts'
-import type { Knowledge } from './knowledge.ts'
+import { isFresh, isSameKnowledge, type Knowledge } from './knowledge.ts'
 import { createLoop } from './loop.ts'
 import { timed } from './marks.ts'
 import { emptyMemory, type Decision, type Memory, type Plan } from './plan.ts'
@@ -95,6 +95,8 @@ export function createEngine (options: EngineOptions): Engine {
   const states = new RegistryStates(options.log, state => registries.staleIn(state))
   const stateOf: StateOf = registry => states.of(registry)
   const knowledge = new Map<string, Knowledge>()
+  /** As it was when the table in force was decided. */
+  let decidedBy: ReadonlyMap<string, Knowledge> = new Map()
   // Of a thread that takes over: what the one before had.
   let claimed = new ClaimedNames([...options.owners.keys(), ...options.applied.messages.keys()])
   let tls = options.loadTls(config)
@@ -162,7 +164,7 @@ export function createEngine (options: EngineOptions): Engine {
     onError: error => options.log({ level: 'error', fields: { err: { message: error.message, stack: error.stack } }, message: 'decision failed; the last table stays in force' })
   })
   const trigger = () => loop.trigger()
-  const rechecks = createRechecks((url, why) => questions.recheck(url, why !== 'doubted'), () => loop.settled())
+  const rechecks = createRechecks((url, why) => questions.recheck(url, why !== 'doubted'), url => isFresh(knowledge.get(url), now()), async of => { if (of === undefined || !isSameKnowledge(decidedBy.get(of), knowledge.get(of))) await loop.settled() })
 
   const missing = () => registries.missing(config.registry)
   const first = new FirstTable(options.applied, options.firstTableMs)
@@ -177,6 +179,7 @@ export function createEngine (options: EngineOptions): Engine {
     const time = now()
     registries.expire(time, config.registry.unconfirmedMs)
     const all = [...entries()]
+    const known = new Map(knowledge)
     admission.forgetUnused()
     if (claimed.read(all, knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
@@ -215,6 +218,7 @@ export function createEngine (options: EngineOptions): Engine {
     const lines = describeChanges(committed, next)
     for (const line of lines) options.log(line)
     committed = next
+    decidedBy = known
     // Who runs at an address is worth keeping too, though its routes stay as they are: a start without Consul has to know it again.
     if (hasNews || lines.length > 0) options.keep?.(toKept)
     postStatus()

@@ -1,6 +1,7 @@
 // What endpoints have said of themselves, answer by answer: a later doubt never erases an earlier list. Pure.
 import type { Answer, Listed } from '../contracts/ask.ts'
 import type { Markers } from '../contracts/markers.ts'
+import { freshMs } from '../upstream/doubts.ts'
 
 export interface Knowledge {
   /** Id of the running process; undefined when it reports none or never answered. */
@@ -74,6 +75,9 @@ export function fromBefore (known: Knowledge): Knowledge {
 /** Whether nobody was there when it was asked last, by this run of ours. */
 export const isDead = (known: Knowledge | undefined): boolean => known?.silent !== undefined && !known.silent.reached && known.silent.since !== Infinity
 
+/** Whether it has spoken so lately that it need not be asked who it is. `now`: ms since epoch. */
+export const isFresh = (known: Knowledge | undefined, now: number): boolean => known?.answeredAt !== undefined && known.silent === undefined && Math.abs(now - known.answeredAt) < freshMs
+
 /** Adds what an endpoint's DTOs say of themselves. Whether anything is known of the endpoint. */
 export function learnMarkers (knowledge: Map<string, Knowledge>, url: string, markers: Markers): boolean {
   const known = knowledge.get(url)
@@ -82,8 +86,8 @@ export function learnMarkers (knowledge: Map<string, Knowledge>, url: string, ma
 }
 
 /** Whether two states of knowledge lead to the same decisions. */
-export function isSameKnowledge (a: Knowledge | undefined, b: Knowledge): boolean {
-  return a !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick && a.markers === b.markers && a.warns === b.warns && a.strange === b.strange && a.wasWell === b.wasWell &&
+export function isSameKnowledge (a: Knowledge | undefined, b: Knowledge | undefined): boolean {
+  return a !== undefined && b !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick && a.markers === b.markers && a.warns === b.warns && a.strange === b.strange && a.wasWell === b.wasWell &&
     a.silent?.since === b.silent?.since && a.silent?.reached === b.silent?.reached && a.silent?.reason === b.silent?.reason &&
     (a.answeredAt === undefined) === (b.answeredAt === undefined) &&
     a.listed?.state === b.listed?.state && (a.listed?.state !== 'read' || b.listed?.state !== 'read' || a.listed.list === b.listed.list)

@@ -54,8 +54,11 @@ export interface ControlStatus {
   readonly stale: Readonly<Record<string, number>>
 }
 
-/** Why an endpoint is asked again: an answer of it gives reason to doubt who is there; somebody takes connections there; nobody does. */
-export type RecheckReason = 'doubted' | 'returning' | 'lost'
+/**
+ * Why an endpoint is asked again: an answer of it gives reason to doubt who is there; somebody takes connections there; calls have not heard of it for a
+ * while, and what is known here may be younger; nobody takes connections.
+ */
+export type RecheckReason = 'doubted' | 'returning' | 'cold' | 'lost'
 
 export type ToThread =
   | { readonly kind: 'configure', readonly config: Config, readonly generation: number }

@@ -21,8 +21,11 @@ interface Waiter extends PromiseWithResolvers<void> {
   left: number
 }
 
-/** `ask`: false when the endpoint is not among those that are asked. `settle`: settles when everything known is in the table. */
-export function createRechecks (ask: (url: string, why: RecheckReason) => boolean, settle: () => Promise<void>): Rechecks {
+/**
+ * `ask`: false when the endpoint is not among those that are asked. `isFresh`: its last word is young enough for one that is only cold. `settle`: settles
+ * when everything known is in the table, or what is known of that endpoint.
+ */
+export function createRechecks (ask: (url: string, why: RecheckReason) => boolean, isFresh: (url: string) => boolean, settle: (of?: string) => Promise<void>): Rechecks {
   const waiting = new Map<string, Waiter[]>()
   const end = (url: string, isOver: (waiter: Waiter) => boolean) => {
     const left: Waiter[] = []
@@ -35,13 +38,14 @@ export function createRechecks (ask: (url: string, why: RecheckReason) => boolea
   }
   return {
     async wait (url, why) {
+      if (why === 'cold' && isFresh(url)) return await settle(url)
       if (!ask(url, why)) return
       const waiter: Waiter = { ...Promise.withResolvers<void>(), left: why === 'lost' ? 1 : mostUnsaid }
       const same = waiting.get(url)
       if (same === undefined) waiting.set(url, [waiter])
       else same.push(waiter)
       await waiter.promise
-      await settle()
+      await (why === 'cold' ? settle(url) : settle())
     },
     answered (url, said) { end(url, waiter => said || --waiter.left === 0) },
     only (urls) { for (const url of [...waiting.keys()]) if (!urls.has(url)) end(url, () => true) }

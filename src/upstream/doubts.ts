@@ -5,17 +5,23 @@ import { isServiceStack } from './response-headers.ts'
 const quietMs = 5_000
 /** The same after the end of its last connection, ms: until somebody else answers, nothing else may tell that he has come. */
 const quietAfterLastMs = 1_000
+/** How long a process is taken for the one that spoke last, where no connection is open on which its end would show, ms. */
+export const freshMs = 5_000
 
 export class Doubts {
   /** An answer has said that a ServiceStack host wrote it. */
   #saidSo = false
   #askedAtMs = -Infinity
   #cutAtMs = -Infinity
+  #saidAtMs = -Infinity
   #asking: Promise<void> | undefined
   #losing: Promise<void> | undefined
 
   /** Settles when what is being asked is known. */
   get asking (): Promise<void> | undefined { return this.#asking }
+
+  /** When the last question was over, performance.now(). */
+  get saidAtMs (): number { return this.#saidAtMs }
 
   /** Settles when the table is made of it that nobody takes connections there. */
   get losing (): Promise<void> | undefined { return this.#losing }
@@ -57,6 +63,7 @@ export class Doubts {
     const asking = question()
     this.#asking = asking
     await asking
+    this.#saidAtMs = performance.now()
     if (this.#asking === asking) this.#asking = undefined
   }
 

@@ -12,8 +12,11 @@ export interface EndpointEvents {
   lost (): Promise<void>
   /** Its answer gives reason to ask who is there. */
   doubted (): void
-  /** It takes connections, and gets calls when it is known whose, which is when this settles. `mayWait`: whether others are there for its calls. Must not reject. */
-  returning (mayWait: () => boolean): Promise<void>
+  /**
+   * It takes connections, and gets calls when it is known whose, which is when this settles. `returning`: somebody else may; `cold`: nobody has heard
+   * of it for a while. `mayWait`: whether others are there for its calls. Must not reject.
+   */
+  whoIsThere (why: 'returning' | 'cold', mayWait: () => boolean): Promise<void>
   attempt (outcome: Outcome, durationMs: number): void
   /** It asked to be left alone (Retry-After). */
   paused (ms: number): void

@@ -10,7 +10,7 @@ import { scoredAs, Standing } from './balancing/standing.ts'
 import { Breaker, type BreakerState, type Held } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
 import { Suspicion } from './suspicion.ts'
-import { Doubts } from './doubts.ts'
+import { Doubts, freshMs } from './doubts.ts'
 import { askHeartbeat } from './heartbeat.ts'
 import { dial } from './dial.ts'
 import type { EndpointEvents, EndpointOwner, EndpointSettings } from './endpoint-parts.ts'
@@ -62,7 +62,7 @@ export class Endpoint implements EndpointHandle {
       if (state === 'open') owner.shut()
     }, () => askHeartbeat(this.url + this.heartbeatPath, { timeoutMs: heartbeatTimeoutMs, lookup: this.#lookup, tls: this.#pool.tls }))
     this.#lookup = lookupOf(() => this.plan.ips)
-    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup, isLast => { if (this.isHost && this.reachable && this.#doubts.byCut(isLast)) void this.#doubts.ask(() => this.#whoIsThere()) })
+    this.#pool = new EndpointPool(plan, settings.tls, this.#lookup, isLast => { if (this.isHost && this.reachable && this.#doubts.byCut(isLast)) void this.#doubts.ask(() => this.#whoIsThere('returning')) })
     this.#pool.lead(plan.ips)
   }
 
@@ -72,6 +72,8 @@ export class Endpoint implements EndpointHandle {
   get reachable (): boolean { return this.#probe === undefined && this.asking === undefined }
   /** Who is there is being asked; settles when that is known. Calls go elsewhere meanwhile, or wait. */
   get asking (): Promise<void> | undefined { return this.#doubts.asking }
+  /** It is a host, no connection to it is open and nobody has heard of it for a while: another program may stand there by now. */
+  get isCold (): boolean { return this.#pool.isEmpty && this.isHost && performance.now() - Math.max(this.#pool.emptySinceMs, this.#doubts.saidAtMs) > freshMs }
   /** Settles when the table is made of it that it takes no connections: whoever it was the last for may have another by then. */
   get losing (): Promise<void> | undefined { return this.#doubts.losing }
   /** Why it takes no connections; undefined: it does. */
@@ -103,6 +105,11 @@ export class Endpoint implements EndpointHandle {
   begin (): boolean {
     this.#seats++
     return this.#breaker.begin()
+  }
+
+  /** A cold one is asked who it is before calls go there. */
+  askAnew (): void {
+    void this.#doubts.ask(() => this.#whoIsThere('cold'))
   }
 
   leave (): void {
@@ -243,7 +250,7 @@ export class Endpoint implements EndpointHandle {
 
   /** Somebody listens there again. Whoever it is: the control plane asks before calls go there, for addresses are reused. Where there are others, its word is waited for. */
   async #return (probe: Probe | undefined): Promise<void> {
-    await this.#doubts.ask(() => this.#events.returning(() => this.#probe === probe && this.#owner.hasOther(this.url)))
+    await this.#doubts.ask(() => this.#events.whoIsThere('returning', () => this.#probe === probe && this.#owner.hasOther(this.url)))
     // Closed meanwhile: it was somebody else.
     if (this.#probe !== probe) return
     this.#probe = undefined
@@ -252,11 +259,11 @@ export class Endpoint implements EndpointHandle {
   }
 
   /** The other end closes connections when its process ends, and addresses are reused: who takes the next one is asked before calls go there. */
-  async #whoIsThere (): Promise<void> {
+  async #whoIsThere (why: 'returning' | 'cold'): Promise<void> {
     const failed = await dial(this.plan.origin, this.#settings.connectTimeoutMs, this.#lookup).then(() => undefined, (error: unknown) => error as GatewayError)
     // Closed meanwhile.
     if (this.asking === undefined) return
     if (failed !== undefined) return this.#unreachable(failed)
-    await this.#events.returning(() => this.asking !== undefined && this.#owner.hasOther(this.url))
+    await this.#events.whoIsThere(why, () => this.asking !== undefined && this.#owner.hasOther(this.url))
   }
 }

@@ -30,6 +30,11 @@ export function holdOf (holds: readonly Hold[], what: { readonly message?: strin
   return holds.find(({ message, endpoint }) => message?.toLowerCase() === what.message?.toLowerCase() && endpoint === what.endpoint)?.held
 }
 
+export function countHeld (holds: readonly Hold[]): { readonly open: number, readonly closed: number } {
+  const open = holds.filter(({ held }) => held === 'open').length
+  return { open, closed: holds.length - open }
+}
+
 /** All holds, by upstream; tells when one begins, ends or expires. */
 export class HoldBook {
   readonly #holds = new Map<string, Hold>()

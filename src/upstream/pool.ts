@@ -35,6 +35,8 @@ export class EndpointPool implements ConnectionOwner {
   /** Most connections in use at once since the last trim. */
   #peak = 0
   #closed = false
+  /** When its last connection went, or it was made, performance.now(). */
+  #emptySinceMs = performance.now()
   /** Where its host name leads; undefined: it has none, or nobody has said. */
   #ips: readonly string[] | undefined
 
@@ -53,6 +55,9 @@ export class EndpointPool implements ConnectionOwner {
 
   get inFlight (): number { return this.#inFlight }
   get idle (): number { return this.#free.length }
+  /** No connection is open, on which the end of the process would show. */
+  get isEmpty (): boolean { return this.#inFlight === 0 && this.#free.length === 0 }
+  get emptySinceMs (): number { return this.#emptySinceMs }
 
   /**
    * One request. `fresh` takes a connection that was not used before: after an endpoint closed a kept one.
@@ -121,12 +126,10 @@ export class EndpointPool implements ConnectionOwner {
 
   onGone (connection: Connection): void {
     if (connection.proven) this.#proven--
-    if (!connection.free) {
-      this.#inFlight--
-      return
-    }
-    const at = this.#free.indexOf(connection)
+    const at = connection.free ? this.#free.indexOf(connection) : -1
     if (at !== -1) this.#free.splice(at, 1)
+    if (!connection.free) this.#inFlight--
+    if (this.isEmpty) this.#emptySinceMs = performance.now()
   }
 
   onCut (): void {

@@ -7,14 +7,16 @@ import type { FailureCause } from '../exchange/outcome.ts'
 import type { UpstreamPlan } from '../routing/plan.ts'
 import { Bulkhead, type BulkheadLimits } from './bulkhead.ts'
 import { Balancer } from './balancing/balancer.ts'
+import type { Avoid } from './balancing/candidate.ts'
 import { describeBalance, type Balance } from './balancing/describe.ts'
 import { RetryBudget, type RetryBudgetLimits } from './retry-budget.ts'
 import { breakerOpen, type BreakerState } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
-import { holdOf, type Hold } from './holds.ts'
+import { countHeld, holdOf, type Hold } from './holds.ts'
 import { Outliers, type OutlierSettings } from './outliers.ts'
 import { UpstreamBreakers } from './upstream-breakers.ts'
 import { matches, selectRest, type Rest, type Selector } from '../exchange/selection.ts'
+import { askCold } from './cold.ts'
 import { Endpoint } from './endpoint.ts'
 import type { EndpointEvents, EndpointOwner, EndpointSettings } from './endpoint-parts.ts'
 import { Selections } from './selections.ts'
@@ -109,16 +111,17 @@ export class Upstream implements UpstreamHandle {
   /** One not tried yet in this exchange; else, with no other left, one that was tried and is still available (on a fresh connection). */
   pick (exchange: Exchange): EndpointHandle | undefined {
     this.bulkhead.arrived(exchange)
-    const endpoint = this.#draw(exchange) ?? (this.#goesOn(exchange) ? this.#draw(exchange) : undefined)
+    const drawn = this.#draw(exchange) ?? (this.#goesOn(exchange) ? this.#draw(exchange) : undefined)
+    const endpoint = drawn?.isCold === true ? askCold(drawn, exchange, avoid => this.#draw(exchange, avoid)) : drawn
     // A copy is no trial, neither of the endpoint nor of the upstream: those belong to callers who wait.
     return exchange.isMirrored && (endpoint?.breakerState !== 'closed' || this.breakers.tried(exchange) !== undefined) ? undefined : endpoint
   }
 
   /** The first attempt of a trial of the upstream, or of its message, goes where none of this round failed or hangs; best where it is none of the endpoint's breaker as well. */
-  #draw (exchange: Exchange): Endpoint | undefined {
-    const tried = exchange.attempts.length === 0 ? this.breakers.tried(exchange) : undefined
+  #draw (exchange: Exchange, avoid?: Avoid): Endpoint | undefined {
+    const tried = exchange.attempts.length === 0 && avoid === undefined ? this.breakers.tried(exchange) : undefined
     const first = tried === undefined ? undefined : this.#balancer.pick(exchange, this.bulkhead, { has: (one: Endpoint) => one.breakerState !== 'closed' || tried.has(one) }) ?? this.#balancer.pick(exchange, this.bulkhead, tried)
-    return first ?? this.#balancer.pick(exchange, this.bulkhead)
+    return first ?? this.#balancer.pick(exchange, this.bulkhead, avoid)
   }
 
   /** Attempts that went farther than to the nearest zone and datacenter. */
@@ -143,7 +146,8 @@ export class Upstream implements UpstreamHandle {
   }
 
   asked ({ endpoints: only = this.#base }: Exchange): Promise<void> | undefined {
-    return this.#endpoints.find(({ url, asking }) => asking !== undefined && only?.has(url) !== false)?.asking
+    const asking = this.#endpoints.flatMap(({ url, asking }) => asking === undefined || only?.has(url) === false ? [] : asking)
+    return asking.length > 1 ? Promise.race(asking) : asking[0]
   }
 
   lost ({ endpoints: only = this.#base }: Exchange): Promise<unknown> | undefined {
@@ -153,8 +157,7 @@ export class Upstream implements UpstreamHandle {
 
   /** Why nothing could be picked: for the answer. */
   whyNone (exchange: Exchange): GatewayError {
-    const only = exchange.endpoints ?? this.#base
-    const mine = only === undefined ? this.#endpoints : this.#endpoints.filter(endpoint => only.has(endpoint.url))
+    const mine = this.#among(exchange.endpoints)
     const open = mine.filter(endpoint => endpoint.reachable && !endpoint.usable).length
     const detail = { upstream: this.name, endpoints: mine.length, unreachable: mine.filter(endpoint => !endpoint.reachable).length, breakersOpen: open }
     if (mine.some(endpoint => endpoint.usable && !endpoint.available)) return this.bulkhead.noSeat(exchange, detail)
@@ -282,9 +285,7 @@ export class Upstream implements UpstreamHandle {
     return all.map(({ message, breaker }) => ({ message, state: breaker.state, held: breaker.held !== undefined, retryAfterMs: breaker.state === 'open' ? Math.round(breaker.retryAfterMs) : 0 }))
   }
 
-  get heldCount (): { readonly open: number, readonly closed: number } {
-    return { open: this.#holds.filter(({ held }) => held === 'open').length, closed: this.#holds.filter(({ held }) => held === 'closed').length }
-  }
+  get heldCount (): ReturnType<typeof countHeld> { return countHeld(this.#holds) }
 
   trim (): void {
     this.breakers.trim()

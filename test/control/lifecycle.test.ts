@@ -54,7 +54,7 @@ async function startPlanes (t: TestContext, clock: FakeClock, agent: FakeConsul)
     remembered: () => [],
     buildPipeline: () => () => Promise.reject(new Error('not called')),
     meter: () => ({ start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }),
-    events: { upstream: () => ({ breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, doubted () {}, returning: async () => {}, lost: async () => {}, attempt () {}, paused () {}, ejected () {} }) }), held () {}, swapped () {}, gone () {} }
+    events: { upstream: () => ({ breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, doubted () {}, whoIsThere: async () => {}, lost: async () => {}, attempt () {}, paused () {}, ejected () {} }) }), held () {}, swapped () {}, gone () {} }
   })
   const notStarted = () => { throw new Error('not configured') }
   const options: EngineOptions = {

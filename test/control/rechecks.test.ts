@@ -4,9 +4,9 @@ import { createRechecks, mostUnsaid } from '../../src/control/rechecks.ts'
 import type { RecheckReason } from '../../src/control/protocol.ts'
 
 /** Who waits, and who has been told, in order. */
-function start (isAsked = true) {
+function start (isAsked = true, isFresh = false) {
   const told: string[] = []
-  const rechecks = createRechecks(() => isAsked, async () => {})
+  const rechecks = createRechecks(() => isAsked, () => isFresh, async () => {})
   return { rechecks, told, wait: (name: string, url = 'a', why: RecheckReason = 'returning') => rechecks.wait(url, why).then(() => { told.push(name) }) }
 }
 /** A turn of the event loop: whatever can settle has settled. */
@@ -58,4 +58,14 @@ test('of one that takes no connections the first question in vain is the answer'
   rechecks.answered('a', false)
   await turn()
   assert.deepEqual(told, ['lost'])
+})
+
+test('one that is only cold is not asked where its last word is fresh; else, and for any other reason, it is', async () => {
+  const { told, wait } = start(true, true)
+  await wait('cold', 'a', 'cold')
+  void wait('returning')
+  const { told: others, wait: waitAnew } = start()
+  void waitAnew('cold', 'a', 'cold')
+  await turn()
+  assert.deepEqual([told, others], [['cold'], []])
 })

@@ -20,24 +20,27 @@ for (const [sentence, tenantOf, shown] of [
     await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } } } } as never)
     await using stayer = await startServiceStackHost({ service: 'Moving', messages: { Ping: answer, Keep: answer } })
     await using leaver = await startServiceStackHost({ service: 'Moving', id, messages: { Ping: answer, Keep: answer } })
-    for (const host of [stayer, leaver]) {
+    await using relay = await startRelay(leaver.port)
+    for (const [host, url] of [[stayer, stayer.url], [leaver, relay.url]] as const) {
       // A check that says nothing of the process: from its first answer on nobody asks it without a reason.
       const Check = { TTL: '1h', Status: 'passing' }
-      const { status } = await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body: JSON.stringify({ ...serviceBody(host), Check }) })
+      const { status } = await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body: JSON.stringify({ ...serviceBody(host), Address: `${url}/`, Port: Number(new URL(url).port), Check }) })
       assert.equal(status, 200)
-      await gateway.waitForEndpoint(host.url)
+      await gateway.waitForEndpoint(url)
     }
     await until('both have told their lists', () => [stayer, leaver].every(({ received }) => received.some(({ target }) => target === '/types/metadata.json')))
     const ping = async () => (await gateway.get('/json/reply/Ping')).status
-    await leaver.kill()
-    // No call before or in between: no connection that ends or is refused tells of the change.
-    await using tenant = await startServiceStackHost({ ...tenantOf, port: leaver.port })
-    assert.equal(await until('a call that went astray', async () => { const status = await ping(); return status === 200 ? undefined : status }), 405)
+    await using tenant = await startServiceStackHost(tenantOf)
+    await until('the one that leaves has a connection', async () => { await ping(); return leaver.executed.length > 0 })
+    // No connection ends, and none is refused: nothing tells of the change before the first call on a new one.
+    relay.lead(tenant.port)
+    const astray = await until('a call that went astray', async () => (await Promise.all(Array.from({ length: 16 }, ping))).find(status => status !== 200))
+    assert.equal(astray, 405)
     await until('the message goes to who has it', async () => {
       for (let n = 0; n < 4; n++) if (await ping() !== 200) return false
       return true
     })
-    const [row] = (await gateway.api('routes')).registrations.filter(({ url }: { url: string }) => url === tenant.url) as Array<{ state: string, why: string }>
+    const [row] = (await gateway.api('routes')).registrations.filter(({ url }: { url: string }) => url === relay.url) as Array<{ state: string, why: string }>
     assert.equal(row?.state, shown.state)
     assert.match(row.why, shown.why)
     const calls = tenant.calls.length
@@ -75,3 +78,29 @@ test('another program takes over the address without a gap, soon after the host 
   await pingAll(60)
   assert.deepEqual(stranger.received.map(({ target }) => target), [])
 })
+
+for (const others of [0, 1]) {
+  test(`another program takes over the address of a host that nobody has heard of for a while and to which no connection is open, ${others === 0 ? 'the only one' : 'one of two'}: not even the first call reaches it`, { timeout: 60_000 }, async () => {
+    await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } }, balancing: { slowStartMs: 0 } } } as never)
+    await using stranger = await startOrigin()
+    await using leaver = await startServiceStackHost({ service: 'Moving', messages: { Ping: answer } })
+    await using stayer = await startServiceStackHost({ service: 'Moving', messages: { Ping: answer } })
+    await using relay = await startRelay(leaver.port)
+    for (const [host, url] of [[leaver, relay.url], [stayer, stayer.url]].slice(0, 1 + others) as Array<[typeof leaver, string]>) {
+      const body = { ...serviceBody(host), Address: `${url}/`, Port: Number(new URL(url).port), Check: { TTL: '1h', Status: 'passing' } }
+      const { status } = await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) })
+      assert.equal(status, 200)
+      await gateway.waitForEndpoint(url)
+    }
+    await gateway.waitForRoute('Ping')
+    const routedAt = performance.now()
+    await until('a while has gone by', () => performance.now() - routedAt > 6_000)
+    relay.lead(stranger.port)
+    // Calls at once, before anybody's word has come, and one after the other.
+    const statuses = await Promise.all(Array.from({ length: 10 }, async () => (await gateway.get('/json/reply/Ping')).status))
+    for (let n = 0; n < 10; n++) statuses.push((await gateway.get('/json/reply/Ping')).status)
+    assert.deepEqual(stranger.received.map(({ target }) => target).filter(target => target.includes('Ping')), [])
+    // Alone, its message is nowhere: 404, or 503 where its list has not been read to the end.
+    assert.deepEqual([...new Set(statuses)].filter(status => others > 0 ? status !== 200 : status !== 404 && status !== 503), [])
+  })
+}

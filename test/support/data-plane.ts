@@ -23,7 +23,7 @@ export function startDataPlane (t: TestContext, config: Config, onMeter: (name: 
       onMeter(name)
       return { start () {}, done () {}, retry () {}, hedge () {}, degraded () {} }
     },
-    events: { upstream: () => ({ breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, doubted () {}, returning: async () => {}, lost: async () => {}, attempt () {}, paused () {}, ejected () {} }) }), held () {}, swapped () {}, gone: one => gone.push(one) }
+    events: { upstream: () => ({ breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, doubted () {}, whoIsThere: async () => {}, lost: async () => {}, attempt () {}, paused () {}, ejected () {} }) }), held () {}, swapped () {}, gone: one => gone.push(one) }
   })
   t.after(() => plane.close())
   return { plane, gone, pipelines: () => pipelines }

@@ -13,7 +13,7 @@ import { makeExchange } from '../support/exchange.ts'
 function start () {
   const settings = upstreamFor(validate({}).config, 'shadow')
   const plan = { name: 'shadow', endpoints: [endpointPlan('http://127.0.0.1:1')], levels: [], apiForm: true, servicestack: false, lists: 'none' as const }
-  const events = { breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, doubted () {}, returning: () => Promise.resolve(), lost: () => Promise.resolve(), attempt () {}, paused () {}, ejected () {} }) }
+  const events = { breaker () {}, endpoint: () => ({ breaker () {}, reachable () {}, doubted () {}, whoIsThere: () => Promise.resolve(), lost: () => Promise.resolve(), attempt () {}, paused () {}, ejected () {} }) }
   const upstream = new Upstream(plan, settings, new BreakerClock(), events)
   const endpoint = upstream.endpoints[0]!
   const begin = (message: string, isMirrored = false) => {

@@ -79,7 +79,7 @@ export class Balancer<E extends Candidate> {
   /**
    * For a first attempt; for a further one, an endpoint on another node before another endpoint on the same, before one that was tried.
    * @param load calls of the upstream in flight, this one included, and how many there may be
-   * @param avoid endpoints that a first attempt is not for
+   * @param avoid endpoints that this attempt is not for
    */
   pick (exchange: Exchange, load: { readonly inFlight: number, readonly limit: number }, avoid?: Avoid): E | undefined {
     const { balancer } = exchange.route.policy
@@ -92,19 +92,19 @@ export class Balancer<E extends Candidate> {
     call.limit = load.limit
     call.avoid = avoid
     const eligible = this.eligible(exchange.endpoints)
-    const picked = exchange.attempts.length === 0 ? eligible.pick(call) : this.#pickAnother(eligible, exchange.attempts)
+    const picked = exchange.attempts.length === 0 ? eligible.pick(call) : this.#pickAnother(eligible, exchange.attempts, avoid)
     if (picked !== undefined && picked.plan.level !== eligible.levels[0]!.level) this.overflowed++
     return picked
   }
 
-  #pickAnother (eligible: Eligible<E>, attempts: readonly Attempt[]): E | undefined {
+  #pickAnother (eligible: Eligible<E>, attempts: readonly Attempt[], also: Avoid | undefined): E | undefined {
     const call = this.#call
     const tried = new Set(attempts.map(({ endpoint }) => endpoint))
     const nodes = new Set(this.#endpoints.flatMap(({ url, plan }) => tried.has(url) ? plan.node ?? [] : []))
     const sameNode: Avoid = { has: ({ url, plan }) => tried.has(url) || (plan.node !== undefined && nodes.has(plan.node)) }
     const sameEndpoint: Avoid = { has: ({ url }) => tried.has(url) }
     for (const avoid of nodes.size > 0 ? [sameNode, sameEndpoint, undefined] : [sameEndpoint, undefined]) {
-      call.avoid = avoid
+      call.avoid = also === undefined ? avoid : { has: one => also.has(one) || avoid?.has(one) === true }
       const picked = eligible.pick(call)
       if (picked !== undefined) return picked
     }
