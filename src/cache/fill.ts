@@ -3,6 +3,7 @@ import { anew } from '../exchange/anew.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { headerValue } from '../exchange/headers.ts'
+import { withRouteAccept } from './accept.ts'
 import { meaningful } from './answers.ts'
 import { ArrivingBody } from './arriving-body.ts'
 import { validatorHeaders, withoutConditions } from './conditional.ts'
@@ -278,7 +279,7 @@ export class Fill {
 
   #makeExchange (): Exchange {
     const { upstreamRequest } = this.#client
-    const headers = withoutConditions(upstreamRequest.headers)
+    const headers = withoutConditions(withRouteAccept(upstreamRequest.headers, this.#client, this.#options.rules.config))
     if (this.#previous !== undefined) headers.push(...validatorHeaders(this.#previous.head))
     const method = upstreamRequest.method === 'HEAD' ? 'GET' : upstreamRequest.method
     const exchange = anew(this.#client, { ...upstreamRequest, method, headers })

@@ -1,6 +1,8 @@
 // One request fetched for its outage copy: past the store, with a deadline of its own, by the rules for copies.
 import type { Config } from '../../config/schema.ts'
+import { anew } from '../../exchange/anew.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
+import { withRouteAccept } from '../accept.ts'
 import type { Cache } from '../cache.ts'
 import { dated } from '../freshness.ts'
 import type { PurgeLog } from '../purge-log.ts'
@@ -37,7 +39,8 @@ export interface FetchParts {
  */
 export async function fetchCopy ({ id, target, host }: Wanted, { config, cache, get, purges }: FetchParts): Promise<{ readonly copy: Copy, readonly everyMs: number }> {
   const since = purges.count
-  const exchange = get(target, host)
+  const own = get(target, host)
+  const exchange = anew(own, { ...own.upstreamRequest, headers: withRouteAccept(own.upstreamRequest.headers, own, own.route.policy.cache) })
   const { route, upstream, upstreamRequest: { effect, path, headers } } = exchange
   const { cache: { outage }, split } = route.policy
   const caching = cache.cachingOf(route.policy)
