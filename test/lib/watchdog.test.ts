@@ -47,3 +47,20 @@ test('closed, it is never due', async () => {
   await until('longer than that', () => other.dueAtMs.length > 0)
   assert.deepEqual(dueAtMs, [])
 })
+
+test('after the process stood still, what came meanwhile is read first; a time in the past is no such thing', async () => {
+  const { dog, dueAtMs } = watched()
+  const begin = performance.now()
+  let isRead = false
+  setImmediate(() => {
+    dog.in(10)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400)
+    setImmediate(() => { isRead = dueAtMs.length === 0 })
+  })
+  await until('it is due all the same', () => dueAtMs.length > 0)
+  assert.ok(isRead && dueAtMs[0]! >= begin + 400)
+  const past = watched()
+  const now = performance.now()
+  past.dog.at(now - 10_000)
+  await until('it is due', () => past.dueAtMs.length > 0)
+})
