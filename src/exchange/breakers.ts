@@ -14,8 +14,8 @@ export interface AdmittedCall {
 export interface BreakersHandle {
   /** @throws GatewayError BreakerOpen */
   enter (exchange: Exchange): AdmittedCall
-  /** Whether `enter` would refuse it now: nobody should wait for another's call then. */
-  refuses (exchange: Exchange): boolean
-  /** `refuses`, and while they recover also whether it is not among the calls that are due: for one that can go elsewhere. One that is not deferred is let in, if it comes at once. */
+  /** How much of its calls they let in now, 0 to 1: below 1 while they recover. With 0 `enter` would refuse it, and nobody should wait for another's call. */
+  share (exchange: Exchange): number
+  /** Whether `enter` would refuse it now, and while they recover also whether it is not among the calls that are due: for one that can go elsewhere. One that is not deferred is let in, if it comes at once. */
   defers (exchange: Exchange): boolean
 }

@@ -143,7 +143,7 @@ class CacheFlow {
     const id = fillKey(key, request, this.#cache.store.varyOf(key))
     const running = mayJoin(request, entry) ? this.#cache.fills.find(id) : undefined
     // It may be the trial of a breaker that lets nobody else through: waiting for it would be waiting behind a call that may not succeed.
-    if (running !== undefined && exchange.upstream.breakers.refuses(exchange)) return await this.#pass(asked)
+    if (running !== undefined && exchange.upstream.breakers.share(exchange) === 0) return await this.#pass(asked)
     const fill = running ?? this.#start({ ...asked, request: asGet(request) }, id, validate ? entry : undefined)
     const joinedAtMs = performance.now()
     const collapsed = running !== undefined

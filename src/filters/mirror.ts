@@ -72,10 +72,16 @@ export function mirror ({ mirror: { to, percent, maxConcurrent, identity }, cach
     return kept
   }
 
+  /** While the other upstream recovers, copies come in as growing a share as its own calls, by chance: they are none of those that are due. */
+  const isLetIn = ({ breakers }: UpstreamHandle, exchange: Exchange) => {
+    const share = breakers.share(exchange)
+    return share > 0 && (share === 1 || random() < share)
+  }
+
   const start = (exchange: Exchange) => {
     const upstream = upstreamNamed(to)
     if (upstream === exchange.upstream) return
-    if (upstream === undefined || underWay >= maxConcurrent || upstream.breakers.refuses(exchange) || !upstream.tryAcquire()) return count(to, 'dropped')
+    if (upstream === undefined || underWay >= maxConcurrent || !isLetIn(upstream, exchange) || !upstream.tryAcquire()) return count(to, 'dropped')
     underWay++
     const { request, upstreamRequest, route } = exchange
     const headers = identity === 'send' ? [...upstreamRequest.headers] : withoutIdentity(upstreamRequest.headers)

@@ -95,8 +95,10 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return call
   }
 
-  refuses (exchange: Exchange): boolean {
-    return !this.own.admits || this.#breakers.get(exchange.route.name)?.admits === false || this.#openBeyond(exchange) !== undefined
+  share (exchange: Exchange): number {
+    const breaker = this.#breakers.get(exchange.route.name)
+    if (!this.own.admits || breaker?.admits === false || this.#openBeyond(exchange) !== undefined) return 0
+    return Math.min(this.own.rampFactor, breaker?.rampFactor ?? 1)
   }
 
   defers (exchange: Exchange): boolean {

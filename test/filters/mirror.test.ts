@@ -15,7 +15,8 @@ interface Options extends ExchangeOptions {
   readonly shadow?: number | ErrorCode | 'hang' | 'endless'
   readonly slot?: boolean
   readonly known?: boolean
-  readonly random?: number
+  /** Each draw, or what they are all. */
+  readonly random?: number | (() => number)
   /** cache.identity.headers. */
   readonly ownIdentity?: readonly string[]
 }
@@ -42,7 +43,7 @@ function start (options: Options = {}) {
     })
   }
   const mine: Policy = { ...policy, deadlineMs, cache: { ...policy.cache, identity: { ...policy.cache.identity, headers: [...ownIdentity] } }, mirror: { to: 'shadow', percent: 50, maxConcurrent: 2, identity: 'remove', ...options.mirror } }
-  const filter = mirror(mine, { upstreamNamed: () => known ? upstream : undefined, count: (name, result) => state.results.push(`${name} ${result}`), timedOut: (name, message, { code, detail }) => state.late.push(`${name} ${message} ${code} ${String(detail?.['limit'])} ${String(detail?.['value'])} ${String(detail?.['waitedFor'])}`), random: () => random })!
+  const filter = mirror(mine, { upstreamNamed: () => known ? upstream : undefined, count: (name, result) => state.results.push(`${name} ${result}`), timedOut: (name, message, { code, detail }) => state.late.push(`${name} ${message} ${code} ${String(detail?.['limit'])} ${String(detail?.['value'])} ${String(detail?.['waitedFor'])}`), random: typeof random === 'number' ? () => random : random })!
   const call = async (more: ExchangeOptions = {}) => {
     const exchange = makeExchange({ ...request, ...more, policy: mine })
     return (await filter(exchange, async () => ({ status: 200, reason: '', headers: [], body: ResponseBody.of(Buffer.from('real')) }))).status
@@ -105,6 +106,17 @@ for (const [what, options] of never) {
     assert.deepEqual([state.copies.length, state.results.length], [0, 0])
   })
 }
+
+test('a shadow that recovers gets the share of its copies that its breakers let in', async () => {
+  const draws = [0, 0.3, 0, 0.2]
+  const { state, call, upstream } = start({ random: () => draws.shift()! })
+  Object.assign(upstream.breakers, { share: () => 0.25 })
+  for (const sofar of [['shadow dropped'], ['shadow dropped', 'shadow success']]) {
+    await call()
+    await until('it is counted', () => state.results.length === sofar.length)
+    assert.deepEqual(state.results, sofar)
+  }
+})
 
 test('without a slot, or without the upstream, the copy is dropped and counted', async () => {
   for (const options of [{ slot: false }, { known: false }]) {

@@ -38,7 +38,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     apiForm: true,
     preserveHost: false,
     retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true },
-    breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), refuses: () => false, defers: () => false },
+    breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), share: () => 1, defers: () => false },
     pick: () => undefined,
     whyNone: () => new GatewayError('NoEndpoint'),
     select: () => new Set(),

@@ -128,6 +128,20 @@ test('of a call that came from another upstream, what became of it there says no
   assert.deepEqual(told, [])
 })
 
+test('the share that they let in: all, less while one of them recovers, nothing while one is open', async t => {
+  const { breakers } = start(t)
+  const share = () => breakers.share(makeExchange())
+  assert.equal(share(), 1)
+  breakers.own.ramp()
+  const ramping = share()
+  assert.ok(ramping > 0 && ramping < 1, `${ramping}`)
+  breakers.hold('GetOrder', 'open')
+  assert.equal(share(), 0)
+  breakers.hold('GetOrder', undefined)
+  breakers.own.hold('open')
+  assert.equal(share(), 0)
+})
+
 const windowMs = 10_000
 type Event = readonly [endpoint: string, became: 'works' | 'fails', atMs: number]
 const rows: ReadonlyArray<readonly [what: string, events: readonly Event[], elsewhere: Elsewhere]> = [
