@@ -60,9 +60,9 @@ const proxyHeaders = [
   'cloudfront-viewer-address', 'cloudfront-viewer-tls', 'cloudfront-viewer-ja3-fingerprint', 'cloudfront-viewer-ja4-fingerprint', 'fastly-client-ip', 'fastly-ff', 'x-akamai-request-id', 'akamai-origin-hop',
   'x-azure-ref', 'x-azure-clientip', 'x-azure-socketip', 'x-azure-requestchain', 'x-appgw-trace-id', 'x-arr-log-id', 'x-envoy-external-address', 'x-envoy-expected-rq-timeout-ms', 'x-envoy-attempt-count'
 ]
-const inertCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', 'arraffinity*']
+const inertCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', '_uetsid', '_uetvid', 'arraffinity*', 'awsalb*', 'awselb*', 'bigipserver*', '__cf_bm', '__cflb', '_cfuvid', 'cf_clearance']
 
-const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11, shaping: 12, ofProxy: 13, contentType: 14, proxyIdentity: 15 } as const
+const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11, shaping: 12, ofProxy: 13, contentType: 14, proxyIdentity: 15, unknownCookie: 16 } as const
 type Kind = (typeof kind)[keyof typeof kind]
 const known: ReadonlyArray<readonly [string, Kind]> = [
   ['cookie', kind.cookie], ['cache-control', kind.cacheControl], ['pragma', kind.pragma], ['if-none-match', kind.ifNoneMatch], ['if-modified-since', kind.ifModifiedSince],
@@ -86,10 +86,13 @@ export class RequestReader {
   readonly #isInertCookie: Match
   readonly #keyHeaders: ReadonlySet<string>
   readonly #keyCookies: ReadonlySet<string>
+  readonly #onlyNamed: boolean
 
-  constructor (config: PolicyConfig['cache'], correlationHeader: string) {
+  /** `onlyNamed`: headers that neither Vary nor the operator names tell nothing apart. Unknown cookies do, as always: they may be sessions. */
+  constructor (config: PolicyConfig['cache'], correlationHeader: string, onlyNamed = false) {
     const { key, identity } = config
     this.#config = config
+    this.#onlyNamed = onlyNamed
     this.#isIdentity = toIdentityHeaders(identity.headers)
     this.#isInert = toMatch([...inertHeaders, correlationHeader, ...key.inertHeaders])
     this.#isIdentityCookie = toIdentityCookies(identity.cookies)
@@ -102,7 +105,7 @@ export class RequestReader {
     const { method, target, headers, safe, routeKind, trusted } = parts
     const { clientDirectives } = this.#config
     const keyed = this.#keyed(routeKind, trusted)
-    const strict = (keyed & (1 << kind.unknown)) !== 0
+    const strict = (keyed & (1 << kind.unknownCookie)) !== 0
     const heard = clientDirectives === 'everybody' || (clientDirectives === 'trusted' && trusted)
     const identity: string[] = []
     const key: string[] = []
@@ -148,9 +151,12 @@ export class RequestReader {
     // By it hosts choose the format of an answer to `Accept: */*` on RESTful paths, which prefixes hold too; of a message the URL says which.
     if (routeKind === 'custom' || (routeKind === 'prefix' && unkeyedHeaders !== 'never')) keyed |= 1 << kind.contentType
     if (unkeyedHeaders === 'never') return keyed
+    const unknown = unkeyedHeaders === 'always' || routeKind !== 'prefix'
+    if (unknown) keyed |= 1 << kind.unknownCookie
+    if (this.#onlyNamed) return keyed
     keyed |= 1 << kind.shaping
     if (!trusted) keyed |= (1 << kind.ofProxy) | (1 << kind.proxyIdentity)
-    return unkeyedHeaders === 'always' || routeKind !== 'prefix' ? keyed | (1 << kind.unknown) : keyed
+    return unknown ? keyed | (1 << kind.unknown) : keyed
   }
 
   #kindOf (name: string): Kind {

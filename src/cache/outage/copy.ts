@@ -7,7 +7,7 @@ import type { EntryHead, NotStored } from '../entry.ts'
 import { bornAt, statedLifetimeMs } from '../freshness.ts'
 import { emergencyHeaders, guarded } from '../guard.ts'
 import { targetIndex } from '../key.ts'
-import type { CacheRequest } from '../request.ts'
+import { RequestReader, type CacheRequest } from '../request.ts'
 import { cacheRules, type CacheRules } from '../rules.ts'
 import type { Frame } from '../second-level/frame.ts'
 import { keptBody, Stored, type Place } from '../stored.ts'
@@ -40,10 +40,12 @@ export interface Answer {
 
 /**
  * Rules by which an answer becomes a copy: those of its policy, but for its lifetime. A copy is meant to be old, so what the origin says
- * of that does not count; what it says of whose the answer is does.
+ * of that does not count; what it says of whose the answer is does. No client shapes a copy, so a header that nobody has named keeps none
+ * back: browsers and proxies send too many.
  */
 export function copyRules (config: PolicyConfig['cache'], correlationHeader: string): CacheRules {
-  return cacheRules({ ...config, mode: 'override', lifetimes: { successMs: config.outage.maxAgeMs, redirectMs: 0, negativeMs: 0 } }, correlationHeader)
+  const rules = cacheRules({ ...config, mode: 'override', lifetimes: { successMs: config.outage.maxAgeMs, redirectMs: 0, negativeMs: 0 } }, correlationHeader)
+  return { ...rules, reader: new RequestReader(config, correlationHeader, true) }
 }
 
 /** The request that a copy is fetched with: nobody's. */
@@ -76,7 +78,7 @@ const selectingNames = (names: readonly string[], headers: readonly string[]): r
 /** Whether this request may have it. `requestHeaders`: as sent upstream. */
 export function mayHave (request: CacheRequest, { stored: { terms, variant }, forEverybody }: Copy, nowMs: number, { config: { identity, outage } }: CacheRules): boolean {
   if (nowMs - terms.bornAtMs > outage.maxAgeMs) return false
-  // It was fetched without any of these.
+  // It was fetched without what the operator names, or a cookie that may be a session; these want the service itself.
   if (request.keyParts !== '' || request.directives.noCache || request.conditions?.originOnly === true) return false
   if (request.identity !== '' && (identity.mode === 'perIdentity' || !(forEverybody || identity.mode === 'shared'))) return false
   return variantOf(terms.vary, request.headers) === variant

@@ -16,7 +16,7 @@ const key = section({
   cookies: names('Cookies whose value tells one answer from another.', []),
   unkeyedHeaders: oneOf(['messages', 'always', 'never'], 'always', 'Where a request header that the cache knows nothing of, and that Vary does not name, tells one answer from another all the same, so that nobody can shape the answer of others with it: always; on message routes only (below a prefix only Vary counts then, so that more is shared: for services whose Vary is complete); or never (as HTTP itself has it: only Vary counts). Headers by which frameworks let a proxy say another host, path or method (X-Original-URL, X-Forwarded-Prefix and their kin) do on prefix routes too, unless it is never; what CDNs and balancers write anew for each request (CF-Ray, X-Azure-Ref) does not, from a trusted proxy; all else of theirs (CF-IPCountry, X-Forwarded-Port) does. On RESTful paths a Content-Type always does, and below a prefix unless it is never: by it hosts choose the format of an answer to */*.'),
   inertHeaders: names('Request headers that never shape an answer (* matches anything), beside those the cache knows (User-Agent, tracing, client hints, and the like).', []),
-  inertCookies: names('The same for cookies (* matches anything), beside those of analytics that the cache knows.', [])
+  inertCookies: names('The same for cookies (* matches anything), beside those of analytics and balancers that the cache knows.', [])
 }, 'What tells one answer from another, beside scheme, host, path and query.')
 
 const identity = section({

@@ -80,8 +80,12 @@ describe('who may have it', () => {
     assert.ok(!has(made(['Cache-Control', 'public'], { by: apart }), identified, apart), 'each has answers of his own')
   })
 
-  test('nobody who says something that might shape the answer, or wants the service itself', () => {
-    for (const headers of [['X-Tenant', 'b'], ['Cookie', 'theme=dark'], ['Cache-Control', 'no-cache'], ['If-Match', '"1"']]) assert.ok(!has(plain, headers), headers.join(': '))
+  test('nobody who says what the operator names, may have a session, or wants the service itself', () => {
+    const named = rulesWith({ key: { headers: ['X-Tenant'], cookies: ['_ga'] } })
+    for (const headers of [['X-Tenant', 'b'], ['Cookie', '_ga=1'], ['Cookie', 'theme=dark'], ['Cache-Control', 'no-cache'], ['If-Match', '"1"'], ['Remote-User', 'ann']]) assert.ok(!has(plain, headers, named), headers.join(': '))
+    for (const headers of [['X-Tenant', 'b'], ['Cookie', '_ga=1'], ['Accept-Language', 'de'], ['Origin', 'https://shop.example'], ['X-Forwarded-Prefix', '/x']]) assert.ok(has(plain, headers), headers.join(': '))
+    for (const key of [{ inertCookies: ['*'] }, { unkeyedHeaders: 'never' }]) assert.ok(has(plain, ['Cookie', 'theme=dark'], rulesWith({ key })))
+    assert.ok(!has(plain, ['Cookie', 'theme=dark; ss-id=x'], rulesWith({ key: { inertCookies: ['*'] } })))
     assert.ok(!has(made(['Vary', 'Accept-Language']), ['Accept-Language', 'de']))
   })
 })
