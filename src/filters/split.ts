@@ -23,9 +23,12 @@ interface Part {
   readonly selector: Selector
   readonly percent: number
   readonly when: ((exchange: Exchange) => boolean) | undefined
+  /** Whether calls of its condition yield to the rest as drawn ones do. */
+  readonly orRest: boolean
 }
 
 const restName = 'rest'
+const nowhere: ReadonlySet<string> = new Set()
 
 const record: EndListener = (exchange, response, error) => {
   exchange.part!.done(error?.spec.status ?? response!.status, performance.now() - exchange.startedAtMs)
@@ -51,21 +54,23 @@ export function split (policy: SplitPolicy, { upstreamNamed, meter, random = Mat
     exchange.atEnd(record)
   }
 
-  /** Who asked for a part by a condition means that one; who was drawn for it is served by the rest while nobody of the part may be called, or a breaker of its upstream keeps it out. */
-  const goTo = (exchange: Exchange, part: Part, isDrawn: boolean): boolean => {
+  /**
+   * Who asked for a part by a condition means that one or none: a pinned version is never another. Who was drawn for it, or only tries it (`yields`),
+   * is served by the rest while nobody of the part may be called, or a breaker of its upstream keeps it out.
+   */
+  const goTo = (exchange: Exchange, part: Part, yields: boolean): boolean => {
     const own = part.upstream === undefined
     const upstream = own ? exchange.upstream : upstreamNamed(part.upstream!)
-    const endpoints = upstream?.select(part.selector, own ? exchange.route.endpoints : exchange.route.alternatives?.get(part.upstream!))
-    if (upstream === undefined || endpoints === undefined || endpoints.size === 0) return false
-    if (isDrawn && (!upstream.isUsable(endpoints) || (!own && upstream.breakers.defers(exchange)))) return false
-    go(exchange, part.name, upstream, endpoints, isDrawn ? rest : undefined)
+    const endpoints = upstream?.select(part.selector, own ? exchange.route.endpoints : exchange.route.alternatives?.get(part.upstream!)) ?? nowhere
+    if (yields && (upstream?.isUsable(endpoints) !== true || (!own && upstream.breakers.defers(exchange)))) return false
+    go(exchange, part.name, upstream ?? exchange.upstream, endpoints, yields ? rest : undefined)
     return true
   }
 
   return function split (exchange, next) {
     let drawn: number | undefined
     let below = 0
-    let placed = parts.some(part => part.when?.(exchange) === true && goTo(exchange, part, false))
+    let placed = parts.some(part => part.when?.(exchange) === true && goTo(exchange, part, part.orRest))
     for (const part of placed ? [] : parts) {
       if (part.percent === 0) continue
       drawn ??= draw(exchange)
@@ -81,7 +86,7 @@ export function split (policy: SplitPolicy, { upstreamNamed, meter, random = Mat
 
 function toPart ({ name, to, percent = 0, when }: PartPolicy): Part {
   const labels = [...to.tag === undefined ? [] : [`tag:${to.tag}`], ...Object.entries(to.meta ?? {}).map(([key, value]) => `meta:${key}=${value}`)]
-  return { name, upstream: to.upstream, selector: { version: to.version === undefined ? undefined : toPattern(to.version), labels }, percent, when: when === undefined ? undefined : toCondition(when) }
+  return { name, upstream: to.upstream, selector: { version: to.version === undefined ? undefined : toPattern(to.version), labels }, percent, when: when === undefined ? undefined : toCondition(when), orRest: when?.orRest ?? false }
 }
 
 function toCondition ({ header, cookie, query, property, value }: NonNullable<PartPolicy['when']>): (exchange: Exchange) => boolean {

@@ -12,7 +12,7 @@ export type Kind = 'plugin' | 'req' | 'plain'
 
 export interface ReadNames {
   readonly names: readonly string[]
-  /** From ss-version-*; undefined when there is none. */
+  /** From ss-version-*, else from `version` in Meta; undefined when there is none. */
   readonly version: string | undefined
 }
 
@@ -52,7 +52,7 @@ export function readNames (kind: Kind, tags: readonly string[], meta: Readonly<R
   }
   const listed = meta[rules.messageMetaKey]
   if (listed !== undefined) for (const name of listed.split(/[\s,;]+/)) add(name)
-  return { names: [...names.values()], version }
+  return { names: [...names.values()], version: version ?? (meta['version'] || undefined) }
 }
 
 /** Consul matches tags without regard to case, and so do we. */

@@ -2,10 +2,10 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PartialConfig, TestGateway } from '../support/gateway.ts'
+import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf, type RequestOptions } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
-import type { Behaviour } from '../support/origin.ts'
+import { startOrigin, type Behaviour } from '../support/origin.ts'
 import { startServices, type Service, type Services } from '../support/services.ts'
 import { until } from '../support/until.ts'
 
@@ -91,10 +91,37 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     assert.ok(share > 5 && share < 35, `${share} of 40`)
   })
 
-  test('a part that has no endpoint leaves its calls to the rest', async () => {
-    await using world = await startServices([{ version: '1.0' }], splitting([{ name: 'two', to: { version: '2.*' }, percent: 100 }, { name: 'elsewhere', to: { upstream: 'Nowhere' }, when: { header: 'X-Any' } }]))
+  test('a version may stand in Meta, as services of any language register', async () => {
+    await using one = await startOrigin()
+    await using two = await startOrigin()
+    const split = splitting([{ name: 'two', to: { version: '2.*' }, percent: 40 }])
+    await using gateway = await startGateway({ ...split, registry: { embedded: { address: '127.0.0.1:0' } }, messages: { Echo: { upstream: 'Orders', expose: true, policy: { cache: { mode: 'off' } } } } } as PartialConfig)
+    for (const [version, { url }] of [['1.4', one], ['2.0', two]] as const) {
+      const { hostname, port } = new URL(url)
+      const body = JSON.stringify({ ID: `orders-${version}`, Name: 'Orders', Address: hostname, Port: Number(port), Meta: { version } })
+      assert.equal((await request(targetOf(gateway.embedded!), '/v1/agent/service/register', { method: 'PUT', body })).status, 200)
+      await gateway.waitForEndpoint(url)
+    }
+    const { upstreams } = await gateway.api('upstreams') as { upstreams: Array<{ name: string, endpoints: Array<{ url: string, version?: string }> }> }
+    const versions = upstreams.find(({ name }) => name === 'Orders')!.endpoints.map(({ url, version }) => [url, version])
+    assert.deepEqual(Object.fromEntries(versions), { [one.url]: '1.4', [two.url]: '2.0' })
+    const before = two.received.length
+    await call(gateway, 200)
+    const share = two.received.length - before
+    // Six standard deviations around 80.
+    assert.ok(share > 38 && share < 122, `${share} of 200`)
+  })
+
+  test('a part that has no endpoint leaves its share to the rest, and calls of a condition only where that says so', async () => {
+    await using world = await startServices([{ version: '1.0' }], splitting([
+      { name: 'two', to: { version: '2.*' }, percent: 100 },
+      { name: 'three', to: { version: '3.*' }, when: { header: 'X-Three' } },
+      { name: 'elsewhere', to: { upstream: 'Nowhere' }, when: { header: 'X-Any' } },
+      { name: 'tried', to: { version: '4.*' }, when: { header: 'X-Try', orRest: true } }
+    ]))
     await call(world.gateway, 3)
-    await call(world.gateway, 3, { headers: [['X-Any', '1']] })
+    for (const header of ['X-Three', 'X-Any']) assert.equal((await world.gateway.get(path, { headers: [[header, '1']] })).reason, 'NoEndpoint')
+    await call(world.gateway, 3, { headers: [['X-Try', '1']] })
     assert.deepEqual(world.counts(), [6])
   })
 
@@ -115,9 +142,28 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     })
   }
 
-  test('who asked for a part by a condition gets that one or none', async () => {
+  for (const orRest of [false, true]) {
+    test(`who asked for a part by a condition, when its only instance has died, ${orRest ? 'goes to the rest if it says so' : 'gets that one or none'}: the first call and all after it`, async () => {
+      await using world = await startServices(withNew, splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two', orRest } }]))
+      const pinned = async () => await post(world.gateway, { headers: [['X-Two', '1']] })
+      assert.equal((await pinned()).status, 200)
+      await world.origins[2]!.close()
+      const dead = orRest ? ['OK'] : ['ConnectFailed', 'NoEndpoint']
+      const look = async () => {
+        const { reason } = await pinned()
+        assert.ok(dead.includes(reason), reason)
+        assert.equal((await post(world.gateway)).status, 200)
+        return reason
+      }
+      for (let n = 0; n < 5; n++) await look()
+      // Neither once it has left the table.
+      if (!orRest) await until('it is in no table any more', async () => await look() === 'NoEndpoint')
+      await look()
+    })
+  }
+
+  test('who asked for a part by a condition gets no other while its breaker is held open', async () => {
     await using world = await startServices(withNew, splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two' } }]))
-    // One that dies leaves the table, and a part without endpoints leaves its calls to the rest.
     assert.equal((await world.gateway.tell('/api/breakers/hold', { upstream: 'Orders', endpoint: world.origins[2]!.url, held: 'open', reason: 'trouble', by: 'ann' })).status, 200)
     for (let n = 0; n < 3; n++) assert.equal((await post(world.gateway, { headers: [['X-Two', '1']] })).status, 503)
     assert.equal((await post(world.gateway)).status, 200)
@@ -268,6 +314,15 @@ describe('two services of one name', { timeout: 300_000 }, () => {
       assert.deepEqual(world.origins.map(({ received, url }) => received.map(({ header }) => header('host') === new URL(url).host ? 'its own' : header('host'))), preserving === 'Orders' ? [['shop.test'], ['its own']] : [['its own'], ['shop.test']])
     })
   }
+
+  test('who asked for one whose only instance has died is told so, or served by the other where the condition says it: from the first call on', async () => {
+    for (const orRest of [false, true]) {
+      await using world = await startNext({ when: { header: 'X-Next', orRest } })
+      await world.origins[1]!.close()
+      for (let n = 0; n < 5; n++) assert.match((await world.gateway.get(path, { headers: [['X-Next', '1']] })).reason, orRest ? /^OK$/ : /^(?:ConnectFailed|NoEndpoint)$/)
+      await call(world.gateway, 1)
+    }
+  })
 
   test('who asked for the one whose breaker is held open is told so', async () => {
     await using world = await startNext({ when: { header: 'X-Next' } })
