@@ -62,7 +62,7 @@ function describeNames (before: Decision | undefined, after: Decision): LogLine[
     const own = names.get(decision.upstream)
     const old = own?.get(decision.key)
     own?.delete(decision.key)
-    const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0)
+    const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0) && old.isStrange === decision.isStrange
     const isExpected = before === undefined && worst[decision.state] === undefined
     if (!isSame && !isExpected && decision.state !== 'absent') lines.push(toNameLine(decision, old, owners.get(decision.key)))
   }
@@ -80,8 +80,8 @@ function toNameLine (decision: NameDecision, old: NameDecision | undefined, owne
   const { name, upstream, state, conflictWith, moved, since } = decision
   const from = owner ?? (old?.state !== 'routed' && moved?.at === since ? moved.from : undefined)
   const isMove = state === 'routed' && from !== undefined && from !== upstream
-  // Routed to nobody who can be called.
-  const isVain = state === 'routed' && decision.endpoints === 0
+  // Routed to nobody who can be called, or hidden by nobody's wish.
+  const isVain = (state === 'routed' && decision.endpoints === 0) || decision.cause === 'stranger'
   return {
     level: isVain ? 'warn' : worst[state] ?? 'info',
     fields: { name, service: upstream, state, ...(isMove ? { from } : {}), ...(conflictWith.length > 0 ? { conflictWith } : {}), ...explainName(decision) },

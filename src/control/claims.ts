@@ -31,9 +31,11 @@ export interface UpstreamView {
   readonly confirmed: readonly Claimant[]
   readonly unread: readonly Claimant[]
   readonly weak: readonly Claimant[]
+  /** Whether strangers are all that answers at the addresses of what speaks for it. */
+  readonly isStrange: boolean
 }
 
-const strength: Record<Standing, number> = { listed: 4, trusted: 3, unread: 2, unlisted: 1, absent: 0 }
+const strength: Record<Standing, number> = { listed: 5, trusted: 4, unread: 3, unlisted: 2, strange: 1, absent: 0 }
 /** Whether an endpoint really has the message, as far as can be known. */
 export function isConfirmed (standing: Standing): standing is 'listed' | 'trusted' {
   return standing === 'listed' || standing === 'trusted'
@@ -77,10 +79,10 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
       if (isConfirmed(standing)) claim.groups.push(index)
     }
   })
-  let firstIndex = Infinity
-  for (const { speaks, registration } of verdicts) if (speaks && registration.createIndex < firstIndex) firstIndex = registration.createIndex
+  const speakers = verdicts.filter(({ speaks }) => speaks)
+  const firstIndex = speakers.reduce((first, { registration }) => Math.min(first, registration.createIndex), Infinity)
   const claimant = { upstream: name, firstIndex, silentSince: silentSinceOf(verdicts) }
-  return { name, verdicts, groups, claims, confirmed: [{ ...claimant, confirmed: true, unread: false }], unread: [{ ...claimant, confirmed: false, unread: true }], weak: [{ ...claimant, confirmed: false, unread: false }] }
+  return { name, verdicts, groups, claims, confirmed: [{ ...claimant, confirmed: true, unread: false }], unread: [{ ...claimant, confirmed: false, unread: true }], weak: [{ ...claimant, confirmed: false, unread: false }], isStrange: speakers.length > 0 && speakers.every(({ state }) => state === 'stranger') }
 }
 
 /** Endpoints of an upstream's list that has the message, for messages that no tag names (Authenticate). Undefined = no list has it. */

@@ -36,10 +36,11 @@ function sayLeaving ({ upstream, cause }: NameDecision, message: string): string
 }
 
 function explainRouted (decision: NameDecision, message: string): Explanation {
-  const { name, upstream, conflictWith, endpoints, cause } = decision
+  const { name, upstream, conflictWith, endpoints, isStrange, cause } = decision
   const reason = cause === 'listed' ? `${upstream} lists it` : cause === 'trusted' ? `${upstream} publishes no list and its names are believed` : 'postern.yaml says so'
   const from = sayMove(decision)
   // Nobody to call is what matters most to whoever asks.
+  if (endpoints === 0 && isStrange) return { why: `Routed to ${upstream}, but only strangers answer at its addresses: calls are answered 503${from}.`, hint: `It gets calls when a host of ${upstream} answers there, or is registered elsewhere.` }
   if (endpoints === 0) return { why: `Routed to ${upstream}, but none of its endpoints can take calls: they are answered 503${from}.`, hint: 'Its registrations say what each of them waits for.' }
   if (decision.moved?.because === 'drained' && conflictWith.includes(decision.moved.from)) return { why: `Routed to ${upstream}: ${reason}${from}.`, hint: `It goes back to ${decision.moved.from} when maintenance is taken off there, and stays when what is in maintenance is deregistered. If ${upstream} is to have it now, run postern settle ${name} ${upstream}` }
   if (conflictWith.length === 0) return { why: `Routed to ${upstream}: ${reason}${from}.`, hint: sayLeaving(decision, message) }
@@ -61,6 +62,7 @@ export function explainName (decision: NameDecision): Explanation {
     case 'not-read': return { why: `Unread: the list of operations of ${upstream} is not read yet; calls are answered 503 RoutesNotReady.`, hint: 'It is asked for again and again, until an endpoint answers.' }
     case 'waits': return { why: `Unread: ${list(conflictWith)} was registered before ${upstream} and may have it, and its list of operations is not read yet; calls are answered 503 RoutesNotReady.`, hint: `Whose it is is decided when that list is read, or after registry.ownerGoneMs; messages.${message}.upstream decides at once.` }
     case 'no-list': return { why: `Hidden: ${upstream} publishes no list of operations, so restricted messages cannot be told from others.`, hint: `If all it registers may be called from outside, write upstreams.${yamlKey(upstream)}.trustTags: true` }
+    case 'stranger': return { why: `Hidden: only strangers answer at the addresses of ${upstream}, and its own list of operations is not known.`, hint: `It is read when a host of ${upstream} answers there, or is registered elsewhere.` }
     case 'not-listed': return { why: `Absent: ${upstream} has it as a tag, but no endpoint lists it, so it is no message.`, hint: `It becomes one when an endpoint of ${upstream} lists it; a custom tag never does.` }
     case 'restricted': return { why: `Hidden: ${upstream} restricts it to internal callers.`, hint: `To let it out all the same, write messages.${message}.expose: true` }
     case 'never': return { why: 'Hidden: internal messages of the host and of the discovery plugin are never routed.', hint: 'Nothing changes that, postern.yaml included.' }
@@ -149,6 +151,17 @@ function explainFixed ({ registration: { service }, knowledge }: Verdict): Expla
   }
 }
 
+function explainStranger ({ cause, knowledge }: Verdict): Explanation {
+  const { silent } = knowledge ?? {}
+  if (silent !== undefined && !silent.reached) {
+    const last = cause === 'lists-nothing' ? 'listed none of the messages it was registered with' : 'said neither who it is nor what it lists'
+    return { why: `Stranger: whoever answered at this address last ${last}; nobody answers there now (${silent.reason}).`, hint: 'It gets traffic when a host of the service answers there; deregister it if none is to come.' }
+  }
+  return cause === 'lists-nothing'
+    ? { why: 'Stranger: the process at this address lists none of the messages it was registered with.', hint: 'Another program answers at this address; deregister the old one.' }
+    : { why: 'Stranger: whoever answers at this address says neither who it is nor what it lists, to questions that a host of the service answers.', hint: 'It gets traffic when a host of the service answers there; deregister it if none is to come.' }
+}
+
 export function explainEndpoint (decision: EndpointDecision): Explanation {
   const { verdict, byPanic, isLast, state, out } = decision
   const { registration, otherId } = verdict
@@ -178,8 +191,8 @@ export function explainEndpoint (decision: EndpointDecision): Explanation {
     case 'unknown-id': return { why: `Ghost: the process at this address says that it runs as ${otherId ?? 'somebody else'}, which no registry lists.`, hint: 'The process has to register, or this registration has to go.' }
     case 'newer': return { why: `Ghost: ${otherId} is registered at the same address and newer, and the process there does not say who it is.`, hint: 'It goes when its registry removes it.' }
     case 'old-process': return { why: `Waiting: the process at this address last said that it runs as ${otherId}; it is being asked again.`, hint: 'It gets traffic as soon as the process there answers under this id.' }
-    case 'lists-nothing': return { why: 'Stranger: the process at this address lists none of the messages it was registered with.', hint: 'Another program answers at this address; deregister the old one.' }
-    case 'says-nothing': return { why: 'Stranger: whoever answers at this address says neither who it is nor what it lists, to questions that a host of the service answers.', hint: 'It gets traffic when a host of the service answers there; deregister it if none is to come.' }
+    case 'lists-nothing':
+    case 'says-nothing': return explainStranger(verdict)
     case 'unconfirmed':
     case 'unconfirmed-unwell':
     case 'unconfirmed-silent': return { why: sayUnconfirmed(decision), hint: 'It has to register again.' }

@@ -1,6 +1,7 @@
 // What endpoints have said of themselves, answer by answer: a later doubt never erases an earlier list. Pure.
 import type { Answer, Listed } from '../contracts/ask.ts'
 import type { Markers } from '../contracts/markers.ts'
+import type { OperationList } from '../contracts/operations.ts'
 import { freshMs } from '../upstream/doubts.ts'
 
 export interface Knowledge {
@@ -26,6 +27,8 @@ export interface Knowledge {
   readonly warns?: string | undefined
   /** Whoever answers there says 200 to everything, and neither who it is nor what it lists; or denies all that a process there has said before. */
   readonly strange?: true
+  /** With `strange`: what the process there listed before whoever answers now. */
+  readonly lastList?: OperationList | undefined
   /** It has answered well before, as the process it is now: what is wrong since is a failing check, not a start that never came. */
   readonly wasWell?: boolean
 }
@@ -38,6 +41,8 @@ function learnSilence (before: Knowledge | undefined, { reached, reason, listed:
   const isStrange = denied !== undefined && known.ownId !== undefined
   return { ...known, ...(isStrange ? { strange: true } : {}), listed, key, silent: { since, reached, reason } }
 }
+
+const lastListOf = (known: Knowledge | undefined): OperationList | undefined => known?.listed?.state === 'read' ? known.listed.list : known?.lastList
 
 /** What is known after one more answer. `key`: what it was asked for. `now`: ms since epoch. */
 export function learn (before: Knowledge | undefined, answer: Answer, key: string, now: number): Knowledge {
@@ -62,7 +67,7 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
     sick: answer.sick,
     markers: keepsMarkers ? before?.markers : undefined,
     warns: answer.warns,
-    ...(answer.strange === true ? { strange: true } : {}),
+    ...(answer.strange === true ? { strange: true, lastList: lastListOf(before) } : {}),
     wasWell: answer.sick === undefined || (sameProcess && before.wasWell === true)
   }
 }

@@ -180,7 +180,7 @@ function toPlan (context: NameContext, current: Case, upstream: string, outcome:
   const endpoints = choice === undefined ? 0 : leftOut.countIn(upstream, choice)
   // Routed to nobody is told as something else, so it has a time of its own.
   const since = book.mark(upstream, key, state === 'routed' && endpoints === 0 ? 'routed to nobody' : state)
-  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, since }
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, isStrange: context.views.get(upstream)?.isStrange ?? false, since }
   return { decision, choice, suggest }
 }
 
@@ -195,7 +195,7 @@ function planClaim (context: NameContext, current: Case, view: UpstreamView, cla
   if (owner !== undefined && owner !== view.name && !isPart) return of('quarantined', 'owned')
   const said = context.exposure(view.name, claim.key, restricted)
   if (said !== 'exposed') return of('hidden', said)
-  if (standing === 'unlisted') return of('hidden', 'no-list')
+  if (standing === 'unlisted' || standing === 'strange') return of('hidden', standing === 'strange' ? 'stranger' : 'no-list')
   if (standing === 'unread') return of('unread', 'not-read')
   if (waitsFor !== undefined) return of('unread', 'waits')
   const choice = context.choices.get(view.name)?.ofGroups(groups) ?? []
@@ -210,7 +210,8 @@ function planSettled (context: NameContext, current: Case, view: UpstreamView, w
   const said = context.exposure(view.name, current.key, listed?.operation.restricted ?? false)
   if (said !== 'exposed') return of({ state: 'hidden', cause: said })
   // It is among the tags, but nobody can say whether it is restricted: who answers it is settled, who may call it is not.
-  if (view.claims.get(current.key)?.standing === 'unlisted') return of({ state: 'hidden', cause: 'no-list' })
+  const standing = view.claims.get(current.key)?.standing
+  if (standing === 'unlisted' || standing === 'strange') return of({ state: 'hidden', cause: standing === 'strange' ? 'stranger' : 'no-list' })
   // A restricted message must not slip out while its list is on the way.
   const hosts = view.verdicts.filter(verdict => verdict.speaks && verdict.registration.kind !== 'plain')
   const isUnread = hosts.length > 0 && hosts.every(({ knowledge }) => knowledge?.listed === undefined || knowledge.listed.state === 'unread')

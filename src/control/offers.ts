@@ -6,9 +6,9 @@ import type { Verdict } from './endpoints.ts'
 
 /**
  * `listed`: in the tags and in the list. `trusted`: the endpoint publishes no list and its names are believed. `unread`: not read yet.
- * `unlisted`: no list, and nobody said to believe the tags. `absent`: the list does not have it: a custom tag, or a stranger's.
+ * `unlisted`: no list, and nobody said to believe the tags. `strange`: only a stranger answers, and nobody knows the list. `absent`: the list does not have it: a custom tag, or a stranger's.
  */
-export type Standing = 'listed' | 'trusted' | 'unread' | 'unlisted' | 'absent'
+export type Standing = 'listed' | 'trusted' | 'unread' | 'unlisted' | 'strange' | 'absent'
 
 export interface Offer {
   /** Lower-cased. */
@@ -20,9 +20,9 @@ export interface Offer {
 
 /**
  * `believesTags`: plain services name their messages on purpose, and operators may say so for others (trustTags). `believed`: names
- * that an operator exposes one by one, lower-cased.
+ * that an operator exposes one by one, lower-cased. `unbelieved`: what a name is that has no list behind it and that nobody believes.
  */
-export function toOffers (names: readonly string[], listed: Listed | undefined, believesTags: boolean, believed: ReadonlySet<string>): Offer[] {
+export function toOffers (names: readonly string[], listed: Listed | undefined, believesTags: boolean, believed: ReadonlySet<string>, unbelieved: 'unlisted' | 'strange' = 'unlisted'): Offer[] {
   const offers = new Map<string, Offer>()
   const add = (name: string, standing: Standing, operation?: Operation) => {
     const key = name.toLowerCase()
@@ -31,7 +31,7 @@ export function toOffers (names: readonly string[], listed: Listed | undefined, 
   for (const name of names.slice(0, operationLimits.operations)) {
     if (!isMessageName(name)) continue
     if (listed === undefined || listed.state === 'unread') add(name, 'unread')
-    else if (listed.state === 'none') add(name, believesTags || believed.has(name.toLowerCase()) ? 'trusted' : 'unlisted')
+    else if (listed.state === 'none') add(name, believesTags || believed.has(name.toLowerCase()) ? 'trusted' : unbelieved)
     else {
       const operations = findOperations(listed.list, name.toLowerCase())
       if (operations.length === 0) add(name, 'absent')
@@ -78,7 +78,7 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, b
       group.verdicts.push(verdict)
       continue
     }
-    const fresh = { names, offers: toOffers(names, listed, believes, isStranger ? nobody : believed), markers, verdicts: [verdict] }
+    const fresh = { names, offers: toOffers(names, listed, believes, isStranger ? nobody : believed, isStranger ? 'strange' : 'unlisted'), markers, verdicts: [verdict] }
     bucket.push(fresh)
     buckets.set(signature, bucket)
     groups.push(fresh)
@@ -86,8 +86,12 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, b
   return groups
 }
 
-/** A plain service that its registry calls healthy needs not answer us: without a list its names hold, until one is read. */
-function listedOf ({ registration, knowledge }: Verdict): Listed | undefined {
+/**
+ * A plain service that its registry calls healthy needs not answer us: without a list its names hold, until one is read. A stranger's word
+ * takes nothing from the list of whom it stands in for.
+ */
+function listedOf ({ registration, knowledge, state }: Verdict): Listed | undefined {
+  if (state === 'stranger' && knowledge?.lastList !== undefined) return { state: 'read', list: knowledge.lastList }
   if (knowledge === undefined || registration.kind !== 'plain') return knowledge?.listed
   const { listed, silent, servicestackVersion } = knowledge
   if (listed?.state === 'unread') return servicestackVersion === undefined ? { state: 'none', reason: listed.reason } : listed

@@ -41,7 +41,7 @@ export interface NameDecision {
   readonly name: string
   readonly upstream: string
   readonly state: NameState
-  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'not-read' | 'waits' | 'not-listed' | 'owned' | 'several' | 'split' | 'yaml'
+  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'stranger' | 'not-read' | 'waits' | 'not-listed' | 'owned' | 'several' | 'split' | 'yaml'
   readonly by: Resolution['by']
   /** The other upstreams that claim it. */
   readonly conflictWith: readonly string[]
@@ -51,6 +51,8 @@ export interface NameDecision {
   readonly marker: Effect | undefined
   /** Endpoints that get its calls now. */
   readonly endpoints: number
+  /** Whether strangers are all that answers at the addresses of its upstream. */
+  readonly isStrange: boolean
   readonly since: number
 }
 

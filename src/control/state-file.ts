@@ -48,7 +48,7 @@ interface OnDisk {
   readonly cutLists?: readonly number[]
   /** Likewise; absent in files of older versions. */
   readonly markers?: ReadonlyArray<ReadonlyArray<readonly [key: string, effect: Effect]>>
-  readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed' | 'markers'> & { readonly list: number | undefined, readonly none: string | undefined, readonly markers?: number | undefined }]>
+  readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Omit<Knowledge, 'listed' | 'lastList' | 'markers'> & { readonly list: number | undefined, readonly lastList?: number | undefined, readonly none: string | undefined, readonly markers?: number | undefined }]>
   readonly owners: KeptState['owners']
   readonly claimed?: KeptState['claimed']
   readonly departed?: KeptState['departed']
@@ -61,13 +61,14 @@ interface OnDisk {
 export function serializeState (state: KeptState, now: Date): string {
   const numbers = new Map<OperationList, number>()
   const markerNumbers = new Map<Markers, number>()
-  const knowledge = state.knowledge.map(([url, { listed, markers, ...rest }]) => {
-    if (listed?.state === 'read' && !numbers.has(listed.list)) numbers.set(listed.list, numbers.size)
+  const knowledge = state.knowledge.map(([url, { listed, lastList, markers, ...rest }]) => {
+    for (const list of [listed?.state === 'read' ? listed.list : undefined, lastList]) if (list !== undefined && !numbers.has(list)) numbers.set(list, numbers.size)
     if (markers !== undefined && !markerNumbers.has(markers)) markerNumbers.set(markers, markerNumbers.size)
     return [url, {
       ...rest,
       markers: markers === undefined ? undefined : markerNumbers.get(markers),
       list: listed?.state === 'read' ? numbers.get(listed.list) : undefined,
+      lastList: lastList === undefined ? undefined : numbers.get(lastList),
       none: listed?.state === 'none' ? listed.reason : undefined
     }] as const
   })
@@ -104,10 +105,10 @@ export function parseState (text: string): KeptState {
     }),
     knowledge: knowledge.map(pair => {
       if (!isPair(pair)) throw new Error('its answers cannot be read')
-      const [url, { list, none, markers, ...rest }] = pair
+      const [url, { list, lastList, none, markers, ...rest }] = pair
       const read = typeof list === 'number' ? operationLists[list] : undefined
       const listed = read !== undefined ? { state: 'read' as const, list: read } : typeof none === 'string' ? { state: 'none' as const, reason: none } : undefined
-      return [url, fromBefore({ ...(rest as unknown as Omit<Knowledge, 'listed' | 'markers'>), ownId: rest['ownId'] as string | undefined, ownSince: typeof rest['ownSince'] === 'number' ? rest['ownSince'] : 0, listed, markers: typeof markers === 'number' ? markerMaps[markers] : undefined })] as const
+      return [url, fromBefore({ ...(rest as unknown as Omit<Knowledge, 'listed' | 'lastList' | 'markers'>), ownId: rest['ownId'] as string | undefined, ownSince: typeof rest['ownSince'] === 'number' ? rest['ownSince'] : 0, listed, ...(typeof lastList === 'number' ? { lastList: operationLists[lastList] } : {}), markers: typeof markers === 'number' ? markerMaps[markers] : undefined })] as const
     }),
     names: names.slice(0, mostNames).map(toNameAgain),
     ownNodes: ownNodes.map(toOwnNodeAgain),

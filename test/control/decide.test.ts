@@ -78,6 +78,7 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['a program that says yes to everything and nothing of itself is a stranger', { registrations: [{ id: 'a' }], says: { 9101: { none: true, strange: true } } }, ['GetProduct hidden'], { a: 'stranger' }],
   ['nobody believes its tags, whatever is said of the service', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { none: true, strange: true }, 9102: { id: 'b', none: true } }, config: { upstreams: { Catalog: { trustTags: true } } } }, ['GetProduct→Catalog 9102'], { a: 'stranger', b: 'routed' }],
   ['nor those of a message that is exposed by name', { registrations: [{ id: 'a' }], says: { 9101: { none: true, strange: true } }, config: { messages: { GetProduct: { expose: true } } } }, ['GetProduct hidden'], { a: 'stranger' }],
+  ['what the process there listed before it tells its names still: they have nobody, and are no secret', { registrations: [{ id: 'a', names: ['GetProduct', 'Secret'] }], before: { 9101: { id: 'a', lists: ['GetProduct', operation('Secret', { restricted: true })] } }, says: { 9101: { none: true, strange: true } } }, ['GetProduct→Catalog ', 'Secret hidden'], { a: 'stranger' }],
   ['an ordinary service may answer 200 to everything', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: { none: true, strange: true } } }, ['GetProduct→Catalog 9101'], { a: 'routed' }],
 
   // ---- Exposure ----
@@ -242,3 +243,11 @@ test('names of Object.prototype are services and messages like others', () => {
   assert.deepEqual(tableOf(decision), ['__proto__→constructor 9101', 'toString→constructor 9101'])
   assert.deepEqual(namesOf(decision, 'toString'), { constructor: 'routed' })
 })
+
+for (const said of [{ none: true, strange: true }, { lists: ['Invoice'] }] as const) {
+  test(`of a stranger that has gone too it is told that nobody answers: ${JSON.stringify(said)}`, () => {
+    const { endpoints: [endpoint] } = decideWorld({ registrations: [{ id: 'a', health: 'critical' }], before: { 9101: said }, says: { 9101: 'silent' } })
+    const { why } = explainEndpoint(endpoint!)
+    assert.match(why, /^Stranger: whoever answered at this address last .*; nobody answers there now \(ECONNREFUSED\)\.$/)
+  })
+}

@@ -26,6 +26,12 @@ async function folder (t: TestContext): Promise<string> {
   return path
 }
 
+test('what a stranger stands in for is read back, too', () => {
+  const strange = learn(known, toAnswer({ none: true, strange: true }), 'k', 6)
+  const [read] = parseState(serializeState({ ...state, knowledge: [['http://10.0.0.1:9101', strange]] }, new Date(0))).knowledge
+  assert.deepEqual([read?.[1].strange, read?.[1].lastList?.byName.get('reindex')?.restricted], [true, true])
+})
+
 test('what is written is read back, lists written once and shared', () => {
   const text = serializeState(state, new Date(0))
   const back = parseState(text)

@@ -177,8 +177,12 @@ for (const status of [200, 404]) {
       // One call after the other: each finds the connection of the one before, or its end.
       if (host === hosts[0]) for (let n = 0; n < 6; n++) assert.equal(await rent(), 200)
       await until('it is a stranger', async () => await stateOf(host) === 'stranger', { timeoutMs: 15_000 })
-      for (let n = 0; n < 6; n++) await rent()
+      for (let n = 0; n < 6; n++) assert.equal(await rent(), host === hosts[0] ? 200 : 503)
       assert.deepEqual(program.targets.filter(target => target.endsWith('/Rent')), [])
     }
+    const [row] = (await gateway.api('routes')).routes
+    assert.deepEqual([row.message, row.state, row.endpoints, row.why], ['Rent', 'routed', 0, 'Routed to Rent, but only strangers answer at its addresses: calls are answered 503.'])
+    assert.doesNotMatch(row.hint, /trustTags/)
+    await until('it is logged as something to act on', async () => (await gateway.log()).some(line => line['msg'] === 'message routed' && line['why'] === row.why && line['level'] === 40))
   })
 }
