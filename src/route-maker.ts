@@ -29,6 +29,7 @@ interface RouteParts {
   readonly key: string
   readonly endpoints?: ReadonlySet<string> | undefined
   readonly alternatives?: Route['alternatives']
+  readonly rewrite?: Route['rewrite']
   /** What the message's own marker says of repeating it. */
   readonly marker?: Effect | undefined
   /** `key` is that of a message, which may go to another upstream. */
@@ -55,10 +56,10 @@ export class RouteMaker {
     this.#parts = parts
   }
 
-  make ({ kind, name, upstream, key, endpoints, alternatives, marker, isMessages = false }: RouteParts): Route {
+  make ({ kind, name, upstream, key, endpoints, alternatives, rewrite, marker, isMessages = false }: RouteParts): Route {
     const { policy, handle } = this.#handle(upstream.name, key)
     const effect = policy.effect === 'auto' ? marker ?? (isMessages ? this.#impliedEffect(key) : undefined) : policy.effect
-    return { kind, name, upstream, endpoints, alternatives, policy, effect, times: policy.hedge.enabled ? this.#parts.times(upstream.name, name) : undefined, meter: this.#parts.meter(upstream.name, name), handle, inForce: isMessages ? () => this.#parts.inForce(key) : undefined }
+    return { kind, name, upstream, endpoints, alternatives, rewrite, policy, effect, times: policy.hedge.enabled ? this.#parts.times(upstream.name, name) : undefined, meter: this.#parts.meter(upstream.name, name), handle, inForce: isMessages ? () => this.#parts.inForce(key) : undefined }
   }
 
   /** `kind`: by its name, or by a path of the service's own. */
@@ -71,7 +72,8 @@ export class RouteMaker {
   prefixes (): PrefixEntry[] {
     return Object.entries(this.config.prefixes).map(([pattern, { upstream: name, rewrite, websocket }]) => {
       const upstream = this.#parts.upstream(name)
-      return { prefix: pattern.slice(0, -2).toLowerCase(), rewrite, websocket, upstream, route: this.make({ kind: 'prefix', name: pattern, upstream, key: pattern }) }
+      const prefix = pattern.slice(0, -2)
+      return { prefix: prefix.toLowerCase(), rewrite, websocket, upstream, route: this.make({ kind: 'prefix', name: pattern, upstream, key: pattern, rewrite: rewrite === undefined ? undefined : { prefix, to: rewrite } }) }
     })
   }
 

@@ -96,6 +96,12 @@ export interface SharedHead {
 export type Policy = ResolvedPolicy
 
 /** An entry of the route table. */
+/** What clients write, and what it is replaced by on the way to the upstream. */
+export interface Rewrite {
+  readonly prefix: string
+  readonly to: string
+}
+
 export interface Route {
   readonly kind: 'message' | 'custom' | 'prefix'
   /** The message's name as its service lists it, or the prefix pattern. A closed set: safe as a metric label. */
@@ -103,6 +109,7 @@ export interface Route {
   readonly upstream: UpstreamHandle
   /** Keys of the endpoints that have this message; undefined = those of the upstream that may get anything. */
   readonly endpoints: ReadonlySet<string> | undefined
+  readonly rewrite?: Rewrite | undefined
   /** Other upstreams that a split may send it to, with those of their endpoints that have it. */
   readonly alternatives?: ReadonlyMap<string, ReadonlySet<string> | undefined> | undefined
   readonly policy: Policy

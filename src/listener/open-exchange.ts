@@ -85,8 +85,9 @@ export function sendAnswer (response: UpstreamResponse, exchange: Exchange, repl
 
 function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Reply, { rules }: Admission, gateway: GatewayCore): ReplyHeaders {
   const { correlationHeader, pseudonym } = rules
-  const { request: { scheme, authority, correlationId }, degradedBy } = exchange
-  const shared = reply.takesText && exchange.addedHeaders === response.shared?.added && degradedBy === undefined ? response.shared : undefined
+  const { request: { scheme, authority, correlationId }, route: { rewrite }, degradedBy } = exchange
+  // Two prefixes may lead to one stored answer, each with a Location of its own.
+  const shared = reply.takesText && rewrite === undefined && exchange.addedHeaders === response.shared?.added && degradedBy === undefined ? response.shared : undefined
   if (shared?.text !== undefined) return { text: shared.text, headers: ['Content-Length', shared.length, correlationHeader, correlationId], trailerAt: -1, hasLength: true, hasDate: true }
   const context: ReplyContext = {
     endpointUrl: response.endpointUrl ?? exchange.endpoint?.url,
@@ -96,6 +97,7 @@ function headersFor (response: UpstreamResponse, exchange: Exchange, reply: Repl
     correlationHeader,
     correlationId,
     pseudonym,
+    rewrite,
     // An answer in place of an error says which one.
     added: degradedBy === undefined ? exchange.addedHeaders : [...exchange.addedHeaders, 'Proxy-Status', proxyStatus(pseudonym, degradedBy)]
   }

@@ -1,5 +1,5 @@
 // The service's response headers as the client gets them: Via and correlation id in, addresses of endpoints out. Pure.
-import type { UpstreamResponse } from '../exchange/exchange.ts'
+import type { Rewrite, UpstreamResponse } from '../exchange/exchange.ts'
 import { viaWith } from '../exchange/headers.ts'
 
 export interface ReplyContext {
@@ -12,6 +12,7 @@ export interface ReplyContext {
   readonly correlationHeader: string
   readonly correlationId: string
   readonly pseudonym: string
+  readonly rewrite?: Rewrite | undefined
   /** What filters add. Flat list. */
   readonly added: readonly string[]
 }
@@ -76,18 +77,19 @@ export function replyHeaders ({ status, headers }: Pick<UpstreamResponse, 'statu
 }
 
 /** `endpointAt`: the endpoint, if any, that serves this host and path, by its URL (origin and base path). */
-type LocationContext = Pick<ReplyContext, 'endpointUrl' | 'endpointAt' | 'scheme' | 'authority'>
+type LocationContext = Pick<ReplyContext, 'endpointUrl' | 'endpointAt' | 'scheme' | 'authority' | 'rewrite'>
 
 /**
  * A URL at an endpoint's address becomes the client's scheme and host plus the path without the base path; any other stays as it is.
  * ServiceStack hosts behind Consul always name their internal address (WebHostUrl), and may name that of another one.
+ * Where the prefix that the client wrote was replaced on the way there, it is put back.
  */
-export function rewriteLocation (value: string, { endpointUrl, endpointAt, scheme, authority }: LocationContext): string {
+export function rewriteLocation (value: string, { endpointUrl, endpointAt, scheme, authority, rewrite }: LocationContext): string {
   if (authority === '') return value
   const ownBase = endpointUrl === undefined ? null : URL.parse(endpointUrl)
   if (value.startsWith('/') && !value.startsWith('//')) {
-    const path = ownBase === null || ownBase.pathname === '/' ? undefined : below(value, ownBase)
-    return path === undefined ? value : rooted(path)
+    const path = ownBase === null ? undefined : below(value, ownBase.pathname)
+    return path === undefined ? value : asWritten(rooted(path), rewrite)
   }
   const start = /^(?:https?:)?\/\/[^/?#]*/i.exec(value)?.[0]
   const location = start === undefined ? null : URL.parse(value, 'http://postern.invalid')
@@ -95,19 +97,25 @@ export function rewriteLocation (value: string, { endpointUrl, endpointAt, schem
   // Bytes of path, query and fragment as they came: URL would normalise them.
   const rest = value.slice(start.length)
   const isOwn = ownBase !== null && location.host === ownBase.host
-  const own = isOwn ? below(rest, ownBase) : undefined
-  if (own !== undefined) return `${scheme}://${authority}${rooted(own)}`
+  const own = isOwn ? below(rest, ownBase.pathname) : undefined
+  if (own !== undefined) return `${scheme}://${authority}${asWritten(rooted(own), rewrite)}`
   const otherUrl = endpointAt(location.host, location.pathname)
   const other = otherUrl === undefined ? null : URL.parse(otherUrl)
   if (!isOwn && other === null) return value
-  return `${scheme}://${authority}${rooted((other === null ? undefined : below(rest, other)) ?? rest)}`
+  return `${scheme}://${authority}${rooted((other === null ? undefined : below(rest, other.pathname)) ?? rest)}`
 }
 
 /** What follows the base path; undefined for a path that is not below it. */
-function below (path: string, base: URL): string | undefined {
-  const basePath = base.pathname.endsWith('/') ? base.pathname.slice(0, -1) : base.pathname
+function below (path: string, base: string): string | undefined {
+  const basePath = base.endsWith('/') ? base.slice(0, -1) : base
   const isBelow = path.toLowerCase().startsWith(basePath.toLowerCase()) && /^(?:$|[/?#])/.test(path.slice(basePath.length))
   return isBelow ? path.slice(basePath.length) : undefined
+}
+
+/** The path as a client writes it; one that is not below what the prefix was replaced by stays. */
+function asWritten (path: string, rewrite: Rewrite | undefined): string {
+  const rest = rewrite === undefined ? undefined : below(path, rewrite.to)
+  return rest === undefined ? path : rooted(rewrite!.prefix + (rest === '' || /^[/?#]/.test(rest) ? rest : `/${rest}`))
 }
 
 const rooted = (path: string): string => path.startsWith('/') ? path : `/${path}`

@@ -161,6 +161,15 @@ const locations: ReadonlyArray<readonly [location: string, rewritten: string]> =
 ]
 /** Other endpoints: one elsewhere, one beside the answering one. */
 const endpointAt = (host: string, path: string) => host === '10.0.0.2:92' ? 'http://10.0.0.2:92/two' : host === '10.0.0.1:91' && path.startsWith('/three/') ? 'http://10.0.0.1:91/three' : undefined
+const withPrefix: ReadonlyArray<readonly [location: string, to: string, rewritten: string]> = [
+  ['/base/n/login?a=/n', '/n', '/old/login?a=/n'], ['/base/n', '/n', '/old'], ['/base/n?x', '/n', '/old?x'], ['/base/nearby', '/n', '/nearby'], ['/n/login', '/n', '/n/login'],
+  ['http://10.0.0.1:91/base/n/login', '/n', 'https://shop.test/old/login'], ['http://10.0.0.1:91/base/n', '/n', 'https://shop.test/old'], ['http://10.0.0.1:91/other', '/n', 'https://shop.test/other'],
+  ['/base/login', '/', '/old/login'], ['/base', '/', '/old/'], ['/base/?x', '/', '/old/?x'], ['http://10.0.0.1:91/base/login', '/', 'https://shop.test/old/login'],
+  ['http://elsewhere.test/base/n', '/n', 'http://elsewhere.test/base/n'], ['next', '/n', 'next']
+]
+for (const [location, to, rewritten] of withPrefix) {
+  test(`Location ${location} behind /old/*, which is sent as ${to}, becomes ${rewritten}`, () => assert.equal(rewriteLocation(location, { endpointUrl: 'http://10.0.0.1:91/base', endpointAt: () => undefined, scheme: 'https', authority: 'shop.test', rewrite: { prefix: '/old', to } }), rewritten))
+}
 for (const [location, rewritten] of locations) {
   test(`Location ${location} becomes ${rewritten}`, () => assert.equal(rewriteLocation(location, { endpointUrl: 'http://10.0.0.1:91/base', endpointAt, scheme: 'https', authority: 'shop.test' }), rewritten))
 }

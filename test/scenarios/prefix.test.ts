@@ -69,6 +69,18 @@ describe('prefix routes', { timeout: 300_000 }, () => {
     assert.equal(await target('/root/'), '/')
   })
 
+  test('where the service leads on below what the prefix was replaced by, the client is led on below the prefix, also from the cache', async () => {
+    await using origin = await startOrigin(behave.ok('here', { status: 301, headers: [['Location', '/base/new/login?next=/new/a'], ['Content-Location', '/base/new'], ['Cache-Control', 'max-age=60']] }))
+    await using redirected = await startGateway({ upstreams: { moved: { endpoints: [`${origin.url}/base`] } }, prefixes: { '/Old/*': { upstream: 'moved', rewrite: '/new' }, '/older/*': { upstream: 'moved', rewrite: '/new' } } })
+    await redirected.waitForEndpoint(`${origin.url}/base`)
+    for (let n = 0; n < 3; n++) {
+      for (const prefix of ['/Old', '/older']) {
+        const answer = await redirected.get(`${prefix}/start`)
+        assert.deepEqual([answer.status, answer.header('location'), answer.header('content-location')], [301, `${prefix}/login?next=/new/a`, prefix])
+      }
+    }
+  })
+
   test('message routes win, whatever the prefixes', async () => {
     assert.equal(await target('/json/reply/Echo'), '/json/reply/Echo')
     assert.equal((await gateway.get('/json/reply/Unknown')).status, 404)
