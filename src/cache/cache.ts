@@ -8,6 +8,7 @@ import type { Alarm } from './entry.ts'
 import { Fills } from './fills.ts'
 import { judgedAnew } from './judged-anew.ts'
 import { KeyMaker, targetIndex } from './key.ts'
+import { LatePurges } from './late-purges.ts'
 import { usableUntil } from './policy.ts'
 import { selects, type Selector } from './purge-log.ts'
 import { ReadyHeads } from './ready-heads.ts'
@@ -68,6 +69,7 @@ export class Cache {
   readonly #shared: SharedMessages
   readonly #tallies = new Map<string, Tally>()
   readonly #ofRoute = new WeakMap<Route, Tally>()
+  readonly #late = new LatePurges(selector => { this.purge(selector, false, 'write') })
 
   constructor (config: Config, events: CacheEvents, getOf: GetOf) {
     this.store = new CacheStore(config.cache)
@@ -200,6 +202,11 @@ export class Cache {
     return count
   }
 
+  /** The same for a write that may yet come to its end; unless the process ends before. */
+  purgeLater (selector: Selector, inMs: number): void {
+    this.#late.add(selector, inMs)
+  }
+
   /** What was shared before the start. */
   async load (): Promise<void> {
     await this.#shared.load()
@@ -207,6 +214,7 @@ export class Cache {
 
   async close (): Promise<void> {
     this.background.close()
+    this.#late.close()
     await this.#secondLevel?.close()
     await this.#shared.close()
   }

@@ -69,7 +69,7 @@ function rulesOf ({ upstreamRequest: { reached } }: Exchange, { invalidates }: P
 export interface Written {
   /** Of the call, as keys have it. */
   readonly target: string
-  readonly cache: Pick<Cache, 'purge' | 'targetsOf' | 'confirmed' | 'store'>
+  readonly cache: Pick<Cache, 'purge' | 'purgeLater' | 'targetsOf' | 'confirmed' | 'store'>
 }
 
 /** The answer reaches its client when nothing wrong is stored any more, here or at another gateway. @throws GatewayError ClientClosed */
@@ -108,13 +108,17 @@ function purgedAfter (exchange: Exchange, response: UpstreamResponse, config: Po
 
 /**
  * A write that was sent, and of which nobody knows what became: its client left, or the service never answered. RFC 9111 section 4.4 asks
- * for answers that are no errors; to ask the service once more than needed is the lesser harm.
+ * for answers that are no errors; to ask the service once more than needed is the lesser harm. It may still be at it, and what is read
+ * meanwhile is what was there before: all of that goes once more after the time that such a call may take.
  */
 export async function afterUnknown (exchange: Exchange, config: PolicyConfig['cache'], { target, cache }: Written): Promise<void> {
   const { upstreamRequest: { method, effect }, attempts } = exchange
   if (!mayWrite(method, effect === 'safe') || !attempts.some(({ sent }) => sent)) return
   const since = cache.store.purges.count
-  const purge = (selector: Selector): void => { cache.purge(selector, false, 'write') }
+  const purge = (selector: Selector): void => {
+    cache.purge(selector, false, 'write')
+    cache.purgeLater(selector, exchange.route.policy.deadlineMs)
+  }
   purge({ kind: 'target', target: targetIndex(target) })
   const rules = rulesOf(exchange, config)
   const values = rules.length === 0 ? noValues : requestValues(exchange)

@@ -287,6 +287,25 @@ describe('a write', { timeout: 120_000 }, () => {
     assert.deepEqual([await get(gateway, order(1)) === first, await get(gateway, order(2)) === second], [false, false])
   })
 
+  test('that comes to its end after its client has left takes what was read meanwhile', async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>()
+    let value = 'before'
+    await using origin = await startOrigin(async request => {
+      await request.body()
+      if (request.method === 'POST') await released.then(() => { value = 'after' })
+      else await ok(value, { headers: [['Cache-Control', 'max-age=3600']] })(request)
+    })
+    await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id' }], { deadlineMs: 5_000 })
+    using client = await gateway.connect()
+    client.send(requestBytes(gateway.url.slice(7), '/json/reply/PlaceOrder', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"Id":2}' }))
+    await until('the service has it', () => origin.received.some(({ method }) => method === 'POST'))
+    client.close()
+    await until('it is over', async () => await gateway.metric('postern_in_flight', { upstream: 'Shop' }) === 0)
+    assert.equal(await get(gateway, order(2)), 'before')
+    release()
+    await until('what it wrote is read', async () => await get(gateway, order(2)) === 'after', { timeoutMs: 30_000 })
+  })
+
   test('that was never sent takes nothing', async () => {
     await using origin = await startNumbers()
     await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id' }])
