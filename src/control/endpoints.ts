@@ -43,6 +43,9 @@ export function toAskKey (entries: readonly CatalogEntry[]): string {
     .sort().join(' ')
 }
 
+/** Whether two keys are of the same registrations, however those stand. */
+export const isSameAddress = (a: string, b: string): boolean => [a, b].map(key => key.replace(/=[pucmx]h?(?= |$)/g, '')).every((ids, _, [first]) => ids === first)
+
 /** Indexes of different registries cannot be compared; what an operator wrote counts most. */
 const rank: Record<Registration['registry'], number> = { config: 4, file: 3, consul: 2, embedded: 1 }
 

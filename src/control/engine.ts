@@ -88,7 +88,7 @@ export function createEngine (options: EngineOptions): Engine {
   let committed: Decision | undefined
   let mustSend = true
   /** Names that changed hands since the start. */
-  const moves: Record<MoveReason, number> = { gone: 0, unlisted: 0, silent: 0, replaced: 0, drained: 0, returned: 0, settled: 0 }
+  const moves: Record<MoveReason, number> = { gone: 0, unlisted: 0, silent: 0, replaced: 0, drained: 0, stopped: 0, returned: 0, settled: 0 }
   let closed = false
   let embedded: EmbeddedStarted | undefined
   const registries = new Registries()

@@ -14,7 +14,7 @@ export interface Explanation {
 
 const list = (names: readonly string[]) => names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
 
-const moveReasons: Readonly<Record<MoveReason, string>> = { gone: 'who has gone', unlisted: 'who no longer has it', silent: 'of whom no endpoint answered any more', replaced: 'which it replaces under another name', drained: 'of which all was drained', returned: 'who had it while this one was drained', settled: 'by an operator\'s word' }
+const moveReasons: Readonly<Record<MoveReason, string>> = { gone: 'who has gone', unlisted: 'who no longer has it', silent: 'of whom no endpoint answered any more', replaced: 'which it replaces under another name', drained: 'of which all was drained', stopped: 'of which nothing took connections any more', returned: 'who had it while this one was drained or restarted', settled: 'by an operator\'s word' }
 
 /** Where a name came from, as the end of a sentence. */
 function sayMove ({ moved }: NameDecision): string {

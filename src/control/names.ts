@@ -9,7 +9,7 @@ import { isGoing, type Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
 import type { LeftOutBook } from './left-out-book.ts'
 import { timed, type MarkBook } from './marks.ts'
-import { resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
+import { lenderOf, resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
 import type { Splits } from './splits.ts'
 import { Takeovers } from './takeover.ts'
@@ -144,9 +144,9 @@ function toOwner (resolution: Resolution, recorded: Owner | undefined, claimants
 }
 
 /** Whether they answer decides whose a name is: the owner, who came first and may become it, or who has lent it and gets it back. */
-function watchOwner ({ views }: NameContext, { owner, resolution: { owner: name, waitsFor = name } }: Case, watched: Set<string>): void {
-  const lender = owner?.moved?.because === 'drained' ? owner.moved.from : undefined
-  for (const upstream of [waitsFor, lender]) {
+function watchOwner (context: NameContext, { owner, resolution: { owner: name, waitsFor = name } }: Case, watched: Set<string>): void {
+  const { views } = context
+  for (const upstream of [waitsFor, lenderOf(owner, context)]) {
     for (const { url, key } of upstream === undefined ? [] : views.get(upstream)?.verdicts ?? []) if (key !== '') watched.add(url)
   }
 }

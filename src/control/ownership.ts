@@ -1,11 +1,11 @@
 // Which service a name belongs to when several claim it (decisions 2.6). Pure.
 
 /** `gone`: nothing of the owner is registered any more; `unlisted`: it no longer has the name; `silent`: no endpoint of it answered;
- * `replaced`: it is deployed under another name; `drained`: so it seems, for all of it is in maintenance (or dead beside that); `returned`: that was
- * all, and has ended. */
-export type MoveReason = 'gone' | 'unlisted' | 'silent' | 'replaced' | 'drained' | 'returned' | 'settled'
+ * `replaced`: it is deployed under another name; `drained`: so it seems, for all of it is in maintenance (or dead beside that); `stopped`: so it seems,
+ * for all of it refuses connections; `returned`: that was all, and has ended. */
+export type MoveReason = 'gone' | 'unlisted' | 'silent' | 'replaced' | 'drained' | 'stopped' | 'returned' | 'settled'
 
-export type TakeoverSign = Extract<MoveReason, 'replaced' | 'drained'>
+export type TakeoverSign = Extract<MoveReason, 'replaced' | 'drained' | 'stopped'>
 
 /** How a name came to its owner from another one, for those who ask later. */
 export interface Move {
@@ -21,6 +21,13 @@ export interface Owner {
   readonly since: number
   /** Undefined: it was the first to have the name. */
   readonly moved?: Move | undefined
+}
+
+/** Who had the name before and gets it back when he can be called again: drained, or stopped for less than a restart may take. `now`: ms since epoch. */
+export function lenderOf (owner: Owner | undefined, { ownerGoneMs, now }: Pick<OwnershipRules, 'ownerGoneMs' | 'now'>): string | undefined {
+  if (owner?.moved === undefined) return undefined
+  const { moved: { because, from }, since } = owner
+  return because === 'drained' || (because === 'stopped' && now - since < ownerGoneMs) ? from : undefined
 }
 
 export interface Claimant {
@@ -59,7 +66,7 @@ export interface OwnershipRules {
   readonly ownerIsThere: boolean
   /** Whether the other claimant is the owner under another name, and what says so; see takeover.ts. */
   readonly replacedBy: (upstream: string) => TakeoverSign | undefined
-  /** Whether something of the upstream that was drained at that time (ms since epoch) can be called again; see takeover.ts. */
+  /** Whether something of the upstream that was drained or stopped at that time (ms since epoch) can be called again; see takeover.ts. */
   readonly hasReturned: (upstream: string, since: number) => boolean
   /** Since when the list of a claimant is waited for, ms since epoch. */
   readonly waitingSince: (upstream: string) => number
@@ -93,8 +100,8 @@ export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | 
     if (older !== undefined && now < decideAt) return { owner: undefined, since: now, quarantined: [], by: 'nobody', waitsFor: older.upstream, moved: undefined, nextAt: decideAt }
     return settle(first?.upstream, first === undefined ? 'nobody' : confirmed.length === 1 ? 'only' : 'first')
   }
-  const { moved } = recorded
-  const lender = moved?.because === 'drained' ? confirmed.find(({ upstream }) => upstream === moved.from) : undefined
+  const lentBy = lenderOf(recorded, rules)
+  const lender = confirmed.find(({ upstream }) => upstream === lentBy)
   if (lender !== undefined && rules.hasReturned(lender.upstream, recorded.since)) return settle(lender.upstream, 'moved', { because: 'returned' })
   const others = confirmed.filter(claimant => claimant.upstream !== recorded.upstream)
   const owner = claimants.find(claimant => claimant.upstream === recorded.upstream)

@@ -78,5 +78,5 @@ export type FromThread =
   | { readonly kind: 'reply', readonly id: number, readonly json: string | undefined, readonly error: string | undefined }
   | { readonly kind: 'closed' }
 
-export const noMoves: ControlStatus['moves'] = { gone: 0, unlisted: 0, silent: 0, replaced: 0, drained: 0, returned: 0, settled: 0 }
+export const noMoves: ControlStatus['moves'] = { gone: 0, unlisted: 0, silent: 0, replaced: 0, drained: 0, stopped: 0, returned: 0, settled: 0 }
 export const noCounts: ControlCounts = { routes: {}, conflicts: 0, registrations: {}, upstreams: 0, served: 0 }

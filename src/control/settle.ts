@@ -1,5 +1,5 @@
 // An operator's word on whose a name is, given while Postern runs: whether it can be carried out, and who owns the name then. Pure.
-import type { Owner } from './ownership.ts'
+import { lenderOf, type Owner } from './ownership.ts'
 import type { Decision } from './plan.ts'
 
 export interface SettleWish {
@@ -30,7 +30,7 @@ export function settle (wish: SettleWish, { decision, owners, yaml, now }: { dec
   if (claim.state === 'unread') return refused(409, 'NotReadYet', `The list of operations of ${wish.upstream} is not read yet, so nobody knows whether it has ${wish.message}.`)
   const before = owners.get(key)
   // What would go back by itself is an owner's from now on.
-  const lentBy = before?.moved?.because === 'drained' ? before.moved.from : undefined
+  const lentBy = lenderOf(before, { ownerGoneMs: Infinity, now })
   if (before?.upstream === wish.upstream && lentBy === undefined) return { kind: 'settled', key, owner: before }
   const from = (before?.upstream === wish.upstream ? lentBy : before?.upstream) ?? claims.find(name => name.upstream !== wish.upstream)?.upstream ?? 'nobody'
   return { kind: 'settled', key, owner: { upstream: wish.upstream, since: now, moved: { from, because: 'settled', note: wish.note } } }

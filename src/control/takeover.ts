@@ -1,6 +1,6 @@
 // Whether a service is being deployed under another name: the other one has all its messages, at its addresses or where it can be called no more. Pure.
 import { isConfirmed, type Claim, type UpstreamView } from './claims.ts'
-import { isGoing, isNewer, type Verdict } from './endpoints.ts'
+import { isGoing, isNewer, isSameAddress, type Verdict } from './endpoints.ts'
 import { isDead } from './knowledge.ts'
 import type { TakeoverSign } from './ownership.ts'
 
@@ -8,9 +8,12 @@ import type { TakeoverSign } from './ownership.ts'
 const isLiving = (verdict: Verdict): boolean =>
   verdict.speaks && verdict.state !== 'stranger' && !isGoing(verdict)
 
-/** Drained on purpose, or nobody listens there. One that is only slow to answer may be resting: that is no end. */
+/**
+ * Drained on purpose, or nobody listens there. One that is only slow to answer may be resting: that is no end. That its checks fail by now is no reason to
+ * doubt that it refused us.
+ */
 const isSpent = ({ registration, state, knowledge, key }: Verdict): boolean =>
-  registration.registry !== 'config' && (state === 'draining' || (knowledge?.key === key && isDead(knowledge) && knowledge.silent?.reason === 'ECONNREFUSED'))
+  registration.registry !== 'config' && (state === 'draining' || (isDead(knowledge) && knowledge?.silent?.reason === 'ECONNREFUSED' && (knowledge.key === key || (registration.health === 'critical' && isSameAddress(knowledge.key, key)))))
 
 const newestOf = (verdicts: Iterable<Verdict>): Verdict | undefined => {
   let newest: Verdict | undefined
@@ -39,7 +42,7 @@ function takenFrom (owner: UpstreamView, living: readonly Verdict[]): Verdict[] 
 }
 
 /**
- * Whether what `view` had when it was drained can be called again: the same registration, or a newer process at its address. One that was stopped for
+ * Whether what `view` had when it was drained or stopped can be called again: the same registration, or a newer process at its address. One that was stopped for
  * good is not there again.
  */
 function hasReturned ({ verdicts }: UpstreamView, since: number): boolean {
@@ -63,7 +66,8 @@ function signOf (owner: UpstreamView, successor: UpstreamView): TakeoverSign | u
   const isOver = own.length > 0 && own.every(isSpent)
   const [newest, last] = [newestOf(isMoving ? taken : theirs), newestOf(isMoving ? living : own)]
   if (!(isMoving || isOver) || newest === undefined || (last !== undefined && !isNewer(newest.entry, last.entry))) return undefined
-  return !isMoving && own.some(({ state }) => state === 'draining') ? 'drained' : 'replaced'
+  if (isMoving) return 'replaced'
+  return own.some(({ state }) => state === 'draining') ? 'drained' : 'stopped'
 }
 
 function once<T> (known: Map<string, T>, key: string, find: () => T): T {
