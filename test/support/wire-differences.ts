@@ -26,6 +26,7 @@ const apiForm = '5.2.0 hosts know no /api: the call is sent as /{format}/reply/.
 
 /** By case name, `{host}/{case}`. What is not here must come back as recorded. */
 export const wireDifferences: Readonly<Record<string, Difference>> = {
+  'catalog/reply-head': as('catalog/reply-get', 'HEAD is answered from the answer to GET, without its body; the host alone refuses HEAD.'),
   'catalog/reply-override-header': as('catalog/reply-post-on-get', 'A stranger\'s X-HTTP-Method-Override is removed, so the POST stays a POST.'),
   'catalog/unknown-dto': notFound(unknown),
   'catalog/unknown-dto-post': notFound(unknown),
@@ -79,8 +80,8 @@ export function renderWireDifferences (cases: number): string {
   return `<!-- Generated from test/support/wire-differences.ts by test/scenarios/wire-replay.test.ts (UPDATE_DOCS=1). -->
 # Where an answer through Postern differs from the service's own
 
-All ${cases} recorded calls of two real hosts, on ServiceStack 10.1.5 and 5.2.0 each (\`test/fixtures/recordings/\`), are sent through the gateway by
-\`test/scenarios/wire-replay.test.ts\`. Status, reason phrase, headers in order and letter case, and body come back as recorded, but for:
+All ${cases} recorded calls of two real hosts, on ServiceStack 10.1.5 and 5.2.0 each (\`test/fixtures/recordings/\`), are sent through the gateway with its defaults by
+\`test/scenarios/wire-replay.test.ts\`, each with nothing stored of the others. Status, reason phrase, headers in order and letter case, and body come back as recorded, but for:
 
 - on every answer: hop-by-hop headers (\`Connection\`, \`Transfer-Encoding\`, \`Keep-Alive\`) are the gateway's own, the framing of a body may change
   (a short one gets a \`Content-Length\` where it had none), and \`Via\`, \`x-mac-requestId\`, \`Cache-Status\` and, with what was stored, \`Age\` are added;
