@@ -1,6 +1,5 @@
 // One circuit breaker: opossum counts and keeps the state; gates of ours (trials, ramp, pause, an operator's hold) stand in front.
 import CircuitBreaker from 'opossum'
-import { GatewayError } from '../exchange/errors.ts'
 import type { Attempt } from '../exchange/attempt.ts'
 import { slowCause, type FailureCause, type Outcome } from '../exchange/outcome.ts'
 import { bucketCount, type BreakerClock } from './breaker-clock.ts'
@@ -24,6 +23,11 @@ export interface BreakerSettings {
 export type BreakerState = 'closed' | 'open' | 'half-open'
 /** What an operator holds it at. */
 export type Held = 'open' | 'closed'
+export interface HeldUntil {
+  readonly held: Held
+  /** ms since epoch; undefined = until it is released. */
+  readonly until: number | undefined
+}
 
 /** `cause`: of the last failure, where it opened. */
 type OnChange = (state: BreakerState, cause?: FailureCause) => void
@@ -38,6 +42,8 @@ const fields = ['enabled', 'errorThresholdPercent', 'volumeThreshold', 'consecut
 const leastShare = 0.1
 /** Told to callers while a trial is under way: it ends soon, one way or the other. */
 const trialRetryMs = 1_000
+/** Told to callers while it is held open, at most: it may be released before. */
+const longestHeldRetryMs = 60_000
 
 /**
  * Fed with outcomes after each call. An ignored outcome never reaches opossum, which would count it as success and close a half-open
@@ -63,7 +69,7 @@ export class Breaker {
   /** When it closed after trials; 0 = no ramp. */
   #rampFromMs = 0
   #share = 0
-  #held: Held | undefined
+  #held: HeldUntil | undefined
 
   /** `ask`: whether what it guards is well, asked where calls are rare. Never rejects. `places`: at how many it may be tried. */
   constructor (settings: BreakerSettings, clock: BreakerClock, onChange: OnChange = () => {}, ask?: () => Promise<boolean>, places = () => 1) {
@@ -74,13 +80,13 @@ export class Breaker {
     this.#places = places
   }
 
-  get held (): Held | undefined { return this.#held }
+  get held (): Held | undefined { return this.#held?.held }
   get settings (): BreakerSettings { return this.#settings }
   /** Nothing is remembered of failures: whoever made it may forget it. */
   get idle (): boolean { return this.#circuit === undefined && this.#held === undefined && this.rampFactor === 1 }
 
   get state (): BreakerState {
-    if (this.#held !== undefined) return this.#held
+    if (this.#held !== undefined) return this.#held.held
     const circuit = this.#circuit
     if (circuit === undefined || circuit.closed) return 'closed'
     return circuit.halfOpen ? 'half-open' : 'open'
@@ -96,7 +102,7 @@ export class Breaker {
 
   /** Whether a call may be made now: not held open, not paused, and closed, or half-open with room for a trial. */
   get admits (): boolean {
-    if (this.#held !== undefined) return this.#held === 'closed'
+    if (this.#held !== undefined) return this.#held.held === 'closed'
     if (this.#pausedUntilMs !== 0) {
       if (performance.now() < this.#pausedUntilMs) return false
       this.#pausedUntilMs = 0
@@ -131,6 +137,7 @@ export class Breaker {
 
   /** When it may be worth calling again, ms; while it recovers or has a trial under way, a second. */
   get retryAfterMs (): number {
+    if (this.#held?.held === 'open') return Math.min(longestHeldRetryMs, Math.max(0, (this.#held.until ?? Infinity) - Date.now()))
     if (this.pausedMs > 0) return this.pausedMs
     return this.state === 'open' ? Math.max(0, this.#openedAtMs + this.#settings.resetTimeoutMs - performance.now()) : trialRetryMs
   }
@@ -192,11 +199,10 @@ export class Breaker {
   }
 
   /** By hand: held open it admits nothing, held closed it never opens; undefined gives it back to itself, closed. */
-  hold (held: Held | undefined): void {
-    if (held === this.#held) return
+  hold (hold: HeldUntil | undefined): void {
     const before = this.state
-    this.close()
-    this.#held = held
+    if (hold?.held !== this.held) this.close()
+    this.#held = hold
     if (this.state !== before) this.#onChange(this.state)
   }
 
@@ -220,10 +226,13 @@ export class Breaker {
     this.#forget()
   }
 
-  /** Called by the clock: without failures for two windows there is nothing left to count; half-open without calls, it asks. */
+  /** Called by the clock: without failures for two windows there is nothing left to count; half-open without calls, it asks, or has nobody to ask and forgets too. */
   sweep (): void {
-    if (this.#circuit?.halfOpen === true) void this.#askIdle(this.#circuit)
-    if (this.#circuit?.closed === true && performance.now() - this.#lastFailureAtMs > 2 * this.#settings.windowMs) this.#forget()
+    const longAgoMs = performance.now() - 2 * this.#settings.windowMs
+    if (this.#circuit?.halfOpen === true) {
+      if (this.#ask !== undefined && this.#settings.askIdleMs !== 0) void this.#askIdle(this.#circuit, this.#ask)
+      else if (this.#triedAtMs < longAgoMs && !this.#trials.areUnderWay) this.reset()
+    } else if (this.#circuit?.closed === true && this.#lastFailureAtMs < longAgoMs) this.#forget()
   }
 
   #forget (): void {
@@ -237,11 +246,10 @@ export class Breaker {
   }
 
   /** Where calls are rare, an answer to our own question is a trial like theirs. */
-  async #askIdle (circuit: CircuitBreaker<[Outcome], void>): Promise<void> {
-    const { askIdleMs } = this.#settings
-    if (this.#ask === undefined || askIdleMs === 0 || performance.now() - this.#triedAtMs < askIdleMs || !this.#hasRoomForTrial()) return
+  async #askIdle (circuit: CircuitBreaker<[Outcome], void>, ask: () => Promise<boolean>): Promise<void> {
+    if (performance.now() - this.#triedAtMs < this.#settings.askIdleMs || !this.#hasRoomForTrial()) return
     this.#trials.begin()
-    const isWell = await this.#ask()
+    const isWell = await ask()
     if (this.#circuit === circuit && circuit.halfOpen) this.report(isWell ? 'success' : 'failure', true, isWell ? undefined : { cause: 'heartbeat' })
   }
 
@@ -288,10 +296,4 @@ export class Breaker {
     })
     return circuit
   }
-}
-
-/** The answer while a breaker admits nothing, with the time it really has left. */
-export function breakerOpen (breaker: Pick<Breaker, 'state' | 'held' | 'retryAfterMs'>, detail: Record<string, unknown>): GatewayError {
-  const retryAfterS = Math.max(1, Math.ceil(breaker.retryAfterMs / 1_000))
-  return new GatewayError('BreakerOpen', { detail: { ...detail, breaker: breaker.state, held: breaker.held !== undefined, retryAfterS }, headers: ['Retry-After', String(retryAfterS)] })
 }

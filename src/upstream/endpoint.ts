@@ -7,7 +7,7 @@ import type { EndpointHandle, Exchange, UpstreamResponse } from '../exchange/exc
 import { lookupOf } from '../lib/lookup.ts'
 import type { EndpointPlan } from '../routing/plan.ts'
 import { scoredAs, Standing } from './balancing/standing.ts'
-import { Breaker, type BreakerState, type Held } from './breaker.ts'
+import { Breaker, type BreakerState, type Held, type HeldUntil } from './breaker.ts'
 import type { BreakerClock } from './breaker-clock.ts'
 import { Suspicion } from './suspicion.ts'
 import { Doubts, freshMs } from './doubts.ts'
@@ -125,8 +125,8 @@ export class Endpoint implements EndpointHandle {
     if (this.#owner.hasOther(this.url)) this.#breaker.trip(cause)
   }
 
-  hold (held: Held | undefined): void {
-    this.#breaker.hold(held)
+  hold (hold: HeldUntil | undefined): void {
+    this.#breaker.hold(hold)
   }
 
   /** Closed by hand, once; and back from an ejection. */

@@ -1,5 +1,5 @@
 // What operators hold open or closed by hand: who, why and until when. No I/O.
-import type { Held } from './breaker.ts'
+import type { HeldUntil } from './breaker.ts'
 
 /** Of an upstream; of one of its messages; or of one of its endpoints. */
 export interface HoldTarget {
@@ -8,14 +8,11 @@ export interface HoldTarget {
   readonly endpoint?: string | undefined
 }
 
-export interface Hold extends HoldTarget {
-  readonly held: Held
+export interface Hold extends HoldTarget, HeldUntil {
   readonly reason: string
   readonly by: string
   /** ms since epoch. */
   readonly since: number
-  /** ms since epoch; undefined = until it is released. */
-  readonly until: number | undefined
 }
 
 /** More are a mistake of some script. */
@@ -26,8 +23,8 @@ const longestWaitMs = 2_147_483_647
 const keyOf = ({ upstream, message, endpoint }: HoldTarget): string => JSON.stringify([upstream, message?.toLowerCase(), endpoint])
 
 /** What an upstream's message, endpoint or, with neither, the upstream itself is held at. */
-export function holdOf (holds: readonly Hold[], what: { readonly message?: string, readonly endpoint?: string }): Held | undefined {
-  return holds.find(({ message, endpoint }) => message?.toLowerCase() === what.message?.toLowerCase() && endpoint === what.endpoint)?.held
+export function holdOf (holds: readonly Hold[], what: { readonly message?: string, readonly endpoint?: string }): Hold | undefined {
+  return holds.find(({ message, endpoint }) => message?.toLowerCase() === what.message?.toLowerCase() && endpoint === what.endpoint)
 }
 
 export function countHeld (holds: readonly Hold[]): { readonly open: number, readonly closed: number } {

@@ -26,6 +26,8 @@ export class Trials {
     return this.#underWay <= this.#passed + beside && this.#underWay + this.#passed < most + beside
   }
 
+  get areUnderWay (): boolean { return this.#underWay > 0 }
+
   begin (): void {
     this.#underWay++
   }

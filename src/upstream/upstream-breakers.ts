@@ -5,7 +5,8 @@ import type { Exchange } from '../exchange/exchange.ts'
 import { judgeError, judgeStatus, nobodys, type FailureCause, type Verdict } from '../exchange/outcome.ts'
 import { LinkedList } from '../lib/linked-list.ts'
 import type { Avoid } from './balancing/candidate.ts'
-import { Breaker, breakerOpen, type BreakerSettings, type BreakerState, type Held } from './breaker.ts'
+import { Breaker, type BreakerSettings, type BreakerState, type HeldUntil } from './breaker.ts'
+import { breakerOpen } from './breaker-open.ts'
 import type { BreakerClock } from './breaker-clock.ts'
 import { Call, MessageHistory, slowAfterMs, slowCall, type CallOwner } from './calls.ts'
 import type { Elsewhere } from './elsewhere.ts'
@@ -172,10 +173,9 @@ export class UpstreamBreakers implements BreakersHandle, CallOwner {
     return this.#watched
   }
 
-  hold (message: string | undefined, held: Held | undefined): void {
-    if (message === undefined) this.own.hold(held)
-    else if (held !== undefined) this.#breakerOf(message, this.#settings, true)?.hold(held)
-    else this.#breakers.get(message)?.hold(undefined)
+  hold (message: string | undefined, hold: HeldUntil | undefined): void {
+    if (message === undefined) this.own.hold(hold)
+    else (hold === undefined ? this.#breakers.get(message) : this.#breakerOf(message, this.#settings, true))?.hold(hold)
   }
 
   /** Closed by hand, once. */

@@ -10,7 +10,8 @@ import { Balancer } from './balancing/balancer.ts'
 import type { Avoid } from './balancing/candidate.ts'
 import { describeBalance, type Balance } from './balancing/describe.ts'
 import { RetryBudget, type RetryBudgetLimits } from './retry-budget.ts'
-import { breakerOpen, type BreakerState } from './breaker.ts'
+import type { BreakerState } from './breaker.ts'
+import { breakerOpen } from './breaker-open.ts'
 import type { BreakerClock } from './breaker-clock.ts'
 import { countHeld, holdOf, type Hold } from './holds.ts'
 import { Outliers, type OutlierSettings } from './outliers.ts'
@@ -281,8 +282,7 @@ export class Upstream implements UpstreamHandle {
   /** Its own breaker where it is not idle, and those of its messages that exist. `message` null: its own. */
   breakerStates (): Array<{ readonly message: string | undefined, readonly state: BreakerState, readonly held: boolean, readonly retryAfterMs: number }> {
     const { own, messages } = this.breakers
-    const all = own.idle ? messages : [{ message: undefined, breaker: own }, ...messages]
-    return all.map(({ message, breaker }) => ({ message, state: breaker.state, held: breaker.held !== undefined, retryAfterMs: breaker.state === 'open' ? Math.round(breaker.retryAfterMs) : 0 }))
+    return [...own.idle ? [] : [{ message: undefined, breaker: own }], ...messages].map(({ message, breaker }) => ({ message, state: breaker.state, held: breaker.held !== undefined, retryAfterMs: breaker.state === 'open' ? Math.round(breaker.retryAfterMs) : 0 }))
   }
 
   get heldCount (): ReturnType<typeof countHeld> { return countHeld(this.#holds) }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Breaker, type BreakerState } from '../../src/upstream/breaker.ts'
+import { breakerOpen } from '../../src/upstream/breaker-open.ts'
 import { BreakerClock } from '../../src/upstream/breaker-clock.ts'
 
 const settings = { errorThresholdPercent: 50, volumeThreshold: 10, windowMs: 10_000, resetTimeoutMs: 5_000, enabled: true, consecutiveFailures: 20, trials: 1, rampMs: 0, askIdleMs: 0 }
@@ -124,16 +125,53 @@ test('so many failures in a row open it whatever succeeded before; a success beg
 
 test('held open it admits nothing and makes no trials, held closed it never opens; released it is closed', async () => {
   const { breaker, states, report } = make()
-  breaker.hold('open')
+  breaker.hold({ held: 'open', until: undefined })
   mock.timers.tick(60_000)
   assert.deepEqual([breaker.admits, breaker.state], [false, 'open'])
-  breaker.hold('closed')
+  breaker.hold({ held: 'closed', until: undefined })
   await report('failure', 50)
   assert.deepEqual([breaker.admits, breaker.state], [true, 'closed'])
   breaker.hold(undefined)
   assert.equal(breaker.idle, true)
   assert.deepEqual(states, ['open', 'closed'])
 })
+
+test('held open, it says how long that is to be, a minute at most', () => {
+  const { breaker } = make()
+  const told = (forMs: number | undefined) => {
+    breaker.hold({ held: 'open', until: forMs === undefined ? undefined : Date.now() + forMs })
+    return Number(breakerOpen(breaker, {}).headers[1])
+  }
+  assert.deepEqual([told(undefined), told(3_600_000), told(42_000), told(10)], [60, 60, 42, 1])
+  mock.timers.tick(5_000)
+  assert.equal(Number(breakerOpen(breaker, {}).headers[1]), 1)
+  breaker.close()
+})
+
+for (const [what, hasAsked, isUnderWay, expected] of [
+  ['is forgotten after two windows', false, false, 'closed'],
+  ['waits for its trial all the same', false, true, 'half-open'],
+  ['waits for the word that it asks for', true, false, 'half-open']
+] as const) {
+  test(`half-open and called by nobody, it ${what}`, async t => {
+    let nowMs = 1_000_000
+    t.mock.method(performance, 'now', () => nowMs)
+    const pass = (ms: number) => { for (let left = ms; left > 0; left -= 500) { nowMs += 500; mock.timers.tick(500) } }
+    const states: BreakerState[] = []
+    const breaker = new Breaker({ ...settings, askIdleMs: hasAsked ? 1_000 : 0 }, new BreakerClock(), state => states.push(state), hasAsked ? async () => await new Promise<boolean>(() => {}) : undefined)
+    for (let n = 0; n < 12; n++) breaker.report('failure', breaker.begin())
+    await turn()
+    pass(6_000)
+    assert.equal(breaker.state, 'half-open')
+    if (isUnderWay) assert.equal(breaker.begin(), true)
+    pass(18_000)
+    assert.equal(breaker.state, 'half-open')
+    pass(4_000)
+    assert.deepEqual([breaker.state, states.at(-1)], [expected, expected])
+    assert.equal(breaker.idle, expected === 'closed')
+    breaker.close()
+  })
+}
 
 test('while it recovers the share that passes grows, evenly', async () => {
   const { breaker, report } = make({ rampMs: 3_600_000 })

@@ -135,10 +135,10 @@ test('the share that they let in: all, less while one of them recovers, nothing 
   breakers.own.ramp()
   const ramping = share()
   assert.ok(ramping > 0 && ramping < 1, `${ramping}`)
-  breakers.hold('GetOrder', 'open')
+  breakers.hold('GetOrder', { held: 'open', until: undefined })
   assert.equal(share(), 0)
   breakers.hold('GetOrder', undefined)
-  breakers.own.hold('open')
+  breakers.own.hold({ held: 'open', until: undefined })
   assert.equal(share(), 0)
 })
 

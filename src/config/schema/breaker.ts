@@ -17,7 +17,7 @@ const thresholds = {
 export const Breaker = section({
   enabled: flag('Whether the breakers of this upstream, its messages and its endpoints open by themselves. Held by hand they are in any case.', true),
   ...thresholds,
-  askIdleMs: ms('How long a breaker of an endpoint waits half-open for a call to try; then Postern asks the endpoint\'s own heartbeat (livenessPath for what is no ServiceStack host). 0 = never.', 5_000, 0),
+  askIdleMs: ms('How long a breaker of an endpoint waits half-open for a call to try; then Postern asks the endpoint\'s own heartbeat (livenessPath for what is no ServiceStack host). 0 = never: after two windows without a call it is closed, as those of messages and upstreams are.', 5_000, 0),
   pauseStatuses: Type.Array(Type.Integer({ minimum: 400, maximum: 599 }), { default: [503], description: 'Of 429 and 503, those whose Retry-After pauses the endpoint that sent it. A 429 concerns its caller and pauses nobody else, unless it stands here.' }),
   maxPauseMs: ms('Longest such pause, whatever Retry-After says. 0 = no pause: the answer counts as a failure.', 5_000, 0)
 }, 'Circuit breakers (opossum): of each endpoint, of the upstream, and of each of its messages that fails.')
