@@ -64,7 +64,7 @@ class CacheFlow {
     const by = this.#rules.config.mode === 'off' || !isKeyed(exchange.upstreamRequest) ? 'bypass' : passesBy(request, this.#rules)
     if (by === undefined) return this.#look({ exchange, next, request, tally }, false)
     const asked: Asked = { exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' || by.use === 'stored' ? 'bypass' : by.why }
-    if (isHidden(request, this.#rules)) throw this.#refused(asked, 'not-filled', 'AnswerNotReady')
+    if (isHidden(request, this.#rules)) throw this.#refused(asked, 'not-filled', 'AnswerNotStorable')
     return this.#pass(asked)
   }
 
@@ -107,7 +107,7 @@ class CacheFlow {
     return fromStored(exchange, request, stored, this.#cache.heads.at(stored, nowMs), detail)
   }
 
-  /** A client's miss never reaches the origin: what others have shared is all it waits for. @throws GatewayError AnswerNotReady, AnswerOrdered */
+  /** A client's miss never reaches the origin: what others have shared is all it waits for. @throws GatewayError AnswerNotReady, AnswerOrdered, AnswerNotStorable */
   async #hidden (asked: Asked, how: 'busy' | 'accepted'): Promise<UpstreamResponse> {
     const { fills, store } = this.#cache
     const isHopeless = isMarked(fills, asked)
@@ -117,14 +117,16 @@ class CacheFlow {
     if (!isHopeless) this.#refresh({ ...asked, found: true })
     const standIn = this.#standIn(asked)
     if (standIn !== undefined) return standIn
+    // Nothing is asked for: who is told to come again in a second would do so for ever.
+    if (isHopeless) throw this.#refused(asked, 'not-filled', 'AnswerNotStorable', ['Retry-After', String(Math.ceil(this.#rules.config.hitForMissMs / 1_000))])
     throw this.#refused(asked, 'not-filled', how === 'busy' ? 'AnswerNotReady' : 'AnswerOrdered')
   }
 
   /** Nothing is given, and the origin is not asked. */
-  #refused ({ exchange, tally, why }: Start & Pick<Asked, 'why'>, detail: Detail, code: 'NotStored' | 'AnswerNotReady' | 'AnswerOrdered'): GatewayError {
+  #refused ({ exchange, tally, why }: Start & Pick<Asked, 'why'>, detail: Detail, code: 'NotStored' | 'AnswerNotReady' | 'AnswerOrdered' | 'AnswerNotStorable', headers: readonly string[] = none): GatewayError {
     this.#count(exchange, tally, 'pass', why)
     exchange.addedHeaders = ['Cache-Status', cacheStatus(cacheName, { hit: false, fwd: why, detail })]
-    return new GatewayError(code)
+    return new GatewayError(code, { headers })
   }
 
   /** Whether its answer could be stored at all, and others may wait for it. */

@@ -53,13 +53,41 @@ describe('a hidden origin', { timeout: 120_000 }, () => {
       await using origin = await startNumbers('max-age=60')
       await using gateway = await startWith(origin, { hideOrigin: 'busy' })
       const refused = await gateway.request(path, { method: 'GET', ...options })
-      assert.deepEqual([refused.status, refused.reason], [503, 'AnswerNotReady'])
+      assert.deepEqual([refused.status, refused.reason], [503, 'AnswerNotStorable'])
       assert.match(refused.header('cache-status')!, /fwd=bypass; detail=not-filled$/)
       assert.equal(origin.received.length, 0)
       assert.equal((await gateway.post('/json/reply/GetOrder', {}, { headers: [['If-Match', '"x"']] })).status, 200)
       assert.equal(origin.received.length, 1)
     })
   }
+
+  for (const [name, cacheControl, headers] of [
+    ['for nobody', 'private, max-age=60', []],
+    ['not for who carries an identity', 'max-age=60', [['Authorization', 'Bearer x']]],
+    ['not for who carries one in a cookie', 'max-age=60', [['Cookie', 'ss-id=x']]]
+  ] as const) {
+    test(`is not asked again and again for what may be stored ${name}, and says so`, async () => {
+      await using origin = await startNumbers(cacheControl)
+      await using gateway = await startWith(origin, { hideOrigin: 'accepted', hitForMissMs: 3_600_000 })
+      assert.equal((await gateway.get(path, { headers })).status, 202)
+      const refused = await until('that it may not be stored is known', async () => {
+        const answer = await gateway.get(path, { headers })
+        return answer.status === 503 && answer
+      })
+      assert.deepEqual([refused.reason, refused.header('retry-after')], ['AnswerNotStorable', '3600'])
+      for (let n = 0; n < 5; n++) assert.equal((await gateway.get(path, { headers })).reason, 'AnswerNotStorable')
+      assert.equal(origin.received.length, 1)
+    })
+  }
+
+  test('answers who carries an identity where each has answers of his own, or the service says that they are for all', async () => {
+    for (const [cacheControl, mode] of [['max-age=60', 'perIdentity'], ['public, max-age=60', 'pass']] as const) {
+      await using origin = await startNumbers(cacheControl)
+      await using gateway = await startWith(origin, { hideOrigin: 'busy', identity: { mode } })
+      await until('it is filled', async () => (await gateway.get(path, { headers: [['Authorization', 'Bearer x']] })).status === 200)
+      assert.equal(origin.received.length, 1)
+    }
+  })
 
   for (const [name, method, headers] of [['a HEAD', 'HEAD', []], ['a client that wants nothing stored', 'GET', [['Cache-Control', 'no-store']]]] as const) {
     test(`is asked for the whole answer, also for ${name}`, async () => {
