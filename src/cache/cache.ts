@@ -10,7 +10,7 @@ import { judgedAnew } from './judged-anew.ts'
 import { KeyMaker, targetIndex } from './key.ts'
 import { LatePurges } from './late-purges.ts'
 import { usableUntil } from './policy.ts'
-import { selects, type Selector } from './purge-log.ts'
+import { type Selector } from './purge-log.ts'
 import { ReadyHeads } from './ready-heads.ts'
 import type { CacheRequest } from './request.ts'
 import { cacheRules, type CacheRules } from './rules.ts'
@@ -160,7 +160,7 @@ export class Cache {
   }
 
   /** Messages of which the second level has answers, as far as this gateway saw it, also before it was started. */
-  get sharedMessages (): Iterable<SharedMessage> { return this.#secondLevel === undefined ? [] : this.#shared.all }
+  get sharedMessages (): Iterable<SharedMessage> { return this.#secondLevel === undefined ? [] : this.#shared.all() }
 
   /** Until when something of a message may be given out with nobody to ask. Since the epoch; 0 = nothing. */
   storedUntil (upstream: string, message: string): number {
@@ -192,7 +192,7 @@ export class Cache {
   /** Removes what is meant, or makes it stale from now on; what is being asked for is not stored. How many entries it was. */
   purge (selector: Selector, soft: boolean, by: PurgedBy, ofWrite = by === 'write'): number {
     if (by !== 'gateway') this.#secondLevel?.purge({ selector, soft, ...ofWrite ? { write: true } : {} })
-    if (!soft && selector.kind !== 'target' && selector.kind !== 'tag') this.#shared.forget(({ upstream, message }) => selects(selector, { key: '', target: '', upstream, message, reached: [], ownTags: [] }, []))
+    if (!soft) this.#shared.forget(selector)
     this.fills.purge(selector)
     const purged: Stored[] = []
     const count = this.store.purge(selector, soft, Date.now(), stored => { if (stored.again !== undefined) purged.push(stored) })

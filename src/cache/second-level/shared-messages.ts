@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeWhole } from '../../lib/whole-file.ts'
+import type { Selector } from '../purge-log.ts'
 
 export interface SharedMessage {
   readonly upstream: string
@@ -37,7 +38,9 @@ export function parseShared (text: string, nowMs: number): SharedMessage[] {
 export class SharedMessages {
   readonly #path: string | undefined
   readonly #onProblem: (problem: string, error: Error) => void
-  readonly #messages = new Map<string, SharedMessage>()
+  /** By upstream, then by message; both in lower case. */
+  readonly #messages = new Map<string, Map<string, SharedMessage>>()
+  #size = 0
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> = Promise.resolve()
 
@@ -47,27 +50,56 @@ export class SharedMessages {
     this.#onProblem = onProblem
   }
 
-  get all (): Iterable<SharedMessage> { return this.#messages.values() }
+  * all (): Generator<SharedMessage> {
+    for (const messages of this.#messages.values()) yield * messages.values()
+  }
 
   /** 0: nothing. */
   until (upstream: string, message: string): number {
-    return this.#messages.get(keyOf(upstream, message))?.untilMs ?? 0
+    return this.#messages.get(upstream.toLowerCase())?.get(message.toLowerCase())?.untilMs ?? 0
   }
 
   /** An answer of it is there, and may be given out until then. Prefixes are routed by postern.yaml, whoever is gone. */
   note (upstream: string, message: string, untilMs: number): void {
     if (message.startsWith('/') || untilMs <= this.until(upstream, message)) return
-    // What has ended goes when the rest is written.
-    if (this.#messages.size >= mostMessages && !this.#messages.has(keyOf(upstream, message))) return
-    this.#messages.set(keyOf(upstream, message), { upstream, message, untilMs })
+    // What has ended makes room when the rest is written.
+    if (this.#size < mostMessages || this.until(upstream, message) > 0) this.#set({ upstream, message, untilMs })
     this.#saveLater()
   }
 
-  /** Nothing is left of those. */
-  forget (isMeant: (message: SharedMessage) => boolean): void {
-    const before = this.#messages.size
-    for (const [key, message] of this.#messages) if (isMeant(message)) this.#messages.delete(key)
-    if (this.#messages.size < before) this.#saveLater()
+  /** Nothing is left of what a purge of more than single answers means. What it costs grows with the number of upstreams, not of messages. */
+  forget (selector: Selector): void {
+    const before = this.#size
+    if (selector.kind === 'all') this.#clear()
+    else if (selector.kind === 'service') this.#drop(selector.service.toLowerCase())
+    else if (selector.kind === 'message') for (const [upstream] of this.#messages) this.#delete(upstream, selector.message.toLowerCase())
+    if (this.#size < before) this.#saveLater()
+  }
+
+  #set (message: SharedMessage): void {
+    const upstream = message.upstream.toLowerCase()
+    let messages = this.#messages.get(upstream)
+    if (messages === undefined) this.#messages.set(upstream, messages = new Map())
+    this.#size -= messages.size
+    messages.set(message.message.toLowerCase(), message)
+    this.#size += messages.size
+  }
+
+  #delete (upstream: string, message: string): void {
+    const messages = this.#messages.get(upstream)
+    if (messages?.delete(message) !== true) return
+    this.#size--
+    if (messages.size === 0) this.#messages.delete(upstream)
+  }
+
+  #drop (upstream: string): void {
+    this.#size -= this.#messages.get(upstream)?.size ?? 0
+    this.#messages.delete(upstream)
+  }
+
+  #clear (): void {
+    this.#messages.clear()
+    this.#size = 0
   }
 
   /** A file that cannot be read is reported, and passed over. */
@@ -75,7 +107,7 @@ export class SharedMessages {
     if (this.#path === undefined) return
     try {
       if ((await stat(this.#path)).size > mostBytes) throw new Error(`it is longer than ${mostBytes} bytes`)
-      for (const message of parseShared(await readFile(this.#path, 'utf8'), Date.now())) this.#messages.set(keyOf(message.upstream, message.message), message)
+      for (const message of parseShared(await readFile(this.#path, 'utf8'), Date.now())) this.#set(message)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#onProblem('which messages the second level has answers of cannot be read and is ignored', error as Error)
     }
@@ -95,14 +127,12 @@ export class SharedMessages {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const nowMs = Date.now()
-    for (const [key, { untilMs }] of this.#messages) if (untilMs <= nowMs) this.#messages.delete(key)
+    for (const { upstream, message, untilMs } of this.all()) if (untilMs <= nowMs) this.#delete(upstream.toLowerCase(), message.toLowerCase())
     const path = this.#path
     if (path === undefined) return
-    const text = serializeShared(this.#messages.values())
+    const text = serializeShared(this.all())
     this.#writing = this.#writing.then(async () => await writeWhole(path, text)).catch((error: unknown) => {
       this.#onProblem('which messages the second level has answers of could not be kept: after a restart they are not given for a service that is gone', error as Error)
     })
   }
 }
-
-const keyOf = (upstream: string, message: string): string => `${upstream}\n${message}`

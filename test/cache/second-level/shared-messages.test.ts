@@ -35,22 +35,52 @@ describe('messages of which the second level has answers', () => {
     before.note('Shop', 'GetShop', untilMs)
     before.note('Shop', '/shop/*', untilMs)
     before.note('Shop', 'GetOld', Date.now() - 1)
-    before.forget(({ message }) => message === 'GetShop')
+    before.forget({ kind: 'message', message: 'GETSHOP' })
     await before.close()
     const after = await start()
-    assert.deepEqual([...after.all], [{ upstream: 'Shop', message: 'GetOrder', untilMs }])
+    assert.deepEqual([...after.all()], [{ upstream: 'Shop', message: 'GetOrder', untilMs }])
     assert.deepEqual([after.until('Shop', 'GetOrder'), after.until('Shop', 'GetShop')], [untilMs, 0])
     await after.close()
     assert.deepEqual(problems, [])
     await writeFile(join(directory, 'shared-messages.json'), (await readFile(join(directory, 'shared-messages.json'), 'utf8')).slice(0, -5))
-    assert.deepEqual([...(await start()).all], [])
+    assert.deepEqual([...(await start()).all()], [])
     assert.equal(problems.length, 1)
   })
 
   test('are no more than 20,000', async () => {
     const messages = new SharedMessages(undefined, () => {})
     for (let n = 0; n < 30_000; n++) messages.note('Shop', `Get${n}`, Date.now() + 3_600_000)
-    assert.equal([...messages.all].length, 20_000)
+    assert.equal([...messages.all()].length, 20_000)
     await messages.close()
   })
+
+  test('one for which there is no room has it as soon as others have ended', async t => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: nowMs })
+    const messages = new SharedMessages(undefined, () => {})
+    for (let n = 0; n < 20_000; n++) messages.note('Shop', `Get${n}`, nowMs + 60_000)
+    t.mock.timers.tick(50_000)
+    messages.note('Shop', 'GetOrder', nowMs + 3_600_000)
+    assert.equal(messages.until('Shop', 'GetOrder'), 0)
+    t.mock.timers.tick(30_000)
+    messages.note('Shop', 'GetOrder', nowMs + 3_600_000)
+    assert.deepEqual([...messages.all()].map(({ message }) => message), ['GetOrder'])
+    await messages.close()
+  })
+
+  for (const [selector, left] of [
+    [{ kind: 'message', message: 'getorder' }, ['Shop GetShop', 'Other GetShop']],
+    [{ kind: 'service', service: 'shop' }, ['Other GetOrder', 'Other GetShop']],
+    [{ kind: 'all' }, []],
+    [{ kind: 'tag', tag: 'GetOrder' }, ['Shop GetOrder', 'Shop GetShop', 'Other GetOrder', 'Other GetShop']]
+  ] as const) {
+    test(`a purge takes what it means: ${JSON.stringify(selector)}`, async () => {
+      const messages = new SharedMessages(undefined, () => {})
+      for (const upstream of ['Shop', 'Other']) for (const message of ['GetOrder', 'GetShop']) messages.note(upstream, message, Date.now() + 3_600_000)
+      messages.forget(selector)
+      assert.deepEqual([...messages.all()].map(({ upstream, message }) => `${upstream} ${message}`), left)
+      messages.note('Shop', 'GetNew', Date.now() + 3_600_000)
+      assert.equal(messages.until('shop', 'getnew') > 0, true)
+      await messages.close()
+    })
+  }
 })
