@@ -1,6 +1,7 @@
 // /api/cache: what is stored and how it does; the copies for an outage; purging by URL, tag, message, service, or all of it.
 import type { Cache } from '../cache/cache.ts'
 import { currentAgeS } from '../cache/freshness.ts'
+import { urlIn } from '../cache/key.ts'
 import type { Outage } from '../cache/outage/outage.ts'
 import type { Selector } from '../cache/purge-log.ts'
 import type { SecondLevel } from '../cache/second-level/second-level.ts'
@@ -117,7 +118,7 @@ function entries (cache: Cache, { message, service, url }: Readonly<Record<strin
   const listed: object[] = []
   for (const stored of cache.store.entries()) {
     const { place } = stored
-    if (message !== undefined && place.message.toLowerCase() !== message.toLowerCase()) continue
+    if (message !== undefined && place.message.toLowerCase() !== message.toLowerCase() && !place.reached.includes(message.toLowerCase())) continue
     if (service !== undefined && place.upstream.toLowerCase() !== service.toLowerCase()) continue
     if (targets?.includes(place.target) === false) continue
     if (listed.length === mostListed) break
@@ -131,7 +132,7 @@ export function describeEntry ({ place, head, terms, bytes, hits }: Stored, nowM
   return {
     service: place.upstream,
     message: place.message,
-    url: place.target,
+    url: urlIn(place.key),
     varies: terms.vary,
     status: head.status,
     ageS: Math.floor((nowMs - terms.bornAtMs) / 1_000),

@@ -56,10 +56,19 @@ export class KeyMaker {
 /** Whether a key has all that may shape the answer: not a body with a GET, by which some hosts answer, nor one that is still coming. */
 export const isKeyed = ({ method, body }: UpstreamRequest): boolean => body.kind === 'none' || (body.kind === 'held' && method !== 'GET' && method !== 'HEAD')
 
-/** By which everything that may be stored for a URL is found, whatever its host, letter case or further parts of the key. */
-export const targetIndex = (target: string): string => target.toLowerCase()
+/**
+ * By which everything that may be stored for a URL is found, whatever its host, letter case or further parts of the key. As a hash: purges are told to other
+ * gateways, and a query may hold what identifies a caller, or be very long.
+ */
+export const targetIndex = (target: string): string => shortDigest(target.toLowerCase())
+
+/** The URL in a primary key. */
+export const urlIn = (key: string): string => key.split('\n', 3)[2] ?? ''
 
 /** Settings that say how answers are asked for, and nothing of what is stored. */
 const ofAsking: ReadonlySet<string> = new Set(['clientDirectives', 'methods', 'collapseWaitMs', 'invalidates', 'hideOrigin', 'refreshAhead', 'refillAfterPurge', 'hitForMissMs', 'outage'] satisfies Array<keyof CacheConfig>)
 
 const digest = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('base64url')
+
+/** 132 bits. */
+export const shortDigest = (text: string): string => digest(text).slice(0, 22)

@@ -10,7 +10,7 @@ import type { SharedTexts } from './shared-texts.ts'
 export interface Place {
   /** Primary key. */
   readonly key: string
-  /** Path and query, lower-case: what a purge by URL names. */
+  /** Of path and query (`targetIndex`): what a purge by URL names. */
   readonly target: string
   readonly upstream: string
   /** Name of the route. */

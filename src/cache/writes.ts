@@ -7,7 +7,7 @@ import { ResponseBody } from '../exchange/response-body.ts'
 import { ArrivingBody } from './arriving-body.ts'
 import type { Cache } from './cache.ts'
 import { invalidates, mayWrite } from './invalidation.ts'
-import { targetIndex } from './key.ts'
+import { shortDigest, targetIndex } from './key.ts'
 import type { Selector } from './purge-log.ts'
 import { tagsIn } from './tags.ts'
 
@@ -18,8 +18,8 @@ const longestSearched = 65_536
 /** Values beyond that are no ids. */
 const longestValue = 256
 
-/** By which an answer of `message` to a request with this property is found: in lower case, and a GUID in one of its spellings. */
-const ownTag = (message: string, property: string, value: string): string => `${message.toLowerCase()}?${property.toLowerCase()}=${sameId(value.toLowerCase())}`
+/** By which an answer of `message` to a request with this property is found: in lower case, and a GUID in one of its spellings; as a hash, for other gateways are told it. */
+const ownTag = (message: string, property: string, value: string): string => `${message.toLowerCase()}?${property.toLowerCase()}=${value === anyValue ? anyValue : shortDigest(sameId(value.toLowerCase()))}`
 
 const guid = /^[{(]?([\da-f]{8})-?([\da-f]{4})-?([\da-f]{4})-?([\da-f]{4})-?([\da-f]{12})[)}]?$/
 const integer = /^([+-]?)0*(\d+)$/

@@ -374,6 +374,17 @@ describe('gateways that share a second level', { skip, timeout: 120_000 }, () =>
     await until('it has gone', async () => !/postern:[\w-]{22}/.test(await valkey.say('KEYS postern:*')))
   })
 
+  test('a purge names no part of a request there, and is short however long its URL is', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startOrigin(ok('{}', { headers: [['Cache-Control', 'max-age=3600']] }))
+    await using gateway = await startWith(origin, valkey)
+    await until('it is up', async () => await gateway.metric('postern_cache_second_level_up') === 1)
+    await gateway.post(`/json/reply/PlaceOrder?Id=secret-id&access_token=secret&Fill=${'x'.repeat(4_000)}`, {})
+    const purges = async () => await valkey.say('XRANGE postern:purges - +')
+    await until('it is told', async () => /"tag":"getorder\?id=[\w-]{22}"/.test(await purges()) && /"target":"[\w-]{22}"/.test(await purges()))
+    assert.doesNotMatch(await purges(), /secret|xxx/)
+  })
+
   test('nothing of a request is written there: neither tokens nor cookies, also where answers vary by them', async () => {
     await using valkey = await startValkey()
     await using origin = await startOrigin(ok('v', { headers: [['Cache-Control', 'public, max-age=60'], ['Vary', 'Authorization, Cookie, X-Tenant']] }))
