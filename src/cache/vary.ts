@@ -21,8 +21,8 @@ export function varyNames (headers: readonly string[], withoutAccept: boolean): 
   return names.size === 0 ? noNames : [...names].sort()
 }
 
-/** Lists in which neither order nor letter case says anything (RFC 9110 section 12.5). */
-const unordered: ReadonlySet<string> = new Set(['accept', 'accept-charset', 'accept-encoding', 'accept-language'])
+/** Lists in which letter case says nothing, nor does a weight of 1 (RFC 9110 section 12.5). */
+const weighted: ReadonlySet<string> = new Set(['accept', 'accept-charset', 'accept-encoding', 'accept-language'])
 
 /** What a request has in these headers, as one text: equal texts select the same answer. Absent is not the same as empty. */
 export function variantOf (names: readonly string[], requestHeaders: readonly string[]): string {
@@ -34,6 +34,8 @@ export function variantOf (names: readonly string[], requestHeaders: readonly st
 function normalized (name: string, value: string | undefined): string {
   if (value === undefined) return ''
   const members = listMembers(value)
-  if (!unordered.has(name)) return ` ${members.join(', ')}`
-  return ` ${members.map(member => member.toLowerCase().replaceAll(/\s*([;=])\s*/g, '$1').replace(/;q=1(?:\.0*)?$/, '')).sort().join(', ')}`
+  if (!weighted.has(name)) return ` ${members.join(', ')}`
+  const plain = members.map(member => member.toLowerCase().replaceAll(/\s*([;=])\s*/g, '$1').replace(/;q=1(?:\.0*)?$/, ''))
+  // ServiceStack hosts answer in the first format of Accept that they have, whatever the weights; of the others order says nothing.
+  return ` ${(name === 'accept' ? plain : plain.sort()).join(', ')}`
 }
