@@ -52,8 +52,13 @@ const inertHeaders = [
   'x-trace-id', 'b3', 'x-b3-*', 'uber-trace-id', 'uberctx-*', 'x-datadog-*', 'x-amzn-trace-id', 'x-cloud-trace-context', 'sentry-trace', 'newrelic', 'idempotency-key'
 ]
 
-/** By which frameworks let a proxy in front of them say another host, path or method: whoever sends one may get another answer, on every route. */
-const shapingHeaders = ['x-forwarded-*', 'x-original-*', 'x-rewrite-*', 'x-override-*', 'x-host*', 'x-http-*', 'x-method-override', 'x-url-*', 'x-scheme', 'front-end-https', 'x-wap-profile']
+/** By which frameworks let a proxy in front of them say another host, path or method, or where and with what the client is: whoever sends one may get another answer, on every route. */
+const shapingHeaders = [
+  'x-forwarded-*', 'x-original-*', 'x-rewrite-*', 'x-override-*', 'x-host*', 'x-http-*', 'x-method-override', 'x-url-*', 'x-scheme', 'front-end-https', 'x-wap-profile',
+  // Where a CDN says the client is, and with what kind of device.
+  'cf-ip*', 'cf-region*', 'cf-metro-code', 'cf-postal-code', 'cf-timezone', 'cf-device-type', 'cloudfront-is-*', 'cloudfront-viewer-*', 'x-akamai-edgescape', 'x-akamai-device-characteristics', 'x-appengine-*', 'x-vercel-ip-*', 'x-client-geo*',
+  'x-geo-*', 'x-geoip-*', 'x-country*', 'x-device', 'x-device-type', 'x-ua-device'
+]
 /** What proxies and CDNs in front write anew for each request or connection: from a trusted one it shapes nothing; from a stranger it may. All else of theirs (a country, a kind of device) shapes. */
 const proxyHeaders = [
   'x-original-forwarded-for', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip', 'cf-ray', 'cf-connecting-ip', 'cf-connecting-ipv6', 'cf-pseudo-ipv4', 'cf-visitor', 'cf-request-id', 'x-amz-cf-id', 'x-amzn-requestid',

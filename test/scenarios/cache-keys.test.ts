@@ -132,6 +132,29 @@ describe('what tells one answer from another', { timeout: 120_000 }, () => {
     assert.ok(isHit(await get('/json/reply/GetOrder?Id=1')))
   })
 
+  test('and the order of Accept, by which hosts choose the first that they have', async () => {
+    await using origin = await startNumbers(({ header }) => ({ body: header('accept')!.split(/[,;]/)[0]!, headers: [['Vary', 'Accept']] }))
+    await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, prefixes: { '/shop/*': { upstream: 'Shop' } } } as PartialConfig)
+    await gateway.waitForEndpoint(origin.url)
+    const get = async (accept: string) => await gateway.get('/shop/orders/1', { headers: [['Accept', accept]] })
+    assert.match((await get('application/json, text/xml')).text(), /application\/json/)
+    assert.match((await get('text/xml, application/json')).text(), /text\/xml/)
+    const alike = await get('Application/JSON;q=1.0 ,text/xml')
+    assert.deepEqual([isHit(alike), /application\/json/.test(alike.text())], [true, true])
+  })
+
+  test('where unknown headers count for messages only: below a prefix those that say another host, or where the client is', async () => {
+    await using origin = await startNumbers()
+    await using gateway = await startGateway({ edge: { trustedProxies: ['127.0.0.1'] }, upstreams: { Shop: { endpoints: [origin.url], policy: { cache: { key: { unkeyedHeaders: 'messages' } } } } }, prefixes: { '/shop/*': { upstream: 'Shop' } } } as PartialConfig)
+    await gateway.waitForEndpoint(origin.url)
+    const shaping = ['CF-IPCountry', 'CloudFront-Viewer-Country', 'CloudFront-Is-Mobile-Viewer', 'X-Country-Code', 'X-Original-URL', 'X-Forwarded-Port']
+    for (const [at, name] of [...shaping, 'X-Tenant', 'CF-Ray'].entries()) {
+      const path = `/shop/orders/${at}`
+      await gateway.get(path, { headers: [[name, 'a']] })
+      assert.equal(isHit(await gateway.get(path, { headers: [[name, 'b']] })), !shaping.includes(name), name)
+    }
+  })
+
   test('codings do, although the origin never says Vary', async () => {
     await using origin = await startNumbers(({ header }) => header('accept-encoding') === 'gzip' ? { body: 'packed', headers: [['Content-Encoding', 'gzip']] } : { body: 'plain' })
     await using gateway = await startWith(origin, {})
