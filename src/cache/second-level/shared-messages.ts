@@ -79,7 +79,7 @@ export class SharedMessages {
   #set (message: SharedMessage): void {
     const upstream = message.upstream.toLowerCase()
     let messages = this.#messages.get(upstream)
-    if (messages === undefined) this.#messages.set(upstream, messages = new Map())
+    if (messages === undefined) this.#messages.set(upstream, messages = new Map<string, SharedMessage>())
     this.#size -= messages.size
     messages.set(message.message.toLowerCase(), message)
     this.#size += messages.size
