@@ -120,7 +120,7 @@ describe('an operator purges', { timeout: 120_000 }, () => {
     assert.equal(await run('show'), 0)
     assert.match(text, /1 stored answers[^]*Shop +GetOrder +1 /)
     assert.equal(await run('show', '--message', 'GetOrder'), 0)
-    assert.match(text, /GetOrder +200 +\d+ +\d+ +\d+ +0 +\/json\/reply\/getorder\?id=1/)
+    assert.match(text, /GetOrder +200 +\d+ +\d+ +\d+ +0 +http:\/\/\S+\/json\/reply\/GetOrder\?Id=1/)
     assert.equal(await run('purge', '--message', 'GetOrder'), 0)
     assert.equal(text, '1 stored answer removed.\n')
     assert.equal(await run('purge'), 2)
