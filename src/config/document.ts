@@ -9,7 +9,7 @@ export interface Fault {
 }
 
 export interface ConfigDocument {
-  /** The whole text as plain values; undefined when there are faults. */
+  /** The whole text as plain values, of keys that stand twice the last; undefined when it has none because of its faults. */
   readonly value: unknown
   /** What is wrong with the text as YAML. */
   readonly faults: readonly Fault[]
@@ -31,8 +31,10 @@ export function parseConfigDocument (text: string): ConfigDocument {
     // Keys are compared below: the library's own comparison takes 20 s for a map of 40,000.
     const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false, merge: true, stringKeys: false })
     const faults = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({ place: toPlace(pos[0]), ...inOurWords(code, message) }))
-    faults.push(...structureFaults(document).map(({ offset, ...fault }) => ({ place: toPlace(offset), ...fault })))
-    const value: unknown = faults.length > 0 ? undefined : document.toJS({ maxAliasCount })
+    const structure = structureFaults(document)
+    const hasValue = faults.length === 0 && structure.every(({ isRepeated }) => isRepeated)
+    faults.push(...structure.map(({ offset, message, hint }) => ({ place: toPlace(offset), message, hint })))
+    const value: unknown = hasValue ? document.toJS({ maxAliasCount }) : undefined
     return { value, faults, placeOf: (segments, what) => toPlace(locate(document, segments, what)) }
   } catch (error) {
     // What the library throws is bounded memory (aliases) or bounded depth (the stack); neither says where.
@@ -54,6 +56,7 @@ interface StructureFault {
   readonly offset: number
   readonly message: string
   readonly hint: string | undefined
+  readonly isRepeated?: true
 }
 
 /** Looking up an alias costs as much as the document is long. */
@@ -73,7 +76,7 @@ function structureFaults (document: Document): StructureFault[] {
           continue
         }
         const name = nameOf(key.value)
-        if (seen.has(name)) faults.push({ offset: offsetOf(key), message: `the key "${name}" stands here twice`, hint: 'Only one can count: merge them or remove one.' })
+        if (seen.has(name)) faults.push({ offset: offsetOf(key), message: `the key "${name}" stands here twice`, hint: 'Only one can count: merge them or remove one.', isRepeated: true })
         if (name === '__proto__') faults.push({ offset: offsetOf(key), message: 'this name is not allowed', hint: undefined })
         seen.add(name)
       }

@@ -44,7 +44,7 @@ export function parseConfig (text: string, options: ParseOptions): ParsedConfig 
   if (document.faults.length > 0) {
     const faults = document.faults.map(({ place, message, hint }) => ({ source: options.file, place, path: '', message, hint, frame: codeFrame(lines, place) }))
     const first = faults.reduce((line, { place }) => Math.min(line, place.line), Infinity)
-    throw new ConfigError(inOrder([...faults, ...problemsAbove(lines, first, options)]))
+    throw new ConfigError(inOrder([...faults, ...(isSettings(document.value) ? problemsOf(document, document.value, lines, options) : problemsAbove(lines, first, options))]))
   }
   const written = document.value ?? {}
   if (!isSettings(written)) {
@@ -63,17 +63,18 @@ export function parseConfig (text: string, options: ParseOptions): ParsedConfig 
   return { config: absolutePaths(config, options.directory), warnings: inOrder(warnings.map(toProblem)) }
 }
 
-/**
- * What is wrong in the sections above the first one that is no YAML: its mistake does not hide theirs.
- * What a rule says of the whole file is not asked, since the file has no whole.
- */
+/** What is wrong in the sections above the first one that is no YAML: its mistake does not hide theirs. */
 function problemsAbove (lines: readonly string[], line: number, options: ParseOptions, tries = 3): Problem[] {
   const end = Math.max(0, lines.slice(0, line).findLastIndex(text => /^[^\s#}\]]/.test(text)))
   const document = parseConfigDocument(lines.slice(0, end).join('\n'))
   // What is left open in one section is often seen only at the next.
   if (document.faults.length > 0) return end === 0 || tries === 1 ? [] : problemsAbove(lines, end, options, tries - 1)
-  if (!isSettings(document.value)) return []
-  const { raw, flags, findings } = readSettings(document.value, options)
+  return isSettings(document.value) ? problemsOf(document, document.value, lines, options) : []
+}
+
+/** What the schema finds wrong. What a rule says of the whole file is not asked. */
+function problemsOf (document: ConfigDocument, written: object, lines: readonly string[], options: ParseOptions): Problem[] {
+  const { raw, flags, findings } = readSettings(written, options)
   return findings.map(problemMaker({ document, lines, file: options.file, raw, flags }))
 }
 
