@@ -13,7 +13,8 @@ export interface FaultsControl {
   told (what: string, fields: object): void
 }
 
-const longestS = 86_400
+/** Least and most of what is asked for. */
+export const faultLimits = { delayMs: [1, 600_000], abortStatus: [400, 599], percent: [0, 100], forS: [1, 86_400] } as const
 const longestText = 200
 const usage = '{"message": "PlaceOrder", "delayMs": 500, "percent": 10, "header": "X-Game-Day: 1", "forS": 600, "by": "anna", "reason": "game day"}; abortStatus or reset in place of or beside delayMs, until in place of forS'
 
@@ -61,7 +62,8 @@ function show ({ message, rule, by, reason }: ReturnType<typeof toFault>): objec
 /** @throws ActionRefused */
 function toFault (body: unknown, nowMs: number): { message: string, rule: FaultRule, by: string, reason: string } {
   const given = isObject(body) ? body : {}
-  const number = (name: string, least: number, most: number, byDefault: number): number => {
+  const number = (name: keyof typeof faultLimits, byDefault: number): number => {
+    const [least, most] = faultLimits[name]
     const value = given[name] ?? byDefault
     if (typeof value !== 'number' || !Number.isFinite(value) || ((value < least || value > most) && value !== byDefault)) throw wrong(`${name} is a number from ${least} to ${most}.`)
     return value
@@ -73,15 +75,15 @@ function toFault (body: unknown, nowMs: number): { message: string, rule: FaultR
   }
   const message = text('message')
   if (message === '') throw wrong('It needs a message.')
-  const forS = number('forS', 1, longestS, 0)
+  const forS = number('forS', 0)
   const untilMs = forS > 0 ? nowMs + forS * 1_000 : Date.parse(text('until'))
-  if (!(untilMs > nowMs && untilMs <= nowMs + longestS * 1_000)) throw wrong('It needs an end within a day: forS, seconds from now, or until, a date and time.')
+  if (!(untilMs > nowMs && untilMs <= nowMs + faultLimits.forS[1] * 1_000)) throw wrong('It needs an end within a day: forS, seconds from now, or until, a date and time.')
   if (given['reset'] !== undefined && typeof given['reset'] !== 'boolean') throw wrong('reset is true or false.')
   const settings: FaultSettings = {
-    delayMs: number('delayMs', 1, 600_000, 0),
-    abortStatus: number('abortStatus', 400, 599, 0),
+    delayMs: number('delayMs', 0),
+    abortStatus: number('abortStatus', 0),
     reset: given['reset'] === true,
-    percent: number('percent', 0, 100, 100),
+    percent: number('percent', 100),
     header: text('header'),
     until: new Date(untilMs).toISOString()
   }

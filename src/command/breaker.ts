@@ -2,12 +2,12 @@
 import { userInfo } from 'node:os'
 import { askAdmin, tellAdmin } from './ask-admin.ts'
 import { didYouMean, type Arguments } from './arguments.ts'
+import { durationMs } from './duration.ts'
 import type { Help } from './help.ts'
 import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
 
 const actions = ['list', 'open', 'close', 'release'] as const
 type Action = typeof actions[number]
-const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
 export const breakerHelp: Help = {
   summary: 'Shows breakers, and holds one open or closed by hand.',
@@ -48,7 +48,7 @@ export async function breaker (args: Arguments, terminal: Terminal): Promise<num
   }
   const reason = args.one('reason')
   if (reason === undefined) throw new UsageError('--reason is needed: whoever is on duty next must know why.')
-  const forMs = args.has('for') ? toMs(args.one('for')!) : undefined
+  const forMs = args.has('for') ? durationMs('--for', args.one('for')!) : undefined
   const { until, outlivesRestart } = await ask(base, '/api/breakers/hold', { ...target, held: action === 'open' ? 'open' : 'closed', reason, by: args.one('by') ?? userInfo().username, forMs })
   terminal.out(`${printable(name)} is held ${action === 'open' ? 'open: no calls' : 'closed'}${typeof until === 'string' ? ` until ${until}` : ' until it is released'}.\n`)
   if (outlivesRestart === false) terminal.out('A restart of the gateway ends this: it has no dataDirectory, or could not write there; its log says so.\n')
@@ -71,12 +71,6 @@ function toTarget (args: Arguments): { upstream: string, message?: string, endpo
   if (slash !== -1 && endpoint !== undefined) throw new UsageError('a message or an endpoint, not both.')
   if (slash === -1) return endpoint === undefined ? { upstream: text } : { upstream: text, endpoint }
   return { upstream: text.slice(0, slash), message: text.slice(slash + 1) }
-}
-
-function toMs (text: string): number {
-  const [, number, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
-  if (number === undefined || Number(number) === 0) throw new UsageError(`--for: "${text}" is no time. For example 90s, 10m, 2h or 1d.`)
-  return Number(number) * units[unit as keyof typeof units]
 }
 
 interface ListAnswer {

@@ -1,6 +1,8 @@
 // postern fault: injects faults into a message of the running gateway, shows and ends them. For game days.
+import { faultLimits } from '../admin/faults.ts'
 import { askAdmin, tellAdmin } from './ask-admin.ts'
 import type { Arguments } from './arguments.ts'
+import { durationMs } from './duration.ts'
 import type { Help } from './help.ts'
 import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
 
@@ -16,7 +18,7 @@ postern.yaml, ends at its time or with the gateway, and is in the log, in poster
     reset: { help: 'Fails as if the endpoint had closed the connection.' },
     percent: { value: 'N', help: 'Share of the attempts. Default: 100.' },
     header: { value: 'NAME[: VALUE]', help: 'Only callers with this header.' },
-    for: { value: 'SECONDS', help: 'How long, at most a day.' },
+    for: { value: 'TIME', help: 'How long: 90s, 10m, 2h, at most 1d.' },
     until: { value: 'TIME', help: 'In place of --for: a date and time, 2026-12-01T18:00:00Z.' },
     by: { value: 'NAME', help: 'Who does it, for whoever looks later.' },
     reason: { value: 'TEXT', help: 'Why.' },
@@ -24,8 +26,8 @@ postern.yaml, ends at its time or with the gateway, and is in the log, in poster
   },
   examples: [
     ['postern fault', 'what is injected now'],
-    ['postern fault set GetOrder --delay 2000 --percent 10 --for 600 --by anna', 'every tenth attempt is slow for ten minutes'],
-    ['postern fault set PlaceOrder --abort 503 --header "X-Game-Day: 1" --for 3600', 'only for callers who ask for it'],
+    ['postern fault set GetOrder --delay 2000 --percent 10 --for 10m --by anna', 'every tenth attempt is slow for ten minutes'],
+    ['postern fault set PlaceOrder --abort 503 --header "X-Game-Day: 1" --for 1h', 'only for callers who ask for it'],
     ['postern fault clear --all', 'the game day is over']
   ]
 }
@@ -40,7 +42,7 @@ export async function fault (args: Arguments, terminal: Terminal): Promise<numbe
       terminal.out(list(await call(base, '/api/faults', undefined) as Listed))
       return exitCodes.ok
     case 'set': {
-      if (message === undefined) throw new UsageError('which message? postern fault set MESSAGE --delay MS --for SECONDS')
+      if (message === undefined) throw new UsageError('which message? postern fault set MESSAGE --delay MS --for TIME')
       const set = await call(base, '/api/faults', toBody(message, args)) as Shown
       terminal.out(`${line(set)}\n`)
       return exitCodes.ok
@@ -55,26 +57,35 @@ export async function fault (args: Arguments, terminal: Terminal): Promise<numbe
   }
 }
 
+/** The order for the admin listener. What it would refuse is said in flags here. @throws UsageError */
 function toBody (message: string, args: Arguments): object {
-  const number = (flag: string): number | undefined => {
+  const number = (flag: string, [least, most]: readonly [number, number]): number | undefined => {
     const text = args.one(flag)
     if (text === undefined) return undefined
     const value = Number(text)
-    if (!Number.isFinite(value)) throw new UsageError(`--${flag} takes a number.`)
+    if (!(value >= least && value <= most)) throw new UsageError(`--${flag} takes a number from ${least} to ${most}.`)
     return value
   }
-  return {
-    message,
-    delayMs: number('delay'),
-    abortStatus: number('abort'),
-    reset: args.has('reset') ? true : undefined,
-    percent: number('percent'),
-    header: args.one('header'),
-    forS: number('for'),
-    until: args.one('until'),
-    by: args.one('by'),
-    reason: args.one('reason')
+  const wanted = {
+    delayMs: number('delay', faultLimits.delayMs),
+    abortStatus: number('abort', faultLimits.abortStatus),
+    reset: args.has('reset') ? true : undefined
   }
+  if (Object.values(wanted).every(value => value === undefined)) throw new UsageError('what is to go wrong? --delay MS, --abort STATUS or --reset.')
+  const percent = number('percent', faultLimits.percent)
+  if (percent === 0) throw new UsageError('--percent 0 is no fault at all.')
+  return { message, ...wanted, percent, header: args.one('header'), ...toEnd(args), by: args.one('by'), reason: args.one('reason') }
+}
+
+/** @throws UsageError */
+function toEnd (args: Arguments): { readonly forS: number } | { readonly until: string } {
+  const written = args.one('for')
+  const until = args.one('until')
+  if ((written === undefined) === (until === undefined)) throw new UsageError('until when? --for TIME (10m, 2h), or --until TIME (2026-12-01T18:00:00Z).')
+  const forS = written === undefined ? (Date.parse(until!) - Date.now()) / 1_000 : durationMs('--for', written) / 1_000
+  if (Number.isNaN(forS)) throw new UsageError(`--until: "${until}" is no date and time. For example 2026-12-01T18:00:00Z.`)
+  if (forS <= 0 || forS > faultLimits.forS[1]) throw new UsageError(`${written === undefined ? '--until' : '--for'}: a fault ends within a day from now.`)
+  return written === undefined ? { until: until! } : { forS }
 }
 
 interface Shown { readonly message: string, readonly fault: string, readonly percent: number, readonly header?: string, readonly until: string, readonly by: string, readonly reason: string }

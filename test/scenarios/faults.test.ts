@@ -111,15 +111,28 @@ describe('faults', { timeout: 300_000 }, () => {
   test('by the command: set, shown, ended; and what is wrong is said', async () => {
     await using fleet = await startOrigins([behave.ok()], { faults: { allow: true } })
     const admin = ['--admin', fleet.gateway.admin]
-    const set = await runHere(['fault', 'set', 'Echo', '--abort', '500', '--percent', '50', '--header', 'X-Game-Day: 1', '--for', '60', '--by', 'anna', '--reason', 'game day', ...admin])
+    const set = await runHere(['fault', 'set', 'Echo', '--abort', '500', '--percent', '50', '--header', 'X-Game-Day: 1', '--for', '60s', '--by', 'anna', '--reason', 'game day', ...admin])
     assert.deepEqual([set.code, set.err], [0, ''])
     assert.match(set.out, /^Echo: abort 500, 50 % for callers with x-game-day: 1, until \d{4}-\S+Z \(anna: game day\)\n$/)
     assert.equal((await runHere(['fault', ...admin])).out, set.out)
     assert.equal((await runHere(['fault', 'clear', 'ECHO', ...admin])).out, '1 fault ended.\n')
     assert.equal((await runHere(['fault', ...admin])).out, 'No fault was set while running.\n')
-    const endless = await runHere(['fault', 'set', 'Echo', '--reset', ...admin])
-    assert.equal(endless.code, 1)
-    assert.match(endless.err, /needs an end within a day/)
+    for (const [flags, said] of [
+      [['--abort', '503'], /until when\? --for TIME \(10m, 2h\), or --until TIME/],
+      [['--abort', '503', '--for', '600'], /--for: "600" is no time\. For example 90s, 10m/],
+      [['--abort', '503', '--for', '2d'], /--for: a fault ends within a day/],
+      [['--abort', '503', '--until', 'tonight'], /--until: "tonight" is no date and time/],
+      [['--abort', '503', '--until', '2020-01-01T00:00:00Z'], /--until: a fault ends within a day/],
+      [['--for', '10m'], /what is to go wrong\? --delay MS, --abort STATUS or --reset/],
+      [['--abort', '200', '--for', '10m'], /--abort takes a number from 400 to 599/],
+      [['--delay', 'long', '--for', '10m'], /--delay takes a number from 1 to 600000/],
+      [['--reset', '--percent', '0', '--for', '10m'], /--percent 0 is no fault/]
+    ] as const) {
+      const { code, err } = await runHere(['fault', 'set', 'Echo', ...flags, ...admin])
+      assert.equal(code, 2, err)
+      assert.match(err, said)
+      assert.doesNotMatch(err, /forS|abortStatus|delayMs/)
+    }
     assert.equal((await runHere(['fault', 'clear', ...admin])).code, 2)
   })
 
