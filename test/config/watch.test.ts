@@ -43,12 +43,17 @@ test('files that secrets came from count too, for as long as they are named', as
     watch.close()
     await rm(directory, { recursive: true })
   })
+  // Whole: who reads it in between reads the old one.
+  const replace = async (file: string, text: string) => {
+    await writeFile(`${file}.new`, text)
+    await rename(`${file}.new`, file)
+  }
   watch.follow([one, two])
-  await writeFile(one, 'new')
+  await replace(one, 'new')
   await until('the token to be noticed', async () => changes === 1)
   watch.follow([two])
-  await writeFile(one, 'newer!')
-  await writeFile(two, 'new')
+  await replace(one, 'newer!')
+  await replace(two, 'new')
   await until('the other to be noticed', async () => changes > 1)
   assert.equal(changes, 2)
 })

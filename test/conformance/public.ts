@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { freePorts } from '../support/consul.ts'
+import { freePorts } from '../support/ports.ts'
 import { startGateway, type PartialConfig } from '../support/gateway.ts'
 import { until } from '../support/until.ts'
 

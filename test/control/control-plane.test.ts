@@ -55,7 +55,7 @@ async function setUp (t: TestContext, config: Config, more: Partial<ControlPlane
   })
   t.after(() => control.close())
   const until = (what: string, holds: () => boolean) => new Promise<void>((resolve, reject) => {
-    const limit = setTimeout(() => { waiting.delete(look); reject(new Error(`not within 10 s: ${what}; log: ${JSON.stringify(lines.slice(-5))}`)) }, 10_000)
+    const limit = setTimeout(() => { waiting.delete(look); reject(new Error(`not within 30 s: ${what}; log: ${JSON.stringify(lines.slice(-5))}`)) }, 30_000)
     const poll = setInterval(() => look(), 20)
     const look = () => {
       if (!holds()) return
@@ -118,7 +118,7 @@ test('a thread that dies is started again; the table stays, and what went meanwh
   const file = join(await folder(t), 'services.yaml')
   const url = await host(t, 'ss-Catalog-1', ['GetProduct', 'Search'])
   await writeFile(file, entry('Catalog', url, ['GetProduct', 'Search']))
-  const { control, until, messages, lines, state, batches } = await setUp(t, toConfig({ registry: { file } }), { thread: new URL('./dying-thread.ts', import.meta.url), restartMs: 200 })
+  const { control, until, messages, lines, state, batches } = await setUp(t, toConfig({ registry: { file } }), { thread: new URL('./dying-thread.ts', import.meta.url), restartMs: 3_000 })
   await control.start()
   await until('the messages', () => state('getproduct') === 'routed' && state('search') === 'routed')
   void control.recheck('die', 'doubted')
@@ -177,10 +177,9 @@ test('with a data directory a start serves from disk while the registry is away,
 })
 
 test('an embedded registry has an address when start resolves', async t => {
-  const { control } = await setUp(t, toConfig({ registry: { embedded: { address: '127.0.0.1:0' } } }))
+  const { control, until } = await setUp(t, toConfig({ registry: { embedded: { address: '127.0.0.1:0' } } }))
   await control.start()
-  await new Promise(resolve => setImmediate(resolve))
-  assert.match(control.status().embeddedUrl ?? '', /^http:\/\/127\.0\.0\.1:\d+$/)
+  await until('its address', () => /^http:\/\/127\.0\.0\.1:\d+$/.test(control.status().embeddedUrl ?? ''))
 })
 
 test('a registry that does not answer is said once with its reason, each of its errors is counted, and its return is said', async t => {

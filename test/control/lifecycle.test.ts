@@ -79,7 +79,7 @@ async function startPlanes (t: TestContext, clock: FakeClock, agent: FakeConsul)
   return { dataPlane, engine, state }
 }
 
-test('the recorded lifecycle, step by step', { timeout: 60_000 }, async t => {
+test('the recorded lifecycle, step by step', { timeout: 300_000 }, async t => {
   const agent = await startFakeConsul()
   t.after(() => agent.close())
   const hosts = new Map<number, ServiceStackHost>()

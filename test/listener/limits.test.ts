@@ -61,7 +61,7 @@ test('connections beyond the limit are closed at once', async () => {
 })
 
 test('a connection on which nothing is asked is closed after its idle time, and not before', async () => {
-  const keepAliveTimeoutMs = 300
+  const keepAliveTimeoutMs = 4_000
   await using fake = await startFake({ listener: { limits: { keepAliveTimeoutMs } } })
   using connection = await openConnection(targetOf(fake.url))
   let askedAtMs = 0
@@ -79,7 +79,7 @@ test('a connection on which nothing is asked is closed after its idle time, and 
 
 test('an answer that takes longer than the idle time is no idleness', async () => {
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
-  await using fake = await startFake({ answer: async () => { await gate; return ok('late') }, listener: { limits: { keepAliveTimeoutMs: 50 } } })
+  await using fake = await startFake({ answer: async () => { await gate; return ok('late') }, listener: { limits: { keepAliveTimeoutMs: 2_000 } } })
   using connection = await openConnection(targetOf(fake.url))
   connection.send('GET /json/reply/X HTTP/1.1\r\nHost: a\r\n\r\n')
   await until('it is asked', () => fake.exchanges.length === 1)

@@ -102,7 +102,7 @@ test('a streamed body that breaks off errors at its reader and ends the exchange
   connection.send(post('/json/reply/X', 'Content-Length: 10\r\n', '{"a"'))
   await until('the route reads', () => fake.exchanges.length === 1)
   connection.close()
-  const error = await within('the reader is told', 3_000, promise)
+  const error = await within('the reader is told', 30_000, promise)
   assert.ok(error instanceof GatewayError && error.code === 'BodyIncomplete')
   assert.ok(fake.exchanges[0]!.ended !== undefined)
 })

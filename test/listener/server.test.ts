@@ -115,7 +115,7 @@ test('a client that reads slowly pauses the service, and one that leaves cancels
     return paused()
   }, { everyMs: 1 })
   connection.close()
-  assert.equal((await within('the body is cancelled', 3_000, cancelled)).code, 'ClientClosed')
+  assert.equal((await within('the body is cancelled', 30_000, cancelled)).code, 'ClientClosed')
   assert.equal(fake.exchanges[0]!.ended?.code, 'ClientClosed')
 })
 
@@ -133,7 +133,7 @@ test('a client that leaves while the service works ends the exchange', async () 
   connection.send('GET /json/reply/X HTTP/1.1\r\nHost: a\r\n\r\n')
   await until('the route was asked', () => fake.exchanges.length === 1)
   connection.close()
-  await within('the exchange ends', 3_000, promise)
+  await within('the exchange ends', 30_000, promise)
 })
 
 test('1xx answers pass, but not to HTTP/1.0', async () => {
@@ -208,12 +208,12 @@ test('draining: what is in flight finishes, idle connections close, nothing new 
   using busy = await openConnection(targetOf(fake.url))
   busy.send('GET /json/reply/X HTTP/1.1\r\nHost: a\r\n\r\n')
   await until('one exchange is in flight', () => fake.exchanges.length === 1)
-  const drained = fake.listener.drain(5_000)
+  const drained = fake.listener.drain(60_000)
   await until('the idle connection is closed', () => idle.reader.ended !== undefined)
   await assert.rejects(openConnection(targetOf(fake.url)))
   open()
   assert.equal((await busy.response()).text(), 'done')
-  await within('drained', 3_000, drained)
+  await within('drained', 30_000, drained)
 })
 
 test('drain cuts what does not finish in time', async () => {
@@ -221,6 +221,6 @@ test('drain cuts what does not finish in time', async () => {
   using busy = await openConnection(targetOf(fake.url))
   busy.send('GET /json/reply/X HTTP/1.1\r\nHost: a\r\n\r\n')
   await until('one exchange is in flight', () => fake.exchanges.length === 1)
-  await within('drained', 3_000, fake.listener.drain(100))
+  await within('drained', 30_000, fake.listener.drain(100))
   assert.equal(await until('the exchange ends', () => fake.exchanges[0]!.ended?.code), 'ClientClosed')
 })

@@ -80,7 +80,7 @@ test('HTTP/2: a window that is wide open, and a client that reads nothing', asyn
 
 test('a client that reads slowly, for longer than the idle time, gets all of it', { timeout: 60_000 }, async () => {
   const bytes = 24_000_000
-  const bodyIdleTimeoutMs = 3_000
+  const bodyIdleTimeoutMs = 6_000
   await using fake = await startFake({ answer: () => ok('x'.repeat(bytes)), listener: { limits: { ...idle, bodyIdleTimeoutMs } } } as never)
   const socket = connectTcp(fake.port, '127.0.0.1')
   const startedAtMs = performance.now()

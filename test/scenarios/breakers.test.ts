@@ -36,7 +36,7 @@ describe('a broken message', { timeout: 300_000 }, () => {
     for (const [what, broken] of [['answers 503', behave.ok('', { status: 503, reason: 'Broken' })], ['resets', behave.reset()], ['garbles', behave.raw('no HTTP\r\n\r\n', { close: true })]] as const) {
       test(`that ${what} at each of ${instances} instances, tried at one after the other, closes none of them`, async () => {
         const one = behave.byPath({ [echo]: broken }, behave.ok('other'))
-        await using fleet = await startOrigins(Array.from({ length: instances }, () => one), { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
+        await using fleet = await startOrigins(Array.from({ length: instances }, () => one), { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 }, policy: { balancer: { strategy: 'round-robin' } } } } })
         const { gateway } = fleet
         for (let n = 0; n < 40; n++) {
           await gateway.get(echo)
@@ -51,7 +51,7 @@ describe('a broken message', { timeout: 300_000 }, () => {
   for (const status of [500, 503]) {
     test(`that two of four instances answer with ${status} is left to their breakers`, async () => {
       const down = behave.ok('', { status, reason: 'Down' })
-      await using fleet = await startOrigins([down, behave.ok('well'), down, behave.ok('well')], { upstreams: { origin: { balancing: inTurn.balancing, breaker: { resetTimeoutMs: 600_000 }, policy: { ...inTurn.policy, messageBreaker: { enabled: false } } } } })
+      await using fleet = await startOrigins([down, behave.ok('well'), down, behave.ok('well')], { upstreams: { origin: { balancing: inTurn.balancing, breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 }, policy: { ...inTurn.policy, messageBreaker: { enabled: false } } } } })
       const { gateway, origins: [first, , third] } = fleet
       const state = async (url: string) => await gateway.metric('postern_breaker_state', { endpoint: url })
       await until('both are out', async () => {
@@ -64,7 +64,7 @@ describe('a broken message', { timeout: 300_000 }, () => {
 
   test('that answers 500 at each of two instances opens its own breaker and neither of theirs', async () => {
     const one = behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'Broken' }) }, behave.ok('other'))
-    await using fleet = await startOrigins([one, one], { upstreams: { origin: { ...inTurn, breaker: { resetTimeoutMs: 600_000 } } } })
+    await using fleet = await startOrigins([one, one], { upstreams: { origin: { ...inTurn, breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 } } } })
     const { gateway, origins } = fleet
     await until('its breaker is open', async () => (await gateway.post(echo, {})).reason === 'BreakerOpen')
     for (const { url } of origins) assert.equal(await gateway.metric('postern_breaker_state', { endpoint: url }), 0)
@@ -95,7 +95,7 @@ describe('a broken message', { timeout: 300_000 }, () => {
   for (const status of [500, 503]) {
     test(`that answers ${status} at one of two instances does not take it from a message that only it has`, async () => {
       const half = behave.byPath({ [echo]: behave.ok('', { status, reason: 'Broken' }) }, behave.ok('only'))
-      await using service = await startServices([{ messages: ['Echo', 'Only'], behaviour: half }, {}], { upstreams: { Orders: { ...inTurn, breaker: { resetTimeoutMs: 600_000 } } }, defaults: { policy: { cache: { mode: 'off' } } } })
+      await using service = await startServices([{ messages: ['Echo', 'Only'], behaviour: half }, {}], { upstreams: { Orders: { ...inTurn, breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 } } }, defaults: { policy: { cache: { mode: 'off' } } } })
       const { gateway, origins: [first] } = service
       let broken = 0
       for (let n = 0; n < 100; n++) {
@@ -116,7 +116,7 @@ describe('a broken message', { timeout: 300_000 }, () => {
 
 describe('an instance that answers 500 to everything, from its start', { timeout: 300_000 }, () => {
   const broken = behave.ok('', { status: 500, reason: 'Broken' })
-  const breaker = { resetTimeoutMs: 300, rampMs: 0 }
+  const breaker = { resetTimeoutMs: 300, rampMs: 0, windowMs: 60_000 }
 
   test('is taken out beside one that works, keeps no message from its callers, and is back when it is mended', async () => {
     await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { ...inTurn, breaker } } })
@@ -141,7 +141,8 @@ describe('an instance that answers 500 to everything, from its start', { timeout
   })
 
   test('is hardly called by the way calls are balanced, before its breaker has counted enough', async () => {
-    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { breaker } } })
+    const none = { breaker: { enabled: false }, policy: { messageBreaker: { enabled: false } } }
+    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: none } })
     let failed = 0
     for (let n = 0; n < 200; n++) if ((await fleet.gateway.post(echo, {})).status === 500) failed++
     assert.ok(failed <= 40, `${failed} of 200`)
@@ -149,7 +150,7 @@ describe('an instance that answers 500 to everything, from its start', { timeout
 
   test('does not show to callers of what is safe, where postern.yaml says that a 500 is tried again', async () => {
     const policy = { ...inTurn.policy, retry: { statuses: [500], backoffMs: 0 } }
-    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { ...inTurn, breaker: { resetTimeoutMs: 600_000 }, retryBudget: { percent: 100, perSecond: 100 }, policy } } })
+    await using fleet = await startOrigins([broken, behave.ok('well')], { upstreams: { origin: { ...inTurn, breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 }, retryBudget: { percent: 100, perSecond: 100 }, policy } } })
     const { gateway, origin } = fleet
     await until('it is out', async () => {
       assert.equal((await gateway.get(echo)).text(), 'well')
@@ -168,7 +169,7 @@ describe('a service all of whose messages answer 500', { timeout: 300_000 }, () 
 
   for (const instances of [1, 2]) {
     test(`is not called any more, though no message of it failed often: ${instances} of ${instances} instances`, async () => {
-      await using fleet = await startOrigins(Array.from({ length: instances }, () => behave.ok()), { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000 } } }, messages })
+      await using fleet = await startOrigins(Array.from({ length: instances }, () => behave.ok()), { upstreams: { origin: { breaker: { resetTimeoutMs: 600_000, windowMs: 120_000 } } }, messages })
       const { gateway, origins } = fleet
       const received = () => origins.reduce((sum, { received }) => sum + received.length, 0)
       await round(gateway)
@@ -181,7 +182,7 @@ describe('a service all of whose messages answer 500', { timeout: 300_000 }, () 
   }
 
   test('is back when it is mended but for one message, whichever is tried', async () => {
-    await using fleet = await startOrigins([broken], { upstreams: { origin: { breaker: { windowMs: 1_000, resetTimeoutMs: 300, rampMs: 0 } } }, messages })
+    await using fleet = await startOrigins([broken], { upstreams: { origin: { breaker: { windowMs: 4_000, resetTimeoutMs: 300, rampMs: 0 } } }, messages })
     const { gateway, origin } = fleet
     await until('its breaker is open', async () => {
       await round(gateway)
@@ -262,7 +263,7 @@ describe('who waits in the queue when a breaker opens', { timeout: 300_000 }, ()
   })
 
   test('by itself: a message that hangs, counted while its calls are under way', async () => {
-    await using fleet = await startOrigins([behave.ok()], { upstreams: { origin: queue }, messages: { Echo: { upstream: 'origin', policy: { messageBreaker: { consecutiveFailures: 2, slowCallMs: 400, resetTimeoutMs: 600_000 } } } } })
+    await using fleet = await startOrigins([behave.ok()], { upstreams: { origin: queue }, messages: { Echo: { upstream: 'origin', policy: { messageBreaker: { consecutiveFailures: 2, slowCallMs: 2_000, resetTimeoutMs: 600_000 } } } } })
     const { gateway, origin } = fleet
     for (let n = 0; n < 5; n++) assert.equal((await gateway.post(echo, {})).status, 200)
     origin.behave(behave.hang())
@@ -307,7 +308,7 @@ test('a service that only paused is served at once when what it was asked meanwh
 })
 
 test('an endpoint that nobody calls is asked itself, and its breaker closes', { timeout: 300_000 }, async () => {
-  const breaker = { windowMs: 1_000, resetTimeoutMs: 200, askIdleMs: 200, rampMs: 0 }
+  const breaker = { windowMs: 5_000, resetTimeoutMs: 200, askIdleMs: 200, rampMs: 0 }
   await using fleet = await startOrigins([behave.ok('', { status: 502, reason: 'Bad' })], { upstreams: { origin: { breaker, livenessPath: '/alive' } }, defaults: { policy: { messageBreaker: { enabled: false } } } })
   const { gateway, origin } = fleet
   const state = async () => await gateway.metric('postern_breaker_state', { endpoint: origin.url })
@@ -364,7 +365,7 @@ describe('by hand', { timeout: 300_000 }, () => {
 
   test('ends by itself', async () => {
     await using fleet = await startOrigins([behave.ok('fine')])
-    await fleet.gateway.tell('/api/breakers/hold', { upstream: 'origin', held: 'open', reason: 'short', by: 'ann', forMs: 4_000 })
+    await fleet.gateway.tell('/api/breakers/hold', { upstream: 'origin', held: 'open', reason: 'short', by: 'ann', forMs: 6_000 })
     assert.equal((await fleet.gateway.post(echo, {})).reason, 'BreakerOpen')
     await until('the hold is over', async () => (await fleet.gateway.post(echo, {})).status === 200)
   })

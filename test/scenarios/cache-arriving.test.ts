@@ -33,11 +33,11 @@ function halves () {
   return { behaviour, sendHeads: headWanted.resolve, sendRest: more.resolve, [Symbol.dispose]: end }
 }
 
-describe('bodies that are still arriving', { timeout: 120_000 }, () => {
+describe('bodies that are still arriving', { timeout: 300_000 }, () => {
   test('take their length from the bound; what does not fit is not stored, and nobody else waits for it', async () => {
     using service = halves()
     await using origin = await startOrigin(service.behaviour)
-    await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' } }, cache: { maxArrivingBytes: 60_000 } })
+    await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { cache: { collapseWaitMs: 60_000 } } } }, cache: { maxArrivingBytes: 60_000 } })
     await gateway.waitForEndpoint(origin.url)
     const arriving = async () => await gateway.metric('postern_cache_arriving_bytes')
     const first = gateway.get(order('1'))
@@ -45,6 +45,7 @@ describe('bodies that are still arriving', { timeout: 120_000 }, () => {
     assert.match((await gateway.get(order('small'))).header('cache-status')!, /stored/, 'what is here whole needs no room')
     const late = [gateway.get(order('late')), gateway.get(order('late'))]
     await until('both wait', async () => await gateway.metric('postern_in_flight', { upstream: 'Shop' }) === 3)
+    await until('the origin is asked', () => origin.received.some(({ target }) => target === order('late')))
     assert.equal(origin.received.filter(({ target }) => target === order('late')).length, 1, 'for one answer')
     service.sendHeads()
     await until('both ask', () => origin.received.filter(({ target }) => target === order('late')).length === 2)

@@ -21,7 +21,7 @@ function isForAll (lines: readonly string[]): boolean {
 }
 
 for (const mode of ['pass', 'perIdentity'] as const) {
-  describe(`identity.mode ${mode}`, { timeout: 120_000 }, () => {
+  describe(`identity.mode ${mode}`, { timeout: 300_000 }, () => {
     test('what reaches whom', async () => {
       const random = randomFrom(seed)
       /** By the number in its body: who asked for it, and with what it was answered. */
@@ -73,7 +73,7 @@ for (const mode of ['pass', 'perIdentity'] as const) {
   })
 }
 
-describe('an answer for all, of which a 304 says later that it is not', { timeout: 120_000 }, () => {
+describe('an answer for all, of which a 304 says later that it is not', { timeout: 300_000 }, () => {
   for (const mark of ['private', 'PRIVATE, max-age=60', 'no-store', 'No-Store, public, s-maxage=60']) {
     test(`${mark}: is given to nobody any more, and what comes in its place to one`, async () => {
       let marked = false
@@ -106,9 +106,9 @@ describe('an answer for all, of which a 304 says later that it is not', { timeou
   }
 })
 
-describe('an answer that proves to be one caller\'s own, when he has gone and another waits', { timeout: 120_000 }, () => {
+describe('an answer that proves to be one caller\'s own, when he has gone and another waits', { timeout: 300_000 }, () => {
   const path = '/json/reply/Echo'
-  const cached = { messages: { Echo: { upstream: 'origin', policy: { cache: { refillAfterPurge: true, refreshAhead: { minHits: 1 } } } } } }
+  const cached = { messages: { Echo: { upstream: 'origin', policy: { cache: { collapseWaitMs: 60_000, refillAfterPurge: true, refreshAhead: { minHits: 1 } } } } } }
   const pairs: Array<[name: string, ann: HeaderList, bob: HeaderList]> = [
     ['tokens', [['Authorization', 'Bearer ann']], [['Authorization', 'Bearer bob']]],
     ['API keys', [['X-Api-Key', 'ann']], [['X-Api-Key', 'bob']]],

@@ -41,7 +41,7 @@ describe('the cache under pressure', { timeout: 240_000 }, () => {
     assert.equal((await purging).json().purged, 10_000)
     assert.equal(origin.received.length - before, 1_000)
     const median = tookMs.sort((a, b) => a - b)[25]!
-    assert.ok(median < 500, `a hit took ${Math.round(median)} ms`)
+    assert.ok(median < 2_000, `a hit took ${Math.round(median)} ms`)
   })
 
   test('a flood of unique keys stays within its bounds, and leaves the other messages\' answers', async () => {

@@ -42,7 +42,7 @@ describe('a rolling deploy as real hosts do it: dead and still registered, then 
       const listening = performance.now()
       await until('the table is right', async () => await world.stateOf(next.id) === 'routed' && await world.stateOf(old.id) === 'ghost', aSecond)
       t.diagnostic(`table right after ${(performance.now() - listening).toFixed(0)} ms`)
-      await until('the new process gets calls', () => next.executed.length > 0, { timeoutMs: 15_000 })
+      await until('the new process gets calls', () => next.executed.length > 0)
     }
     await load.stop()
     assert.deepEqual(unsaved(load), [])
@@ -96,7 +96,7 @@ describe('names change hands', { timeout: 300_000 }, () => {
     assert.deepEqual(load.failures, [])
     assert.ok(fresh.executed.length > 0)
     assert.deepEqual(misdirected(world.hosts), [])
-    assert.equal(await world.gateway.metric('postern_message_moves_total', { reason: 'unlisted' }), 1)
+    await world.gateway.metricBecomes('postern_message_moves_total', 1, { reason: 'unlisted' })
     const line = await logged(world.gateway, 'message moved')
     assert.deepEqual([line['name'], line['service'], line['from'], line['level']], ['Move', 'Depot', 'Stock', 30])
     assert.match(String(line['why']), /^Routed to Depot: Depot lists it; it moved here from Stock, who no longer has it, at /)
@@ -140,7 +140,7 @@ describe('names change hands', { timeout: 300_000 }, () => {
     assert.deepEqual(load.failures, [])
     assert.ok(billing.executed.length > 0 && rest.executed.length > 0)
     assert.deepEqual(misdirected(world.hosts), [])
-    assert.equal(await world.gateway.metric('postern_message_moves_total', { reason: 'unlisted' }), 1)
+    await world.gateway.metricBecomes('postern_message_moves_total', 1, { reason: 'unlisted' })
     const line = await logged(world.gateway, 'message moved')
     assert.deepEqual([line['name'], line['service'], line['from'], line['level']], ['Bill', 'Billing', 'Shop', 30])
     assert.match(String(line['why']), /^Routed to Billing: Billing lists it; it moved here from Shop, who no longer has it, at /)
@@ -163,7 +163,7 @@ describe('names change hands', { timeout: 300_000 }, () => {
     await more(load)
     await load.stop()
     assert.deepEqual(load.failures, [])
-    assert.equal(await world.gateway.metric('postern_message_moves_total', { reason: 'gone' }), 2)
+    await world.gateway.metricBecomes('postern_message_moves_total', 2, { reason: 'gone' })
     const lines = await until('the log to say both', async () => {
       const moved = (await world.gateway.log()).filter(({ msg }) => msg === 'message moved')
       return moved.length === 2 && moved
@@ -205,7 +205,7 @@ describe('names change hands', { timeout: 300_000 }, () => {
     assert.deepEqual(load.failures, [])
     const moved = await logged(gateway, 'message moved')
     assert.match(String(moved['why']), /from Orders, by an operator's word \(agreed with Ann\), at /)
-    assert.equal(await gateway.metric('postern_message_moves_total', { reason: 'settled' }), 1)
+    await gateway.metricBecomes('postern_message_moves_total', 1, { reason: 'settled' })
 
     await until('it is kept on disk', async () => (await readFile(join(dataDirectory, 'control-state.json'), 'utf8').catch(() => '')).includes('agreed with Ann'))
     await gateway.reload({ registry: { embedded: { address: '127.0.0.1:0' } }, dataDirectory, messages: { PlaceOrder: { upstream: 'Orders' } } } as never)
@@ -238,7 +238,7 @@ test('what an operator has settled holds over a restart of the gateway, with its
     // At once, however soon it is stopped.
   }
   await using gateway = await startGateway(config)
-  await until('it is decided again', async () => (await gateway.get(get('PlaceOrder'))).status === 200, { timeoutMs: 10_000 })
+  await until('it is decided again', async () => (await gateway.get(get('PlaceOrder'))).status === 200)
   const [executed, others] = [billing.executed.length, orders.executed.length]
   for (let n = 0; n < 10; n++) assert.equal((await gateway.get(get('PlaceOrder'))).status, 200)
   assert.deepEqual([billing.executed.length - executed, orders.executed.length - others], [10, 0])
@@ -279,7 +279,7 @@ test('a restart keeps an owner whom nobody has settled, although the other was r
     before = await rowsOf(gateway)
   }
   await using gateway = await startGateway(config)
-  await until('it is decided again', async () => (await gateway.get(get('PlaceOrder'))).status === 200, { timeoutMs: 10_000 })
+  await until('it is decided again', async () => (await gateway.get(get('PlaceOrder'))).status === 200)
   for (let n = 0; n < 10; n++) assert.equal((await gateway.get(get('PlaceOrder'))).status, 200)
   await until('all stand as before, since the same time', async () => (await rowsOf(gateway)).join() === before.join())
   assert.deepEqual(billing.executed, [])

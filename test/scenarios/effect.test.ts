@@ -30,7 +30,7 @@ async function startShop (handler: MessageDefinition['handler'], policy: object)
     await until('the markers are known', async () => {
       await post()
       return shadow.received.length > 0
-    }, { timeoutMs: 20_000, everyMs: 50 })
+    }, { everyMs: 50 })
     const ask = async (calls: number) => {
       const before = [executed('AskStock'), executed('TakeStock')] as const
       for (let n = 0; n < calls; n++) {
@@ -63,7 +63,7 @@ test('cache: the answer to the question is kept, that of the change is not', { t
 test('hedging: the question is asked twice where an answer is late, the change is made once', { timeout: 300_000 }, async () => {
   let isSlow = false
   const handler = async () => {
-    if (isSlow) await sleep(150)
+    if (isSlow) await sleep(600)
     return { body: {} }
   }
   await using shop = await startShop(handler, { cache: { mode: 'off' }, hedge: { enabled: true, minDelayMs: 20 } })

@@ -14,7 +14,7 @@ const answer = () => ({ body: {} })
 const rows = async (gateway: TestGateway): Promise<{ routes: Row[], registrations: Row[], registries: Array<{ registry: string, ok: boolean, stale: number }> }> => await gateway.api('routes')
 const postern = async (gateway: TestGateway, ...args: string[]) => (await runHere(['routes', '--admin', gateway.admin.replace('http://', ''), ...args])).out
 
-test('an endpoint that refuses connections is out, whatever its checks say, and so are its messages; it comes back by itself', { timeout: 60_000 }, async () => {
+test('an endpoint that refuses connections is out, whatever its checks say, and so are its messages; it comes back by itself', { timeout: 300_000 }, async () => {
   await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } } })
   await using stays = await startServiceStackHost({ service: 'Shop', messages: { Browse: answer } })
   await using dies = await startServiceStackHost({ service: 'Shop', id: 'ss-Shop-00000000-0000-4000-8000-000000000001', messages: { Browse: answer, Buy: answer } })
@@ -33,7 +33,8 @@ test('an endpoint that refuses connections is out, whatever its checks say, and 
   assert.match((await nameOf('Buy')).hint, /^It goes when no endpoint of Shop lists it any more/)
 
   await dies.kill()
-  assert.equal((await gateway.get('/json/reply/Buy')).status, 502)
+  // Whoever notices it first: this call, or the control plane.
+  assert.match(String((await gateway.get('/json/reply/Buy')).status), /^50[23]$/)
   const out = await until('it is out', async () => { const row = await rowOf(dies); return row.state === 'out' ? row : undefined })
   assert.deepEqual([out.why, out.hint], ['Out: a connection to it failed (ECONNREFUSED), although its checks pass.', 'It comes back as soon as Postern can connect and it has said who it is.'])
   assert.ok(out.since > well.since)
@@ -51,7 +52,7 @@ test('an endpoint that refuses connections is out, whatever its checks say, and 
   await until('nobody is out', async () => await gateway.metric('postern_registrations', { state: 'out' }) === 0)
 })
 
-test('a breaker that is held open is why an endpoint is out', { timeout: 60_000 }, async () => {
+test('a breaker that is held open is why an endpoint is out', { timeout: 300_000 }, async () => {
   await using origin = await startServiceStackHost({ messages: {} })
   await using gateway = await startGateway({ upstreams: { Legacy: { endpoints: [origin.url] } }, messages: { Authenticate: { upstream: 'Legacy' } } } as never)
   await gateway.waitForRoute('Authenticate')
@@ -64,7 +65,7 @@ test('a breaker that is held open is why an endpoint is out', { timeout: 60_000 
   await until('it is back', async () => await why() === 'Routed: a fixed endpoint of postern.yaml.')
 })
 
-test('what a running agent no longer vouches for is marked stale and counted while it fails, forgets, and not a moment longer', { timeout: 60_000 }, async () => {
+test('what a running agent no longer vouches for is marked stale and counted while it fails, forgets, and not a moment longer', { timeout: 300_000 }, async () => {
   const consul = await startFakeConsul()
   try {
     await using one = await startServiceStackHost({ service: 'One', messages: { First: answer } })

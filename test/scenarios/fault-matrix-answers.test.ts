@@ -17,7 +17,9 @@ const answers = {
 type Answer = keyof typeof answers
 
 /** Silence that ends an answer here; far longer than what a busy machine keeps to itself. */
-const silenceMs = 3_000
+const silenceMs = 5_000
+/** One every 100 ms: together more than that. */
+const drops = 54
 
 interface Fault {
   readonly name: string
@@ -39,7 +41,7 @@ const faults: readonly Fault[] = [
   // Nobody knows when the next event is due.
   { name: 'is silent for longer than the limit', then: async request => await sleep(silenceMs + 400).then(async () => await end(request)), waitMs: silenceMs, rest: '', only: 'event stream' },
   // All in all it takes longer than the limit on silence, and is never silent for so long.
-  { name: 'drips', then: dripThenEnd, waitMs: silenceMs, rest: '.'.repeat(34) }
+  { name: 'drips', then: dripThenEnd, waitMs: silenceMs, rest: '.'.repeat(drops) }
 ]
 
 async function end ({ socket }: RawRequest): Promise<void> {
@@ -47,7 +49,7 @@ async function end ({ socket }: RawRequest): Promise<void> {
 }
 
 async function dripThenEnd (request: RawRequest): Promise<void> {
-  for (let n = 0; n < 34; n++) {
+  for (let n = 0; n < drops; n++) {
     await write(request.socket, chunk('.'))
     await sleep(100)
   }

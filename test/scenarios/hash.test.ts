@@ -43,13 +43,13 @@ test('a deploy moves the callers of the endpoint that left, and hardly any other
 })
 
 test('a hot key overflows its endpoint at the bound, and others keep theirs', { timeout: 300_000 }, async () => {
-  await using fleet = await startOrigins([hang(), hang(), hang()], strategy({ strategy: 'hash', stickTo: 'header', name: 'X-Tenant', boundPercent: 150 }))
+  await using fleet = await startOrigins([hang(), hang(), hang()], { defaults: { policy: { deadlineMs: 60_000, headersTimeoutMs: 60_000, balancer: { strategy: 'hash', stickTo: 'header', name: 'X-Tenant', boundPercent: 150 } } } } as PartialConfig)
   const { gateway, origins } = fleet
   const connections: Array<Awaited<ReturnType<TestGateway['connect']>>> = []
   const loads = () => origins.map(({ received }) => received.length)
   try {
     for (let n = 1; n <= 12; n++) {
-      const connection = await gateway.connect()
+      const connection = await gateway.connect({ timeoutMs: 60_000 })
       connections.push(connection)
       connection.send(requestBytes('x', path, { headers: [['X-Tenant', 'hot']] }))
       await until('it is somewhere', () => loads().reduce((sum, load) => sum + load) === n)

@@ -3,11 +3,10 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import net from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from './ports.ts'
 import { until } from './until.ts'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -119,7 +118,7 @@ export async function startConsul (options: ConsulOptions = {}): Promise<RealCon
       const leader = answer?.ok === true && await answer.text() !== '""'
       // The leader's own node is what services are listed on.
       return leader && (await (await fetch(`${url}/v1/catalog/nodes`, { headers })).text()).includes(nodeName)
-    }, { timeoutMs: 20_000, everyMs: 50 })
+    }, { everyMs: 50 })
   }
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
     const ending = child
@@ -164,15 +163,4 @@ export async function startConsul (options: ConsulOptions = {}): Promise<RealCon
       await start()
     }
   }
-}
-
-export async function freePorts (count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise<net.Server>((resolve, reject) => {
-    const server = net.createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => resolve(server))
-  })))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => { server.close(resolve) })))
-  return ports
 }

@@ -19,7 +19,7 @@ export const kinds = {
 export type Kind = keyof typeof kinds
 
 /** Long enough for a healthy answer of a busy machine, short enough to be waited for. */
-export const hangMs = 1_000
+export const hangMs = 2_500
 /** Where nothing hangs, no time-out may have a say. */
 export const neverMs = 10_000
 /** In turn, so that every fault is met. */

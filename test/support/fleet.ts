@@ -36,7 +36,7 @@ export interface OriginFleet extends AsyncDisposable {
 /** Scripted origins are for what stands below the cache, which would ask them once for all. */
 const uncached = { policy: { cache: { mode: 'off' as const } } }
 
-/** Plain origins as one fixed upstream `origin` that has the messages Echo and Other. */
+/** Plain origins as one fixed upstream `origin` that has the messages Echo and Other. Ready when each of them gets traffic. */
 export async function startOrigins (behaviours: Behaviour[], config: PartialConfig = {}, options: { basePath?: string } = {}): Promise<OriginFleet> {
   await using stack = new AsyncDisposableStack()
   const origins: Origin[] = []
@@ -48,6 +48,7 @@ export async function startOrigins (behaviours: Behaviour[], config: PartialConf
     messages: { Echo: { upstream: 'origin', ...uncached }, Other: { upstream: 'origin', ...uncached }, ...config.messages }
   } as PartialConfig))
   await gateway.waitForRoute('Echo')
+  for (const { url } of origins) await gateway.waitForEndpoint(url + (options.basePath ?? ''))
   const owned = stack.move()
   return { gateway, origins, origin: origins[0]!, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

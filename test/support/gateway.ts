@@ -26,6 +26,8 @@ export interface TestGateway {
   tell (path: string, body: object): Promise<RawResponse>
   /** Sum of the samples of a metric that have these labels; 0 where there is none. */
   metric (name: string, labels?: Readonly<Record<string, string>>): Promise<number>
+  /** Resolves when that sum is so much: what is counted at the end of an exchange may come after its answer. */
+  metricBecomes (name: string, value: number, labels?: Readonly<Record<string, string>>): Promise<void>
 
   api (what: 'routes' | 'upstreams'): Promise<any>
   /** Resolves with the milliseconds it took until a message is routed. */
@@ -37,13 +39,23 @@ export interface TestGateway {
   [Symbol.asyncDispose] (): Promise<void>
 }
 
-/** The whole config from parts: ports 0, log to a file, everything else the defaults. */
+/** What a busy machine does to this process is not tested, unless a test says so: no overload is seen in it, and every listener is waited for. */
+function patient ({ defaults, shedding }: PartialConfig): PartialConfig {
+  const deadlineMs = (defaults?.policy as { deadlineMs?: number } | undefined)?.deadlineMs ?? 15_000
+  return {
+    shedding: { eventLoopDelayMs: 0, heapPercent: 0, ...shedding },
+    defaults: { ...defaults, policy: { connectTimeoutMs: Math.min(8_000, deadlineMs), ...defaults?.policy } }
+  } as PartialConfig
+}
+
+/** The whole config from parts: ports 0, log to a file, a patient gateway, everything else the defaults. */
 export async function configOf (partial: PartialConfig, directory: string): Promise<Config> {
   const { loadConfig } = await import('../../src/config/load.ts')
   const whole = {
     // Not even with a port of its own does a test write where users keep theirs.
     dataDirectory: 'none',
     ...partial,
+    ...patient(partial),
     listener: { address: '127.0.0.1:0', ...partial.listener },
     admin: { address: '127.0.0.1:0', ...partial.admin },
     log: { destination: join(directory, 'postern.log'), ...partial.log }
@@ -69,6 +81,7 @@ export async function startGateway (partial: PartialConfig = {}): Promise<TestGa
     const response = await request(targetOf(gateway.addresses.admin), `/api/${what}`)
     return response.status === 200 ? response.json() : undefined
   }
+  const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) => sumOf((await request(targetOf(gateway.addresses.admin), '/metrics')).text(), name, labels)
   return {
     url,
     admin: gateway.addresses.admin,
@@ -85,7 +98,8 @@ export async function startGateway (partial: PartialConfig = {}): Promise<TestGa
     }),
     tell: async (path, body) => await request(targetOf(gateway.addresses.admin), path, { method: 'POST', headers: [['Content-Type', 'application/json']], body: JSON.stringify(body) }),
     connect: async options => await openConnection(targetOf(url), options),
-    metric: async (name, labels = {}) => sumOf((await request(targetOf(gateway.addresses.admin), '/metrics')).text(), name, labels),
+    metric,
+    metricBecomes: async (name, value, labels = {}) => { await until(`${name} to be ${value}`, async () => await metric(name, labels) === value) },
     api,
     waitForRoute: async (name, options = {}) => {
       const started = performance.now()

@@ -65,5 +65,5 @@ export async function untilAllIsWell (load: Load, calls = 40): Promise<void> {
   await until(`${calls} calls in a row to be answered well`, () => {
     if (load.failures.length !== failures) [since, failures] = [load.calls, load.failures.length]
     return load.calls > since + calls
-  }, { timeoutMs: 15_000, everyMs: 5 })
+  }, { everyMs: 5 })
 }

@@ -1,6 +1,6 @@
 // A plain origin with scripted behaviour: resets, hangs, garbage, wrong lengths, 1xx, trailers. For what a healthy host never does.
-import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePorts } from './ports.ts'
 import { chunk, head, startRawServer, write, type HeaderList, type RawRequest, type RawServer } from './raw-server.ts'
 
 /** What the origin does with one request. */
@@ -203,9 +203,5 @@ export async function left (request: RawRequest): Promise<void> {
 
 /** A port on which nothing listens. */
 export async function closedPort (): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
+  return (await freePorts(1))[0]!
 }

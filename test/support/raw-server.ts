@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { ByteReader, EndOfBytes, readChunks, splitHeader } from './byte-reader.ts'
+import { freePorts } from './ports.ts'
 
 export type HeaderList = Array<[name: string, value: string]>
 
@@ -110,8 +111,8 @@ export async function startRawServer (options: RawServerOptions): Promise<RawSer
     await Promise.all(loops)
   }
 
-  await listen()
-  if (options.listen === false) await kill()
+  if (options.listen !== false) await listen()
+  else if (port === 0) [port] = await freePorts(1) as [number]
   return {
     get port () { return port },
     host,

@@ -28,6 +28,8 @@ export async function startRegistered (registered: readonly Registered[], config
   consul.list(registered.map((one, n) => entryOf(origins[n]!, n, one)))
   const gateway = stack.use(await startGateway({ ...config, registry: { allowedNetworks: [`${host}/32`], consul: { agents: [consul.url], ...consulConfig } } } as PartialConfig))
   await gateway.waitForRoute('Echo')
+  // Who only stands by has no share to be told.
+  for (const [n, { url }] of origins.entries()) if (registered[n]!.status === undefined) await until(`${url} to be in the table`, async () => await balanceOf(gateway, url) !== undefined)
   const owned = stack.move()
   return { consul, gateway, origins, [Symbol.asyncDispose]: async () => { await owned.disposeAsync() } }
 }

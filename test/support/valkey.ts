@@ -5,7 +5,8 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { environmentFor } from '../../bench/support/binaries.ts'
-import { ensurePart, freePorts } from './consul.ts'
+import { ensurePart } from './consul.ts'
+import { freePorts } from './ports.ts'
 import { until } from './until.ts'
 
 /** For node:test's `skip`; with POSTERN_PARTS=required it throws in place of skipping. */
@@ -60,7 +61,7 @@ export async function startValkey ({ keepData = false, password }: { keepData?: 
     await until('valkey to answer', async () => {
       if (started.exitCode !== null) throw new Error(`valkey ended with ${started.exitCode}: ${said}`)
       return (await say('PING').catch(() => '')).includes('PONG')
-    }, { timeoutMs: 20_000, everyMs: 20 })
+    }, { everyMs: 20 })
   }
   const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
     const ending = child

@@ -9,7 +9,7 @@ import { until } from './until.ts'
 const answer = () => ({ body: {} })
 export const get = (name: string) => `/json/reply/${name}`
 /** A table must be right within a second; this is how long a loaded machine may take. */
-export const aSecond = { timeoutMs: 15_000, everyMs: 5 }
+export const aSecond = { everyMs: 5 }
 
 export interface World extends AsyncDisposable {
   readonly gateway: TestGateway

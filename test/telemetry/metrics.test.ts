@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createMetrics, metricTable, type Metrics } from '../../src/telemetry/metrics.ts'
+import { until } from '../support/until.ts'
 
 interface Series { name: string, labels: Record<string, string>, value: number }
 
@@ -181,13 +182,14 @@ test('counting an exchange costs nanoseconds; a scrape of 20,000 messages holds 
   const endpoint = metrics.endpointMeter('Orders', 'http://10.0.0.1:80')
   const rounds: number[] = []
   for (let round = 0; round < 10; round++) {
-    const startedAt = performance.now()
+    const before = process.threadCpuUsage()
     for (let i = 0; i < 100_000; i++) {
       route.start()
       endpoint.attempt('success', i % 100)
       route.done(200, i % 100)
     }
-    rounds.push((performance.now() - startedAt) * 10)
+    const { user, system } = process.threadCpuUsage(before)
+    rounds.push((user + system) / 100)
   }
   const nanoseconds = rounds.toSorted((a, b) => a - b)[5]!
   t.diagnostic(`start, attempt and done together: ${nanoseconds.toFixed(0)} ns`)
@@ -199,12 +201,15 @@ test('counting an exchange costs nanoseconds; a scrape of 20,000 messages holds 
     meter.done(200, 1)
   }
   await metrics.text()
-  const delay = monitorEventLoopDelay({ resolution: 1 })
-  delay.enable()
-  const startedAt = performance.now()
-  const text = await metrics.text()
-  const tookMs = performance.now() - startedAt
-  delay.disable()
-  t.diagnostic(`scrape of 20,000 messages of 2,000 upstreams: ${(text.length / 1e6).toFixed(1)} MB in ${tookMs.toFixed(0)} ms, longest turn ${(delay.max / 1e6).toFixed(1)} ms`)
-  assert.ok(delay.max / 1e6 < tookMs / 2, 'made in slices')
+  // In some round: another process may be given the core for as long as a scrape takes.
+  await until('it is made in slices', async () => {
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    const startedAt = performance.now()
+    const text = await metrics.text()
+    const tookMs = performance.now() - startedAt
+    delay.disable()
+    t.diagnostic(`scrape of 20,000 messages of 2,000 upstreams: ${(text.length / 1e6).toFixed(1)} MB in ${tookMs.toFixed(0)} ms, longest turn ${(delay.max / 1e6).toFixed(1)} ms`)
+    return delay.max / 1e6 < tookMs / 2
+  })
 })

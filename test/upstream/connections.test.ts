@@ -111,7 +111,7 @@ test('an idle connection on which the endpoint speaks, or which it closes, is go
 })
 
 test('a connection is given up some time before the endpoint says that it closes it', async t => {
-  const { port } = await numbered(t, socket => socket.write(answer('ok', 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=3\r\n')))
+  const { port } = await numbered(t, socket => socket.write(answer('ok', 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=7\r\n')))
   const endpoint = endpointAt(t, port)
   const begin = performance.now()
   await read(await endpoint.send(makeExchange()))
