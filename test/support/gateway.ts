@@ -77,10 +77,11 @@ export async function startGateway (partial: PartialConfig = {}): Promise<TestGa
     await rm(directory, { recursive: true, force: true })
   }
   const send = async (path: string, options: RequestOptions = {}) => await request(targetOf(url), path, options)
-  const api = async (what: 'routes' | 'upstreams') => {
+  // A control thread that a busy machine keeps from answering for two seconds is said to be silent.
+  const api = async (what: 'routes' | 'upstreams') => await until('the control plane to answer', async () => {
     const response = await request(targetOf(gateway.addresses.admin), `/api/${what}`)
-    return response.status === 200 ? response.json() : undefined
-  }
+    return response.status === 200 && response.json()
+  })
   const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) => sumOf((await request(targetOf(gateway.addresses.admin), '/metrics')).text(), name, labels)
   return {
     url,
