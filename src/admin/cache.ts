@@ -32,7 +32,8 @@ function targetOf (url: string): string {
   return `${parsed.pathname}${parsed.search}`
 }
 
-export function cacheActions (cache: Cache, outage: Outage): AdminAction[] {
+/** `isKnown`: whether there is such a message or prefix. */
+export function cacheActions (cache: Cache, outage: Outage, isKnown: (message: string) => boolean): AdminAction[] {
   return [
     {
       method: 'GET',
@@ -56,14 +57,23 @@ export function cacheActions (cache: Cache, outage: Outage): AdminAction[] {
       method: 'POST',
       path: '/api/cache/purge',
       says: 'Removes stored answers: {"url"}, {"tag"}, {"message"}, {"service"} or {"all": true}; "soft": true only makes them stale. Says how many, and how many outage copies went with them.',
-      run: ({ body }) => {
-        const soft = (body as { soft?: unknown } | undefined)?.soft === true
-        const before = outage.held
-        const purged = toSelectors(cache, body).reduce((sum, selector) => sum + cache.purge(selector, soft, 'operator'), 0)
-        return { purged, soft, copies: before - outage.held }
-      }
+      run: ({ body }) => purge(cache, outage, isKnown, body)
     }
   ]
+}
+
+/** @throws ActionRefused */
+function purge (cache: Cache, outage: Outage, isKnown: (message: string) => boolean, body: unknown): object {
+  const soft = (body as { soft?: unknown } | undefined)?.soft === true
+  const selectors = toSelectors(cache, body)
+  const name = selectors[0]?.kind === 'message' ? selectors[0].message : undefined
+  const exists = name === undefined || isKnown(name) || [...cache.sharedMessages].some(({ message }) => message.toLowerCase() === name.toLowerCase())
+  const before = outage.held
+  const purged = selectors.reduce((sum, selector) => sum + cache.purge(selector, soft, 'operator'), 0)
+  const copies = before - outage.held
+  // Asked afterwards: of a message that has left, answers may be stored here, and other gateways are told of the purge whatever is here.
+  if (!exists && purged + copies === 0) throw new ActionRefused(404, 'MessageNotFound', `There is no message ${name}, and nothing is stored of it here.`)
+  return { purged, soft, copies }
 }
 
 function overview ({ store, fills, background, purged, secondLevel, tallies }: Cache): object {

@@ -15,6 +15,16 @@ export function tellAdmin (url: string, body: object, method: 'POST' | 'PUT' = '
   return send(url, { method, body })
 }
 
+/** What the gateway says against it; undefined where it is no gateway's answer. */
+export function sayRefusal (body: string): string | undefined {
+  try {
+    return (JSON.parse(body) as { error?: { message?: string } }).error?.message
+  } catch {
+    // Not a gateway's answer: the status says what there is to say.
+    return undefined
+  }
+}
+
 async function send (url: string, tell: GetOptions['tell']): Promise<GetResult> {
   const agent = createAgent(url)
   try {

@@ -1,5 +1,5 @@
 // postern cache: shows what the running gateway has stored, purges it, and puts answers into it.
-import { askAdmin, tellAdmin } from './ask-admin.ts'
+import { askAdmin, sayRefusal, tellAdmin } from './ask-admin.ts'
 import type { Arguments } from './arguments.ts'
 import { putOrder } from './cache-put.ts'
 import type { Help } from './help.ts'
@@ -120,6 +120,6 @@ function table (rows: ReadonlyArray<ReadonlyArray<string | number>>): string {
 async function answerOf (asked: ReturnType<typeof askAdmin>, base: string): Promise<string> {
   const result = await asked
   if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
-  if (result.status !== 200) throw new CommandError(`${base} answered ${result.status}: ${printable(result.body.slice(0, 500))}`)
+  if (result.status !== 200) throw new CommandError(printable(sayRefusal(result.body) ?? `${base} answered ${result.status}: ${result.body.trim().slice(0, 500)}`))
   return result.body
 }

@@ -1,5 +1,5 @@
 // postern settle: tells the running gateway which service owns a message that several claim.
-import { tellAdmin } from './ask-admin.ts'
+import { sayRefusal, tellAdmin } from './ask-admin.ts'
 import type { Arguments } from './arguments.ts'
 import type { Help } from './help.ts'
 import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
@@ -31,14 +31,4 @@ export async function settle (args: Arguments, terminal: Terminal): Promise<numb
   const { from } = JSON.parse(result.body) as { from?: string }
   terminal.out(`${message} belongs to ${upstream}${from === undefined ? ' already' : ` now; ${printable(from)} had it`}.\n`)
   return exitCodes.ok
-}
-
-/** What the gateway says against it. */
-function sayRefusal (body: string): string | undefined {
-  try {
-    return (JSON.parse(body) as { error?: { message?: string } }).error?.message
-  } catch {
-    // Not a gateway's answer: the status says what there is to say.
-    return undefined
-  }
 }

@@ -30,7 +30,7 @@ test('postern cache: puts, shows and purges, outage copies included', { timeout:
     assert.match((await cache('show', '--message', 'GetOrder')).out, /GetOrder +200/)
     const refused = await cache('put', url, '--file', file)
     assert.equal(refused.code, 1)
-    assert.match(refused.err, /answered 409: .*no lifetime/s)
+    assert.match(refused.err, /^postern: The answer is not stored: it says no lifetime .*\.\n$/)
     assert.match((await cache('put', url, '--file', join(directory, 'nothing'))).err, /cannot be read/)
 
     await until('a copy', async () => /^1 outage copies, 0 missing\n/.test((await cache('show', '--copies')).out), { timeoutMs: 20_000 })

@@ -124,6 +124,10 @@ describe('an operator purges', { timeout: 300_000 }, () => {
     assert.equal(await run('purge', '--message', 'GetOrder'), 0)
     assert.equal(text, '1 stored answer removed.\n')
     assert.equal(await run('purge'), 2)
+    // A message that has left may have answers stored: only where there are none is the name a mistake.
+    assert.deepEqual([await run('purge', '--message', 'GetOrders'), text], [1, 'postern: There is no message GetOrders, and nothing is stored of it here.\n'])
+    assert.deepEqual([await run('purge', '--message', 'listorders'), text], [0, '0 stored answers removed.\n'])
+    assert.deepEqual([await run('purge', '--url', 'order 1'), text], [1, 'postern: "order 1" is no URL, and no path that begins with a slash.\n'])
     for (const [meant, other] of [[['--url', order(1)], ['--url', order(3)]], [['--tag', order(1)], ['--tag', 'b']], [['--service', 'Shop'], ['--service', 'Other']]] as const) {
       const before = [await get(gateway, order(1)), await get(gateway, order(2))]
       const went = meant[0] === '--service' ? '2 stored answers' : '1 stored answer'
