@@ -27,7 +27,7 @@ export const ConfigSchema = Type.Object({
   shedding: Shedding,
   faults: FaultsAllowed,
   log: Log,
-  dataDirectory: Type.Optional(path('Where the last good table, the services\' own lists, name ownership, breakers held by hand and the names of messages that the second level of the cache has answers of are kept, so that a restart needs neither Consul nor questions. Left out: systemd\'s $STATE_DIRECTORY, else postern/PORT below $XDG_STATE_HOME or ~/.local/state, PORT being that of listener.address; with port 0 it has to be written. `none`: nothing is kept. One directory for each gateway: a second one does not start at it while the first runs.')),
+  dataDirectory: Type.Optional(path('Where the last good table, the services\' own lists, name ownership, breakers held by hand and the names of messages that the second level of the cache has answers of are kept, so that a restart needs neither Consul nor questions. Left out: systemd\'s $STATE_DIRECTORY, else postern/PORT below $XDG_STATE_HOME or ~/.local/state, PORT being that of listener.address (PORT-HOST, unless that is 127.0.0.1 or all addresses); with port 0 it has to be written. `none`: nothing is kept. One directory for each gateway: a second one does not start at it while the first runs.')),
   drainMs: ms('How long a stopping gateway waits for exchanges in flight.', 30_000, 0)
 }, { ...closed, $id: 'postern.schema.json', title: 'postern.yaml', description: 'Configuration of the Postern API gateway.' })
 

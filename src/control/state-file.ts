@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Markers } from '../contracts/markers.ts'
 import { toOperationList, type Operation, type OperationList } from '../contracts/operations.ts'
-import { writeWhole } from '../lib/whole-file.ts'
+import { setAside, writeWhole } from '../lib/whole-file.ts'
 import type { Effect } from '../exchange/effect.ts'
 import type { SaidNode } from '../registry/own-nodes.ts'
 import type { Registration } from '../registry/registration.ts'
@@ -162,7 +162,7 @@ export function * memoriesOf (kept: KeptState, config: Config['registry']): Gene
 }
 
 export interface StateFile {
-  /** Undefined when there is none. A file that cannot be read is reported to `onProblem` and ignored; the next write replaces it. */
+  /** Undefined when there is none. A file that cannot be read is reported to `onProblem`, set aside and ignored. */
   load (): Promise<KeptState | undefined>
   /** Writes soon; several calls in a row become one. */
   save (state: () => KeptState): void
@@ -216,7 +216,7 @@ export function createStateFile (directory: string, onProblem: (problem: string,
         if (size > mostBytes) throw new Error(`it is longer than ${mostBytes} bytes`)
         return parseState(await readFile(path, 'utf8'))
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') onProblem('the kept state cannot be read and is ignored', error as Error)
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') onProblem(`the kept state cannot be read and is ignored: ${await setAside(path)}`, error as Error)
         return undefined
       }
     },

@@ -24,3 +24,17 @@ export async function writeWhole (path: string, text: string | Buffer): Promise<
     throw error
   }
 }
+
+/**
+ * What is at a path and cannot be read is not lost with the next write: it is there to be looked at under another name, the last such one. Resolves with
+ * what became of it, for a line of the log; never rejects.
+ */
+export async function setAside (path: string): Promise<string> {
+  const aside = `${path}.unreadable`
+  try {
+    await rename(path, aside)
+    return `set aside as ${aside}`
+  } catch (error) {
+    return `it could not be set aside (${(error as Error).message}), and the next write replaces it`
+  }
+}

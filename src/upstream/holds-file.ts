@@ -1,7 +1,7 @@
 // The holds of operators on disk, so that they survive a restart. I/O; what it holds is decided by the text's two functions, which are pure.
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeWhole } from '../lib/whole-file.ts'
+import { setAside, writeWhole } from '../lib/whole-file.ts'
 import { mostHolds, type Hold } from './holds.ts'
 
 const version = 1
@@ -28,7 +28,7 @@ export function parseHolds (text: string, now: number): Hold[] {
 }
 
 export interface HoldsFile {
-  /** What was held; empty where there is no file. One that cannot be read is reported. */
+  /** What was held; empty where there is no file. One that cannot be read is reported and set aside. */
   load (): Promise<readonly Hold[]>
   /** Writes soon, the last state when several come at once. Never rejects: what cannot be written is reported, and holds all the same. */
   save (holds: () => readonly Hold[]): void
@@ -48,7 +48,7 @@ export function createHoldsFile (directory: string | undefined, onProblem: (prob
         if ((await stat(path)).size > mostBytes) throw new Error(`it is longer than ${mostBytes} bytes`)
         return parseHolds(await readFile(path, 'utf8'), Date.now())
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') onProblem('what operators hold open or closed cannot be read and is ignored', error as Error)
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') onProblem(`what operators hold open or closed cannot be read and is ignored: ${await setAside(path)}`, error as Error)
         return []
       }
     },

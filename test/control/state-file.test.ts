@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -63,12 +63,17 @@ for (const [sentence, text] of [
   ['own nodes that are none', '{"version":1,"registries":[],"lists":[],"knowledge":[],"owners":[],"ownNodes":[["http://a",{"node":7}]]}'],
   ['lists that are none', '{"version":1,"registries":[],"lists":[7],"knowledge":[],"owners":[]}']
 ] as const) {
-  test(`a file that cannot be read is reported and ignored: ${sentence}`, async t => {
+  test(`a file that cannot be read is reported, set aside and ignored: ${sentence}`, async t => {
     const directory = await folder(t)
     await writeFile(join(directory, 'control-state.json'), text)
     const problems: string[] = []
-    assert.equal(await createStateFile(directory, problem => problems.push(problem)).load(), undefined)
-    assert.equal(problems.length, 1)
+    const file = createStateFile(directory, problem => problems.push(problem), 1)
+    assert.equal(await file.load(), undefined)
+    const aside = join(directory, 'control-state.json.unreadable')
+    assert.deepEqual(problems, [`the kept state cannot be read and is ignored: set aside as ${aside}`])
+    file.save(() => state)
+    await file.close()
+    assert.deepEqual([await readFile(aside, 'utf8'), (await readdir(directory)).toSorted()], [text, ['control-state.json', 'control-state.json.unreadable']])
   })
 }
 
