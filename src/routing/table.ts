@@ -134,7 +134,19 @@ export class RouteTable {
       if (takes(plan, method)) {
         // Which of its paths a host takes is for its release to say, so none is routed where it could be a hidden one.
         if (matches.some(other => !other.plan.routed && other.value.upstream.plan.name === value.upstream.plan.name && takes(other.plan, method))) return this.#notFound(undefined)
-        return { route: value.route, path: target.path + target.query, canonicalPath: target.path, websocket: false, single: true, effect: value.route.effect, reached: none }
+        // A wildcard at the root may be the host's fallback, which it asks after its message forms, in formats of its own too.
+        const candidates = isAtRoot(plan) ? messageCandidates(target.decodedPath) : none
+        if (candidates.length > 0 && this.#reachesHidden(value, candidates, none)) return this.#notFound(undefined)
+        const reached = this.#reached(value, candidates, none, method)
+        return {
+          route: value.route,
+          path: target.path + target.query,
+          canonicalPath: target.path,
+          websocket: false,
+          single: candidates.every(({ single }) => single),
+          effect: stricter(value.route.effect, strictest(reached.map(({ effect }) => effect))),
+          reached
+        }
       }
       allowed.push(...plan.verbs)
     }
@@ -172,7 +184,7 @@ export class RouteTable {
    * that it is not sent by name.
    * @throws GatewayError RoutesNotReady where nobody knows yet what they are, or what they list
    */
-  #reachesHidden (entry: PrefixEntry, candidates: readonly Candidate[], paths: ReadonlyArray<CustomRoute<CustomEntry>>): boolean {
+  #reachesHidden (entry: Pick<PrefixEntry, 'upstream'>, candidates: readonly Candidate[], paths: ReadonlyArray<CustomRoute<CustomEntry>>): boolean {
     const { plan } = entry.upstream
     const { name, servicestack } = plan
     if (tellsNothing(plan)) return true
@@ -186,7 +198,7 @@ export class RouteTable {
   }
 
   /** Routes of the messages that a path below a prefix leads to: what holds for them holds by every path. More than one where only the host knows which. */
-  #reached ({ upstream: { plan: { name } } }: PrefixEntry, candidates: readonly Candidate[], paths: ReadonlyArray<CustomRoute<CustomEntry>>, method: string): readonly Route[] {
+  #reached ({ upstream: { plan: { name } } }: Pick<PrefixEntry, 'upstream'>, candidates: readonly Candidate[], paths: ReadonlyArray<CustomRoute<CustomEntry>>, method: string): readonly Route[] {
     if (candidates.length === 0 && paths.length === 0) return none
     const keys = new Set(candidates.map(({ key }) => key))
     // What answers GET answers HEAD too.
@@ -211,6 +223,8 @@ export class RouteTable {
 }
 
 const none: readonly never[] = []
+/** `/{Path*}`. */
+const isAtRoot = ({ path }: CustomRoutePlan): boolean => /^\/*\{[^/]*\*[^/]*\}/.test(path)
 const takes = ({ verbs }: CustomRoutePlan, method: string): boolean => verbs.length === 0 || verbs.includes(method)
 
 /**

@@ -53,6 +53,21 @@ function ask (target: string, method = 'GET', of = table): string {
   }
 }
 
+/** The host's own fallback, which it asks after its message forms: in formats of its own, too. */
+const withFallback = new RouteTable({ ...contents, custom: CustomRoutes.of([custom('/{Path*}', [], 'getproduct'), custom('/files/{Path*}', [], 'getproduct')]), prefixes: [] })
+for (const [target, expected] of [
+  ['/pages/about', 'getproduct /pages/about'], ['/yaml/reply/GetProduct', 'getproduct /yaml/reply/GetProduct'], ['/files/reply/SlowReport', 'getproduct /files/reply/SlowReport'],
+  ['/yaml/reply/SlowReport', 'MessageNotFound'], ['/yaml/oneway/slowreport[]', 'MessageNotFound'], ['/yaml/reply/Nobody', 'MessageNotFound'], ['/api', 'MessageNotFound'], ['/soap12', 'MessageNotFound'],
+  ['/discovery/services.json', 'MessageNotFound'], ['/yaml/reply/PlaceOrder', 'MessageNotFound']
+] as const) {
+  test(`a wildcard at the root is no way around: ${target}`, () => { assert.equal(ask(target, 'GET', withFallback), expected) })
+}
+
+test('what it leads to holds for it: of its effect and of its breaker', () => {
+  const { reached, single } = withFallback.match(parseRequestTarget('/yaml/oneway/GetProduct', formats), 'GET')
+  assert.deepEqual([reached.map(({ name }) => name), single], [['GetProduct'], false])
+})
+
 const rows: Array<{ name: string, target: string, method?: string, expected: string }> = [
   { name: 'a message in any letter case, path and query byte for byte', target: '/JSON/Reply/getPRODUCT?a=%20b', expected: 'GetProduct /JSON/Reply/getPRODUCT?a=%20b' },
   { name: '/api goes as it came to a host that has it', target: '/api/GetProduct.xml?Id=1', expected: 'GetProduct /api/GetProduct.xml?Id=1' },
