@@ -8,6 +8,15 @@ function inForce ({ route, follows, isMirrored, degradedBy }: Exchange): Route |
   return route.inForce === undefined || isMirrored || degradedBy !== undefined ? follows : route.inForce()
 }
 
+/**
+ * Endpoints of an upstream that the calls of a route may go to; undefined: its base. Of another service that lists its messages only those that
+ * have the message for outside callers: it may restrict it, or not have it.
+ */
+export function endpointsAt ({ upstream: own, endpoints, alternatives }: Route, upstream: UpstreamHandle): ReadonlySet<string> | undefined {
+  if (upstream === own) return endpoints
+  return alternatives?.has(upstream.name) === true || upstream.takesUnlisted ? alternatives?.get(upstream.name) : nowhere
+}
+
 /** The chosen set itself where nothing of it has gone: what is known of its shares hangs on it. */
 function among (chosen: ReadonlySet<string> | undefined, having: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
   if (chosen === undefined || having === undefined) return chosen ?? having
@@ -40,7 +49,7 @@ export function renew (exchange: Exchange): void {
     return
   }
   exchange.follows = now
-  const having = upstream === now.upstream ? now.endpoints : now.alternatives?.get(upstream.name)
+  const having = endpointsAt(now, upstream)
   exchange.endpoints = exchange.part === undefined ? having : among(exchange.endpoints, having)
 }
 

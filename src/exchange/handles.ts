@@ -30,6 +30,8 @@ export interface UpstreamHandle {
   readonly name: string
   /** Whether its hosts answer under `/api/NAME`. */
   readonly apiForm: boolean
+  /** Whether it is sent what no list of its messages has: it is known to be no ServiceStack host. */
+  readonly takesUnlisted: boolean
   /** Whether its endpoints get the client's Host in place of their own. */
   readonly preserveHost: boolean
   /** Takes a bulkhead slot, or waits for one. Throws BulkheadFull or QueueTimeout. The caller gives it back once. */

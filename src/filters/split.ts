@@ -1,6 +1,7 @@
 // Sends an exchange to its part of the traffic: by a condition on the call, else by share, else to the rest.
 import type { Filter } from '../exchange/compose.ts'
 import type { EndListener, Exchange, PartMeter, Policy, UpstreamHandle } from '../exchange/exchange.ts'
+import { endpointsAt } from '../exchange/follow.ts'
 import { cookieValue, headerValue } from '../exchange/headers.ts'
 import type { Rest, Selector } from '../exchange/selection.ts'
 import { callerKey, readProperty, readQuery } from './split-values.ts'
@@ -61,7 +62,7 @@ export function split (policy: SplitPolicy, { upstreamNamed, meter, random = Mat
   const goTo = (exchange: Exchange, part: Part, yields: boolean): boolean => {
     const own = part.upstream === undefined
     const upstream = own ? exchange.upstream : upstreamNamed(part.upstream!)
-    const endpoints = upstream?.select(part.selector, own ? exchange.route.endpoints : exchange.route.alternatives?.get(part.upstream!)) ?? nowhere
+    const endpoints = upstream?.select(part.selector, endpointsAt(exchange.route, upstream)) ?? nowhere
     if (yields && (upstream?.isUsable(endpoints) !== true || (!own && upstream.breakers.defers(exchange)))) return false
     go(exchange, part.name, upstream ?? exchange.upstream, endpoints, yields ? rest : undefined)
     return true

@@ -89,6 +89,7 @@ export class Upstream implements UpstreamHandle {
 
   get plan (): UpstreamPlan { return this.#plan }
   get apiForm (): boolean { return this.#plan.apiForm }
+  get takesUnlisted (): boolean { return this.#plan.servicestack === false }
   get preserveHost (): boolean { return this.#settings.preserveHost }
   get settings (): UpstreamSettings { return this.#settings }
   get endpoints (): readonly Endpoint[] { return this.#endpoints }
@@ -97,13 +98,9 @@ export class Upstream implements UpstreamHandle {
     return this.bulkhead.acquire(exchange)
   }
 
-  tryAcquire (): boolean {
-    return this.bulkhead.tryAcquire()
-  }
+  tryAcquire (): boolean { return this.bulkhead.tryAcquire() }
 
-  releaseExtra (): void {
-    this.bulkhead.releaseExtra()
-  }
+  releaseExtra (): void { this.bulkhead.releaseExtra() }
 
   release (exchange: Exchange): void {
     this.bulkhead.release(exchange)

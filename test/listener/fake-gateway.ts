@@ -49,7 +49,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
   const logged: unknown[] = []
   const note = (...line: unknown[]) => { logged.push(line) }
   const fake = { answer: options.answer ?? (() => ok()) }
-  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, tryAcquire: () => true, releaseExtra () {}, reach: () => 'another', asked: () => undefined, lost: () => undefined, apiForm: true, preserveHost: false, retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true }, breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), share: () => 1, defers: () => false }, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), select: () => new Set(), selectRest: () => new Set(), isUsable: () => true, ...options.upstream }
+  const upstream: UpstreamHandle = { name: 'orders', acquire: () => undefined, release () {}, tryAcquire: () => true, releaseExtra () {}, reach: () => 'another', asked: () => undefined, lost: () => undefined, apiForm: true, preserveHost: false, takesUnlisted: true, retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true }, breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), share: () => 1, defers: () => false }, pick: () => undefined, whyNone: () => new GatewayError('NoEndpoint'), select: () => new Set(), selectRest: () => new Set(), isUsable: () => true, ...options.upstream }
   const core = {
     endpointAt: () => undefined,
     match (target: RequestTarget) {

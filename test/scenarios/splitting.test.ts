@@ -2,6 +2,7 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { startFleet } from '../support/fleet.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { request, targetOf, type RequestOptions } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
@@ -295,6 +296,36 @@ describe('two services of one name', { timeout: 300_000 }, () => {
       assert.deepEqual(world.counts(), [5, 0])
     })
   }
+
+  const answered = { handler: () => ({ status: 200, body: '{}' }) }
+  for (const [what, messages, goes] of [
+    ['restricts it', { Echo: { ...answered, restrictTo: ['InternalNetworkAccess'] } }, false],
+    ['does not have it', {}, false],
+    ['has it', { Echo: answered }, true]
+  ] as const) {
+    for (const part of [{ percent: 100 }, { when: { header: 'X-Next' } }]) {
+      test(`of hosts that list their messages, one that ${what} gets ${goes ? 'its part' : 'no part of it'}: ${JSON.stringify(part)}`, async () => {
+        await using fleet = await startFleet([{ service: 'Orders', messages: { Echo: answered } }, { service: 'OrdersNext', messages: { ...messages, More: answered } }], toNext(part, {}))
+        // Its list is in the table then.
+        await fleet.gateway.waitForRoute('More')
+        // Who asks for it by a condition gets that one or none.
+        const isRefused = !goes && 'when' in part
+        for (let n = 0; n < 3; n++) assert.equal((await fleet.gateway.post(path, {}, { headers: [['X-Next', '1']] })).status, isRefused ? 503 : 200)
+        assert.deepEqual(fleet.hosts.map(({ executed }) => executed.length), isRefused ? [0, 0] : goes ? [0, 3] : [3, 0])
+      })
+    }
+  }
+
+  test('nothing of a prefix goes to such a host either: what is restricted there cannot be told from other paths', async () => {
+    await using old = await behave.startOrigin()
+    const split = { parts: [{ name: 'next', to: { upstream: 'OrdersNext' }, percent: 100 }] }
+    const config = { prefixes: { '/old/*': { upstream: 'legacy', rewrite: '/', policy: { split } } }, upstreams: { legacy: { endpoints: [old.url] } } } as unknown as PartialConfig
+    await using fleet = await startFleet([{ service: 'Orders', messages: { Echo: answered } }, { service: 'OrdersNext', messages: { Echo: { ...answered, restrictTo: ['InternalNetworkAccess'] }, More: answered } }], config)
+    await fleet.gateway.waitForRoute('More')
+    for (const target of [path, '/files/x']) await until('it is answered', async () => (await fleet.gateway.get(`/old${target}`)).status === 200)
+    assert.deepEqual(fleet.hosts.map(({ executed }) => executed.length), [0, 0])
+    for (const wanted of [path, '/files/x']) assert.ok(old.received.some(({ target }) => target === wanted), wanted)
+  })
 
   test('a share of one whose only instance dies is served by the other, from the first call on that finds it dead', async () => {
     await using world = await startNext({ percent: 100 })

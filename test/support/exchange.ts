@@ -37,6 +37,7 @@ export function makeExchange (options: ExchangeOptions = {}): Exchange {
     lost: () => undefined,
     apiForm: true,
     preserveHost: false,
+    takesUnlisted: true,
     retryBudget: { exchange () {}, answered () {}, answers: 0, take: () => true },
     breakers: { enter: () => ({ answered () {}, failed () {}, left () {} }), share: () => 1, defers: () => false },
     pick: () => undefined,

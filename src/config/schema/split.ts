@@ -6,7 +6,7 @@ const Target = object({
   version: Type.Optional(text('Pattern of the endpoint\'s version (its ss-version tag, else version in its Meta or in a services file), e.g. 2.*')),
   tag: Type.Optional(text('A tag of the registration.')),
   meta: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'Keys and values of the registration\'s Meta.' })),
-  upstream: Type.Optional(text('Another upstream, which has the message too. Named here, its claim to the name is no conflict.'))
+  upstream: Type.Optional(text('Another upstream, which has the message too. Named here, its claim to the name is no conflict. One of ServiceStack hosts gets only messages that it has for outside callers, and nothing of a prefix: for the others the part has no endpoint.'))
 }, { description: 'The endpoints of the part: where several are given, all must hold.' })
 
 const When = object({
