@@ -40,6 +40,8 @@ export interface RoutesAnswer {
   readonly registrations: readonly RegistrationRow[]
   readonly prefixes: ReadonlyArray<{ readonly path: string, readonly upstream: string, readonly endpoints: number }>
   readonly customRoutes: ReadonlyArray<{ readonly path: string, readonly verbs: readonly string[], readonly message: string, readonly upstream: string }>
+  /** Where messages go that nobody knows; left out: nowhere. */
+  readonly fallback?: { readonly upstream: string, readonly endpoints: number } | undefined
   /** Gateways before it was told leave it out. */
   readonly registries?: readonly RegistryRow[]
 }
@@ -68,7 +70,8 @@ export function filterRoutes (answer: RoutesAnswer, { states, grep }: RouteFilte
     routes: answer.routes.filter(route => (all || states.includes(route.state)) && matches(route.message, route.upstream, route.why)),
     registrations: answer.registrations.filter(row => (all || states.includes(row.state)) && matches(row.registration, row.upstream, row.url, row.why)),
     prefixes: all || states.includes('routed') ? answer.prefixes.filter(prefix => matches(prefix.path, prefix.upstream)) : [],
-    customRoutes: all || states.includes('routed') ? answer.customRoutes.filter(route => matches(route.path, route.message, route.upstream)) : []
+    customRoutes: all || states.includes('routed') ? answer.customRoutes.filter(route => matches(route.path, route.message, route.upstream)) : [],
+    fallback: answer.fallback !== undefined && (all || states.includes('routed')) && matches('(fallback)', answer.fallback.upstream) ? answer.fallback : undefined
   }
 }
 
@@ -83,8 +86,12 @@ export function formatRoutes (answer: RoutesAnswer, screen: Screen): string {
   if (answer.prefixes.length > 0) {
     sections.push(formatColumns(['PREFIX', 'UPSTREAM', 'ENDPOINTS'], answer.prefixes.map(({ path, upstream, endpoints }) => [path, upstream, String(endpoints)])))
   }
+  if (answer.fallback !== undefined) sections.push(sayFallback(answer.fallback))
   return `${[...sections, summarize(answer)].join('\n')}`
 }
+
+const sayFallback = ({ upstream, endpoints }: NonNullable<RoutesAnswer['fallback']>): string =>
+  `every other message → ${printable(upstream)} (fallback, ${endpoints} ${endpoints === 1 ? 'endpoint' : 'endpoints'}): names that nobody ever claimed, as far as expose and hide let them out\n`
 
 /** What of a registry is not as it should be, a line each: it is why other lines may be out of date. */
 function sayTroubles ({ registry, ok, lastGoodAt, error, stale, dropped }: RegistryRow): string[] {

@@ -33,8 +33,8 @@ function staleMarks ({ endpoints }: Decision, registries: readonly DescribedRegi
   return { ofEndpoint, ofUpstream: (upstream: string) => byUpstream.get(upstream) }
 }
 
-/** JSON of GET /api/routes. Order is stable. */
-export function describeRoutes (decision: Decision, config: Config, registries: readonly DescribedRegistry[]): string {
+/** JSON of GET /api/routes. Order is stable. `fallback`: where messages go that nobody knows; undefined = nowhere. */
+export function describeRoutes (decision: Decision, config: Config, registries: readonly DescribedRegistry[], fallback?: string): string {
   const stale = staleMarks(decision, registries)
   const routes = decision.names.toSorted(byText(name => `${name.key} ${name.state === 'routed' ? 0 : 1} ${name.upstream}`)).map(name => ({
     message: name.name,
@@ -58,14 +58,18 @@ export function describeRoutes (decision: Decision, config: Config, registries: 
   return JSON.stringify({
     routes,
     registrations,
-    prefixes: Object.entries(config.prefixes).map(([path, { upstream }]) => {
-      const plan = decision.plan.upstreams.get(upstream)
-      return { path, upstream, endpoints: (plan?.base ?? plan?.endpoints)?.length ?? 0, ...describeEffect(policyFor(config, upstream, path).effect, undefined) }
-    }),
+    prefixes: Object.entries(config.prefixes).map(([path, { upstream }]) => ({ path, upstream, endpoints: countBase(decision, upstream), ...describeEffect(policyFor(config, upstream, path).effect, undefined) })),
     customRoutes: paths,
+    fallback: fallback === undefined ? undefined : { upstream: fallback, endpoints: countBase(decision, fallback) },
     pathConflicts: decision.pathConflicts,
     registries
   })
+}
+
+/** Endpoints for what has none of its own. */
+function countBase ({ plan }: Decision, upstream: string): number {
+  const of = plan.upstreams.get(upstream)
+  return (of?.base ?? of?.endpoints)?.length ?? 0
 }
 
 /** What repeating a message does, and who says so: postern.yaml, the DTO's marker, or nobody, so that the method of each call decides. */

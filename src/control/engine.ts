@@ -286,7 +286,7 @@ export function createEngine (options: EngineOptions): Engine {
     describe: what => {
       const registries = states.described
       if (committed === undefined) return JSON.stringify(what === 'routes' ? { routes: [], registrations: [], prefixes: [], customRoutes: [], pathConflicts: [], registries } : { upstreams: [], registries })
-      return what === 'routes' ? describeRoutes(committed, config, registries) : describeUpstreams(committed, registries)
+      return what === 'routes' ? describeRoutes(committed, config, registries, claimed.overflown ? undefined : config.exposure.fallback) : describeUpstreams(committed, registries)
     },
     idle: () => loop.idle(),
     async close () {

@@ -32,6 +32,14 @@ PREFIX     UPSTREAM  ENDPOINTS
 `)
 })
 
+test('where every other message goes is one more line, and can be looked for', () => {
+  const all = { ...answer, fallback: { upstream: 'Old', endpoints: 1 } }
+  const shown = (states: string[] | undefined, grep?: RegExp) => formatRoutes(filterRoutes(all, { states, grep }), { columns: undefined, colours: false })
+  const line = /^every other message → Old \(fallback, 1 endpoint\): names that nobody ever claimed, as far as expose and hide let them out$/m
+  for (const [states, grep] of [[undefined], [['routed']], [undefined, /^Old$/], [undefined, /fallback/i]] as const) assert.match(shown(states as string[] | undefined, grep), line)
+  for (const [states, grep] of [[['hidden']], [undefined, /^Catalog$/]] as const) assert.doesNotMatch(shown(states as string[] | undefined, grep), /every other message/)
+})
+
 test('every registration is named with its reason, since when, and what to do', () => {
   const registrations = [
     { registration: 'ss-Catalog-1', state: 'ghost', upstream: 'Catalog', url: 'http://10.0.0.1:9101', why: 'Ghost: the process at this address says that it runs as ss-Catalog-2.', hint: 'Deregistering it by hand is safe.', since: '2026-11-27T01:44:15.123Z' },

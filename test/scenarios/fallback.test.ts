@@ -47,6 +47,7 @@ describe('fallback for unknown messages', { timeout: 300_000 }, () => {
     await using gateway = await startGateway(config)
     await until('it is known what the old system is', async () => (await gateway.get('/json/reply/GetReport')).status === 200)
     const before = old.received.length
+    assert.deepEqual((await gateway.api('routes')).fallback, { upstream: 'Old', endpoints: 1 })
 
     const bodyOf = ({ status, body }: { status: number, body: Buffer }, name: string) => `${status} ${String(body).replaceAll(name, 'NAME')}`
     const never = bodyOf(await gateway.post('/json/reply/Heartbeat', {}), 'Heartbeat')
