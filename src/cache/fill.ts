@@ -1,7 +1,7 @@
 // One request to the origin on behalf of all who wait for the same answer: a task of its own, which no client can cancel.
 import { anew } from '../exchange/anew.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
-import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
+import type { Exchange, Informational, UpstreamResponse } from '../exchange/exchange.ts'
 import { headerValue } from '../exchange/headers.ts'
 import { withRouteAccept } from './accept.ts'
 import { meaningful } from './answers.ts'
@@ -71,6 +71,11 @@ export class Fill {
 
   start (): void {
     void this.#run()
+  }
+
+  /** What the service says ahead of its answer (RFC 9110 section 15.2) goes to the client whose request it is, while he waits for it; nobody stores it. */
+  inform (informational: Informational): void {
+    if (this.#waiters.some(({ exchange }) => exchange === this.#client)) this.#client.informed?.inform(informational)
   }
 
   /** The client that came first is shown what its answer took. */
@@ -285,6 +290,7 @@ export class Fill {
     const exchange = anew(this.#client, { ...upstreamRequest, method, headers })
     const tooLong = (): void => this.#tooLong()
     exchange.onOverdue = tooLong
+    exchange.informed = this
     return exchange
   }
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { head, write } from '../support/raw-server.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { openConnection, requestBytes, targetOf, type RawResponse } from '../support/http-client.ts'
-import { hang, ok, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
+import { hang, ok, raw, startOrigin, type Behaviour, type Origin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
 const path = '/legacy/thing?id=1'
@@ -199,3 +199,15 @@ for (const [what, cacheControl, asks] of [['an answer that says no-cache', 'no-c
     assert.equal(origin.received.length, 2)
   })
 }
+
+test('what a service says ahead of its answer goes to the client whose request it is, and is not stored', { timeout: 60_000 }, async () => {
+  await using origin = await startOrigin(raw('HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nwhole'))
+  await using gateway = await startGateway(configFor(origin))
+  await gateway.waitForEndpoint(origin.url)
+  const told = async () => {
+    const { informational, text, header } = await gateway.get(path)
+    return [informational.map(({ status, headers }) => [status, headers]), text(), /; (hit|stored)\b/.exec(header('cache-status') ?? '')?.[1]]
+  }
+  assert.deepEqual(await told(), [[[103, [['Link', '</a>; rel=preload']]]], 'whole', 'stored'])
+  assert.deepEqual(await told(), [[], 'whole', 'hit'])
+})
