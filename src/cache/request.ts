@@ -47,9 +47,9 @@ export interface RequestParts {
  * (RFC 9110 section 12.5.5); or that the gateway writes itself from what is part of the key.
  */
 const inertHeaders = [
-  'accept', 'accept-charset', 'accept-encoding', 'content-length', 'user-agent', 'referer', 'from', 'date', 'dnt', 'te', 'priority', 'max-forwards', 'early-data', 'cdn-loop', 'save-data',
+  'accept', 'accept-charset', 'accept-encoding', 'content-length', 'user-agent', 'referer', 'date', 'dnt', 'te', 'priority', 'max-forwards', 'early-data', 'cdn-loop', 'save-data',
   'upgrade-insecure-requests', 'sec-*', 'via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip', 'traceparent', 'tracestate', 'baggage', 'request-id', 'x-request-id', 'x-correlation-id',
-  'x-trace-id', 'b3', 'x-b3-*', 'uber-trace-id', 'uberctx-*', 'x-datadog-*', 'x-amzn-trace-id', 'x-cloud-trace-context', 'sentry-trace', 'newrelic', 'idempotency-key'
+  'x-trace-id', 'b3', 'x-b3-*', 'uber-trace-id', 'uberctx-*', 'x-datadog-*', 'x-amzn-trace-id', 'x-cloud-trace-context', 'sentry-trace', 'newrelic'
 ]
 
 /** By which frameworks let a proxy in front of them say another host, path or method, or where and with what the client is: whoever sends one may get another answer, on every route. */

@@ -167,5 +167,6 @@ test('20,000 messages: built in well under 100 ms, looked up in constant time', 
   time('GetProduct', table)
   const small = Math.min(time('GetProduct', table), time('GetProduct', table))
   const big = Math.min(time('Message19999', large), time('Message19999', large))
-  assert.ok(big < small * 5, `${big} ms against ${small} ms for 100,000 look-ups`)
+  // The clock of some machines counts CPU time by whole ticks of 10 ms; a walk of all names would take seconds.
+  assert.ok(big < small * 5 + 100, `${big} ms against ${small} ms for 100,000 look-ups`)
 })

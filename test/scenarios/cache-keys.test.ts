@@ -65,7 +65,7 @@ describe('what tells one answer from another', { timeout: 120_000 }, () => {
   })
 
   test('nobody shapes what others get: neither by a body of a GET, nor by a header that no answer names', async () => {
-    const shaping = ['X-Forwarded-Scheme', 'X-Original-URL', 'X-Host', 'X-Forwarded-Server', 'X-Tenant', 'Origin']
+    const shaping = ['X-Forwarded-Scheme', 'X-Original-URL', 'X-Host', 'X-Forwarded-Server', 'X-Tenant', 'Origin', 'From', 'Idempotency-Key']
     await using origin = await startNumbers(({ header }) => ({ body: shaping.map(name => header(name.toLowerCase()) ?? '').join('') }))
     await using gateway = await startWith(origin, {})
     const evil = 'http://evil.test'
