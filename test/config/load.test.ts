@@ -131,6 +131,7 @@ const doubtful: Array<[string, string, string]> = [
   ['a token in the file', 'registry: {consul: {token: abc}}', 'registry.consul.token'],
   ['an admin listener for all', 'registry: {consul: {}}\nadmin: {address: 0.0.0.0:9901}', 'admin.address'],
   ['everybody a trusted proxy', 'registry: {consul: {}}\nedge: {trustedProxies: [0.0.0.0/0]}', 'edge.trustedProxies[0]'],
+  ['answers to POST that nothing makes reusable', 'registry: {consul: {}}\nmessages: {A: {policy: {cache: {methods: [POST]}}}, B: {policy: {effect: safe, cache: {methods: [POST]}}}, C: {policy: {cache: {methods: [QUERY]}}}}', 'messages.A.policy.cache.methods'],
   ['strangers who debug', 'registry: {consul: {}}\nedge: {debugKeys: allow}', 'edge.debugKeys']
 ]
 for (const [name, text, path] of doubtful) {
