@@ -42,6 +42,8 @@ export interface RoutesAnswer {
   readonly customRoutes: ReadonlyArray<{ readonly path: string, readonly verbs: readonly string[], readonly message: string, readonly upstream: string }>
   /** Where messages go that nobody knows; left out: nowhere. */
   readonly fallback?: { readonly upstream: string, readonly endpoints: number } | undefined
+  /** Paths that two messages want: `message` does not get it. Gateways before their reasons were told leave them out. */
+  readonly pathConflicts?: ReadonlyArray<{ readonly path: string, readonly upstream: string, readonly message: string, readonly conflictWith: string, readonly why?: string, readonly hint?: string }>
   /** Gateways before it was told leave it out. */
   readonly registries?: readonly RegistryRow[]
 }
@@ -71,18 +73,20 @@ export function filterRoutes (answer: RoutesAnswer, { states, grep }: RouteFilte
     registrations: answer.registrations.filter(row => (all || states.includes(row.state)) && matches(row.registration, row.upstream, row.url, row.why)),
     prefixes: all || states.includes('routed') ? answer.prefixes.filter(prefix => matches(prefix.path, prefix.upstream)) : [],
     customRoutes: all || states.includes('routed') ? answer.customRoutes.filter(route => matches(route.path, route.message, route.upstream)) : [],
-    fallback: answer.fallback !== undefined && (all || states.includes('routed')) && matches('(fallback)', answer.fallback.upstream) ? answer.fallback : undefined
+    fallback: answer.fallback !== undefined && (all || states.includes('routed')) && matches('(fallback)', answer.fallback.upstream) ? answer.fallback : undefined,
+    ...answer.pathConflicts === undefined ? {} : { pathConflicts: all || states.includes('conflict') ? answer.pathConflicts.filter(({ path, message, upstream, conflictWith }) => matches(path, message, upstream, conflictWith)) : [] }
   }
 }
 
 export function formatRoutes (answer: RoutesAnswer, screen: Screen): string {
   const troubles = (answer.registries ?? []).flatMap(sayTroubles)
-  const sections = troubles.length === 0 ? [] : [`${troubles.map(printable).join('\n')}\n`]
+  const sections = troubles.length === 0 ? [] : [`${troubles.flatMap(trouble => trouble.split('\n')).map(printable).join('\n')}\n`]
   if (answer.routes.length > 0) sections.push(formatMessages(answer.routes, screen))
   if (answer.registrations.length > 0) sections.push(formatRegistrations(answer.registrations, screen))
   if (answer.customRoutes.length > 0) {
     sections.push(formatColumns(['PATH', 'VERBS', 'MESSAGE', 'UPSTREAM'], answer.customRoutes.map(({ path, verbs, message, upstream }) => [path, verbs.join(' ') || 'any', message, upstream])))
   }
+  if (answer.pathConflicts !== undefined && answer.pathConflicts.length > 0) sections.push(formatReasoned(['PATH', 'STATE', 'UPSTREAM', 'MESSAGE'], answer.pathConflicts.map(({ path, upstream, message, why = '', hint }) => ({ cells: [printable(path), 'conflict', printable(upstream), printable(message)], reason: toReason({ why, ...hint === undefined ? {} : { hint } }) })), screen))
   if (answer.prefixes.length > 0) {
     sections.push(formatColumns(['PREFIX', 'UPSTREAM', 'ENDPOINTS'], answer.prefixes.map(({ path, upstream, endpoints }) => [path, upstream, String(endpoints)])))
   }
@@ -150,13 +154,14 @@ function formatColumns (head: readonly string[], rows: ReadonlyArray<readonly st
   return `${[head, ...clean].map(row => padded(row, widths).trimEnd()).join('\n')}\n`
 }
 
-function summarize ({ routes, prefixes, customRoutes }: RoutesAnswer): string {
+function summarize ({ routes, prefixes, customRoutes, pathConflicts = [] }: RoutesAnswer): string {
   const counts = new Map<string, number>()
   for (const { state } of routes) counts.set(state, (counts.get(state) ?? 0) + 1)
   const states = [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
   const more = [
     ...customRoutes.length === 0 ? [] : [`${customRoutes.length} ${customRoutes.length === 1 ? 'path' : 'paths'}`],
-    ...prefixes.length === 0 ? [] : [`${prefixes.length} ${prefixes.length === 1 ? 'prefix' : 'prefixes'}`]
+    ...prefixes.length === 0 ? [] : [`${prefixes.length} ${prefixes.length === 1 ? 'prefix' : 'prefixes'}`],
+    ...pathConflicts.length === 0 ? [] : [`${pathConflicts.length} ${pathConflicts.length === 1 ? 'path' : 'paths'} in conflict`]
   ]
   const messages = routes.length === 0 ? 'no messages' : `${routes.length} ${routes.length === 1 ? 'message' : 'messages'} (${states})`
   return `${[messages, ...more].join(', ')}\n`

@@ -1,8 +1,8 @@
 // What an operator reads when names and endpoints change: one line each, in the words of `postern routes`. Pure.
 import { keyOf } from './catalog.ts'
 import type { WatchState } from '../registry/registration.ts'
-import { explainEndpoint, explainName } from './explain.ts'
-import type { Decision, EndpointDecision, NameDecision } from './plan.ts'
+import { explainEndpoint, explainName, explainPath, type Explanation } from './explain.ts'
+import type { Decision, EndpointDecision, NameDecision, PathConflict } from './plan.ts'
 import type { Unreadable } from './protocol.ts'
 
 export interface LogLine {
@@ -20,7 +20,7 @@ const rankOf = ({ level, message }: LogLine): number => level === 'error' ? 0 : 
 
 /** Lines for everything that stands otherwise than before. The first table is one line, but for what is wrong in it. */
 export function describeChanges (before: Decision | undefined, after: Decision): LogLine[] {
-  const all = [...describeNames(before, after), ...describeEndpoints(before, after)]
+  const all = [...describeNames(before, after), ...describePaths(before, after), ...describeEndpoints(before, after)]
   // What somebody may have to act on is not what is cut.
   const lines = all.length <= mostLines ? all : all.toSorted((a, b) => rankOf(a) - rankOf(b)).slice(0, mostLines)
   if (before === undefined) {
@@ -64,15 +64,26 @@ function describeNames (before: Decision | undefined, after: Decision): LogLine[
     own?.delete(decision.key)
     const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0) && old.isStrange === decision.isStrange
     const isExpected = before === undefined && worst[decision.state] === undefined
-    if (!isSame && !isExpected && decision.state !== 'absent') lines.push(toNameLine(decision, old, owners.get(decision.key)))
+    if (decision.state === 'absent') {
+      if (old !== undefined && isMissed(old, after)) lines.push(toGoneLine(old, decision.cause === 'unspoken' ? 'warn' : 'info', explainName(decision)))
+    } else if (!isSame && !isExpected) lines.push(toNameLine(decision, old, owners.get(decision.key)))
   }
+  const left = new Set(after.endpoints.map(({ upstream }) => upstream))
   for (const decision of names.values().flatMap(own => own.values())) {
-    if (decision.state === 'absent' || decision.state === 'hidden') continue
-    // A name that moved has its own line.
-    if (after.plan.messages.get(decision.key)?.state === 'routed') continue
-    lines.push({ level: 'info', fields: { name: decision.name, service: decision.upstream }, message: 'message gone' })
+    if (isMissed(decision, after)) lines.push(toGoneLine(decision, 'info', { why: `Gone: ${left.has(decision.upstream) ? `no registration of ${decision.upstream} has it any more` : `nothing of ${decision.upstream} is registered any more`}.` }))
   }
   return lines
+}
+
+/** Whether a name that stands no more was one that could be called, or may have been; one that moved has its own line. */
+const isMissed = ({ key, state }: NameDecision, { plan }: Decision): boolean => state !== 'absent' && state !== 'hidden' && plan.messages.get(key)?.state !== 'routed'
+
+const toGoneLine = ({ name, upstream }: NameDecision, level: LogLine['level'], said: Partial<Explanation>): LogLine => ({ level, fields: { name, service: upstream, ...said }, message: 'message gone' })
+
+function describePaths (before: Decision | undefined, after: Decision): LogLine[] {
+  const textOf = ({ path, upstream, message, conflictWith }: PathConflict) => `${upstream} ${message} ${conflictWith} ${path}`
+  const known = new Set(before?.pathConflicts.map(textOf))
+  return after.pathConflicts.filter(conflict => !known.has(textOf(conflict))).map(conflict => ({ level: 'warn', fields: { path: conflict.path, service: conflict.upstream, name: conflict.message, conflictWith: [conflict.conflictWith], ...explainPath(conflict) }, message: 'path conflict' }))
 }
 
 /** `owner`: who had the name at the last decision. Who had it before that, and went before anybody else claimed it, is known to the decision. */

@@ -8,6 +8,7 @@ import { groupOffers, type OfferGroup, type Standing } from './offers.ts'
 import type { Locate } from './locality.ts'
 import type { Claimant } from './ownership.ts'
 import type { Splits } from './splits.ts'
+import { findUnspoken, type Unspoken } from './unspoken.ts'
 
 /** What one upstream says of one name. */
 export interface Claim {
@@ -27,6 +28,8 @@ export interface UpstreamView {
   readonly verdicts: readonly Verdict[]
   readonly groups: readonly OfferGroup[]
   readonly claims: ReadonlyMap<string, Claim>
+  /** Names that nothing which speaks for it has. */
+  readonly unspoken: ReadonlyMap<string, Unspoken>
   /** This upstream as a claimant of a name that an endpoint of it really has, of one that it may have, and of one that nobody believes it to have. */
   readonly confirmed: readonly Claimant[]
   readonly unread: readonly Claimant[]
@@ -82,7 +85,7 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
   const speakers = verdicts.filter(({ speaks }) => speaks)
   const firstIndex = speakers.reduce((first, { registration }) => Math.min(first, registration.createIndex), Infinity)
   const claimant = { upstream: name, firstIndex, silentSince: silentSinceOf(verdicts) }
-  return { name, verdicts, groups, claims, confirmed: [{ ...claimant, confirmed: true, unread: false }], unread: [{ ...claimant, confirmed: false, unread: true }], weak: [{ ...claimant, confirmed: false, unread: false }], isStrange: speakers.length > 0 && speakers.every(({ state }) => state === 'stranger') }
+  return { name, verdicts, groups, claims, unspoken: findUnspoken(verdicts, claims), confirmed: [{ ...claimant, confirmed: true, unread: false }], unread: [{ ...claimant, confirmed: false, unread: true }], weak: [{ ...claimant, confirmed: false, unread: false }], isStrange: speakers.length > 0 && speakers.every(({ state }) => state === 'stranger') }
 }
 
 /** Endpoints of an upstream's list that has the message, for messages that no tag names (Authenticate). Undefined = no list has it. */

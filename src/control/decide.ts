@@ -73,14 +73,15 @@ function judgeAll ({ entries, knowledge, memory, isUnheard }: DecideInput, judge
   return verdicts
 }
 
+/** Messages that postern.yaml exposes one by one: messages.X.expose: true says of one what trustTags says of all. */
+const believedOf = ({ messages }: Pick<DecideConfig, 'messages'>) => new Set(Object.entries(messages).filter(([, { expose }]) => expose === true).map(([name]) => name.toLowerCase()))
+
 /** All upstreams: those of the registries, and those that postern.yaml speaks of although nobody has registered for them. */
-function viewAll ({ config }: DecideInput, verdicts: readonly Verdict[], judges: JudgeBook): Map<string, UpstreamView> {
+function viewAll ({ config }: DecideInput, verdicts: readonly Verdict[], judges: JudgeBook, believed: ReadonlySet<string>): Map<string, UpstreamView> {
   const byUpstream = new Map<string, Verdict[]>()
   for (const verdict of verdicts) addTo(byUpstream, verdict.registration.service, verdict)
   const spokenOf = [...Object.values(config.prefixes), ...Object.values(config.messages)].map(({ upstream }) => upstream)
   for (const name of [...spokenOf, ...Object.keys(config.upstreams)]) if (name !== undefined && !byUpstream.has(name)) byUpstream.set(name, [])
-  // messages.X.expose: true says of one message what trustTags says of all.
-  const believed = new Set(Object.entries(config.messages).filter(([, { expose }]) => expose === true).map(([name]) => name.toLowerCase()))
   return new Map([...byUpstream].map(([name, own]) => [name, judges.view(name, own, settingsOf(config, name)?.trustTags ?? false, believed)]))
 }
 
@@ -143,7 +144,8 @@ export function decide (input: DecideInput): Decision {
   const exposure = createExposure(config)
   const judges = new JudgeBook(memory.judged, config)
   const verdicts = judgeAll(input, judges)
-  const views = viewAll(input, verdicts, judges)
+  const believed = believedOf(config)
+  const views = viewAll(input, verdicts, judges, believed)
   const splits = new Splits(config)
   const locate = createLocate(config, input.distances)
   const said = (name: string): SaidOfUpstream => {
@@ -153,7 +155,7 @@ export function decide (input: DecideInput): Decision {
   const choices = new Map([...views].map(([name, view]) => [name, new Choices(view, { panic: config.registry.panic, warning: warningOf(config, name), splits, locate }, said(name))]))
   const book = new MarkBook(memory.marks, now)
   const leftOut = new LeftOutBook(input.leftOut)
-  const names = decideNames({ views, choices, leftOut, exposure, splits, settled: settledOf(config), owners: memory.owners, departed: memory.departed, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
+  const names = decideNames({ views, choices, leftOut, exposure, splits, believed, settled: settledOf(config), owners: memory.owners, departed: memory.departed, book, ownerGoneMs: config.registry.ownerGoneMs, complete, now })
 
   const upstreams = new Map<string, UpstreamPlan>()
   const served = new Set<string>()

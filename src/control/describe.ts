@@ -2,7 +2,7 @@
 import { policyFor } from '../config/resolve.ts'
 import type { Config, PolicyConfig } from '../config/schema.ts'
 import type { Effect } from '../exchange/effect.ts'
-import { explainEndpoint, explainName, type Explanation } from './explain.ts'
+import { explainEndpoint, explainName, explainPath, type Explanation } from './explain.ts'
 import type { Decision, EndpointDecision } from './plan.ts'
 import type { ControlCounts } from './protocol.ts'
 import type { DescribedRegistry } from './registry-states.ts'
@@ -61,7 +61,7 @@ export function describeRoutes (decision: Decision, config: Config, registries: 
     prefixes: Object.entries(config.prefixes).map(([path, { upstream }]) => ({ path, upstream, endpoints: countBase(decision, upstream), ...describeEffect(policyFor(config, upstream, path).effect, undefined) })),
     customRoutes: paths,
     fallback: fallback === undefined ? undefined : { upstream: fallback, endpoints: countBase(decision, fallback) },
-    pathConflicts: decision.pathConflicts,
+    pathConflicts: decision.pathConflicts.map(conflict => ({ ...conflict, ...explainPath(conflict) })),
     registries
   })
 }

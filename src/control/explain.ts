@@ -2,7 +2,7 @@
 import type { LeftOut } from '../upstream/left-out.ts'
 import type { EndpointCause, Verdict } from './endpoints.ts'
 import type { MoveReason } from './ownership.ts'
-import type { EndpointDecision, NameDecision } from './plan.ts'
+import type { EndpointDecision, NameDecision, PathConflict } from './plan.ts'
 
 /** Both are whole sentences; since when is told beside them. */
 export interface Explanation {
@@ -26,6 +26,12 @@ function sayMove ({ moved }: NameDecision): string {
 /** A key of YAML, quoted where it must be. */
 const yamlKey = (name: string) => /^[A-Za-z_][\w.-]*$/.test(name) ? name : JSON.stringify(name)
 
+/** Two messages want one path; whose service had its message first keeps it. */
+export const explainPath = ({ path, upstream, message, conflictWith }: PathConflict): Explanation => ({
+  why: `Conflict: ${message} of ${upstream} wants ${path} too, where ${conflictWith} is; by this path it cannot be called.`,
+  hint: 'By its name it can. Give one of the two another path, or other verbs.'
+})
+
 /** What takes a routed name away, by what it is routed for. */
 function sayLeaving ({ upstream, cause }: NameDecision, message: string): string {
   switch (cause) {
@@ -35,9 +41,15 @@ function sayLeaving ({ upstream, cause }: NameDecision, message: string): string
   }
 }
 
+/** What of postern.yaml lets out what its service restricts. */
+function sayLetOut ({ letOut }: NameDecision, message: string): string {
+  if (letOut === undefined) return ''
+  return `, restricted to internal callers, and ${letOut === 'pattern' ? 'exposeRestricted' : `messages.${message}.expose: true`} lets it out`
+}
+
 function explainRouted (decision: NameDecision, message: string): Explanation {
   const { name, upstream, conflictWith, endpoints, isStrange, cause } = decision
-  const reason = cause === 'listed' ? `${upstream} lists it` : cause === 'trusted' ? `${upstream} publishes no list and its names are believed` : 'postern.yaml says so'
+  const reason = cause === 'listed' ? `${upstream} lists it${sayLetOut(decision, message)}` : cause === 'trusted' ? `${upstream} publishes no list and its names are believed` : `postern.yaml says so${sayLetOut(decision, message)}`
   const from = sayMove(decision)
   // Nobody to call is what matters most to whoever asks.
   if (endpoints === 0 && isStrange) return { why: `Routed to ${upstream}, but only strangers answer at its addresses: calls are answered 503${from}.`, hint: `It gets calls when a host of ${upstream} answers there, or is registered elsewhere.` }
@@ -53,7 +65,7 @@ function explainRouted (decision: NameDecision, message: string): Explanation {
 const settledByYaml = (message: string) => `postern.yaml has settled it: only another messages.${message}.upstream changes that.`
 
 export function explainName (decision: NameDecision): Explanation {
-  const { name, upstream, conflictWith, cause } = decision
+  const { name, upstream, conflictWith, cause, only } = decision
   const message = yamlKey(name)
   switch (cause) {
     case 'listed':
@@ -64,6 +76,7 @@ export function explainName (decision: NameDecision): Explanation {
     case 'no-list': return { why: `Hidden: ${upstream} publishes no list of operations, so restricted messages cannot be told from others.`, hint: `If all it registers may be called from outside, write upstreams.${yamlKey(upstream)}.trustTags: true` }
     case 'stranger': return { why: `Hidden: only strangers answer at the addresses of ${upstream}, and its own list of operations is not known.`, hint: `It is read when a host of ${upstream} answers there, or is registered elsewhere.` }
     case 'not-listed': return { why: `Absent: ${upstream} has it as a tag, but no endpoint lists it, so it is no message.`, hint: `It becomes one when an endpoint of ${upstream} lists it; a custom tag never does.` }
+    case 'unspoken': return { why: `Absent: only ${only?.id ?? 'a registration'} has it, which is ${only?.state === 'ghost' ? 'a ghost' : only?.state ?? 'refused'} and says nothing about messages.`, hint: 'The row of that registration says what is wrong with it.' }
     case 'restricted': return { why: `Hidden: ${upstream} restricts it to internal callers.`, hint: `To let it out all the same, write messages.${message}.expose: true` }
     case 'never': return { why: 'Hidden: internal messages of the host and of the discovery plugin are never routed.', hint: 'Nothing changes that, postern.yaml included.' }
     case 'message-setting': return { why: `Hidden: messages.${message}.expose is false.`, hint: 'Take that line out of postern.yaml.' }

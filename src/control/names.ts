@@ -13,6 +13,7 @@ import { lenderOf, resolveOwner, type Claimant, type Move, type Owner, type Reso
 import type { NameDecision } from './plan.ts'
 import type { Splits } from './splits.ts'
 import { Takeovers } from './takeover.ts'
+import { decideUnspoken } from './unspoken.ts'
 
 export interface NameContext {
   readonly views: ReadonlyMap<string, UpstreamView>
@@ -20,6 +21,8 @@ export interface NameContext {
   readonly leftOut: LeftOutBook
   readonly exposure: Exposure
   readonly splits: Splits
+  /** Messages that postern.yaml exposes one by one, lower-cased. */
+  readonly believed: ReadonlySet<string>
   /** messages.X.upstream of postern.yaml, by lower-cased name. */
   readonly settled: ReadonlyMap<string, { readonly upstream: string, readonly name: string }>
   readonly owners: ReadonlyMap<string, Owner>
@@ -70,7 +73,8 @@ export function decideNames (context: NameContext): NamesDecided {
   const moves: Move[] = []
   const takeovers = new Takeovers(context.views)
   let nextAt: number | undefined
-  for (const [key, views] of claimsByKey(context)) {
+  const claimed = claimsByKey(context)
+  for (const [key, views] of claimed) {
     const claimants = toClaimants(key, views)
     const recorded = context.owners.get(key)
     const resolved = resolve(context, takeovers, key, claimants)
@@ -82,7 +86,7 @@ export function decideNames (context: NameContext): NamesDecided {
     if (resolution.quarantined.length > 0 || resolution.waitsFor !== undefined) watchOwner(context, { key, resolution, claimants, owner }, watched)
     planned.push(...planName(context, { key, resolution, claimants, owner }, views))
   }
-  return { names: planned.map(({ decision }) => decision), messages: toMessages(context, planned), owners, departed: rememberDeparted(context.departed, context.owners, owners), moves, watched, nextAt }
+  return { names: [...planned.map(({ decision }) => decision), ...decideUnspoken(context.views, claimed, context.book)], messages: toMessages(context, planned), owners, departed: rememberDeparted(context.departed, context.owners, owners), moves, watched, nextAt }
 }
 
 function claimsByKey ({ views, settled }: NameContext): Map<string, UpstreamView[]> {
@@ -165,7 +169,7 @@ function planName (context: NameContext, current: Case, views: readonly Upstream
   return plans
 }
 
-type Outcome = Pick<NameDecision, 'name' | 'state' | 'cause'> & { readonly marker?: Effect | undefined, readonly choice?: readonly Verdict[], readonly suggest?: boolean }
+type Outcome = Pick<NameDecision, 'name' | 'state' | 'cause'> & { readonly letOut?: NameDecision['letOut'], readonly marker?: Effect | undefined, readonly choice?: readonly Verdict[], readonly suggest?: boolean }
 
 /** Whether postern.yaml lets two upstreams share the name. */
 function isShared ({ splits }: NameContext, { key, resolution: { owner } }: Case, one: string, other: string): boolean {
@@ -175,14 +179,17 @@ function isShared ({ splits }: NameContext, { key, resolution: { owner } }: Case
 function toPlan (context: NameContext, current: Case, upstream: string, outcome: Outcome): NamePlan {
   const { book, leftOut } = context
   const { key, resolution, claimants, owner } = current
-  const { name, state, cause, choice, marker, suggest = false } = outcome
+  const { name, state, cause, choice, marker, letOut, suggest = false } = outcome
   const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && (resolution.waitsFor === undefined ? other.confirmed : other.upstream === resolution.waitsFor) && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
   const endpoints = choice === undefined ? 0 : leftOut.countIn(upstream, choice)
   // Routed to nobody is told as something else, so it has a time of its own.
   const since = book.mark(upstream, key, state === 'routed' && endpoints === 0 ? 'routed to nobody' : state)
-  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, isStrange: context.views.get(upstream)?.isStrange ?? false, since }
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, isStrange: context.views.get(upstream)?.isStrange ?? false, letOut, since }
   return { decision, choice, suggest }
 }
+
+/** Of what is exposed: what lets it out although its service restricts it. */
+const sayLetOut = ({ believed }: NameContext, key: string, restricted: boolean): NameDecision['letOut'] => !restricted ? undefined : believed.has(key) ? 'message-setting' : 'pattern'
 
 function planClaim (context: NameContext, current: Case, view: UpstreamView, claim: Claim): NamePlan {
   const { name, standing, restricted, groups } = claim
@@ -199,7 +206,7 @@ function planClaim (context: NameContext, current: Case, view: UpstreamView, cla
   if (standing === 'unread') return of('unread', 'not-read')
   if (waitsFor !== undefined) return of('unread', 'waits')
   const choice = context.choices.get(view.name)?.ofGroups(groups) ?? []
-  return toPlan(context, current, view.name, { name, state: 'routed', cause: isPart ? 'split' : standing, choice, marker: claim.effect, suggest: claim.visible })
+  return toPlan(context, current, view.name, { name, state: 'routed', cause: isPart ? 'split' : standing, choice, marker: claim.effect, suggest: claim.visible, letOut: sayLetOut(context, claim.key, restricted) })
 }
 
 /** A message that postern.yaml gives to an upstream which is not known to have it: built-in ones (Authenticate), or lists not read yet. */
@@ -220,7 +227,7 @@ function planSettled (context: NameContext, current: Case, view: UpstreamView, w
   const isOpenYet = choices !== undefined && isOpen(choices) && context.exposure(view.name, current.key, true) !== 'exposed'
   if (isUnread || isOpenYet) return of({ state: 'unread', cause: 'not-read' })
   const choice = (listed === undefined ? choices?.base : choices?.of(listed.verdicts)) ?? []
-  return of({ state: 'routed', cause: 'yaml', choice, marker: listed?.effect, suggest: listed?.operation.visible ?? false })
+  return of({ state: 'routed', cause: 'yaml', choice, marker: listed?.effect, letOut: sayLetOut(context, current.key, listed?.operation.restricted ?? false), suggest: listed?.operation.visible ?? false })
 }
 
 /** The table of messages. Only after all choices are made is it known which are all endpoints of their upstream. */

@@ -41,7 +41,7 @@ export interface NameDecision {
   readonly name: string
   readonly upstream: string
   readonly state: NameState
-  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'stranger' | 'not-read' | 'waits' | 'not-listed' | 'owned' | 'several' | 'split' | 'yaml'
+  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'stranger' | 'not-read' | 'waits' | 'not-listed' | 'unspoken' | 'owned' | 'several' | 'split' | 'yaml'
   readonly by: Resolution['by']
   /** The other upstreams that claim it. */
   readonly conflictWith: readonly string[]
@@ -53,6 +53,10 @@ export interface NameDecision {
   readonly endpoints: number
   /** Whether strangers are all that answers at the addresses of its upstream. */
   readonly isStrange: boolean
+  /** What of postern.yaml lets it out, where its service restricts it. */
+  readonly letOut: 'message-setting' | 'pattern' | undefined
+  /** Of an `unspoken` one: the registration that has it. */
+  readonly only?: { readonly id: string, readonly state: EndpointState }
   readonly since: number
 }
 

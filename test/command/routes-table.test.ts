@@ -135,3 +135,21 @@ GetProduct  routed  Catalog   2          safe (marker)  Listed.
 PlaceOrder  routed  Orders    1          by method      Listed.
 Reindex     hidden  Catalog   0                         Hidden.`)
 })
+
+test('a path that two messages want is a conflict, with its reason; it is found by state and by name', () => {
+  const pathConflicts = [{ path: '/things/{Name}', upstream: 'B', message: 'routeb', conflictWith: 'routea', why: 'Conflict: routeb wants it too.', hint: 'By its name it can be called.' }]
+  const shown = (states?: string[], grep?: RegExp) => formatRoutes(filterRoutes({ ...onlyMessages, routes: [], pathConflicts }, { states, grep }), { columns: undefined, colours: false })
+  const text = `\
+PATH            STATE     UPSTREAM  MESSAGE  WHY
+/things/{Name}  conflict  B         routeb   Conflict: routeb wants it too. By its name it can be called.
+
+no messages, 1 path in conflict
+`
+  assert.deepEqual([shown(), shown(['conflict']), shown(undefined, /routea/i)], [text, text, text])
+  assert.deepEqual([shown(['routed']), shown(undefined, /other/)], ['no messages\n', 'no messages\n'])
+})
+
+test('what a registry says in several lines is shown in as many', () => {
+  const shown = formatRoutes({ ...onlyMessages, routes: [], registries: [{ registry: 'file', ok: false, stale: 0, error: 'services.yaml:1:1  is wrong\n  1 | x\u001b\n    | ^' }] }, { columns: undefined, colours: false })
+  assert.ok(shown.startsWith('file does not answer (services.yaml:1:1  is wrong\n  1 | x\uFFFD\n    | ^): 0 registrations'), shown)
+})

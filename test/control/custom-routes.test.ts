@@ -1,3 +1,4 @@
+import { describeChanges } from '../../src/control/changes-log.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toShape } from '../../src/control/custom-routes.ts'
@@ -46,6 +47,9 @@ test('one path and verb of two messages is a conflict: the older owner keeps it'
   const first = decideWorld({ registrations: [shop], says: { 9102: { id: 's', lists: [find] } }, config, now: 1_000 })
   const decision = decideWorld({ registrations: [one, shop], says: { 9101: { id: 'a', lists: [product] }, 9102: { id: 's', lists: [find] } }, config, now: 2_000, memory: first.memory })
   assert.deepEqual(decision.pathConflicts, [{ path: '/products/{Id}', upstream: 'Catalog', message: 'getproduct', conflictWith: 'findproduct' }])
+  const line = describeChanges(undefined, decision).find(({ message }) => message === 'path conflict')
+  assert.deepEqual([line?.level, line?.fields['why']], ['warn', 'Conflict: getproduct of Catalog wants /products/{Id} too, where findproduct is; by this path it cannot be called.'])
+  assert.deepEqual(describeChanges(decision, decision), [])
   assert.equal(decision.plan.customRoutes.get('Shop')?.filter(route => route.routed).length, 1)
 })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { describeChanges } from '../../src/control/changes-log.ts'
 import { explainEndpoint, explainName } from '../../src/control/explain.ts'
 import { emptyMemory } from '../../src/control/plan.ts'
 import { decideWorld, namesOf, operation, statesOf, tableOf, type RegistrationLike, type World } from './support.ts'
@@ -249,5 +250,44 @@ for (const said of [{ none: true, strange: true }, { lists: ['Invoice'] }] as co
     const { endpoints: [endpoint] } = decideWorld({ registrations: [{ id: 'a', health: 'critical' }], before: { 9101: said }, says: { 9101: 'silent' } })
     const { why } = explainEndpoint(endpoint!)
     assert.match(why, /^Stranger: whoever answered at this address last .*; nobody answers there now \(ECONNREFUSED\)\.$/)
+  })
+}
+
+for (const [sentence, world, why] of [
+  ['a ghost', { registrations: [{ id: 'a', names: ['VaMsg'], service: 'Va' }, { id: 'b', service: 'Vb' }], says: { 9101: { id: 'b', ...get } } }, 'Absent: only a has it, which is a ghost and says nothing about messages.'],
+  ['an older plain registration', { registrations: [{ id: 'a', names: ['VaMsg'], service: 'Va', kind: 'plain', createIndex: 5 }, { id: 'b', service: 'Vb', kind: 'plain' }] }, 'Absent: only a has it, which is a ghost and says nothing about messages.'],
+  ['a refused one', { registrations: [{ id: 'a', names: ['VaMsg'], service: 'Va', refused: 'no' }, { id: 'b', port: 9102 }], says: { 9102: { id: 'b', ...get } } }, 'Absent: only a has it, which is refused and says nothing about messages.']
+] as ReadonlyArray<readonly [sentence: string, world: World, why: string]>) {
+  test(`a name that only ${sentence} has is told so, and is not there for clients`, () => {
+    const before = decideWorld({ registrations: [{ id: 'a', names: ['VaMsg'], service: 'Va' }], says: { 9101: { id: 'a', lists: ['VaMsg'] } } })
+    const decision = decideWorld({ ...world, memory: before.memory })
+    const name = decision.names.find(({ key }) => key === 'vamsg')!
+    assert.deepEqual([name.upstream, name.state, explainName(name).why], ['Va', 'absent', why])
+    assert.equal(decision.plan.messages.get('vamsg'), undefined)
+    const line = describeChanges(before, decision).find(({ fields }) => fields['name'] === 'VaMsg')
+    assert.deepEqual([line?.level, line?.message, line?.fields['why']], ['warn', 'message gone', why])
+  })
+}
+
+test('a name that somebody speaks for is not told of the ghosts that have it too', () => {
+  const decision = decideWorld({ registrations: [{ id: 'ghost', service: 'Other' }, { id: 'b' }], says: { 9101: { id: 'b', ...get } } })
+  assert.deepEqual(decision.names.map(({ upstream, state }) => [upstream, state]), [['Catalog', 'routed']])
+})
+
+test('why a name has gone is told: nothing of its service is left, or nothing of it has the name', () => {
+  const before = decideWorld({ registrations: [{ id: 'a', names: ['GetProduct', 'Left'] }], says: { 9101: { id: 'a', lists: ['GetProduct', 'Left'] } } })
+  const gone = (registrations: RegistrationLike[]) => describeChanges(before, decideWorld({ registrations, says: { 9101: { id: 'a', ...get } }, memory: before.memory })).filter(({ message }) => message === 'message gone').map(({ fields }) => `${fields['name'] as string} ${fields['why'] as string}`)
+  assert.deepEqual(gone([{ id: 'a' }]), ['Left Gone: no registration of Catalog has it any more.'])
+  assert.deepEqual(gone([]), ['GetProduct Gone: nothing of Catalog is registered any more.', 'Left Gone: nothing of Catalog is registered any more.'])
+  assert.deepEqual(gone([{ id: 'a', names: ['GetProduct', 'Left'] }]), ['Left Absent: Catalog has it as a tag, but no endpoint lists it, so it is no message.'])
+})
+
+for (const [sentence, config, by] of [
+  ['by name', { messages: { GetProduct: { expose: true } } }, 'messages.GetProduct.expose: true'],
+  ['by a pattern', { exposure: { exposeRestricted: ['Get*'] } }, 'exposeRestricted']
+] as const) {
+  test(`of a restricted message that is let out ${sentence} it is told by what`, () => {
+    const { names: [name] } = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', lists: [operation('GetProduct', { restricted: true })] } }, config: config as never })
+    assert.equal(explainName(name!).why, `Routed to Catalog: Catalog lists it, restricted to internal callers, and ${by} lets it out.`)
   })
 }
