@@ -2,6 +2,7 @@
 import { formats } from '../lib/formats.ts'
 import { nearestWord } from '../lib/edit-distance.ts'
 import type { Config } from './schema.ts'
+import { neverRouted } from './never-routed.ts'
 import { found, foundKey, refuse, warn, type Rule } from './rule.ts'
 import type { Finding } from './schema-errors.ts'
 
@@ -47,6 +48,11 @@ export const routeRules: readonly Rule[] = [
   warn('something-to-serve', function * ({ config: { registry, upstreams } }) {
     if (!hasRegistry(registry) && !Object.values(upstreams).some(upstream => upstream.endpoints !== undefined)) {
       yield found(['registry'], 'there is nothing to serve: no registry, and no upstream with endpoints', 'Write registry.consul, registry.embedded, registry.file, or upstreams.<name>.endpoints; or start with --consul URL.')
+    }
+  }),
+  warn('message-never-routed', function * ({ config }) {
+    for (const [name, { expose, upstream }] of Object.entries(config.messages)) {
+      if (neverRouted.has(name.toLowerCase()) && (expose === true || upstream !== undefined)) yield foundKey(['messages', name], 'is a message of the host itself or of the discovery plugin: it is never routed, whatever is written here', 'Take it out.')
     }
   }),
   warn('tags-trusted', function * ({ config }) {

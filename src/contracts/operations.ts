@@ -27,9 +27,6 @@ export interface OperationList {
 /** Bounds on hostile lists. What is beyond them is left out, so it is never routed by name; and nothing by a path that only the host knows (`isCut`). */
 export const operationLimits = { operations: 20_000, nameLength: 256, routes: 64, routeLength: 1_024, actions: 32, actionLength: 32, audiences: 64 } as const
 
-/** Messages of the discovery plugin and the host itself that no edge may route, lower-cased (measured: hosts list them as unrestricted). */
-export const neverRouted: ReadonlySet<string> = new Set(['getservices', 'getservice', 'serviceregistration', 'healthcheck', 'heartbeat', 'admindashboard'])
-
 /** What a path segment can carry unescaped or escaped without changing its meaning: no separators, no controls, no white space. */
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const unroutable = /[\u0000-\u0020\u007f/\\?#%+;[\]]/

@@ -1,6 +1,6 @@
 // What is routed, from what the registries say, what the endpoints say and what the operator wrote. Pure: same input, same plan.
 import type { Config, UpstreamConfig } from '../config/schema.ts'
-import { neverRouted } from '../contracts/operations.ts'
+import { neverRouted } from '../config/never-routed.ts'
 import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import { isRoutedTo } from '../routing/routed-to.ts'

@@ -164,6 +164,12 @@ function explainFixed ({ registration: { service }, knowledge }: Verdict): Expla
   }
 }
 
+/** Of a host that nothing leads to by name. */
+const explainNameless = ({ cause, registration: { service, registry } }: Verdict, state: 'routed' | 'standby'): Explanation => ({
+  why: `${state === 'routed' ? 'Routed' : 'Standby'}: ${saysWell[cause] ?? 'it is in the table'}, and its registration names no messages: only prefixes can lead there.`,
+  hint: `${registry === 'file' ? 'Write messages: [NAME] to it in the services file' : 'It has to register with its messages'}, or a prefix of upstream ${yamlKey(service)}.`
+})
+
 function explainStranger ({ cause, knowledge }: Verdict): Explanation {
   const { silent } = knowledge ?? {}
   if (silent !== undefined && !silent.reached) {
@@ -175,11 +181,18 @@ function explainStranger ({ cause, knowledge }: Verdict): Explanation {
     : { why: 'Stranger: whoever answers at this address says neither who it is nor what it lists, to questions that a host of the service answers.', hint: 'It gets traffic when a host of the service answers there; deregister it if none is to come.' }
 }
 
+const isNameless = ({ verdict: { registration: { kind, names } } }: EndpointDecision): boolean => kind === 'plugin' && names.length === 0
+
 export function explainEndpoint (decision: EndpointDecision): Explanation {
-  const { verdict, byPanic, isLast, state, out } = decision
+  const { verdict, state, out } = decision
+  if (out !== undefined) return explainOut(out, verdict)
+  return (state === 'routed' || state === 'standby') && isNameless(decision) ? explainNameless(verdict, state) : explainCause(decision)
+}
+
+function explainCause (decision: EndpointDecision): Explanation {
+  const { verdict, byPanic, isLast, state } = decision
   const { registration, otherId } = verdict
   const notes = sayNotes(registration)
-  if (out !== undefined) return explainOut(out, verdict)
   switch (verdict.cause) {
     case 'refused': return { why: `Refused: ${registration.refused ?? 'its address cannot be used'}.`, hint: registration.registry === 'config' ? `Correct upstreams.${yamlKey(registration.service)}.endpoints.` : 'Correct the registration, or registry.allowedNetworks.' }
     case 'fixed': return explainFixed(verdict)

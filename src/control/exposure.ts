@@ -1,6 +1,6 @@
 // Whether a message may be called from outside: what the operator wrote over what the service says (decisions 2.2, 2.3). Pure.
 import type { Config } from '../config/schema.ts'
-import { neverRouted } from '../contracts/operations.ts'
+import { neverRouted } from '../config/never-routed.ts'
 import { toMatch } from '../lib/match-names.ts'
 
 export type ExposureCause = 'exposed' | 'never' | 'message-setting' | 'hide' | 'not-in-expose' | 'restricted'

@@ -3,7 +3,7 @@ import { watch as watchDirectory } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { Watch, WatchListener, WatchState } from './registration.ts'
+import type { Registration, Watch, WatchListener, WatchState } from './registration.ts'
 import { readServicesFile } from './services-file.ts'
 
 export interface FileWatchOptions {
@@ -89,6 +89,14 @@ export function watchFile (path: string, listener: WatchListener, options: FileW
       await reading
     }
   }
+}
+
+/**
+ * Reads such a file once. A path is as it was written.
+ * @throws ConfigError when something in it is wrong; Error with a `code` when it cannot be read
+ */
+export async function readServices (path: string): Promise<Registration[]> {
+  return readServicesFile(await readBounded(resolve(path)), path)
 }
 
 async function readBounded (file: string): Promise<string> {

@@ -1,6 +1,6 @@
 // A services.yaml -> fixed registrations, or everything that is wrong with it. Pure.
 import { parseConfigDocument } from '../config/document.ts'
-import { codeFrame, formatProblems, toPath } from '../config/problem.ts'
+import { codeFrame, ConfigError, toPath } from '../config/problem.ts'
 import type { Problem } from '../config/problem.ts'
 import { parseBaseUrl } from './address.ts'
 import { readNames } from './names.ts'
@@ -8,13 +8,15 @@ import type { Registration } from './registration.ts'
 
 const keys = ['service', 'url', 'messages', 'version', 'weight', 'tags', 'meta', 'servicestack'] as const
 const mostEntries = 50_000
+/** What a first guess calls a key. */
+const guesses: Readonly<Record<string, typeof keys[number]>> = { name: 'service', id: 'service', upstream: 'service', address: 'url', endpoint: 'url', endpoints: 'url', host: 'url', port: 'url', message: 'messages', operations: 'messages', tag: 'tags', weights: 'weight' }
 
 type Say = (segments: readonly string[], what: 'key' | 'value', message: string, hint?: string) => void
 
 /**
  * Reads a list of `{ service, url, messages?, version?, weight?, tags?, meta?, servicestack? }`. All or nothing: one mistake and the whole file does
  * not count, so that a slip of the hand takes no service away.
- * @throws Error whose message names every mistake with file, line and column
+ * @throws ConfigError whose message names every mistake with file, line and column
  */
 export function readServicesFile (text: string, source: string): Registration[] {
   const document = parseConfigDocument(text)
@@ -22,13 +24,14 @@ export function readServicesFile (text: string, source: string): Registration[] 
   const problems: Problem[] = document.faults.map(({ place, message, hint }) => ({ source, place, path: '', message, hint, frame: codeFrame(lines, place) }))
   const say: Say = (segments, what, message, hint) => {
     const place = document.placeOf(segments, what)
-    problems.push({ source, place, path: toPath(segments, (depth) => depth === 0), message, hint, frame: codeFrame(lines, place) })
+    problems.push({ source, place, path: toPath(segments, (depth) => depth === 0 && Array.isArray(document.value)), message, hint, frame: codeFrame(lines, place) })
   }
   const registrations: Registration[] = []
   if (problems.length === 0) {
     const list = document.value
     // An editor that has just begun to write leaves an empty file for a moment: that must not take every service away.
     if (list === null || list === undefined) say([], 'value', 'is empty', 'Write [] for no services.')
+    else if (!Array.isArray(list) && typeof list === 'object' && Object.keys(list).length === 1) say(Object.keys(list), 'key', 'is one level too many: the file is the list itself', `Take the line "${Object.keys(list)[0]}:" away, so that the file begins with "- service: NAME".`)
     else if (!Array.isArray(list)) say([], 'value', 'must be a list of services', 'Begin each one with "- service: NAME".')
     else if (list.length > mostEntries) say([], 'value', `must not have more than ${mostEntries} entries`)
     else {
@@ -42,7 +45,7 @@ export function readServicesFile (text: string, source: string): Registration[] 
       }
     }
   }
-  if (problems.length > 0) throw new Error(formatProblems(problems))
+  if (problems.length > 0) throw new ConfigError(problems)
   return registrations
 }
 
@@ -59,7 +62,7 @@ function readOne (entry: unknown, position: number, sayAt: Say): Registration | 
   }
   const fields = entry as Record<string, unknown>
   for (const key of Object.keys(fields)) {
-    if (!(keys as readonly string[]).includes(key)) say(key, 'key', 'is not a known setting', `Known here: ${keys.join(', ')}.`)
+    if (!(keys as readonly string[]).includes(key)) say(key, 'key', 'is not a known setting', `${Object.hasOwn(guesses, key) ? `It is written ${guesses[key]}. ` : ''}Known here: ${keys.join(', ')}.`)
   }
   const texts = (key: 'messages' | 'tags'): string[] => {
     const value = fields[key] ?? []

@@ -80,6 +80,25 @@ test('wrong addresses on the command line are a wrong configuration, named by th
   assert.match(err, /^--consul {2}registry\.consul\.agents\[0\]/m)
 })
 
+test('check reads the services file that is named, and its mistakes are mistakes', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-check-'))
+  t.after(() => rm(directory, { recursive: true }))
+  const [file, services] = [join(directory, 'postern.yaml'), join(directory, 'services.yaml')]
+  await writeFile(file, 'registry: {file: services.yaml}\n')
+  const run = () => runHere(['check', file])
+  const absent = await run()
+  assert.equal(absent.code, 0)
+  assert.match(absent.out, /^warning: .*services\.yaml {2}cannot be read: ENOENT\.[^]*^OK .* \(1 warning\)$/m)
+  await writeFile(services, 'services:\n  - name: a\n')
+  const wrong = await run()
+  assert.equal(wrong.code, 3)
+  assert.match(wrong.err, /services\.yaml:1:1 {2}services: is one level too many[^]*1 \| services:/)
+  await writeFile(services, '- { service: a, url: "http://127.0.0.1:1", servicestack: true }\n')
+  assert.match((await run()).out, /^warning: .*services\.yaml {2}a@http:\/\/127\.0\.0\.1:1 names no messages, [^]*^OK .* \(1 warning\)$/m)
+  await writeFile(services, '- { service: a, url: "http://127.0.0.1:1", messages: [A] }\n')
+  assert.deepEqual([(await run()).code, (await run()).out.includes('warning')], [0, false])
+})
+
 test('check: OK with a summary, warnings, or every problem', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'postern-check-'))
   t.after(() => rm(directory, { recursive: true }))

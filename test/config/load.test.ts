@@ -128,6 +128,7 @@ const doubtful: Array<[string, string, string]> = [
   ['nothing to serve', '{}', 'registry'],
   ['a certificate that is not verified', 'registry: {consul: {}}\nupstreams: {a: {tls: {verify: false}}}', 'upstreams.a.tls.verify'],
   ['believing tags', 'registry: {consul: {}}\nupstreams: {a: {trustTags: true}}', 'upstreams.a.trustTags'],
+  ['a message that nothing lets out', 'registry: {consul: {}}\nmessages: {Heartbeat: {upstream: Catalog, expose: true}}', 'messages.Heartbeat'],
   ['a token in the file', 'registry: {consul: {token: abc}}', 'registry.consul.token'],
   ['an admin listener for all', 'registry: {consul: {}}\nadmin: {address: 0.0.0.0:9901}', 'admin.address'],
   ['everybody a trusted proxy', 'registry: {consul: {}}\nedge: {trustedProxies: [0.0.0.0/0]}', 'edge.trustedProxies[0]'],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { excludesOutside, findOperations, neverRouted, operationLimits, parseOperations } from '../../src/contracts/operations.ts'
+import { neverRouted } from '../../src/config/never-routed.ts'
+import { excludesOutside, findOperations, operationLimits, parseOperations } from '../../src/contracts/operations.ts'
 
 const recording = (name: string) => readFileSync(new URL(`../fixtures/recordings/${name}`, import.meta.url), 'utf8')
 const internal = 'AnySecurityMode, AnyHttpMethod, AnyCallStyle, AnyFormat, AnyEndpoint, InternalNetworkAccess'

@@ -291,3 +291,10 @@ for (const [sentence, config, by] of [
     assert.equal(explainName(name!).why, `Routed to Catalog: Catalog lists it, restricted to internal callers, and ${by} lets it out.`)
   })
 }
+
+test('of a host in a services file that names no messages it is told that this is why it gets nothing', () => {
+  const { endpoints: [endpoint] } = decideWorld({ registrations: [{ id: 'a', registry: 'file', health: 'unchecked', names: [] }], says: { 9101: { id: 'x', ...get } } })
+  const { why, hint } = explainEndpoint(endpoint!)
+  assert.equal(why, 'Routed: it answered our own question, and its registration names no messages: only prefixes can lead there.')
+  assert.match(hint, /^Write messages: \[NAME\] to it in the services file, or/)
+})

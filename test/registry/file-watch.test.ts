@@ -1,6 +1,6 @@
 // services.yaml: what is read of it, what is wrong with it, and what its changes do.
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -48,12 +48,21 @@ test('service and url are enough, and make an ordinary service', () => {
   assert.deepEqual(first!.weights, { passing: 1, warning: 1 })
   assert.notEqual(first!.id, second!.id)
 })
+test('the example is right, and has every key there is', async () => {
+  const text = await readFile(new URL('../../config/services.example.yaml', import.meta.url), 'utf8')
+  const services = readServicesFile(text, 'services.example.yaml')
+  assert.deepEqual(services.map(({ service, kind, names }) => [service, kind, names]), [['Catalog', 'plugin', ['GetProduct', 'FindProducts']], ['pricing', 'plain', ['GetPrice']], ['legacy', 'plain', []]])
+  for (const key of ['service', 'url', 'messages', 'version', 'weight', 'tags', 'meta', 'servicestack']) assert.match(text, new RegExp(`^[- ] ${key}:`, 'm'))
+})
+
 test('no services are written as an empty list', () => assert.deepEqual(readServicesFile('[]', 's'), []))
 
 for (const [sentence, text, expected] of [
   ['broken YAML', '- service: a\n  url: "x', /services\.yaml:\d+:\d+ {2}not valid YAML/],
   ['an empty file, as an editor leaves it for a moment', '', /is empty. Hint: Write \[\]/],
-  ['a map in place of a list', 'services: []', /services\.yaml:1:1 {2}must be a list/],
+  ['a list below a key', 'services:\n  - name: a\n', /services\.yaml:1:1 {2}services: is one level too many: the file is the list itself\. Hint: Take the line "services:" away/],
+  ['one service in place of a list', 'service: a\nurl: http://h:1', /services\.yaml:1:1 {2}must be a list/],
+  ['what a first guess calls a key', '- name: a\n  address: http://h:1', /services\.yaml:1:3 {2}\[0\]\.name: is not a known setting\. Hint: It is written service\. [^]*address: [^]*It is written url\./],
   ['an entry that is no service', '- a', /services\.yaml:1:3 {2}\[0\]: must be a service/],
   ['no service name', '- url: http://h:1', /\[0\]\.service: must be the name/],
   ['no url', '- service: a', /\[0\]\.url: must be a base URL/],
