@@ -60,7 +60,7 @@ export interface Engine {
   /** Resolves with what could not be started; waits for no answer of a registry. */
   start (): Promise<readonly Error[]>
   configure (config: Config, generation: number): void
-  /** What of the table gets no calls at the moment: only told, never decided by. */
+  /** What of the table gets no calls at the moment: told, and waited for before a lent name goes back. */
   leaveOut (all: readonly LeftOut[]): void
   /** Asks an endpoint again; see asker.ts. Settles when the table has what somebody there answered; see rechecks.ts. */
   recheck (url: string, why: RecheckReason): Promise<void>

@@ -71,7 +71,7 @@ export function decideNames (context: NameContext): NamesDecided {
   const owners = new Map<string, Owner>(context.complete ? [] : context.owners)
   const watched = new Set<string>()
   const moves: Move[] = []
-  const takeovers = new Takeovers(context.views)
+  const takeovers = new Takeovers(context.views, context.leftOut)
   let nextAt: number | undefined
   const claimed = claimsByKey(context)
   for (const [key, views] of claimed) {

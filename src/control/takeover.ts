@@ -2,6 +2,7 @@
 import { isConfirmed, type Claim, type UpstreamView } from './claims.ts'
 import { isGoing, isNewer, isSameAddress, type Verdict } from './endpoints.ts'
 import { isDead } from './knowledge.ts'
+import type { LeftOutBook } from './left-out-book.ts'
 import type { TakeoverSign } from './ownership.ts'
 
 /** Whether calls can still go to an endpoint, as far as is known. */
@@ -45,9 +46,10 @@ function takenFrom (owner: UpstreamView, living: readonly Verdict[]): Verdict[] 
  * Whether what `view` had when it was drained or stopped can be called again: the same registration, or a newer process at its address. One that was stopped for
  * good is not there again.
  */
-function hasReturned ({ verdicts }: UpstreamView, since: number): boolean {
+function hasReturned ({ name, verdicts }: UpstreamView, since: number, leftOut: LeftOutBook): boolean {
   const then = new Set(verdicts.filter(({ entry }) => entry.firstSeenAt <= since).map(({ url }) => url))
-  return verdicts.some(verdict => then.has(verdict.url) && isLiving(verdict) && (verdict.tier === 1 || verdict.tier === 2) && verdict.knowledge?.key === verdict.key)
+  // Until the data plane has connected there itself, calls would find nobody.
+  return verdicts.some(verdict => then.has(verdict.url) && leftOut.of(name, verdict.url)?.cause !== 'unreachable' && isLiving(verdict) && (verdict.tier === 1 || verdict.tier === 2) && verdict.knowledge?.key === verdict.key)
 }
 
 /**
@@ -78,11 +80,13 @@ function once<T> (known: Map<string, T>, key: string, find: () => T): T {
 /** One per decision: two services that claim one name often claim many. */
 export class Takeovers {
   readonly #views: ReadonlyMap<string, UpstreamView>
+  readonly #leftOut: LeftOutBook
   readonly #signs = new Map<string, TakeoverSign | undefined>()
   readonly #returns = new Map<string, boolean>()
 
-  constructor (views: ReadonlyMap<string, UpstreamView>) {
+  constructor (views: ReadonlyMap<string, UpstreamView>, leftOut: LeftOutBook) {
     this.#views = views
+    this.#leftOut = leftOut
   }
 
   /** See signOf. */
@@ -97,7 +101,7 @@ export class Takeovers {
   hasReturned (owner: string, since: number): boolean {
     return once(this.#returns, JSON.stringify([owner, since]), () => {
       const view = this.#views.get(owner)
-      return view !== undefined && hasReturned(view, since)
+      return view !== undefined && hasReturned(view, since, this.#leftOut)
     })
   }
 }
