@@ -27,10 +27,10 @@ test('closing ends the processes, their children, and the directory', async () =
   await stage.close()
   assert.match(started.ended ?? '', /SIGKILL/)
   assert.equal(existsSync(stage.directory), false)
-  await waitUntil('the child to end', gone(Number(started.output)), undefined, 2_000)
+  await waitUntil('the child to end', gone(Number(started.output)), undefined, 20_000)
 })
 
-test('a run that is interrupted clears its stage', { timeout: 10_000 }, async () => {
+test('a run that is interrupted clears its stage', { timeout: 120_000 }, async () => {
   const script = `
     import { exitOnSignals, openStage } from ${JSON.stringify(new URL('../../bench/support/stage.ts', import.meta.url).href)}
     exitOnSignals()
@@ -44,7 +44,7 @@ test('a run that is interrupted clears its stage', { timeout: 10_000 }, async ()
   assert.equal(existsSync(directory), true)
   run.kill('SIGINT')
   assert.deepEqual(await once(run, 'exit'), [130, null])
-  await waitUntil('the sleeper to end', gone(pid), undefined, 2_000)
+  await waitUntil('the sleeper to end', gone(pid), undefined, 20_000)
   assert.equal(existsSync(directory), false)
 })
 

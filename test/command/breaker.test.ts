@@ -7,7 +7,7 @@ import { startOrigins } from '../support/fleet.ts'
 import * as behave from '../support/origin.ts'
 import { runHere } from './run-command.ts'
 
-test('postern breaker: holds, lists and releases', { timeout: 60_000 }, async () => {
+test('postern breaker: holds, lists and releases', { timeout: 300_000 }, async () => {
   await using fleet = await startOrigins([behave.ok()])
   const breaker = async (...args: string[]) => await runHere(['breaker', ...args, '--admin', fleet.gateway.admin])
   assert.equal((await breaker('list')).out, 'All breakers are closed.\n')
@@ -23,7 +23,7 @@ test('postern breaker: holds, lists and releases', { timeout: 60_000 }, async ()
   assert.deepEqual([wrong.code, wrong.err], [1, 'postern: There is no upstream nobody. /api/upstreams and `postern routes` name them.\n'])
 })
 
-test('postern breaker: where holds are kept, nothing is said of restarts', { timeout: 60_000 }, async () => {
+test('postern breaker: where holds are kept, nothing is said of restarts', { timeout: 300_000 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), 'postern-holds-'))
   try {
     await using fleet = await startOrigins([behave.ok()], { dataDirectory: directory })

@@ -8,7 +8,7 @@ import { ok, startOrigin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 import { runHere } from './run-command.ts'
 
-test('postern cache: puts, shows and purges, outage copies included', { timeout: 60_000 }, async () => {
+test('postern cache: puts, shows and purges, outage copies included', { timeout: 300_000 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), 'postern-cache-command-'))
   try {
     await using origin = await startOrigin(ok('{}'))
@@ -33,7 +33,7 @@ test('postern cache: puts, shows and purges, outage copies included', { timeout:
     assert.match(refused.err, /^postern: The answer is not stored: it says no lifetime .*\.\n$/)
     assert.match((await cache('put', url, '--file', join(directory, 'nothing'))).err, /cannot be read/)
 
-    await until('a copy', async () => /^1 outage copies, 0 missing\n/.test((await cache('show', '--copies')).out), { timeoutMs: 20_000 })
+    await until('a copy', async () => /^1 outage copies, 0 missing\n/.test((await cache('show', '--copies')).out))
     assert.match((await cache('show', '--copies')).out, /(?:getorder|GetOrder) +\d+ +\d+ +- +\/json\/reply\/GetOrder\?Id=1\n$/)
     assert.equal((JSON.parse((await cache('show', '--copies', '--message', 'other', '--json')).out) as { copies: unknown[] }).copies.length, 0)
     assert.equal((await cache('purge', '--all')).out, '1 stored answer removed, and 1 outage copy.\n')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { until } from '../support/until.ts'
 import { root, startChild } from './run-command.ts'
 
-const slow = { timeoutMs: 20_000 }
+const slow = { timeoutMs: 60_000 }
 
 test('a service of any kind, and the client, with the demo', async () => {
   await using demo = startChild(['demo', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'])

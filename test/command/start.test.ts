@@ -12,7 +12,7 @@ import { ok, startOrigin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 import { startChild, type Child } from './run-command.ts'
 
-const slow = { timeoutMs: 20_000 }
+const slow = { timeoutMs: 60_000 }
 const free = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']
 
 const addressesOf = async (child: Child) => {
@@ -47,6 +47,7 @@ test('--consul alone is a useful gateway; one line on stdout; SIGTERM ends it wi
   await using child = startChild(['start', ...free, '--consul', registry.url], { cwd: await directoryOf(t) })
   const { listener, admin } = await addressesOf(child)
   await until('the message to be routed', async () => await statusOf(`${listener}/json/reply/GetProduct?Id=1`) === 200, slow)
+  await until('both instances to be there', async () => /"message":"GetProduct"[^}]*"endpoints":2/.test((await (await fetch(`${admin}/api/routes`)).text()).replaceAll(/\s/g, '')), slow)
   assert.equal(await statusOf(`${listener}/json/reply/RebuildIndex`), 404)
   assert.equal(await statusOf(`${admin}/readyz`), 200)
   await until('the log to say what a restart forgets', () => child.err().includes('"setting":"dataDirectory","msg":"nothing is kept over a restart'), slow)
@@ -228,7 +229,7 @@ test('nobody to ask is exit code 1 and says whom it asked', async () => {
   await using gateway = startChild(['routes', '--admin', '127.0.0.1:1'])
   assert.equal(await gateway.ended, 1)
   assert.match(gateway.err(), /no gateway answers at http:\/\/127\.0\.0\.1:1 \(ECONNREFUSED\)/)
-  await using catalog = startChild(['routes', '--consul', 'http://127.0.0.1:1', '--wait', '300'])
+  await using catalog = startChild(['routes', '--consul', 'http://127.0.0.1:1', '--wait', '3000'])
   assert.equal(await catalog.ended, 1)
   assert.match(catalog.err(), /consul does not answer: .*[\s\S]*no registry answers/)
 })

@@ -23,7 +23,7 @@ async function shares (gateway: TestGateway, origins: readonly Origin[], calls: 
   return origins.map(({ received }, n) => (received.length - before[n]!) / calls)
 }
 
-describe('peak-ewma', { timeout: 300_000 }, () => {
+describe('peak-ewma', { timeout: 900_000 }, () => {
   test('a slow endpoint gets less than its share', async () => {
     await using fleet = await startOrigins([slow(1_000), slow(2), slow(2)])
     // In some round: what holds up the machine in one of them makes the others look as slow for a while.
@@ -36,13 +36,13 @@ describe('peak-ewma', { timeout: 300_000 }, () => {
   })
 })
 
-test('weights of the registry share the calls', { timeout: 300_000 }, async () => {
+test('weights of the registry share the calls', { timeout: 900_000 }, async () => {
   await using world = await startRegistered([{ weights: { Passing: 3, Warning: 1 } }, {}], strategy({ strategy: 'weighted' }))
   await shareIs(world.gateway, world.origins[0]!, 0.75)
   assert.deepEqual((await shares(world.gateway, world.origins, 80)).map(share => Math.round(share * 20) / 20), [0.75, 0.25])
 })
 
-test('warning endpoints stand by, or get calls by Weights.Warning where that is set', { timeout: 300_000 }, async () => {
+test('warning endpoints stand by, or get calls by Weights.Warning where that is set', { timeout: 900_000 }, async () => {
   const registered = [{ weights: { Passing: 3, Warning: 1 } }, { weights: { Passing: 3, Warning: 1 }, status: 'warning' }]
   {
     await using world = await startRegistered(registered)
@@ -54,7 +54,7 @@ test('warning endpoints stand by, or get calls by Weights.Warning where that is 
   assert.deepEqual((await shares(world.gateway, world.origins, 80)).map(share => Math.round(share * 20) / 20), [0.75, 0.25])
 })
 
-test('a newcomer starts slowly, and says so', { timeout: 300_000 }, async () => {
+test('a newcomer starts slowly, and says so', { timeout: 900_000 }, async () => {
   const slowStartMs = 12_000
   await using world = await startRegistered([{}, {}], strategy({ strategy: 'least-requests' }, { balancing: { slowStartMs } }))
   const { consul, gateway, origins } = world
@@ -71,7 +71,7 @@ test('a newcomer starts slowly, and says so', { timeout: 300_000 }, async () => 
   await shareIs(gateway, origins[1]!, 0.5)
 })
 
-test('the own zone first; half of it gone, 30 % go to the next; all of it gone, everything; and back', { timeout: 300_000 }, async () => {
+test('the own zone first; half of it gone, 30 % go to the next; all of it gone, everything; and back', { timeout: 900_000 }, async () => {
   const zones = ['a', 'a', 'b', 'b']
   await using world = await startRegistered(zones.map(zone => ({ zone })), { locality: { zone: 'a' } } as PartialConfig)
   const { consul, gateway, origins } = world
@@ -90,7 +90,7 @@ test('the own zone first; half of it gone, 30 % go to the next; all of it gone, 
   assert.ok(await gateway.metric('postern_overflow_total') > 0)
 })
 
-test('a zone whose endpoints are at their limits overflows to the next, and back', { timeout: 300_000 }, async () => {
+test('a zone whose endpoints are at their limits overflows to the next, and back', { timeout: 900_000 }, async () => {
   const zones = ['a', 'a', 'b', 'b']
   const policy = { deadlineMs: 280_000, headersTimeoutMs: 280_000, cache: { mode: 'off' }, messageBreaker: { slowCallFactor: 0 } }
   await using world = await startRegistered(zones.map(zone => ({ zone })), { locality: { zone: 'a' }, defaults: { bulkhead: { maxPerEndpoint: 1 }, policy } } as PartialConfig)
@@ -123,7 +123,7 @@ test('a zone whose endpoints are at their limits overflows to the next, and back
   await shareIs(gateway, origins[0]!, 0.5)
 })
 
-test('a zone that holds its part of the upstream\'s limit, and 40 % more, overflows to the next, and back', { timeout: 300_000 }, async () => {
+test('a zone that holds its part of the upstream\'s limit, and 40 % more, overflows to the next, and back', { timeout: 900_000 }, async () => {
   const zones = ['a', 'a', 'b', 'b']
   const policy = { cache: { mode: 'off' }, headersTimeoutMs: 280_000, deadlineMs: 280_000, messageBreaker: { slowCallFactor: 0 } }
   await using world = await startRegistered(zones.map(zone => ({ zone })), { locality: { zone: 'a' }, defaults: { bulkhead: { maxConcurrent: 10 }, policy } } as PartialConfig)
@@ -152,7 +152,7 @@ test('a zone that holds its part of the upstream\'s limit, and 40 % more, overfl
   assert.equal(receivedBy(origins.slice(2)), 20)
 })
 
-test('a second attempt, repeated or hedged, goes to another node', { timeout: 300_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
+test('a second attempt, repeated or hedged, goes to another node', { timeout: 900_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
   const nodes = ['rack-1', 'rack-1', 'rack-1', 'rack-2']
   const run = async (bad: Behaviour, policy: object) => {
     await using world = await startRegistered(nodes.map(node => ({ node })), { defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' }, ...policy }, retryBudget: { perSecond: 1_000 } } } as PartialConfig, { host: outside! })
@@ -170,7 +170,7 @@ test('a second attempt, repeated or hedged, goes to another node', { timeout: 30
   await run(hang(), { attempts: 2, hedge: { enabled: true, minDelayMs: 10 } })
 })
 
-test('two datacenters: the own one first, the other when it fails, and back', { timeout: 300_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
+test('two datacenters: the own one first, the other when it fails, and back', { timeout: 900_000, skip: outside === undefined ? 'no address beside loopback' : false }, async () => {
   const datacenters = ['dc1', 'dc2']
   await using world = await startRegistered(datacenters.map(datacenter => ({ datacenter })), {}, { host: outside!, consul: { datacenters } })
   const { consul, gateway, origins } = world
@@ -188,7 +188,7 @@ test('two datacenters: the own one first, the other when it fails, and back', { 
   for (let n = 0; n < 5; n++) assert.equal((await gateway.get(path)).status, 200)
 })
 
-test('two datacenters of a real Consul, asked through the agent of one', { timeout: 300_000, skip: outside === undefined ? 'no address beside loopback' : skip }, async () => {
+test('two datacenters of a real Consul, asked through the agent of one', { timeout: 900_000, skip: outside === undefined ? 'no address beside loopback' : skip }, async () => {
   const near = await startConsul({ datacenter: 'dc1', wan: {} })
   const far = await startConsul({ datacenter: 'dc2', wan: { join: near.wanAddress } })
   try {
@@ -215,7 +215,7 @@ test('two datacenters of a real Consul, asked through the agent of one', { timeo
   }
 })
 
-test('a datacenter that does not answer holds nobody up', { timeout: 300_000 }, async () => {
+test('a datacenter that does not answer holds nobody up', { timeout: 900_000 }, async () => {
   const consul = await startFakeConsul()
   await using origin = await startOrigin()
   consul.answer(({ query, response }) => { if (query.get('dc') !== 'dc2') return false; response.writeHead(500).end('No path to datacenter'); return undefined })
@@ -228,7 +228,7 @@ test('a datacenter that does not answer holds nobody up', { timeout: 300_000 }, 
   await consul.close()
 })
 
-describe('network coordinates of the registry', { timeout: 300_000, skip: outside === undefined ? 'no address beside loopback' : false }, () => {
+describe('network coordinates of the registry', { timeout: 900_000, skip: outside === undefined ? 'no address beside loopback' : false }, () => {
   const at = (seconds: number) => ({ Vec: [seconds, 0], Height: 0, Adjustment: 0, Error: 0.1 })
   async function startFarAndNear (farS: number) {
     const nodes = [{ Node: 'vm', Coord: at(0) }, { Node: 'far', Coord: at(farS) }, { Node: 'near', Coord: at(0.001) }]

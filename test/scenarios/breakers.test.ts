@@ -15,7 +15,7 @@ const echo = '/json/reply/Echo'
 const other = '/json/reply/Other'
 /** In turn, but for one or two that are out of order when a new table comes: nothing here may rest on whose turn it is. */
 const inTurn = { balancing: { slowStartMs: 0 }, policy: { balancer: { strategy: 'round-robin' as const } } }
-describe('a broken message', { timeout: 300_000 }, () => {
+describe('a broken message', { timeout: 900_000 }, () => {
   test('opens its own breaker and closes nothing else; it is back when it works again', async () => {
     await using fleet = await startOrigins([behave.byPath({ [echo]: behave.ok('', { status: 500, reason: 'InvalidOperationException' }) }, behave.ok('other'))], { upstreams: { origin: { breaker: { resetTimeoutMs: 300, rampMs: 0 } } } })
     const { gateway, origin } = fleet
@@ -114,7 +114,7 @@ describe('a broken message', { timeout: 300_000 }, () => {
   })
 })
 
-describe('an instance that answers 500 to everything, from its start', { timeout: 300_000 }, () => {
+describe('an instance that answers 500 to everything, from its start', { timeout: 900_000 }, () => {
   const broken = behave.ok('', { status: 500, reason: 'Broken' })
   const breaker = { resetTimeoutMs: 300, rampMs: 0, windowMs: 60_000 }
 
@@ -160,7 +160,7 @@ describe('an instance that answers 500 to everything, from its start', { timeout
   })
 })
 
-describe('a service all of whose messages answer 500', { timeout: 300_000 }, () => {
+describe('a service all of whose messages answer 500', { timeout: 900_000 }, () => {
   const broken = behave.ok('', { status: 500, reason: 'Broken' })
   const names = Array.from({ length: 30 }, (_, n) => `Message${n}`)
   const messages = Object.fromEntries(names.map(name => [name, { upstream: 'origin' }]))
@@ -197,7 +197,7 @@ describe('a service all of whose messages answer 500', { timeout: 300_000 }, () 
   })
 })
 
-test('thresholds are a message\'s own where it has some, and follow a reload', { timeout: 300_000 }, async () => {
+test('thresholds are a message\'s own where it has some, and follow a reload', { timeout: 900_000 }, async () => {
   const brittle = (consecutiveFailures: number) => ({ upstreams: {}, messages: { Echo: { upstream: 'origin', policy: { cache: { mode: 'off' as const }, messageBreaker: { consecutiveFailures, resetTimeoutMs: 600_000 } } } } })
   await using fleet = await startOrigins([behave.ok('', { status: 500, reason: 'Broken' })], brittle(3))
   const { gateway, origin } = fleet
@@ -214,7 +214,7 @@ test('thresholds are a message\'s own where it has some, and follow a reload', {
   assert.deepEqual(await reasons(echo, 6), [...Array.from({ length: 5 }, () => 'Broken'), 'BreakerOpen'])
 })
 
-describe('who waits in the queue when a breaker opens', { timeout: 300_000 }, () => {
+describe('who waits in the queue when a breaker opens', { timeout: 900_000 }, () => {
   const patient = { queueTimeoutMs: 30_000, deadlineMs: 40_000, headersTimeoutMs: 40_000, cache: { mode: 'off' as const } }
   const queue = { bulkhead: { maxConcurrent: 2, maxQueue: 10 }, policy: patient }
 
@@ -277,7 +277,7 @@ describe('who waits in the queue when a breaker opens', { timeout: 300_000 }, ()
   })
 })
 
-test('a service that becomes slow is not waited for: its breaker opens on calls under way, and it is served soon after it recovers', { timeout: 300_000 }, async () => {
+test('a service that becomes slow is not waited for: its breaker opens on calls under way, and it is served soon after it recovers', { timeout: 900_000 }, async () => {
   await using fleet = await startOrigins([behave.ok('fast')], { defaults: { policy: { messageBreaker: { slowCallMs: 300 }, headersTimeoutMs: 120_000, deadlineMs: 120_000 } } })
   const { gateway, origin } = fleet
   for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).status, 200)
@@ -290,7 +290,7 @@ test('a service that becomes slow is not waited for: its breaker opens on calls 
   await Promise.allSettled(waiting)
 })
 
-test('a service that only paused is served at once when what it was asked meanwhile is answered', { timeout: 300_000 }, async () => {
+test('a service that only paused is served at once when what it was asked meanwhile is answered', { timeout: 900_000 }, async () => {
   await using fleet = await startOrigins([behave.ok()], { defaults: { breaker: { resetTimeoutMs: 600_000, consecutiveFailures: 5 }, policy: { messageBreaker: { slowCallMs: 2_000 }, headersTimeoutMs: 120_000, deadlineMs: 120_000 } } })
   const { gateway, origin } = fleet
   for (let n = 0; n < 10; n++) assert.equal((await gateway.post(echo, {})).status, 200)
@@ -307,7 +307,7 @@ test('a service that only paused is served at once when what it was asked meanwh
   for (let n = 0; n < 20; n++) assert.equal((await gateway.post(echo, {})).status, 200)
 })
 
-test('an endpoint that nobody calls is asked itself, and its breaker closes', { timeout: 300_000 }, async () => {
+test('an endpoint that nobody calls is asked itself, and its breaker closes', { timeout: 900_000 }, async () => {
   const breaker = { windowMs: 5_000, resetTimeoutMs: 200, askIdleMs: 200, rampMs: 0 }
   await using fleet = await startOrigins([behave.ok('', { status: 502, reason: 'Bad' })], { upstreams: { origin: { breaker, livenessPath: '/alive' } }, defaults: { policy: { messageBreaker: { enabled: false } } } })
   const { gateway, origin } = fleet
@@ -323,7 +323,7 @@ test('an endpoint that nobody calls is asked itself, and its breaker closes', { 
   assert.equal(origin.received.length, received)
 })
 
-test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeout: 300_000 }, async () => {
+test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeout: 900_000 }, async () => {
   const busy = (status: number) => behave.ok('', { status, reason: 'Busy', headers: [['Retry-After', '600']] })
   await using fleet = await startOrigins([busy(429)], { upstreams: { origin: { breaker: { maxPauseMs: 5_000 } } } })
   const { gateway, origin } = fleet
@@ -336,7 +336,7 @@ test('503 with Retry-After pauses the endpoint, bounded; 429 does not', { timeou
   await until('the pause is over', async () => (await gateway.post(other, {})).status === 200)
 })
 
-test('429 pauses the endpoint where postern.yaml says so', { timeout: 300_000 }, async () => {
+test('429 pauses the endpoint where postern.yaml says so', { timeout: 900_000 }, async () => {
   await using fleet = await startOrigins([behave.ok('', { status: 429, reason: 'Busy', headers: [['Retry-After', '600']] })], { upstreams: { origin: { breaker: { pauseStatuses: [429, 503], maxPauseMs: 600_000 } } } })
   assert.equal((await fleet.gateway.post(echo, {})).status, 429)
   const refused = await fleet.gateway.post(other, {})
@@ -345,7 +345,7 @@ test('429 pauses the endpoint where postern.yaml says so', { timeout: 300_000 },
   assert.equal(fleet.origin.received.length, 1)
 })
 
-describe('by hand', { timeout: 300_000 }, () => {
+describe('by hand', { timeout: 900_000 }, () => {
   test('held open it gets nothing, held closed it never opens; released it is itself again', async () => {
     await using fleet = await startOrigins([behave.ok('fine')])
     const { gateway, origin } = fleet

@@ -54,7 +54,7 @@ const stamps: Array<[stamp: HeaderList, kind: string, stored?: true]> = [
   [[['Date', 'Fri, 02 Jan 1970 00:00:00 GMT'], ['Expires', 'Fri, 27 Nov 2026 13:00:00 GMT']], 'lifetime-too-long']
 ]
 
-describe('a lifetime for ever', { timeout: 120_000 }, () => {
+describe('a lifetime for ever', { timeout: 300_000 }, () => {
   const ways: Array<[way: string, config: PartialConfig]> = [['past the cache', {}], ['through the cache', { messages: { Echo: { upstream: 'origin', policy: { cache: {} } } } }]]
   for (const [stamp, kind, stored, way, config] of stamps.flatMap(([stamp, kind, stored]) => ways.map(([way, config]) => [stamp, kind, stored, way, config] as const))) {
     test(`${stamp.map(line => line.join(': ')).join(', ')}, ${way}`, async t => {
@@ -125,7 +125,7 @@ describe('a lifetime for ever', { timeout: 120_000 }, () => {
     const answer = await until('the other one answers', async () => {
       const given = await fleet.gateway.get(path)
       return given.status === 200 ? given : undefined
-    }, { timeoutMs: 20_000 })
+    })
     assert.deepEqual([answer.text(), answer.header('cache-control'), answer.header('expires'), answer.header('cdn-cache-control')], ['instead', 'no-store', undefined, undefined])
     assert.notEqual(answer.header('cache-status'), undefined)
   })

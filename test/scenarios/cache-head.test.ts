@@ -20,7 +20,7 @@ const startWith = async (origin: Origin): Promise<TestGateway> => {
 }
 const asked = ({ received }: Origin) => received.map(({ method }) => method)
 
-describe('HEAD of a message', { timeout: 120_000 }, () => {
+describe('HEAD of a message', { timeout: 300_000 }, () => {
   test('of which nothing is stored yet: a GET is, and both are answered from it', async () => {
     await using origin = await startHost([['Cache-Control', 'max-age=60'], ['ETag', '"1"']])
     await using gateway = await startWith(origin)

@@ -26,7 +26,7 @@ async function startWith (origin: Origin, cache: object, effect: 'auto' | 'safe'
 const isHit = ({ header }: { header: (name: string) => string | undefined }) => /; hit;/.test(header('cache-status') ?? '')
 const json: HeaderList = [['Content-Type', 'application/json']]
 
-describe('what tells one answer from another', { timeout: 120_000 }, () => {
+describe('what tells one answer from another', { timeout: 300_000 }, () => {
   test('query keys that are ignored do not, in any letter case; nor do they hide an answer from a write', async () => {
     await using origin = await startNumbers()
     await using gateway = await startWith(origin, { key: { ignoreQuery: ['utm_*', 'fbclid'] } })

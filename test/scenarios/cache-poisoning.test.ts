@@ -55,7 +55,7 @@ const unknownBelow: HeaderList = [['Content-Type', 'application/evil']]
 /** No part of the key, because a message's format is in its URL: so its service is not told what a client says. Below a prefix it is for Vary to name. */
 const ofTheFormat: HeaderList = [['Accept', 'application/evil'], ['Accept', 'text/html, evil;q=0.9']]
 for (const [route, base] of [['a message', '/json/reply/Search'], ['a prefix', '/site/search']] as const) {
-  describe(route, { timeout: 120_000 }, () => {
+  describe(route, { timeout: 300_000 }, () => {
     test('by a header', async () => {
       await using origin = await startMirror()
       await using gateway = await startBefore(origin)
@@ -118,7 +118,7 @@ for (const [route, base] of [['a message', '/json/reply/Search'], ['a prefix', '
   })
 }
 
-test('by codings: nobody gets one that he cannot read, nor another body than the one he asked for', { timeout: 120_000 }, async () => {
+test('by codings: nobody gets one that he cannot read, nor another body than the one he asked for', { timeout: 300_000 }, async () => {
   await using origin = await startOrigin(async request => {
     const coding = /\b(gzip|br|zstd)\b/.exec(request.header('accept-encoding') ?? '')?.[1]
     const text = coding ?? 'plain'

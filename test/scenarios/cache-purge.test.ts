@@ -35,7 +35,7 @@ const purge = async (gateway: TestGateway, body: object) =>
   (await gateway.tell('/api/cache/purge', body)).json().purged as number
 const order = (id: number | string) => `/json/reply/GetOrder?Id=${id}`
 
-describe('an operator purges', { timeout: 300_000 }, () => {
+describe('an operator purges', { timeout: 900_000 }, () => {
   const cases: Array<{ name: string, body: object, purged: number, gone: number[] }> = [
     { name: 'by URL, in any letter case', body: { url: 'http://shop.test/JSON/reply/getorder?id=1' }, purged: 1, gone: [1] },
     { name: 'by tag', body: { tag: order(2) }, purged: 1, gone: [2] },
@@ -142,7 +142,7 @@ describe('an operator purges', { timeout: 300_000 }, () => {
   })
 })
 
-describe('a write', { timeout: 300_000 }, () => {
+describe('a write', { timeout: 900_000 }, () => {
   const cases: Array<{ name: string, invalidates?: object[], headers?: HeaderList, body?: string, gone: string[] }> = [
     { name: 'leaves what it does not concern', gone: [] },
     { name: 'takes the one that its request names', invalidates: [{ message: 'GetOrder', property: 'Id' }], gone: [order(2)] },

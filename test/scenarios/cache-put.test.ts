@@ -25,7 +25,7 @@ async function put (gateway: TestGateway, body: unknown): Promise<RawResponse> {
 }
 const lasting = { 'Cache-Control': 'max-age=60', 'Content-Type': 'application/json' }
 
-describe('an answer that is put into the cache', { timeout: 120_000 }, () => {
+describe('an answer that is put into the cache', { timeout: 300_000 }, () => {
   test('is what a client of a hidden origin gets, whole, by HEAD and by its validator', async () => {
     await using origin = await startOrigin(ok('not to be stored', { headers: [['Cache-Control', 'no-store']] }))
     await using gateway = await startWith(origin)

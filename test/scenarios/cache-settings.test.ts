@@ -59,7 +59,7 @@ function setClock (t: TestContext): { pass: (seconds: number) => void } {
   return { pass: seconds => { mock.timers.setTime(Date.now() + seconds * 1_000) } }
 }
 
-describe('without a word in postern.yaml', { timeout: 120_000 }, () => {
+describe('without a word in postern.yaml', { timeout: 300_000 }, () => {
   test('a GET is kept as the service says, where it says so', async t => {
     const clock = setClock(t)
     await using served = await serving({ headers: [['Cache-Control', 'max-age=60']] }, {})
@@ -119,7 +119,7 @@ describe('without a word in postern.yaml', { timeout: 120_000 }, () => {
   })
 })
 
-describe('what a message says', { timeout: 120_000 }, () => {
+describe('what a message says', { timeout: 300_000 }, () => {
   test('off', async () => {
     await using served = await serving({ headers: [['Cache-Control', 'max-age=60']] }, { mode: 'off' })
     assert.ok(!await isShared(served, order))
@@ -187,7 +187,7 @@ describe('what a message says', { timeout: 120_000 }, () => {
   })
 })
 
-describe('what is not stored', { timeout: 120_000 }, () => {
+describe('what is not stored', { timeout: 300_000 }, () => {
   test('a cookie that comes with a 304: it is for the one who asked, and the answer is good again for all', async t => {
     const clock = setClock(t)
     for (const [setCookie, kept] of [['pass', false], ['strip', false], ['store', true]] as const) {
@@ -216,7 +216,7 @@ describe('what is not stored', { timeout: 120_000 }, () => {
     using one = await gateway.connect()
     using two = await gateway.connect()
     for (const each of [one, two]) each.send(requestBytes(gateway.url.slice(7), order))
-    await until('both ask', () => origin.received.length === 3, { timeoutMs: 20_000 })
+    await until('both ask', () => origin.received.length === 3)
   })
 
   test('is waited for where that is told so', async () => {
@@ -267,7 +267,7 @@ describe('what is not stored', { timeout: 120_000 }, () => {
   })
 })
 
-describe('a reload', { timeout: 120_000 }, () => {
+describe('a reload', { timeout: 300_000 }, () => {
   const configOf = (origin: Origin, cache: object): PartialConfig => ({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { cache } }, ListOrders: { upstream: 'Shop' } } }) as PartialConfig
   const ann: HeaderList = [['Authorization', 'Bearer ann']]
 

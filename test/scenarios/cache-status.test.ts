@@ -6,7 +6,7 @@ import { startGateway } from '../support/gateway.ts'
 import { openConnection, targetOf } from '../support/http-client.ts'
 import * as behave from '../support/origin.ts'
 
-describe('Cache-Status', { timeout: 120_000 }, () => {
+describe('Cache-Status', { timeout: 300_000 }, () => {
   test('of what a service answers', async () => {
     await using fleet = await startOrigins([behave.ok('{}', { headers: [['Cache-Control', 'max-age=60']] })], { messages: { Kept: { upstream: 'origin' } } })
     const { gateway } = fleet

@@ -26,7 +26,7 @@ function fail (agent: FakeConsul): void {
   agent.breakConnections()
 }
 
-test('a process whose registration was taken out gets no calls at the address of an older one, whether Consul answers or not', { timeout: 60_000 }, async t => {
+test('a process whose registration was taken out gets no calls at the address of an older one, whether Consul answers or not', { timeout: 300_000 }, async t => {
   const agent = await startFakeConsul()
   t.after(() => agent.close())
   const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-data-'))

@@ -26,7 +26,7 @@ const found = (gateway: TestGateway, id: string, status: string) => until(`the c
   return Object.values(checks).find(({ ServiceID, Status, Output }) => ServiceID === id && Status === status && Output !== '')?.Output
 })
 
-test('a check runs where endpoints may stand, and never at a listener of Postern, neither by a redirect', { timeout: 120_000 }, async t => {
+test('a check runs where endpoints may stand, and never at a listener of Postern, neither by a redirect', { timeout: 300_000 }, async t => {
   let admin = ''
   const asked: string[] = []
   const server = http.createServer((request, response) => {
@@ -61,7 +61,7 @@ test('a check runs where endpoints may stand, and never at a listener of Postern
   assert.doesNotMatch(JSON.stringify(upstreams ?? {}), /whoever registers/)
 })
 
-test('other networks hold for checks that are there already, from the reload on', { timeout: 120_000 }, async t => {
+test('other networks hold for checks that are there already, from the reload on', { timeout: 300_000 }, async t => {
   const server = http.createServer((_request, response) => { response.end('well') })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => { server.closeAllConnections(); server.close() })

@@ -97,7 +97,7 @@ async function readInStep ({ reader }: RawConnection, pieces: readonly string[],
   return text.slice(whole.length)
 }
 
-describe('an answer that streams', { timeout: 300_000, concurrency: 4 }, () => {
+describe('an answer that streams', { timeout: 900_000, concurrency: 4 }, () => {
   for (const { name, then, waitMs, rest, only } of faults) {
     for (const [answer, { contentType, pieces }] of Object.entries(answers)) {
       if (only !== undefined && only !== answer) continue

@@ -52,7 +52,7 @@ const faults: readonly Fault[] = [
   { name: '500', behaviour: failing, expected: '500' }
 ]
 
-describe('one of two endpoints misbehaves', { timeout: 300_000, concurrency: 4 }, () => {
+describe('one of two endpoints misbehaves', { timeout: 900_000, concurrency: 4 }, () => {
   for (const { name, behaviour, expected, get = expected, hangs } of faults) {
     for (const kind of allKinds) {
       test(`${name} x ${kind}`, async () => {
@@ -84,7 +84,7 @@ const all: ReadonlyArray<Common & { readonly behaviour: Behaviour }> = [
   { name: 'reset', behaviour: behave.reset(), outcome: '502 ConnectionClosed', waitMs: neverMs }
 ]
 
-describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
+describe('several misbehave', { timeout: 900_000, concurrency: 4 }, () => {
   for (const kind of allKinds) {
     test(`a storm of 500 x ${kind}: passed on, or a pause is asked for; never executed twice`, async () => {
       await using stack = new AsyncDisposableStack()
@@ -118,7 +118,7 @@ describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
       // Neither is a time-out: nothing was waited for.
       assertOnly(await callRepeatedly(gateway, kind, 10), ['502 ConnectFailed', '503 NoEndpoint'])
       await origins[0]!.server.listen()
-      await until('it is served again', async () => outcomeOf(await call(gateway, kind)) === '200', { timeoutMs: 20_000 })
+      await until('it is served again', async () => outcomeOf(await call(gateway, kind)) === '200')
       assert.equal(executions(...origins), 1)
     })
 
@@ -137,7 +137,7 @@ describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
         await until('it is served again', async () => {
           calls++
           return outcomeOf(await call(gateway, kind)) === '200'
-        }, { timeoutMs: 20_000 })
+        })
         assert.ok(executions(...origins) <= calls * perCall)
       })
     }
@@ -189,7 +189,7 @@ describe('several misbehave', { timeout: 300_000, concurrency: 4 }, () => {
       await until('the restarted one is called', async () => {
         await callAll(2)
         return first!.executed.length > before
-      }, { timeoutMs: 20_000 })
+      })
       assert.ok(second!.executed.length > 0)
       // Between two calls nothing is under way: each is executed once, and a batch once for each item.
       assert.equal([...first!.executed, ...second!.executed].filter(name => name === 'Echo').length, calls * (kind === 'batch' ? 2 : 1))

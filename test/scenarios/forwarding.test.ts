@@ -13,7 +13,7 @@ import { until } from '../support/until.ts'
 const path = '/json/reply/Echo'
 const targetHost = (url: string) => new URL(url).host
 
-describe('forwarding for strangers', { timeout: 60_000 }, () => {
+describe('forwarding for strangers', { timeout: 300_000 }, () => {
   let fleet: OriginFleet
   before(async () => { fleet = await startOrigins([behave.echo()]) })
   after(async () => { await fleet[Symbol.asyncDispose]() })
@@ -231,7 +231,7 @@ describe('forwarding for strangers', { timeout: 60_000 }, () => {
   })
 })
 
-describe('forwarding behind a trusted proxy, to a base path', { timeout: 30_000 }, () => {
+describe('forwarding behind a trusted proxy, to a base path', { timeout: 300_000 }, () => {
   let fleet: OriginFleet
   before(async () => { fleet = await startOrigins([behave.echo()], { edge: { trustedProxies: ['127.0.0.1', '10.0.0.0/8'] } }, { basePath: '/sub/api' }) })
   after(async () => { await fleet[Symbol.asyncDispose]() })
@@ -284,7 +284,7 @@ describe('forwarding behind a trusted proxy, to a base path', { timeout: 30_000 
   })
 })
 
-describe('an edge that refuses instead of removing', { timeout: 30_000 }, () => {
+describe('an edge that refuses instead of removing', { timeout: 300_000 }, () => {
   for (const trustedProxies of [[], ['127.0.0.1']]) {
     test(`what it does not want is answered with 400 and never sent, from ${trustedProxies.length === 0 ? 'strangers' : 'trusted proxies'}`, async () => {
       await using fleet = await startOrigins([behave.echo()], { edge: { trustedProxies, methodOverride: 'refuse', sessionHeaders: 'refuse', debugKeys: 'refuse' } })
@@ -304,7 +304,7 @@ describe('an edge that refuses instead of removing', { timeout: 30_000 }, () => 
   }
 })
 
-test('two Content-Type headers are refused: the service might read a form that nobody has looked at', { timeout: 30_000 }, async () => {
+test('two Content-Type headers are refused: the service might read a form that nobody has looked at', { timeout: 300_000 }, async () => {
   await using fleet = await startOrigins([behave.echo()])
   const types = ['application/x-www-form-urlencoded', 'text/plain']
   for (const order of [types, types.toReversed()]) {
@@ -315,7 +315,7 @@ test('two Content-Type headers are refused: the service might read a form that n
   assert.equal(fleet.origin.received.length, 0)
 })
 
-test('a reason phrase of any bytes, and a status of none, take no answer away from the client', { timeout: 30_000 }, async () => {
+test('a reason phrase of any bytes, and a status of none, take no answer away from the client', { timeout: 300_000 }, async () => {
   await using fleet = await startOrigins([behave.ok()])
   const answering = async (bytes: string) => {
     fleet.origin.behave(behave.raw(bytes, { close: true }))
@@ -328,7 +328,7 @@ test('a reason phrase of any bytes, and a status of none, take no answer away fr
   assert.equal(statusLine, 'HTTP/1.1 502 BadAnswer')
 })
 
-test('an answer that HTTP/2 does not allow is BadAnswer, and logged with its endpoint', { timeout: 30_000 }, async t => {
+test('an answer that HTTP/2 does not allow is BadAnswer, and logged with its endpoint', { timeout: 300_000 }, async t => {
   const certificate = await makeCertificate(['localhost'])
   t.after(() => certificate.remove())
   await using fleet = await startOrigins([behave.ok('{}', { headers: [['ETag', '"a"'], ['ETag', '"b"']] })], { listener: { tls: { certificates: [{ certFile: certificate.certFile, keyFile: certificate.keyFile }] } } as never })

@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 const path = '/json/reply/Echo'
 const hedged = { hedge: { enabled: true, percentile: 90, minDelayMs: 30 }, headersTimeoutMs: 100_000, deadlineMs: 100_000 }
 
-describe('hedging', { timeout: 300_000 }, () => {
+describe('hedging', { timeout: 900_000 }, () => {
   test('a safe request that an endpoint sits on is answered by another, and the first attempt is let go', async () => {
     let slow = false
     const sometimes: behave.Behaviour = async request => await (slow ? behave.hang() : behave.ok('fine'))(request)

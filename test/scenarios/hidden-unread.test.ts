@@ -16,7 +16,7 @@ const purge = { ...any, routes: ['/purge'], restrictTo: inside }
 const uncached = { policy: { cache: { mode: 'off' as const }, balancer: { strategy: 'round-robin' as const } } }
 const toCatalog = { prefixes: { '/direct/*': { upstream: 'Catalog', rewrite: '/' } } }
 
-describe('what a service keeps back', { timeout: 120_000 }, () => {
+describe('what a service keeps back', { timeout: 300_000 }, () => {
   for (const publishes of [503, 404, 'html'] as const) {
     test(`is reached by no prefix at an endpoint whose list answers ${publishes}, while another has told one without it`, async () => {
       await using told = await startServiceStackHost({ messages: { Thing: thing } })

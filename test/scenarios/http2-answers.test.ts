@@ -17,7 +17,7 @@ interface Answer {
 const chunked = (trailers: string) => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n${trailers}\r\n`
 const plain = (fields: string) => `HTTP/1.1 200 OK\r\n${fields}Content-Length: 5\r\n\r\nwhole`
 
-describe('over HTTP/2', { timeout: 60_000 }, () => {
+describe('over HTTP/2', { timeout: 300_000 }, () => {
   let fleet: OriginFleet
   let certificate: TestCertificate
   let session: ClientHttp2Session

@@ -28,12 +28,12 @@ async function startWith (origin: Origin, outage: object, more: object = {}): Pr
   return gateway
 }
 
-const held = async (gateway: TestGateway, count: number) => await until(`${count} copies`, async () => await gateway.metric('postern_outage_copies', { state: 'held' }) === count, { timeoutMs: 20_000 })
+const held = async (gateway: TestGateway, count: number) => await until(`${count} copies`, async () => await gateway.metric('postern_outage_copies', { state: 'held' }) === count)
 const copies = async (gateway: TestGateway) => (await request(targetOf(gateway.admin), '/api/cache/copies')).json()
 const files = async () => (await readdir(join(directory, 'outage-copies')).catch(() => [])).filter(name => name.endsWith('.copy'))
 const purge = async (gateway: TestGateway, body: object) => (await gateway.tell('/api/cache/purge', body)).json()
 
-describe('outage copies', { timeout: 120_000 }, () => {
+describe('outage copies', { timeout: 300_000 }, () => {
   test('answer for a service that is dead, then deregistered, then after a restart of the gateway', async () => {
     await using origin = await startOrigin(async request => {
       const body = JSON.stringify({ target: request.target })
@@ -193,8 +193,8 @@ describe('outage copies', { timeout: 120_000 }, () => {
     assert.deepEqual(listed.map(({ url, lastFailure }: any) => [url.at(-1), lastFailure?.reason]), [
       ['1', 'it may not be kept: private'], ['2', 'it may not be kept: set-cookie'], ['3', 'it is answered 404 NotFound'], ['4', 'it may not be kept: no-store'], ['5', undefined]
     ])
-    assert.equal(await gateway.metric('postern_outage_copies', { state: 'missing' }), 4)
-    assert.equal(await gateway.metric('postern_outage_fetches_total', { result: 'refused' }), 4)
+    await gateway.metricBecomes('postern_outage_copies', 4, { state: 'missing' })
+    await gateway.metricBecomes('postern_outage_fetches_total', 4, { result: 'refused' })
     await until('one file', async () => (await files()).length === 1)
   })
 
@@ -276,7 +276,7 @@ describe('outage copies', { timeout: 120_000 }, () => {
     await using origin = await startOrigin(async request => { await ok(`${++round} ${request.header('x-forwarded-host') ?? ''}`)(request) })
     await using gateway = await startWith(origin, { requests: ['Id=1'], everyMs: 1_000, hosts: ['https://a.example', 'http://b.example'] })
     await held(gateway, 2)
-    await until('more rounds', () => round >= 6, { timeoutMs: 20_000 })
+    await until('more rounds', () => round >= 6)
     await origin.server.kill()
     const get = async (host: string) => await gateway.get('/json/reply/GetOrder?Id=1', { headers: [['Host', host]] })
     assert.match((await get('b.example')).text(), /^\d+ b\.example$/)

@@ -11,7 +11,7 @@ import { until } from '../support/until.ts'
 const path = '/json/reply/Echo'
 type Gatewayed = { readonly gateway: TestGateway }
 /** In turn, so that each gets the same; who fails half of them is not the breakers' business here. */
-const config = (outliers: object = {}) => ({ upstreams: { origin: { breaker: { errorThresholdPercent: 100 }, outliers: { intervalMs: 1_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000, ...outliers }, policy: { balancer: { strategy: 'round-robin' as const } } } } })
+const config = (outliers: object = {}) => ({ upstreams: { origin: { breaker: { errorThresholdPercent: 100 }, outliers: { intervalMs: 2_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000, ...outliers }, policy: { balancer: { strategy: 'round-robin' as const } } } } })
 
 const ejected = async ({ gateway }: Gatewayed): Promise<Array<{ readonly url: string, readonly reason: string }>> => {
   const { live } = await gateway.api('upstreams') as { live: Array<{ endpoints: Array<{ url: string, ejected: { reason: string } | null }> }> }
@@ -21,9 +21,9 @@ const call = async ({ gateway }: Gatewayed) => await gateway.post(path, {})
 const isEjected = async (fleet: Gatewayed) => await until('one is ejected', async () => {
   for (let n = 0; n < 10; n++) await call(fleet)
   return (await ejected(fleet)).length > 0
-}, { timeoutMs: 30_000 })
+})
 
-describe('ejection', { timeout: 300_000 }, () => {
+describe('ejection', { timeout: 900_000 }, () => {
   test('five endpoints, one fails half: it gets no calls, is shown with the reason, and is taken back by hand', async () => {
     await using fleet = await startOrigins([behave.failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config())
     const [bad] = fleet.origins
@@ -52,7 +52,7 @@ describe('ejection', { timeout: 300_000 }, () => {
     const startedAt = performance.now()
     await until('both have a past', async () => {
       await call(fleet)
-      return performance.now() - startedAt > 3_000
+      return performance.now() - startedAt > 7_000
     }, { everyMs: 1, timeoutMs: 30_000 })
     first!.behave(behave.failingHalf())
     await isEjected(fleet)
@@ -63,7 +63,7 @@ describe('ejection', { timeout: 300_000 }, () => {
     const later = performance.now()
     await until('two more intervals', async () => {
       await call(fleet)
-      return performance.now() - later > 2_500
+      return performance.now() - later > 5_000
     }, { everyMs: 1, timeoutMs: 30_000 })
     assert.deepEqual((await ejected(fleet)).map(({ url }) => url), [first!.url])
   })
@@ -72,14 +72,14 @@ describe('ejection', { timeout: 300_000 }, () => {
     await using fleet = await startOrigins([behave.failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config({ baseMs: 300, maxMs: 300 }))
     await isEjected(fleet)
     fleet.origin.behave(behave.ok('back'))
-    await until('it gets calls again', async () => (await call(fleet)).text() === 'back', { timeoutMs: 10_000 })
+    await until('it gets calls again', async () => (await call(fleet)).text() === 'back')
   })
 
   test('ends by itself without a call', async () => {
     await using fleet = await startOrigins([behave.failingHalf(), ...Array.from({ length: 4 }, () => behave.ok())], config({ baseMs: 2_000, maxMs: 2_000 }))
     await isEjected(fleet)
     await until('it is not shown any more', async () => (await ejected(fleet)).length === 0)
-    assert.equal(await fleet.gateway.metric('postern_endpoint_ejected'), 0)
+    await fleet.gateway.metricBecomes('postern_endpoint_ejected', 0)
   })
 
   test('ends when the others die: who is turned away there is answered by it', async () => {

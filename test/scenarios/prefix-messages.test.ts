@@ -35,13 +35,14 @@ async function startShop (handler: MessageDefinition['handler'], policy: object 
   await until('the markers are known', async () => {
     const { routes } = await gateway.api('routes') as { routes: Array<{ message: string, effect: string }> }
     return ['TakeStock unsafe', 'AskStock safe', 'CloseStock unsafe'].every(known => routes.some(({ message, effect }) => `${message} ${effect}` === known))
-  }, { timeoutMs: 20_000 })
+  })
   const received = () => hosts.reduce((sum, { calls }) => sum + calls.length, 0)
   const calls = async (method: string, path: string) => {
     const before = received()
     await gateway.request(path, { method, ...method === 'POST' ? { headers: [['Content-Type', 'application/json']], body: '{}' } : {} })
     return received() - before
   }
+  await until('they are in the table', async () => await calls('GET', '/json/reply/TakeStock') === 1 && await calls('GET', '/json/reply/TakeStock') === 1)
   const owned = stack.move()
   return { ...fleet, calls, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

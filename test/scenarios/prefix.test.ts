@@ -38,6 +38,7 @@ describe('prefix routes', { timeout: 300_000 }, () => {
       }
     } as never)
     await gateway.waitForRoute('Echo')
+    for (const url of [`${legacy.url}/base`, deep.url]) await gateway.waitForEndpoint(url)
   })
   after(async () => {
     await gateway.close()
@@ -243,6 +244,7 @@ describe('WebSocket', { timeout: 300_000 }, () => {
       prefixes: { '/chat/*': { upstream: 'chat', rewrite: '/' }, '/quiet/*': { upstream: 'chat', websocket: false } }
     } as never)
     await gateway.waitForRoute('Echo')
+    await gateway.waitForEndpoint(`http://127.0.0.1:${port}`)
   })
   after(async () => {
     await gateway.close()
@@ -258,7 +260,7 @@ describe('WebSocket', { timeout: 300_000 }, () => {
   const echoed = async (socket: WebSocket, data: string | Buffer) => {
     const answer = once(socket, 'message')
     socket.send(data)
-    const [message, isBinary] = await within('the echo', 5_000, answer) as [Buffer, boolean]
+    const [message, isBinary] = await within('the echo', 30_000, answer) as [Buffer, boolean]
     assert.equal(isBinary, Buffer.isBuffer(data))
     return message
   }
@@ -297,7 +299,7 @@ describe('WebSocket', { timeout: 300_000 }, () => {
 
 test('RESTful paths of a service\'s own list, where asked for', { timeout: 300_000 }, async () => {
   await using fleet = await startFleet([{ replay: false }], { upstreams: { Catalog: { customRoutes: true } } } as never)
-  const response = await fleet.gateway.get('/products/7')
+  const response = await until('its path is routed', async () => { const answer = await fleet.gateway.get('/products/7'); return answer.status === 200 && answer })
   assert.equal(response.json().id, 0, 'the double binds the query only; what counts is that it ran')
   assert.equal(fleet.hosts[0]!.executed.at(-1), 'GetProduct')
   assert.equal(fleet.hosts[0]!.calls.at(-1)!.target, '/products/7')
@@ -307,7 +309,7 @@ test('RESTful paths of a service\'s own list, where asked for', { timeout: 300_0
   assert.equal((await fleet.gateway.get('/products')).status, 404)
 })
 
-describe('a RESTful path is another way to its message', { timeout: 60_000 }, () => {
+describe('a RESTful path is another way to its message', { timeout: 300_000 }, () => {
   const config = { upstreams: { Catalog: { customRoutes: true }, Shrinking: { customRoutes: true } }, defaults: { policy: { cache: { mode: 'off' }, balancer: { strategy: 'round-robin' } }, balancing: { slowStartMs: 0 } } } as never
 
   test('an endpoint whose own list lacks the message does not get its paths', async () => {

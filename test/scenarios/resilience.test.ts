@@ -15,9 +15,9 @@ const origin = (settings: object) => ({ upstreams: { origin: settings } })
 /** Each endpoint in turn, so that a test knows who is next. */
 const inTurn = { balancer: { strategy: 'round-robin' } }
 
-describe('bulkhead', { timeout: 300_000 }, () => {
+describe('bulkhead', { timeout: 900_000 }, () => {
   test('full: the queue holds its number, the rest is answered at once, and slots come back', async () => {
-    await using fleet = await startOrigins([behave.hang()], origin({ bulkhead: { maxConcurrent: 2, maxQueue: 1 }, policy: { queueTimeoutMs: 60_000, headersTimeoutMs: 60_000, deadlineMs: 60_000 } }))
+    await using fleet = await startOrigins([behave.hang()], origin({ bulkhead: { maxConcurrent: 2, maxQueue: 1 }, policy: { queueTimeoutMs: 60_000, headersTimeoutMs: 60_000, deadlineMs: 60_000, messageBreaker: { slowCallMs: 60_000 } } }))
     const connections = await Promise.all([1, 2, 3].map(async () => await fleet.gateway.connect({ timeoutMs: 60_000 })))
     try {
       for (const connection of connections.slice(0, 2)) connection.send(requestBytes('x', path))
@@ -64,7 +64,7 @@ describe('bulkhead', { timeout: 300_000 }, () => {
   })
 })
 
-describe('timeouts and deadline', { timeout: 300_000 }, () => {
+describe('timeouts and deadline', { timeout: 900_000 }, () => {
   test('no response head: 504 HeadersTimeout, and the origin is let go', async () => {
     await using fleet = await startOrigins([behave.hang()], origin({ policy: { headersTimeoutMs: 150 } }))
     const started = performance.now()
@@ -120,7 +120,7 @@ describe('timeouts and deadline', { timeout: 300_000 }, () => {
   })
 })
 
-describe('retry', { timeout: 300_000 }, () => {
+describe('retry', { timeout: 900_000 }, () => {
   for (const [what, behaviour] of [['reset before any byte', behave.reset()], ['closed in the middle of the head', behave.cutHead()], ['an answer that is not HTTP', behave.raw('SSH-2.0-OpenSSH\r\n\r\n', { close: true })]] as const) {
     test(`a GET is repeated once elsewhere: ${what}`, async () => {
       await using fleet = await startOrigins([behaviour, behave.ok('second')], origin({ policy: { balancer: { strategy: 'round-robin' } } }))
@@ -197,7 +197,7 @@ describe('retry', { timeout: 300_000 }, () => {
   })
 })
 
-describe('breaker', { timeout: 300_000 }, () => {
+describe('breaker', { timeout: 900_000 }, () => {
   const settings = origin({ breaker: { volumeThreshold: 10, errorThresholdPercent: 50, windowMs: 60_000, resetTimeoutMs: 5_000 }, policy: inTurn })
   const state = async (gateway: { metric (name: string, labels: Record<string, string>): Promise<number> }, endpoint: string) => await gateway.metric('postern_breaker_state', { endpoint })
 
@@ -251,7 +251,7 @@ describe('breaker', { timeout: 300_000 }, () => {
   })
 })
 
-describe('balancing', { timeout: 300_000 }, () => {
+describe('balancing', { timeout: 900_000 }, () => {
   test('round robin over endpoints, where it is chosen', async () => {
     await using fleet = await startOrigins([behave.ok('0'), behave.ok('1'), behave.ok('2')], origin({ policy: inTurn }))
     // Unless a new table comes in the middle.
@@ -269,7 +269,7 @@ describe('balancing', { timeout: 300_000 }, () => {
   })
 })
 
-describe('one bad service', { timeout: 300_000 }, () => {
+describe('one bad service', { timeout: 900_000 }, () => {
   test('a service that hangs takes nothing from the others', async () => {
     await using bad = await behave.startOrigin(behave.hang())
     await using good = await behave.startOrigin(behave.ok('good'))

@@ -75,12 +75,12 @@ async function startRelay (url: string, certificate?: TestCertificate): Promise<
 }
 
 async function startWith (origin: Origin, url: string): Promise<TestGateway> {
-  const gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' } }, cache: { secondLevel: { url, timeoutMs: 1_000 } } } as never)
+  const gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' } }, cache: { secondLevel: { url, timeoutMs: 5_000 } } } as never)
   await gateway.waitForEndpoint(origin.url)
   return gateway
 }
-const isUp = async (gateway: TestGateway) => await until('the second level', async () => await gateway.metric('postern_cache_second_level_up') === 1, { timeoutMs: 15_000 })
-const isDown = async (gateway: TestGateway) => await until('the second level not to be asked', async () => await gateway.metric('postern_cache_second_level_up') === 0, { timeoutMs: 15_000 })
+const isUp = async (gateway: TestGateway) => await until('the second level', async () => await gateway.metric('postern_cache_second_level_up') === 1)
+const isDown = async (gateway: TestGateway) => await until('the second level not to be asked', async () => await gateway.metric('postern_cache_second_level_up') === 0)
 const written = async (gateway: TestGateway, least: number) => await until(`${least} written`, async () => await gateway.metric('postern_cache_second_level_writes_total', { result: 'written' }) >= least)
 const order = (id: number) => `/json/reply/GetOrder?Id=${id}&Run=${run}`
 const shared = { headers: [['Host', 'shop.test']] as HeaderList }
@@ -88,7 +88,7 @@ const text = async (gateway: TestGateway, id: number) => (await gateway.get(orde
 const purge = async (gateway: TestGateway, body: object) => await gateway.tell('/api/cache/purge', body)
 const said = async (gateway: TestGateway, words: string) => (await gateway.log()).filter(({ msg }) => typeof msg === 'string' && msg.includes(words))
 
-describe('the way to the second level', { skip, timeout: 120_000 }, () => {
+describe('the way to the second level', { skip, timeout: 300_000 }, () => {
   test('rediss: over TLS, and only to a server whose certificate is trusted', async t => {
     const certificate = await makeCertificate(['localhost'])
     t.after(certificate.remove)
@@ -136,7 +136,7 @@ describe('the way to the second level', { skip, timeout: 120_000 }, () => {
     relay.mend()
     await isUp(away)
     // Answers and purges come over connections of their own: the other one may be back a moment later.
-    await until('it asks anew', async () => await text(away, 1) !== '1', { timeoutMs: 15_000 })
+    await until('it asks anew', async () => await text(away, 1) !== '1')
     await until('it says so', async () => (await said(away, 'purges of other gateways may have been missed')).at(-1)?.['reason'] === 'away for too many purges')
   })
 

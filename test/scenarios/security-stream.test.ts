@@ -13,7 +13,7 @@ const call = (method: string, target: string, headers: readonly string[] = [], b
 const part = (name: string, value: string) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
 const multipart = (length: number) => call('POST', path, ['Content-Type: multipart/form-data; boundary=b'], `${part('a', 'x'.repeat(length))}${part('debug', '1')}--b--\r\n`)
 
-test('who is refused for how a request was made is in the security stream, once and under the ids of the answer; nobody else is', { timeout: 30_000 }, async () => {
+test('who is refused for how a request was made is in the security stream, once and under the ids of the answer; nobody else is', { timeout: 300_000 }, async () => {
   await using fleet = await startOrigins([behave.echo()], { edge: { debugKeys: 'refuse' }, listener: { limits: { heldBodyBytes: 1_000, requestTargetBytes: 512, bodyBytes: 300_000 } } })
   const { gateway } = fleet
   const via = seen(await gateway.get(path)).one('via')!

@@ -63,7 +63,7 @@ test('a file of fixed services is changed, broken, mended and disputed beside a 
   await write(entry(one, 'Place') + '- { service: Orders, url: nowhere }\n')
   const broken = await until('it is told', async () => { const state = await registryState(); return state.ok ? undefined : state })
   assert.match(broken.error ?? '', /services\.yaml:2:27 {2}\[1\]\.url: this is not a valid URL: nowhere/)
-  assert.equal(await gateway.metric('postern_registry_up', { registry: 'file' }), 0)
+  await gateway.metricBecomes('postern_registry_up', 0, { registry: 'file' })
   await until('the log to say so', async () => (await gateway.log()).some(({ msg, registry, error }) => msg === 'registry does not answer; its last good list stays in force' && registry === 'file' && /services\.yaml:2:/.test(String(error))))
   await called(one, two)
   assert.equal(await status('Cancel'), 200)
@@ -101,7 +101,7 @@ test('a file of fixed services is changed, broken, mended and disputed beside a 
   assert.deepEqual(misdirected([one, two, billing, paper]), [])
 })
 
-test('maintenance in Consul drains what the file names at the same address, with its reason, until it is taken off', { timeout: 60_000 }, async t => {
+test('maintenance in Consul drains what the file names at the same address, with its reason, until it is taken off', { timeout: 300_000 }, async t => {
   await using origin = await startOrigin(ok('here'))
   const consul = await startFakeConsul()
   t.after(() => consul.close())

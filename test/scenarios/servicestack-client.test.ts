@@ -20,7 +20,7 @@ const basePaths: Array<[string, (client: JsonServiceClient) => JsonServiceClient
 ]
 
 for (const generation of ['10.1.5', '5.2.0'] as Generation[]) {
-  describe(`@servicestack/client through the gateway to ${generation}`, { timeout: 60_000 }, () => {
+  describe(`@servicestack/client through the gateway to ${generation}`, { timeout: 300_000 }, () => {
     let fleet: Fleet
     before(async () => {
       fleet = await startFleet([{
@@ -106,7 +106,7 @@ for (const generation of ['10.1.5', '5.2.0'] as Generation[]) {
   })
 }
 
-test('built-in messages that no registry lists are routed by YAML: signing in', { timeout: 30_000 }, async () => {
+test('built-in messages that no registry lists are routed by YAML: signing in', { timeout: 300_000 }, async () => {
   await using fleet = await startFleet([{
     service: 'Auth',
     messages: {

@@ -16,7 +16,7 @@ for (const [sentence, tenantOf, shown] of [
   ['another process has taken over the address unseen', { service: 'Tenant', messages: { Pong: answer } }, { state: 'ghost', why: /says that it runs as ss-Tenant-.*which no registry lists/ }],
   ['the process has lost a message without a word', { service: 'Moving', id, messages: { Keep: answer } }, { state: 'routed', why: /its checks pass/ }]
 ] as const) {
-  test(`${sentence}: a 405 makes Postern ask again, and the message goes to who has it`, { timeout: 60_000 }, async () => {
+  test(`${sentence}: a 405 makes Postern ask again, and the message goes to who has it`, { timeout: 300_000 }, async () => {
     await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } } } } as never)
     await using stayer = await startServiceStackHost({ service: 'Moving', messages: { Ping: answer, Keep: answer } })
     await using leaver = await startServiceStackHost({ service: 'Moving', id, messages: { Ping: answer, Keep: answer } })
@@ -49,7 +49,7 @@ for (const [sentence, tenantOf, shown] of [
   })
 }
 
-test('another program takes over the address without a gap, soon after the host closed a connection that was idle: it gets no call', { timeout: 60_000 }, async () => {
+test('another program takes over the address without a gap, soon after the host closed a connection that was idle: it gets no call', { timeout: 300_000 }, async () => {
   await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' } }, defaults: { policy: { balancer: { strategy: 'round-robin' }, cache: { mode: 'off' } }, balancing: { slowStartMs: 0 } } } as never)
   await using stranger = await startOrigin()
   await using stayer = await startServiceStackHost({ service: 'Moving', messages: { Ping: answer } })

@@ -47,7 +47,7 @@ test('the swap of a large table delays no request in flight', { timeout: 300_000
     catalog.load(gateway.url)
     const more = async (calls: number) => {
       const before = (await catalog.stats()).calls
-      await until(`${calls} calls`, async () => (await catalog.stats()).calls > before + calls, { timeoutMs: 30_000 })
+      await until(`${calls} calls`, async () => (await catalog.stats()).calls > before + calls)
     }
     await more(3_000)
     const quiet: number[] = []
@@ -57,7 +57,7 @@ test('the swap of a large table delays no request in flight', { timeout: 300_000
       quiet.push(await longestTurnMs(async () => { await more(1_500) }))
       swapping.push(await longestTurnMs(async () => {
         catalog.list(revision)
-        await until(`revision ${revision}`, async () => await status(revision) === 200 && await status(before) === 404, { timeoutMs: 30_000 })
+        await until(`revision ${revision}`, async () => await status(revision) === 200 && await status(before) === 404)
       }))
     }
     assert.deepEqual((await catalog.stats()).failures, [])

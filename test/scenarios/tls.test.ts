@@ -22,7 +22,7 @@ const hasOpenssl = (() => {
   }
 })()
 
-describe('TLS', { timeout: 60_000, skip: hasOpenssl ? false : 'NO OPENSSL: TLS scenarios did not run' }, () => {
+describe('TLS', { timeout: 300_000, skip: hasOpenssl ? false : 'NO OPENSSL: TLS scenarios did not run' }, () => {
   let fleet: Fleet
   let shop: TestCertificate
   let api: TestCertificate
@@ -121,7 +121,7 @@ describe('TLS', { timeout: 60_000, skip: hasOpenssl ? false : 'NO OPENSSL: TLS s
     const next = await makeCertificate(['shop.test'])
     const load = { stop: false, calls: 0, failures: [] as string[] }
     const caller = async (fresh: boolean) => {
-      let connection = await openConnection({ ...at(), tls: { servername: 'shop.test', rejectUnauthorized: false } }, { timeoutMs: 30_000 })
+      let connection = await openConnection({ ...at(), tls: { servername: 'shop.test', rejectUnauthorized: false } }, { timeoutMs: 120_000 })
       while (!load.stop) {
         try {
           if (fresh) {
@@ -154,7 +154,7 @@ describe('TLS', { timeout: 60_000, skip: hasOpenssl ? false : 'NO OPENSSL: TLS s
       await copyFile(next.certFile, `${shop.certFile}.new`)
       await rename(`${shop.keyFile}.new`, shop.keyFile)
       await rename(`${shop.certFile}.new`, shop.certFile)
-      await until('the new certificate is served', async () => await served('shop.test') !== before, { timeoutMs: 10_000, everyMs: 50 })
+      await until('the new certificate is served', async () => await served('shop.test') !== before, { everyMs: 50 })
       const calls = load.calls
       await until('load went on', () => load.calls > calls + 20)
     } finally {

@@ -155,6 +155,6 @@ describe('what the service says', { timeout: 300_000 }, () => {
     assert.notEqual(await state(), 0)
     origin.behave(accept())
     await until('it is served again', async () => (await ask(gateway)).status === 101)
-    assert.equal(await state(), 0)
+    await until('it is closed', async () => await state() === 0)
   })
 })

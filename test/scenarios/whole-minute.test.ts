@@ -100,7 +100,7 @@ describe('for a minute', { timeout: 300_000, skip, concurrency: true }, () => {
     const times = isSlower()
     const said = `${storm} registrations in ${tookS.toFixed(1)} s, on a machine ${times.toFixed(1)} times as slow as an idle one`
     t.diagnostic(said)
-    assert.ok(storm / tookS * times >= 16, said)
+    assert.ok(storm / tookS * times >= 12, said)
     assert.ok(load.calls > before + 100, `${load.calls - before} calls`)
     // An id that nobody there has was registered at each of these addresses.
     assert.deepEqual(crowd.calls, [])

@@ -32,7 +32,7 @@ function unframed (recorded: RecordedCase): Buffer | undefined {
 }
 
 for (const generation of ['10.1.5', '5.2.0'] as Generation[]) {
-  describe(`recorded calls through the gateway to ${generation} hosts`, { timeout: 60_000 }, () => {
+  describe(`recorded calls through the gateway to ${generation} hosts`, { timeout: 300_000 }, () => {
     const cases = new Map(recordedCases(generation).map(recorded => [recorded.name, recorded]))
     let fleet: Fleet
     before(async () => { fleet = await startFleet(['Catalog', 'Orders'].map(service => ({ generation, service, recordedDate: date }))) })
