@@ -136,7 +136,10 @@ export class Fill {
     const { rules, events, store } = this.#options
     const previous = this.#previous
     // It went on at another service: what that answers is not the first one's.
-    if (this.#exchange.upstream.name !== this.place.upstream) return this.#notStored(response, 'status', false)
+    if (this.#exchange.upstream.name !== this.place.upstream) {
+      this.#previous = undefined
+      return this.#notStored(response, 'status', false)
+    }
     const decision = mayStore(this.request, head, rules)
     if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss)
     // An error that may be kept is no reason to lose the answer that may stand in for it (RFC 5861 section 4).

@@ -17,6 +17,7 @@ export class LatePurges {
   readonly #waiting = new Map<string, Late>()
   readonly #watchdog = new Watchdog(() => this.#due())
   #letters = 0
+  #closed = false
 
   constructor (purge: (selector: Selector) => void) {
     this.#purge = purge
@@ -24,6 +25,7 @@ export class LatePurges {
 
   /** One that waits already waits on until the later time. */
   add (selector: Selector, inMs: number): void {
+    if (this.#closed) return
     const key = selectorKey(selector)
     const dueAtMs = Math.max(performance.now() + inMs, this.#take(key)?.dueAtMs ?? 0)
     this.#waiting.set(key, { selector, dueAtMs })
@@ -37,6 +39,7 @@ export class LatePurges {
   }
 
   close (): void {
+    this.#closed = true
     this.#watchdog.close()
     this.#waiting.clear()
   }

@@ -251,7 +251,7 @@ export function isNoWordOn (head: EntryHead): boolean {
  * caller's own says nothing of what all the others have.
  */
 export function isWithdrawn ({ identity }: CacheRequest, status: number, reason: NotKept, { config }: CacheRules): boolean {
-  if (identity !== '' && config.identity.mode !== 'perIdentity') return false
+  if (identity !== '' && config.identity.mode === 'pass') return false
   return !ofOthers.has(reason) && status < 500 && !ofRequest.has(status) && !ofCaller.has(status)
 }
 

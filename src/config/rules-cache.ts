@@ -15,8 +15,9 @@ export const cacheRules: readonly Rule[] = [
   }),
   // A marker may say that it is safe, so it is no error; POST alone never says it.
   warn('cache-methods-of-safe-messages', function * ({ config }) {
+    const mayBeSafe = Object.values(config.upstreams).some(({ policy }) => policy?.effect === 'safe')
     for (const [name, { policy, upstream }] of Object.entries(config.messages)) {
-      if (policy?.cache?.methods?.includes('POST') !== true || policyFor(config, upstream ?? '', name.toLowerCase()).effect === 'safe') continue
+      if (policy?.cache?.methods?.includes('POST') !== true || (upstream === undefined && mayBeSafe) || policyFor(config, upstream ?? '', name.toLowerCase()).effect === 'safe') continue
       yield found(['messages', name, 'policy', 'cache', 'methods'], 'reuses answers to POST only where the message is safe, which nothing here says', 'Write effect: safe beside cache where it only reads, unless its service marks it so (IGet).', [['messages', name, 'policy', 'effect']])
     }
   })

@@ -95,13 +95,13 @@ export interface SharedHead {
 /** What holds for one route, every default filled in: `config/schema/policy.ts` says what each field is. */
 export type Policy = ResolvedPolicy
 
-/** An entry of the route table. */
 /** What clients write, and what it is replaced by on the way to the upstream. */
 export interface Rewrite {
   readonly prefix: string
   readonly to: string
 }
 
+/** An entry of the route table. */
 export interface Route {
   readonly kind: 'message' | 'custom' | 'prefix'
   /** The message's name as its service lists it, or the prefix pattern. A closed set: safe as a metric label. */

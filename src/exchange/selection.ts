@@ -7,8 +7,8 @@ export interface Selectable {
   /** performance.now() when it appeared. */
   readonly sinceMs: number
   readonly weight: number
-  /** Whether it may be called, full or not. */
-  readonly usable: boolean
+  /** Whether it may be called, full or not, or soon may because it is only asked who it is. */
+  readonly expected: boolean
 }
 
 /** What an endpoint must be. An object's identity is its key: selectors are made once, when the pipeline is built. */
@@ -61,7 +61,7 @@ export function selectRest<E extends Selectable> (endpoints: readonly E[], { out
   const weights: number[] = []
   let left = whole
   const all = byVersion(candidates, versions === 'highest' ? -1 : 1)
-  const alive = all.filter(version => version.some(({ usable }) => usable))
+  const alive = all.filter(version => version.some(({ expected }) => expected))
   const sorted = alive.length === 0 ? all : alive
   for (const [index, version] of sorted.entries()) {
     const ageMs = ageOf(version)

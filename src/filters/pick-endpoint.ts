@@ -5,8 +5,11 @@ import type { Exchange } from '../exchange/exchange.ts'
 import { renew } from '../exchange/follow.ts'
 import { pause } from '../exchange/pause.ts'
 
-/** Longest wait for the word of an endpoint, where there is no other, ms. Its slot bounds how many wait. */
-const longestAskMs = 1_000
+/**
+ * Longest wait for the word of an endpoint, where there is no other, ms. Its slot bounds how many wait. Longer than a connect and what the control
+ * plane waits for then (a second): one that nobody could be asked about is back by that time, and is tried.
+ */
+const longestAskMs = 2_500
 
 export const pickEndpoint: Filter = function pickEndpoint (exchange, next) {
   if (pick(exchange)) return next(exchange)

@@ -89,7 +89,7 @@ export function rewriteLocation (value: string, { endpointUrl, endpointAt, schem
   const ownBase = endpointUrl === undefined ? null : URL.parse(endpointUrl)
   if (value.startsWith('/') && !value.startsWith('//')) {
     const path = ownBase === null ? undefined : below(value, ownBase.pathname)
-    return path === undefined ? value : asWritten(rooted(path), rewrite)
+    return path === undefined ? value : anchored(asWritten(rooted(path), rewrite))
   }
   const start = /^(?:https?:)?\/\/[^/?#]*/i.exec(value)?.[0]
   const location = start === undefined ? null : URL.parse(value, 'http://postern.invalid')
@@ -117,5 +117,8 @@ function asWritten (path: string, rewrite: Rewrite | undefined): string {
   const rest = rewrite === undefined ? undefined : below(path, rewrite.to)
   return rest === undefined ? path : rooted(rewrite!.prefix + (rest === '' || /^[/?#]/.test(rest) ? rest : `/${rest}`))
 }
+
+/** Two slashes in front would name a host (RFC 3986 section 4.2). */
+const anchored = (path: string): string => path.startsWith('//') ? `/.${path}` : path
 
 const rooted = (path: string): string => path.startsWith('/') ? path : `/${path}`

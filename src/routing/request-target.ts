@@ -66,6 +66,8 @@ export interface Candidate {
   readonly key: string
   /** Neither one-way nor a batch. */
   readonly single: boolean
+  /** A host that serves from the root reads it so, in whatever format. Else only one that serves below a segment of its own. */
+  readonly isAtRoot: boolean
 }
 
 /**
@@ -81,14 +83,14 @@ export function messageCandidates (decodedPath: string): readonly Candidate[] {
     const segment = segments[i]!
     if (i > 0 && (segment === 'reply' || segment === 'oneway')) {
       const name = segments[i + 1]
-      if (name !== undefined && name !== '') found.push({ key: upTo(name, name.lastIndexOf('[')), single: segment === 'reply' && !name.includes('[') })
+      if (name !== undefined && name !== '') found.push({ key: upTo(name, name.lastIndexOf('[')), single: segment === 'reply' && !name.includes('['), isAtRoot: i === 1 })
     } else if (segment === 'api') {
       const last = i === segments.length - 1 ? '' : segments.at(-1)!
-      found.push({ key: upTo(last, last.search(/[.[]/)), single: !last.includes('[') })
+      found.push({ key: upTo(last, last.search(/[.[]/)), single: !last.includes('['), isAtRoot: i === 0 })
     } else if (soapPaths.has(segment)) {
-      found.push({ key: '', single: true })
+      found.push({ key: '', single: true, isAtRoot: i === 0 })
     } else if (segment === 'discovery' && discoveryPaths.has(withoutExtension(segments[i + 1] ?? ''))) {
-      found.push({ key: 'getservices', single: true })
+      found.push({ key: 'getservices', single: true, isAtRoot: i === 0 })
     }
   }
   return found

@@ -135,7 +135,7 @@ export class RouteTable {
         // Which of its paths a host takes is for its release to say, so none is routed where it could be a hidden one.
         if (matches.some(other => !other.plan.routed && other.value.upstream.plan.name === value.upstream.plan.name && takes(other.plan, method))) return this.#notFound(undefined)
         // A wildcard at the root may be the host's fallback, which it asks after its message forms, in formats of its own too.
-        const candidates = isAtRoot(plan) ? messageCandidates(target.decodedPath) : none
+        const candidates = takesAll(plan) ? messageCandidates(target.decodedPath).filter(({ isAtRoot }) => isAtRoot) : none
         if (candidates.length > 0 && this.#reachesHidden(value, candidates, none)) return this.#notFound(undefined)
         const reached = this.#reached(value, candidates, none, method)
         return {
@@ -224,7 +224,7 @@ export class RouteTable {
 
 const none: readonly never[] = []
 /** `/{Path*}`. */
-const isAtRoot = ({ path }: CustomRoutePlan): boolean => /^\/*\{[^/]*\*[^/]*\}/.test(path)
+const takesAll = ({ path }: CustomRoutePlan): boolean => /^\/*\{[^/]*\*[^/]*\}/.test(path)
 const takes = ({ verbs }: CustomRoutePlan, method: string): boolean => verbs.length === 0 || verbs.includes(method)
 
 /**

@@ -46,6 +46,7 @@ export class Endpoint implements EndpointHandle {
   /** performance.now(); 0 = not ejected. */
   #ejectedUntilMs = 0
   #ejectedFor = ''
+  #isAskedCold = false
   readonly #suspicion = new Suspicion()
   readonly #doubts = new Doubts()
 
@@ -85,6 +86,10 @@ export class Endpoint implements EndpointHandle {
   get available (): boolean { return this.usable && this.room > 0 }
   /** Whether anything but its own limit speaks against picking it. */
   get usable (): boolean { return this.reachable && this.#breaker.admits && this.#ejectedUntilMs === 0 }
+  /** Nothing but its own word, for which it was asked because it is cold, keeps calls from it. */
+  get warming (): boolean { return this.#isAskedCold && this.asking !== undefined && this.#probe === undefined && this.#breaker.admits && this.#ejectedUntilMs === 0 }
+  /** Whether its calls are not to go to others' parts: it may be picked, full or not, or soon will be. */
+  get expected (): boolean { return this.usable || this.warming }
   /** Exchanges at it, from the beginning of their attempt until the end of the answer's body. */
   get seats (): number { return this.#seats }
   /** Places it has left; Infinity without a limit. */
@@ -109,7 +114,8 @@ export class Endpoint implements EndpointHandle {
 
   /** A cold one is asked who it is before calls go there. */
   askAnew (): void {
-    void this.#doubts.ask(() => this.#whoIsThere('cold'))
+    this.#isAskedCold = true
+    void this.#doubts.ask(() => this.#whoIsThere('cold')).then(() => { this.#isAskedCold = false })
   }
 
   leave (): void {

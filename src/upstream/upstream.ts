@@ -110,6 +110,8 @@ export class Upstream implements UpstreamHandle {
   pick (exchange: Exchange): EndpointHandle | undefined {
     this.bulkhead.arrived(exchange)
     const drawn = this.#draw(exchange) ?? (this.#goesOn(exchange) ? this.#draw(exchange) : undefined)
+    // What belongs to one endpoint waits for that one's word.
+    if (drawn?.warming === true) return undefined
     const endpoint = drawn?.isCold === true ? askCold(drawn, exchange, avoid => this.#draw(exchange, avoid)) : drawn
     // A copy is no trial, neither of the endpoint nor of the upstream: those belong to callers who wait.
     return exchange.isMirrored && (endpoint?.breakerState !== 'closed' || this.breakers.tried(exchange) !== undefined) ? undefined : endpoint
@@ -173,7 +175,7 @@ export class Upstream implements UpstreamHandle {
   }
 
   isUsable (endpoints: ReadonlySet<string> | undefined = this.#base): boolean {
-    return this.#endpoints.some(({ usable, url }) => usable && endpoints?.has(url) !== false)
+    return this.#endpoints.some(({ expected, url }) => expected && endpoints?.has(url) !== false)
   }
 
   #hasOther (than: string): boolean {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { compareVersions, matches, selectRest, type Rest, type Selectable } from '../../src/exchange/selection.ts'
 
-const endpoint = (version: string | undefined, labels: string[] = [], sinceMs = 0): Selectable => ({ version, labels, sinceMs, weight: 1, usable: true })
+const endpoint = (version: string | undefined, labels: string[] = [], sinceMs = 0): Selectable => ({ version, labels, sinceMs, weight: 1, expected: true })
 const versionsOf = (endpoints: readonly Selectable[]) => endpoints.map(({ version }) => version)
 const rest = (versions: Rest['versions'], outside: Rest['outside'] = []): Rest => ({ outside, versions, takeoverMs: 10_000 })
 
@@ -69,7 +69,7 @@ test('at a start there is nothing to take over from; endpoints without a version
 })
 
 test('a version that may not be called is passed over for a while, unless that is so of all', () => {
-  const out = (version: string): Selectable => ({ ...endpoint(version), usable: false })
+  const out = (version: string): Selectable => ({ ...endpoint(version), expected: false })
   const passed = selectRest([endpoint('1'), endpoint('2'), out('3')], rest('highest'), 0)
   assert.deepEqual(versionsOf(passed.chosen), ['2'])
   assert.ok(passed.untilMs < Infinity)

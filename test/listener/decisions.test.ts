@@ -153,7 +153,7 @@ const locations: ReadonlyArray<readonly [location: string, rewritten: string]> =
   ['http://10.0.0.1:91/baseline', 'https://shop.test/baseline'],
   ['http://10.0.0.1:92/base/a', 'http://10.0.0.1:92/base/a'],
   ['http://elsewhere.test/base/a', 'http://elsewhere.test/base/a'],
-  ['/base/a', '/a'], ['/other', '/other'], ['a/b', 'a/b'], ['//10.0.0.1:91/base/x', 'https://shop.test/x'], ['//elsewhere.test/x', '//elsewhere.test/x'], ['mailto:x', 'mailto:x'],
+  ['/base//elsewhere.test/a', '/.//elsewhere.test/a'], ['/base/a', '/a'], ['/other', '/other'], ['a/b', 'a/b'], ['//10.0.0.1:91/base/x', 'https://shop.test/x'], ['//elsewhere.test/x', '//elsewhere.test/x'], ['mailto:x', 'mailto:x'],
   ['http://10.0.0.2:92/two/a/%2F?b', 'https://shop.test/a/%2F?b'],
   ['http://10.0.0.2:92/Two', 'https://shop.test/'],
   ['http://10.0.0.2:92/elsewhere', 'https://shop.test/elsewhere'],

@@ -58,7 +58,8 @@ const withFallback = new RouteTable({ ...contents, custom: CustomRoutes.of([cust
 for (const [target, expected] of [
   ['/pages/about', 'getproduct /pages/about'], ['/yaml/reply/GetProduct', 'getproduct /yaml/reply/GetProduct'], ['/files/reply/SlowReport', 'getproduct /files/reply/SlowReport'],
   ['/yaml/reply/SlowReport', 'MessageNotFound'], ['/yaml/oneway/slowreport[]', 'MessageNotFound'], ['/yaml/reply/Nobody', 'MessageNotFound'], ['/api', 'MessageNotFound'], ['/soap12', 'MessageNotFound'],
-  ['/discovery/services.json', 'MessageNotFound'], ['/yaml/reply/PlaceOrder', 'MessageNotFound']
+  ['/discovery/services.json', 'MessageNotFound'], ['/yaml/reply/PlaceOrder', 'MessageNotFound'],
+  ['/docs/api/intro', 'getproduct /docs/api/intro'], ['/a/b/reply/SlowReport', 'getproduct /a/b/reply/SlowReport'], ['/docs/soap12', 'getproduct /docs/soap12']
 ] as const) {
   test(`a wildcard at the root is no way around: ${target}`, () => { assert.equal(ask(target, 'GET', withFallback), expected) })
 }

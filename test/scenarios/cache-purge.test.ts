@@ -299,7 +299,7 @@ describe('a write', { timeout: 900_000 }, () => {
       if (request.method === 'POST') await released.then(() => { value = 'after' })
       else await ok(value, { headers: [['Cache-Control', 'max-age=3600']] })(request)
     })
-    await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id' }], { deadlineMs: 5_000 })
+    await using gateway = await startWith(origin, [{ message: 'GetOrder', property: 'Id' }], { deadlineMs: 15_000 })
     using client = await gateway.connect()
     client.send(requestBytes(gateway.url.slice(7), '/json/reply/PlaceOrder', { method: 'POST', headers: [['Content-Type', 'application/json']], body: '{"Id":2}' }))
     await until('the service has it', () => origin.received.some(({ method }) => method === 'POST'))
@@ -307,7 +307,7 @@ describe('a write', { timeout: 900_000 }, () => {
     await until('it is over', async () => await gateway.metric('postern_in_flight', { upstream: 'Shop' }) === 0)
     assert.equal(await get(gateway, order(2)), 'before')
     release()
-    await until('what it wrote is read', async () => await get(gateway, order(2)) === 'after', { timeoutMs: 30_000 })
+    await until('what it wrote is read', async () => await get(gateway, order(2)) === 'after', { timeoutMs: 90_000 })
   })
 
   test('that was never sent takes nothing', async () => {

@@ -104,6 +104,16 @@ describe('an answer that its service took back', { timeout: 300_000 }, () => {
     })
   }
 
+  test('by whoever asked, where answers are the same for everybody', async () => {
+    await using origin = await startOrigin(ok('v1', { headers: [['Cache-Control', 'max-age=0, stale-while-revalidate=3600']] }))
+    await using gateway = await startWith(origin, { identity: { mode: 'shared' } })
+    const asked = async () => (await gateway.get(order(1), { headers: [['Authorization', 'Bearer a']] })).status
+    assert.equal(await asked(), 200)
+    origin.behave(ok('v2', { status: 410, reason: 'Gone', headers: [['Cache-Control', 'no-cache']] }))
+    await until('the gateway has learnt of it', async () => await asked() === 410)
+    for (let n = 0; n < 5; n++) assert.equal(await asked(), 410)
+  })
+
   test('but not one that its service only failed to refresh', async () => {
     await using origin = await startOrigin(ok('v1', { headers: [['Cache-Control', 'max-age=0, stale-if-error=3600']] }))
     await using gateway = await startWith(origin)

@@ -56,12 +56,12 @@ for (const [what, policy, is] of choices) {
       await using fleet = await start()
       const { gateway, origin } = fleet
       const received = origin.received.length
-      const held = await gateway.tell('/api/breakers/hold', { ...open, message: 'Echo', reason: 'table locked', by: 'ann', forMs: 6_000 })
+      const held = await gateway.tell('/api/breakers/hold', { ...open, message: 'Echo', reason: 'table locked', by: 'ann', forMs: 15_000 })
       assert.equal(held.status, 200, held.text())
       assert.ok(standsIn(await gateway.get(echo)))
       const [hold] = ((await request(targetOf(gateway.admin), '/api/breakers')).json() as { holds: Array<Record<string, unknown>> }).holds
       assert.deepEqual([hold?.['held'], hold?.['message'], hold?.['reason'], hold?.['by']], ['open', 'Echo', 'table locked', 'ann'])
-      await until('it has let go', async () => !standsIn(await gateway.get(echo)))
+      await until('it has let go', async () => !standsIn(await gateway.get(echo)), { timeoutMs: 90_000 })
       assert.ok(Date.now() >= Date.parse(String(hold!['until'])) - clockMs, 'not before its time')
       const answer = await gateway.get(echo)
       assert.deepEqual([answer.text(), answer.header('proxy-status')], ['first', undefined])

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { startOrigins } from '../support/fleet.ts'
 import * as behave from '../support/origin.ts'
 
-const connectTimeoutMs = 300
+const connectTimeoutMs = 1_000
 
 test('connections that were being made meanwhile are made, and nobody is out afterwards', { timeout: 60_000 }, async () => {
   await using fleet = await startOrigins([behave.ok(), behave.ok(), behave.ok()], { defaults: { policy: { connectTimeoutMs }, bulkhead: { maxConcurrent: 100 } } })
@@ -21,7 +21,7 @@ test('connections that were being made meanwhile are made, and nobody is out aft
     let opened = 0
     const standStill = () => {
       // Once the callers of this turn have been seen to: behind it come the timers, and then only what the sockets have to say.
-      if (opened++ === 0) setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5 * connectTimeoutMs))
+      if (opened++ === 0) setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * connectTimeoutMs))
     }
     subscribe('net.client.socket', standStill)
     const answers = await Promise.all(Array.from({ length: 40 }, () => call('/json/reply/Echo'))).finally(() => unsubscribe('net.client.socket', standStill))

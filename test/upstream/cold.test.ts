@@ -90,9 +90,23 @@ test('what is bound to one endpoint by its hash waits for the word of that one',
   pass(freshMs + 1)
   assert.equal(upstream.pick(call()), undefined)
   await isAsked(1)
+  // So does every other call that belongs to it.
+  assert.equal(upstream.pick(call()), undefined)
   asked[0]!.answer()
   await upstream.asked(call())
   assert.deepEqual([upstream.pick(call())?.url, asked.map(({ url }) => url)], [bound, [bound]])
+})
+
+test('what is only asked is no reason to give its part to others', async t => {
+  const { upstream, asked, pass, isAsked } = await start(t, { hosts: 1 })
+  pass(freshMs + 1)
+  upstream.pick(makeExchange())
+  await isAsked(1)
+  const [only] = upstream.endpoints as [Endpoint]
+  assert.deepEqual([only.usable, only.expected, upstream.isUsable()], [false, true, true])
+  only.eject('slow', Infinity)
+  assert.equal(upstream.isUsable(), false)
+  asked[0]!.answer()
 })
 
 test('an open connection is word enough; from its end on the time counts', async t => {

@@ -93,8 +93,15 @@ const ofWrites = (purges: readonly Outgoing[]): Pick<Outgoing, 'write'> => purge
 
 const keyOf = (selector: Selector, soft: boolean): string => `${soft ? 'soft' : 'hard'} ${selectorKey(selector)}`
 
+/**
+ * Kinds under other names in the stream. Under their own ones URLs and ids stood as they were, which no hash would meet: what versions before
+ * wrote, and what they read of this one, is a purge that nobody understands, which counts for everything.
+ */
+const hashed: Readonly<Partial<Record<Selector['kind'], string>>> = { target: 'target-hash', tag: 'tag-hash' }
+const kindOf = (told: unknown): unknown => Object.hasOwn(hashed, String(told)) ? undefined : Object.entries(hashed).find(([, name]) => name === told)?.[0] ?? told
+
 /** As it stands in the stream. */
-export const purgeToText = ({ selector, soft, write }: Outgoing): string => JSON.stringify({ ...selector, ...soft ? { soft } : {}, ...write === true ? { write } : {} })
+export const purgeToText = ({ selector, soft, write }: Outgoing): string => JSON.stringify({ ...selector, kind: hashed[selector.kind] ?? selector.kind, ...soft ? { soft } : {}, ...write === true ? { write } : {} })
 
 /** undefined: nothing that this version knows. */
 export function purgeFromText (text: string): Outgoing | undefined {
@@ -104,7 +111,8 @@ export function purgeFromText (text: string): Outgoing | undefined {
   } catch {
     return undefined
   }
-  const { kind, soft, write, ...rest } = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
+  const { kind: told, soft, write, ...rest } = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
+  const kind = kindOf(told)
   const how = { soft: soft === true, ...write === true ? { write } as const : {} }
   if (kind === 'all') return { selector: { kind }, ...how }
   if (kind !== 'target' && kind !== 'tag' && kind !== 'message' && kind !== 'service') return undefined

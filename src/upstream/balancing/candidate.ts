@@ -8,6 +8,8 @@ export interface Candidate {
   readonly url: string
   /** Reachable, breaker closed, not at its own limit. */
   readonly available: boolean
+  /** It is being asked who it is, and nothing else speaks against it. */
+  readonly warming?: boolean
   /** Calls at it now. */
   readonly inFlight: number
   readonly plan: Pick<EndpointPlan, 'weight' | 'node' | 'level' | 'rttMs'>
@@ -43,6 +45,7 @@ export interface Picker<E> {
   pick (call: Call): E | undefined
 }
 
-export function mayGet (candidate: Candidate, { avoid }: Call): boolean {
-  return candidate.available && (avoid === undefined || !avoid.has(candidate))
+/** A call that belongs to one endpoint gets it also while that is asked who it is: it waits then. */
+export function mayGet (candidate: Candidate, { avoid, key }: Call): boolean {
+  return (candidate.available || (key !== undefined && candidate.warming === true)) && (avoid === undefined || !avoid.has(candidate))
 }

@@ -65,7 +65,7 @@ describe('purges of all gateways', () => {
 
   test('are written and read; what is not known is nothing', () => {
     for (const selector of [...selectors, ...others]) for (const soft of [true, false]) assert.deepEqual(purgeFromText(purgeToText({ selector, soft })), { selector, soft })
-    for (const text of ['', 'x', 'null', '1', '[]', '{}', '{"kind":"tag"}', '{"kind":"tag","tag":1}', '{"kind":"planet","planet":"x"}']) assert.equal(purgeFromText(text), undefined, text)
+    for (const text of ['', 'x', 'null', '1', '[]', '{}', '{"kind":"tag-hash"}', '{"kind":"tag-hash","tag":1}', '{"kind":"tag","tag":"as versions before wrote it"}', '{"kind":"target","target":"/json/reply/getorder?id=1"}', '{"kind":"planet","planet":"x"}']) assert.equal(purgeFromText(text), undefined, text)
   })
 })
 
