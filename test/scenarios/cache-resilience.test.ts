@@ -106,7 +106,7 @@ describe('an answer that its service took back', { timeout: 300_000 }, () => {
 
   test('by whoever asked, where answers are the same for everybody', async () => {
     await using origin = await startOrigin(ok('v1', { headers: [['Cache-Control', 'max-age=0, stale-while-revalidate=3600']] }))
-    await using gateway = await startWith(origin, { identity: { mode: 'shared' } })
+    await using gateway = await startWith(origin, { policy: { cache: { identity: { mode: 'shared' } } } })
     const asked = async () => (await gateway.get(order(1), { headers: [['Authorization', 'Bearer a']] })).status
     assert.equal(await asked(), 200)
     origin.behave(ok('v2', { status: 410, reason: 'Gone', headers: [['Cache-Control', 'no-cache']] }))

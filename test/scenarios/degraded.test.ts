@@ -56,7 +56,7 @@ for (const [what, policy, is] of choices) {
       await using fleet = await start()
       const { gateway, origin } = fleet
       const received = origin.received.length
-      const held = await gateway.tell('/api/breakers/hold', { ...open, message: 'Echo', reason: 'table locked', by: 'ann', forMs: 15_000 })
+      const held = await gateway.tell('/api/breakers/hold', { ...open, message: 'Echo', reason: 'table locked', by: 'ann', forMs: 10_000 })
       assert.equal(held.status, 200, held.text())
       assert.ok(standsIn(await gateway.get(echo)))
       const [hold] = ((await request(targetOf(gateway.admin), '/api/breakers')).json() as { holds: Array<Record<string, unknown>> }).holds

@@ -84,7 +84,7 @@ describe('faults', { timeout: 300_000 }, () => {
   test('one that was set while running ends by itself, and leaves that of postern.yaml as it was', async () => {
     await using fleet = await startOrigins([behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { fault: { abortStatus: 451, until: '2999-01-01T00:00:00Z' } } } } })
     const { gateway } = fleet
-    const set = await gateway.tell('/api/faults', { message: 'Echo', abortStatus: 418, forS: 15, by: 'anna' })
+    const set = await gateway.tell('/api/faults', { message: 'Echo', abortStatus: 418, forS: 8, by: 'anna' })
     const { until: end } = set.json() as { until: string }
     assert.equal((await gateway.post(path, {})).status, 418)
     await until('it is over', async () => (await gateway.post(path, {})).status === 451, { timeoutMs: 60_000 })
@@ -93,7 +93,7 @@ describe('faults', { timeout: 300_000 }, () => {
   })
 
   test('one in postern.yaml ends at its time', async () => {
-    const end = Date.now() + 20_000
+    const end = Date.now() + 14_000
     await using fleet = await startOrigins([behave.ok()], { faults: { allow: true }, messages: { Echo: { upstream: 'origin', policy: { fault: { abortStatus: 418, until: new Date(end).toISOString() } } } } })
     await until('it is over', async () => (await fleet.gateway.post(path, {})).status === 200, { timeoutMs: 90_000 })
     assert.ok(Date.now() >= end - clockMs, 'not before its time')
