@@ -10,11 +10,11 @@ const isLiving = (verdict: Verdict): boolean =>
   verdict.speaks && verdict.state !== 'stranger' && !isGoing(verdict)
 
 /**
- * Drained on purpose, or nobody listens there. One that is only slow to answer may be resting: that is no end. That its checks fail by now is no reason to
- * doubt that it refused us.
+ * Drained on purpose, or nobody listens there. One that is only slow to answer may be resting: that is no end. That its checks stand otherwise by now, be it
+ * by one from before its end, is no reason to doubt that it refused us: it is asked again at once.
  */
 const isSpent = ({ registration, state, knowledge, key }: Verdict): boolean =>
-  registration.registry !== 'config' && (state === 'draining' || (isDead(knowledge) && knowledge?.silent?.reason === 'ECONNREFUSED' && (knowledge.key === key || (registration.health === 'critical' && isSameAddress(knowledge.key, key)))))
+  registration.registry !== 'config' && (state === 'draining' || (isDead(knowledge) && knowledge?.silent?.reason === 'ECONNREFUSED' && isSameAddress(knowledge.key, key)))
 
 const newestOf = (verdicts: Iterable<Verdict>): Verdict | undefined => {
   let newest: Verdict | undefined
