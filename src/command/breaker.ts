@@ -1,10 +1,10 @@
 // postern breaker: shows the breakers of the running gateway, holds one open or closed by hand, gives it back.
 import { userInfo } from 'node:os'
-import { askAdmin, tellAdmin } from './ask-admin.ts'
+import { adminBase, jsonOfGateway } from './ask-admin.ts'
 import { didYouMean, type Arguments } from './arguments.ts'
 import { durationMs } from './duration.ts'
 import type { Help } from './help.ts'
-import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
+import { exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
 
 const actions = ['list', 'open', 'close', 'release'] as const
 type Action = typeof actions[number]
@@ -31,25 +31,24 @@ where dataDirectory can be written (with none the answer says that they do not).
 
 export async function breaker (args: Arguments, terminal: Terminal): Promise<number> {
   const action = toAction(args.positionals[0])
-  const admin = args.one('admin') ?? '127.0.0.1:9901'
-  const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
-  if (!URL.canParse(base)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
+  const base = adminBase(args)
   if (action === 'list') {
-    const answer = await ask(base, '/api/breakers')
-    terminal.out(args.has('json') ? `${JSON.stringify(answer, undefined, 2)}\n` : formatList(answer as unknown as ListAnswer))
+    const answer = await jsonOfGateway<ListAnswer>(base, '/api/breakers')
+    terminal.out(args.has('json') ? `${JSON.stringify(answer, undefined, 2)}\n` : formatList(answer))
     return exitCodes.ok
   }
   const target = toTarget(args)
   const name = `${target.upstream}${target.message === undefined ? '' : `/${target.message}`}${target.endpoint === undefined ? '' : ` at ${target.endpoint}`}`
   if (action === 'release') {
-    const { wasHeld } = await ask(base, '/api/breakers/release', target)
+    const { wasHeld } = await jsonOfGateway<{ wasHeld?: boolean }>(base, '/api/breakers/release', { method: 'POST', body: target })
     terminal.out(`${printable(name)} ${wasHeld === true ? 'is not held any more' : 'was not held; it is closed'}.\n`)
     return exitCodes.ok
   }
   const reason = args.one('reason')
   if (reason === undefined) throw new UsageError('--reason is needed: whoever is on duty next must know why.')
   const forMs = args.has('for') ? durationMs('--for', args.one('for')!) : undefined
-  const { until, outlivesRestart } = await ask(base, '/api/breakers/hold', { ...target, held: action === 'open' ? 'open' : 'closed', reason, by: args.one('by') ?? userInfo().username, forMs })
+  const order = { ...target, held: action === 'open' ? 'open' : 'closed', reason, by: args.one('by') ?? userInfo().username, forMs }
+  const { until, outlivesRestart } = await jsonOfGateway<{ until: string | null, outlivesRestart?: boolean }>(base, '/api/breakers/hold', { method: 'POST', body: order })
   terminal.out(`${printable(name)} is held ${action === 'open' ? 'open: no calls' : 'closed'}${typeof until === 'string' ? ` until ${until}` : ' until it is released'}.\n`)
   if (outlivesRestart === false) terminal.out('A restart of the gateway ends this: it has no dataDirectory, or could not write there; its log says so.\n')
   return exitCodes.ok
@@ -88,17 +87,4 @@ function formatList ({ holds, breakers }: ListAnswer): string {
     })
   ]
   return lines.length === 0 ? 'All breakers are closed.\n' : `${lines.map(printable).join('\n')}\n`
-}
-
-async function ask (base: string, path: string, body?: object): Promise<Record<string, unknown>> {
-  const result = await (body === undefined ? askAdmin(base + path) : tellAdmin(base + path, body))
-  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
-  let answer: Record<string, unknown> & { error?: { message?: string } }
-  try {
-    answer = JSON.parse(result.body) as typeof answer
-  } catch (error) {
-    throw new CommandError(`${base}${path} answered ${result.status}, and no JSON: is this the admin address of a gateway?`, { cause: error })
-  }
-  if (result.status !== 200) throw new CommandError(printable(answer.error?.message ?? `${base}${path} answered ${result.status}`))
-  return answer
 }

@@ -1,9 +1,9 @@
 // postern cache: shows what the running gateway has stored, purges it, and puts answers into it.
-import { askAdmin, sayRefusal, tellAdmin } from './ask-admin.ts'
+import { adminBase, askGateway } from './ask-admin.ts'
 import type { Arguments } from './arguments.ts'
 import { putOrder } from './cache-put.ts'
 import type { Help } from './help.ts'
-import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
+import { exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
 
 export const cacheHelp: Help = {
   summary: 'Shows what is stored, purges it, or puts an answer there.',
@@ -43,9 +43,7 @@ export async function cache (args: Arguments, terminal: Terminal): Promise<numbe
   const [what, more] = args.positionals
   if (what !== 'show' && what !== 'purge' && what !== 'put') throw new UsageError('postern cache show, purge or put?')
   if (what !== 'put' && more !== undefined) throw new UsageError(`too much: ${more}`)
-  const admin = args.one('admin') ?? '127.0.0.1:9901'
-  const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
-  if (!URL.canParse(base)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
+  const base = adminBase(args)
   const named = { url: args.one('url'), tag: args.one('tag'), message: args.one('message'), service: args.one('service') }
   switch (what) {
     case 'show': return await (args.has('copies') ? showCopies : show)(base, named, args.has('json'), terminal)
@@ -59,7 +57,7 @@ type Named = Readonly<Record<'url' | 'tag' | 'message' | 'service', string | und
 async function purge (base: string, named: Named, args: Arguments, terminal: Terminal): Promise<number> {
   const given = Object.values(named).filter(value => value !== undefined).length + (args.has('all') ? 1 : 0)
   if (given !== 1) throw new UsageError('what is to go? One of --url, --tag, --message, --service and --all.')
-  const text = await answerOf(tellAdmin(`${base}/api/cache/purge`, { ...named, all: args.has('all'), soft: args.has('soft') }), base)
+  const text = await askGateway(base, '/api/cache/purge', { method: 'POST', body: { ...named, all: args.has('all'), soft: args.has('soft') } })
   const { purged, copies } = JSON.parse(text) as { purged: number, copies: number }
   const further = copies === 0 ? '' : `, and ${copies} outage ${copies === 1 ? 'copy' : 'copies'}`
   terminal.out(args.has('json') ? text : `${purged} stored ${purged === 1 ? 'answer' : 'answers'} ${args.has('soft') ? 'made stale' : 'removed'}${further}.\n`)
@@ -67,7 +65,7 @@ async function purge (base: string, named: Named, args: Arguments, terminal: Ter
 }
 
 async function put (base: string, args: Arguments, terminal: Terminal): Promise<number> {
-  const text = await answerOf(tellAdmin(`${base}/api/cache/entries`, await putOrder(args), 'PUT'), base)
+  const text = await askGateway(base, '/api/cache/entries', { method: 'PUT', body: await putOrder(args) })
   const { url, message, service, ttlS } = JSON.parse(text) as { url: string, message: string, service: string, ttlS: number }
   terminal.out(args.has('json') ? text : printable(`Stored for ${ttlS} s: ${url} (${message} of ${service})`) + '\n')
   return exitCodes.ok
@@ -76,7 +74,7 @@ async function put (base: string, args: Arguments, terminal: Terminal): Promise<
 interface CopyRow { readonly message: string, readonly url: string, readonly ageS: number | null, readonly bytes: number, readonly lastFailure: { readonly at: string, readonly reason: string } | null }
 
 async function showCopies (base: string, { message, service }: Named, json: boolean, terminal: Terminal): Promise<number> {
-  const text = await answerOf(askAdmin(`${base}/api/cache/copies${queryOf({ message, service })}`), base)
+  const text = await askGateway(base, `/api/cache/copies${queryOf({ message, service })}`)
   if (json) {
     terminal.out(text)
     return exitCodes.ok
@@ -97,7 +95,7 @@ interface EntryRow { readonly message: string, readonly url: string, readonly st
 
 async function show (base: string, { url, message, service }: Named, json: boolean, terminal: Terminal): Promise<number> {
   const wanted = queryOf({ url, message, service })
-  const text = await answerOf(askAdmin(wanted === '' ? `${base}/api/cache` : `${base}/api/cache/entries${wanted}`), base)
+  const text = await askGateway(base, wanted === '' ? '/api/cache' : `/api/cache/entries${wanted}`)
   if (json) terminal.out(text)
   else if (wanted === '') {
     const { bytes, maxBytes, entries, messages } = JSON.parse(text) as { bytes: number, maxBytes: number, entries: number, messages: MessageRow[] }
@@ -115,11 +113,4 @@ function table (rows: ReadonlyArray<ReadonlyArray<string | number>>): string {
   const texts = rows.map(row => row.map(cell => printable(String(cell))))
   const widths = texts[0]!.map((_, column) => Math.max(...texts.map(row => row[column]!.length)))
   return texts.map(row => `${row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()}\n`).join('')
-}
-
-async function answerOf (asked: ReturnType<typeof askAdmin>, base: string): Promise<string> {
-  const result = await asked
-  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
-  if (result.status !== 200) throw new CommandError(printable(sayRefusal(result.body) ?? `${base} answered ${result.status}: ${result.body.trim().slice(0, 500)}`))
-  return result.body
 }

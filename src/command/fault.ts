@@ -1,10 +1,10 @@
 // postern fault: injects faults into a message of the running gateway, shows and ends them. For game days.
 import { faultLimits } from '../admin/faults.ts'
-import { askAdmin, tellAdmin } from './ask-admin.ts'
+import { adminBase, jsonOfGateway } from './ask-admin.ts'
 import type { Arguments } from './arguments.ts'
 import { durationMs } from './duration.ts'
 import type { Help } from './help.ts'
-import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
+import { exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
 
 export const faultHelp: Help = {
   summary: 'Injects faults into a message, for game days; shows and ends them.',
@@ -34,22 +34,20 @@ postern.yaml, ends at its time or with the gateway, and is in the log, in poster
 
 export async function fault (args: Arguments, terminal: Terminal): Promise<number> {
   const [verb = 'list', message] = args.positionals
-  const admin = args.one('admin') ?? '127.0.0.1:9901'
-  const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
-  if (!URL.canParse(base)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
+  const base = adminBase(args)
   switch (verb) {
     case 'list':
-      terminal.out(list(await call(base, '/api/faults', undefined) as Listed))
+      terminal.out(list(await jsonOfGateway<Listed>(base, '/api/faults')))
       return exitCodes.ok
     case 'set': {
       if (message === undefined) throw new UsageError('which message? postern fault set MESSAGE --delay MS --for TIME')
-      const set = await call(base, '/api/faults', toBody(message, args)) as Shown
+      const set = await jsonOfGateway<Shown>(base, '/api/faults', { method: 'POST', body: toBody(message, args) })
       terminal.out(`${line(set)}\n`)
       return exitCodes.ok
     }
     case 'clear': {
       if ((message === undefined) !== args.has('all')) throw new UsageError('which one? postern fault clear MESSAGE, or postern fault clear --all')
-      const { cleared } = await call(base, '/api/faults/clear', message === undefined ? {} : { message }) as { cleared: number }
+      const { cleared } = await jsonOfGateway<{ cleared: number }>(base, '/api/faults/clear', { method: 'POST', body: message === undefined ? {} : { message } })
       terminal.out(`${cleared} ${cleared === 1 ? 'fault' : 'faults'} ended.\n`)
       return exitCodes.ok
     }
@@ -100,17 +98,4 @@ function line ({ message, fault, percent, header, until, by, reason }: Shown): s
   const whose = header === undefined ? '' : ` for callers with ${header}`
   const why = [by, reason].filter(text => text !== '').join(': ')
   return printable(`${message}: ${fault}, ${percent} %${whose}, until ${until}${why === '' ? '' : ` (${why})`}`)
-}
-
-async function call (base: string, path: string, body: object | undefined): Promise<unknown> {
-  const result = body === undefined ? await askAdmin(base + path) : await tellAdmin(base + path, body)
-  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
-  let answer: { error?: { message?: string } }
-  try {
-    answer = JSON.parse(result.body) as typeof answer
-  } catch (error) {
-    throw new CommandError(`${base}${path} answered ${result.status}, and no JSON: is this a gateway's admin address?`, { cause: error })
-  }
-  if (result.status !== 200) throw new CommandError(printable(answer.error?.message ?? `${base}${path} answered ${result.status}`))
-  return answer
 }

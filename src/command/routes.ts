@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts'
 import type { EndpointState } from '../control/endpoints.ts'
 import type { NameState } from '../control/plan.ts'
 import { createControlPlane, type ControlPlane } from '../control/control-plane.ts'
-import { askAdmin } from './ask-admin.ts'
+import { adminBase, askGateway } from './ask-admin.ts'
 import { didYouMean, type Arguments } from './arguments.ts'
 import type { Help } from './help.ts'
 import { filterRoutes, formatRoutes, type RoutesAnswer } from './routes-table.ts'
@@ -44,7 +44,7 @@ export async function routes (args: Arguments, terminal: Terminal): Promise<numb
   if (args.has('consul') && args.has('admin')) throw new UsageError('--consul and --admin exclude each other: read the catalog, or ask the running gateway.')
   const text = args.has('consul')
     ? await fromCatalog(args, terminal)
-    : await fromGateway(args.one('admin') ?? '127.0.0.1:9901')
+    : await askGateway(adminBase(args), '/api/routes')
   const answer = filterRoutes(parse(text), filter)
   terminal.out(args.has('json') ? `${JSON.stringify(answer, undefined, 2)}\n` : formatRoutes(answer, terminal))
   return exitCodes.ok
@@ -73,15 +73,6 @@ function parse (text: string): RoutesAnswer {
     throw new CommandError(`the answer is not JSON: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
   throw new CommandError('the answer is not that of a gateway: is this its admin address?')
-}
-
-async function fromGateway (admin: string): Promise<string> {
-  const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
-  if (!URL.canParse(`${base}/api/routes`)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
-  const result = await askAdmin(`${base}/api/routes`)
-  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
-  if (result.status !== 200) throw new CommandError(`${base}/api/routes answered ${result.status}: ${printable(result.body.trim().slice(0, 200))}`)
-  return result.body
 }
 
 async function fromCatalog (args: Arguments, terminal: Terminal): Promise<string> {

@@ -1,8 +1,8 @@
 // postern settle: tells the running gateway which service owns a message that several claim.
-import { sayRefusal, tellAdmin } from './ask-admin.ts'
+import { adminBase, jsonOfGateway } from './ask-admin.ts'
 import type { Arguments } from './arguments.ts'
 import type { Help } from './help.ts'
-import { CommandError, exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
+import { exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
 
 export const settleHelp: Help = {
   summary: 'Gives a message that several services claim to one of them.',
@@ -22,13 +22,8 @@ like any other: the name passes on when it has gone. messages.MESSAGE.upstream i
 export async function settle (args: Arguments, terminal: Terminal): Promise<number> {
   const [message, upstream] = args.positionals
   if (message === undefined || upstream === undefined) throw new UsageError('which message belongs to which upstream? postern settle MESSAGE UPSTREAM')
-  const admin = args.one('admin') ?? '127.0.0.1:9901'
-  const base = /^https?:\/\//.test(admin) ? admin.replace(/\/+$/, '') : `http://${admin}`
-  if (!URL.canParse(base)) throw new UsageError(`--admin: "${admin}" is not HOST:PORT.`)
-  const result = await tellAdmin(`${base}/api/settle`, { message, upstream, note: args.one('note') })
-  if (result.kind !== 'answer') throw new CommandError(`no gateway answers at ${base} (${result.reason}). Does it run? --admin HOST:PORT names another.`)
-  if (result.status !== 200) throw new CommandError(printable(sayRefusal(result.body) ?? `${base}/api/settle answered ${result.status}`))
-  const { from } = JSON.parse(result.body) as { from?: string }
+  const base = adminBase(args)
+  const { from } = await jsonOfGateway<{ from?: string }>(base, '/api/settle', { method: 'POST', body: { message, upstream, note: args.one('note') } })
   terminal.out(`${message} belongs to ${upstream}${from === undefined ? ' already' : ` now; ${printable(from)} had it`}.\n`)
   return exitCodes.ok
 }
