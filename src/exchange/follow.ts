@@ -1,7 +1,7 @@
 // Where the table in force sends an exchange that has waited: endpoints may have left its message since, or the message its upstream.
 import type { Exchange, Route, UpstreamHandle } from './exchange.ts'
 
-const nowhere: ReadonlySet<string> = new Set()
+export const nowhere: ReadonlySet<string> = new Set()
 
 /** The route of its message by now; undefined: it has none any more. Of what is no message's, or went elsewhere on purpose, the one it follows. */
 function inForce ({ route, follows, isMirrored, degradedBy }: Exchange): Route | undefined {

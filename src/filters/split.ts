@@ -1,7 +1,7 @@
 // Sends an exchange to its part of the traffic: by a condition on the call, else by share, else to the rest.
 import type { Filter } from '../exchange/compose.ts'
 import type { EndListener, Exchange, PartMeter, Policy, UpstreamHandle } from '../exchange/exchange.ts'
-import { endpointsAt } from '../exchange/follow.ts'
+import { endpointsAt, nowhere } from '../exchange/follow.ts'
 import { cookieValue, headerValue } from '../exchange/headers.ts'
 import type { Rest, Selector } from '../exchange/selection.ts'
 import { callerKey, readProperty, readQuery } from './split-values.ts'
@@ -29,7 +29,6 @@ interface Part {
 }
 
 const restName = 'rest'
-const nowhere: ReadonlySet<string> = new Set()
 
 const record: EndListener = (exchange, response, error) => {
   exchange.part!.done(error?.spec.status ?? response!.status, performance.now() - exchange.startedAtMs)

@@ -94,14 +94,14 @@ const ofWrites = (purges: readonly Outgoing[]): Pick<Outgoing, 'write'> => purge
 const keyOf = (selector: Selector, soft: boolean): string => `${soft ? 'soft' : 'hard'} ${selectorKey(selector)}`
 
 /**
- * Kinds under other names in the stream. Under their own ones URLs and ids stood as they were, which no hash would meet: what versions before
+ * What kinds are called in the stream. Under their own names URLs and ids stood as they were, which no hash would meet: what versions before
  * wrote, and what they read of this one, is a purge that nobody understands, which counts for everything.
  */
-const hashed: Readonly<Partial<Record<Selector['kind'], string>>> = { target: 'target-hash', tag: 'tag-hash' }
-const kindOf = (told: unknown): unknown => Object.hasOwn(hashed, String(told)) ? undefined : Object.entries(hashed).find(([, name]) => name === told)?.[0] ?? told
+const names: Readonly<Record<Selector['kind'], string>> = { all: 'all', target: 'target-hash', tag: 'tag-hash', message: 'message', service: 'service' }
+const kinds = new Map<unknown, Selector['kind']>(Object.entries(names).map(([kind, name]) => [name, kind as Selector['kind']]))
 
 /** As it stands in the stream. */
-export const purgeToText = ({ selector, soft, write }: Outgoing): string => JSON.stringify({ ...selector, kind: hashed[selector.kind] ?? selector.kind, ...soft ? { soft } : {}, ...write === true ? { write } : {} })
+export const purgeToText = ({ selector, soft, write }: Outgoing): string => JSON.stringify({ ...selector, kind: names[selector.kind], ...soft ? { soft } : {}, ...write === true ? { write } : {} })
 
 /** undefined: nothing that this version knows. */
 export function purgeFromText (text: string): Outgoing | undefined {
@@ -112,9 +112,8 @@ export function purgeFromText (text: string): Outgoing | undefined {
     return undefined
   }
   const { kind: told, soft, write, ...rest } = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
-  const kind = kindOf(told)
+  const kind = kinds.get(told)
   const how = { soft: soft === true, ...write === true ? { write } as const : {} }
   if (kind === 'all') return { selector: { kind }, ...how }
-  if (kind !== 'target' && kind !== 'tag' && kind !== 'message' && kind !== 'service') return undefined
-  return typeof rest[kind] === 'string' ? { selector: { kind, [kind]: rest[kind] } as Selector, ...how } : undefined
+  return kind !== undefined && typeof rest[kind] === 'string' ? { selector: { kind, [kind]: rest[kind] } as Selector, ...how } : undefined
 }
