@@ -97,6 +97,26 @@ test('the same where the old instances are killed and stay registered: the name 
   assertNoneLost(load, tookMs)
 })
 
+test('a service of one instance is restarted beside a newer one that has its names too: that one has them meanwhile and gives them back, and no call is lost', { timeout: 300_000 }, async () => {
+  // However long a start takes on a loaded machine.
+  await using world = await startWorld({ registry: { ownerGoneMs: 100_000 } } as PartialConfig)
+  const shop = await world.deploy('Shop', ['Browse', 'Buy'])
+  await world.gateway.waitForRoute('Buy')
+  await isQuarantined(world, 2, await world.deploy('ShopStaging', ['Browse', 'Buy']))
+  await using load = startLoad(world.gateway.url, get('Buy'))
+  const owners = async () => [await world.ownerOf('Browse'), await world.ownerOf('Buy')].join()
+  await until('it has calls', () => shop.executed.length > 10)
+  const killedAt = performance.now()
+  await shop.kill()
+  await until('they are lent', async () => await owners() === 'ShopStaging,ShopStaging', aSecond)
+  const tookMs = performance.now() - killedAt
+  const again = await world.deploy('Shop', ['Browse', 'Buy'], shop.port)
+  await until('they are back', async () => await owners() === 'Shop,Shop', aSecond)
+  await until('it gets the calls', () => again.executed.length > 10)
+  await load.stop()
+  assertNoneLost(load, tookMs)
+})
+
 test('two services claim one name by mistake, and a new instance of the one gets the address of a dead one of the other: the owner keeps it', { timeout: 300_000 }, async () => {
   await using world = await startWorld()
   const shops = [await world.deploy('Shop', ['Browse', 'Place']), await world.deploy('Shop', ['Browse', 'Place'])]
