@@ -25,6 +25,8 @@ export interface FillOptions {
   /** Stored and stale: asked about with its validators. */
   readonly previous: Stored | undefined
   readonly rules: CacheRules
+  /** Of the message: `ForAll.tell`. */
+  readonly told: Set<string>
   readonly guard: GuardRules
   /** The request path below the cache, with a deadline of its own. */
   readonly path: Next

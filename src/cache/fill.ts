@@ -1,12 +1,9 @@
 // One request to the origin on behalf of all who wait for the same answer: a task of its own, which no client can cancel.
-import { anew } from '../exchange/anew.ts'
 import { GatewayError, toGatewayError } from '../exchange/errors.ts'
 import type { Exchange, Informational, UpstreamResponse } from '../exchange/exchange.ts'
 import { headerValue } from '../exchange/headers.ts'
-import { withRouteAccept } from './accept.ts'
 import { meaningful } from './answers.ts'
 import { ArrivingBody } from './arriving-body.ts'
-import { validatorHeaders, withoutConditions } from './conditional.ts'
 import { drafted } from './draft.ts'
 import type { EntryHead, Terms } from './entry.ts'
 import type { FillOptions } from './fill-options.ts'
@@ -14,6 +11,7 @@ import type { FillResult, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
 import { dated } from './freshness.ts'
 import { cookies, isNoWordOn, isWithdrawn, isWithdrawnUnchanged, mayStandIn, mayStore, reuse } from './policy.ts'
+import { question } from './question.ts'
 import type { CacheRequest } from './request.ts'
 import { Reservation } from './room.ts'
 import { countsAsError } from './stand-in.ts'
@@ -133,15 +131,21 @@ export class Fill {
   }
 
   #answered (head: EntryHead, response: UpstreamResponse): void {
-    const { rules, events, store } = this.#options
+    const { rules, told, events, store } = this.#options
     const previous = this.#previous
     // It went on at another service: what that answers is not the first one's.
     if (this.#exchange.upstream.name !== this.place.upstream) {
       this.#previous = undefined
       return this.#notStored(response, 'status', false)
     }
+    // It is for whoever says nothing of himself: asked once more with what its service looks at.
+    if (rules.forAll.tell(head.headers, this.#client, told)) {
+      if (this.#repeated) return this.#notStored(response, 'vary-any', true, true)
+      response.body.cancel(new GatewayError('ClientClosed'))
+      return this.#repeat()
+    }
     const decision = mayStore(this.request, head, rules)
-    if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss)
+    if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss, rules.forAll.mayRefusePlain(head.status, this.#client))
     // An error that may be kept is no reason to lose the answer that may stand in for it (RFC 5861 section 4).
     if ((countsAsError(head.status) || isNoWordOn(head)) && previous !== undefined && mayStandIn(this.request, previous, head.responseAtMs, rules)) return this.#notStored(response, 'status', false)
     const length = Number(headerValue(head.headers, 'content-length') ?? 0)
@@ -221,13 +225,13 @@ export class Fill {
     this.#over()
   }
 
-  /** Whose request it was gets what came, for it may be his alone; if he is gone, nobody. The others go on by themselves, as far as the bulkhead lets them. */
-  #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean): void {
+  /** Whose request it was gets what came, for it may be his alone; if he is gone, nobody. The others go on by themselves, as far as the bulkhead lets them; he too, if it was asked too `plain`ly. */
+  #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean, plain = false): void {
     this.#options.events.notStored(this, { reason, forNext, status: response.status })
     if (this.#previous !== undefined && isWithdrawn(this.request, response.status, reason, this.#options.rules)) this.#withdraw(this.#previous)
     const waiters = this.#take()
     this.#over()
-    const own = waiters.find(({ exchange }) => exchange === this.#client)
+    const own = plain ? undefined : waiters.find(({ exchange }) => exchange === this.#client)
     if (own === undefined) response.body.cancel(new GatewayError('ClientClosed'))
     for (const waiter of waiters) waiter.done(waiter === own ? { kind: 'own', response } : { kind: 'alone', status: response.status })
   }
@@ -286,11 +290,7 @@ export class Fill {
   }
 
   #makeExchange (): Exchange {
-    const { upstreamRequest } = this.#client
-    const headers = withoutConditions(withRouteAccept(upstreamRequest.headers, this.#client, this.#options.rules.config))
-    if (this.#previous !== undefined) headers.push(...validatorHeaders(this.#previous.head))
-    const method = upstreamRequest.method === 'HEAD' ? 'GET' : upstreamRequest.method
-    const exchange = anew(this.#client, { ...upstreamRequest, method, headers })
+    const exchange = question(this.#client, this.#previous, this.#options)
     const tooLong = (): void => this.#tooLong()
     exchange.onOverdue = tooLong
     exchange.informed = this

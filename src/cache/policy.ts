@@ -230,8 +230,8 @@ const isForOthers = ({ terms, head }: Entry): boolean => !terms.validateAlways &
 const ofOthers: ReadonlySet<NotKept> = new Set(['request-no-store', 'identity', 'set-cookie', 'too-large', 'no-room'])
 
 /**
- * Statuses that judge how it was asked: headers, method, conditions, body, pace. Fills carry what their client sent beside the key (a
- * User-Agent that a firewall forbids, a Referer that is too long), so they say nothing of what everybody else gets.
+ * Statuses that judge how it was asked: headers, method, conditions, body, pace. Fills may carry what their client sent beside the key (below a
+ * prefix a User-Agent that a firewall forbids, a Referer that is too long), so they say nothing of what everybody else gets.
  */
 const ofRequest: ReadonlySet<number> = new Set([400, 405, 406, 407, 408, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428, 429, 431])
 /** Statuses that judge who asked. A firewall says how its own page is to be cached, so that says nothing either, unless it is to be kept for all. */

@@ -3,6 +3,7 @@ import type { PolicyConfig } from '../config/schema.ts'
 import { identityPairs, isProxyIdentity, toIdentityCookies, toIdentityHeaders } from '../exchange/identity.ts'
 import { toMatch, type Match } from '../lib/match-names.ts'
 import { nothingAsked, requestDirectives, type RequestDirectives } from './directives.ts'
+import { cookieName, ownCookies, ownHeaders } from './for-all.ts'
 
 export interface CacheRequest {
   /** The method that decides; HEAD and GET share entries. */
@@ -47,9 +48,8 @@ export interface RequestParts {
  * (RFC 9110 section 12.5.5); or that the gateway writes itself from what is part of the key.
  */
 const inertHeaders = [
-  'accept', 'accept-charset', 'accept-encoding', 'content-length', 'user-agent', 'referer', 'date', 'dnt', 'te', 'priority', 'max-forwards', 'early-data', 'cdn-loop', 'save-data',
-  'upgrade-insecure-requests', 'sec-*', 'via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip', 'traceparent', 'tracestate', 'baggage', 'request-id', 'x-request-id', 'x-correlation-id',
-  'x-trace-id', 'b3', 'x-b3-*', 'uber-trace-id', 'uberctx-*', 'x-datadog-*', 'x-amzn-trace-id', 'x-cloud-trace-context', 'sentry-trace', 'newrelic'
+  ...ownHeaders, 'accept', 'accept-encoding', 'content-length', 'te', 'cdn-loop', 'via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip',
+  'traceparent', 'tracestate', 'b3', 'x-b3-*', 'uber-trace-id', 'x-datadog-*', 'x-amzn-trace-id', 'x-cloud-trace-context', 'sentry-trace', 'newrelic'
 ]
 
 /** By which frameworks let a proxy in front of them say another host, path or method, or where and with what the client is: whoever sends one may get another answer, on every route. */
@@ -65,7 +65,6 @@ const proxyHeaders = [
   'cloudfront-viewer-address', 'cloudfront-viewer-tls', 'cloudfront-viewer-ja3-fingerprint', 'cloudfront-viewer-ja4-fingerprint', 'fastly-client-ip', 'fastly-ff', 'x-akamai-request-id', 'akamai-origin-hop',
   'x-azure-ref', 'x-azure-clientip', 'x-azure-socketip', 'x-azure-requestchain', 'x-appgw-trace-id', 'x-arr-log-id', 'x-envoy-external-address', 'x-envoy-expected-rq-timeout-ms', 'x-envoy-attempt-count'
 ]
-const inertCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', '_uetsid', '_uetvid', 'arraffinity*', 'awsalb*', 'awselb*', 'bigipserver*', '__cf_bm', '__cflb', '_cfuvid', 'cf_clearance']
 
 const kind = { inert: 0, identity: 1, key: 2, unknown: 3, cookie: 4, cacheControl: 5, pragma: 6, ifNoneMatch: 7, ifModifiedSince: 8, originOnly: 9, ifRange: 10, range: 11, shaping: 12, ofProxy: 13, contentType: 14, proxyIdentity: 15, unknownCookie: 16 } as const
 type Kind = (typeof kind)[keyof typeof kind]
@@ -101,7 +100,7 @@ export class RequestReader {
     this.#isIdentity = toIdentityHeaders(identity.headers)
     this.#isInert = toMatch([...inertHeaders, correlationHeader, ...key.inertHeaders])
     this.#isIdentityCookie = toIdentityCookies(identity.cookies)
-    this.#isInertCookie = toMatch([...inertCookies, ...key.inertCookies])
+    this.#isInertCookie = toMatch([...ownCookies, ...key.inertCookies])
     this.#keyHeaders = new Set(key.headers.map(name => name.toLowerCase()))
     this.#keyCookies = new Set(key.cookies.map(name => name.toLowerCase()))
   }
@@ -184,8 +183,7 @@ export class RequestReader {
   /** An unknown cookie may be a session of a kind we do not know; where headers are keyed unasked, so are they. */
   #cookies (value: string, strict: boolean, identity: string[], key: string[]): void {
     for (const pair of value.split(';')) {
-      const equals = pair.indexOf('=')
-      const name = (equals === -1 ? pair : pair.slice(0, equals)).trim().toLowerCase()
+      const name = cookieName(pair)
       if (name === '') continue
       if (this.#keyCookies.has(name)) key.push(`cookie ${pair.trim()}`)
       else if (this.#isIdentityCookie(name)) identity.push(`cookie ${pair.trim()}`)

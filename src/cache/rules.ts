@@ -1,5 +1,6 @@
 // The cache's part of a policy, made ready to decide by: once per pipeline. Pure.
 import type { PolicyConfig } from '../config/schema.ts'
+import { ForAll } from './for-all.ts'
 import type { GuardRules } from './guard.ts'
 import { RequestReader } from './request.ts'
 
@@ -11,6 +12,7 @@ export const ofTerms: ReadonlySet<string> = new Set(['mode', 'lifetimes', 'negat
 export interface CacheRules {
   readonly config: CacheConfig
   readonly reader: RequestReader
+  readonly forAll: ForAll
   /** Lifetimes of the operator's own, by status. Milliseconds. */
   readonly ownLifetimes: ReadonlyMap<number, number>
   /** Methods whose answers may be reused; HEAD is answered from GET's. */
@@ -29,6 +31,7 @@ export function cacheRules (config: CacheConfig, correlationHeader: string): Cac
   return {
     config,
     reader: new RequestReader(config, correlationHeader),
+    forAll: new ForAll(config, correlationHeader),
     ownLifetimes: ownLifetimes(config),
     methods: new Set(['GET', 'HEAD', ...config.methods]),
     tagHeaders,

@@ -19,6 +19,8 @@ export class Tally {
   readonly notStored = new Map<NotKept, number>()
   /** Answers in a row that could not be stored and likely never can; the next storable one begins anew. */
   notStoredInARow = 0
+  /** Headers of a client's own by which its answers vary: the service is told them (`ForAll.tell`). */
+  readonly told = new Set<string>()
   /** By kind. */
   readonly alarms = new Map<string, number>()
   /** Date.now() of the last alarm of a kind. */

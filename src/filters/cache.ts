@@ -249,6 +249,7 @@ class CacheFlow {
       place: placeOf(asked, this.#cache.indexed),
       request,
       previous,
+      told: tally.told,
       rules: this.#rules,
       guard: this.#guard,
       path: this.#path,

@@ -113,7 +113,7 @@ describe('an answer that proves to be one caller\'s own, when he has gone and an
     ['tokens', [['Authorization', 'Bearer ann']], [['Authorization', 'Bearer bob']]],
     ['API keys', [['X-Api-Key', 'ann']], [['X-Api-Key', 'bob']]],
     ['sessions', [['Cookie', 'ss-id=ann']], [['Cookie', 'ss-id=bob']]],
-    ['nothing that tells them apart', [['User-Agent', 'ann']], [['User-Agent', 'bob']]]
+    ['nothing that tells them apart', [['X-Amzn-Trace-Id', 'ann']], [['X-Amzn-Trace-Id', 'bob']]]
   ]
   const waiting = async ({ gateway }: OriginFleet) => await gateway.metric('postern_in_flight', { upstream: 'origin' })
 
@@ -124,7 +124,7 @@ describe('an answer that proves to be one caller\'s own, when he has gone and an
       const own = held
       await request.body()
       await own?.promise
-      const who = /ann|bob/.exec([callerOf(request), request.header('user-agent')].join())![0]
+      const who = /ann|bob/.exec([callerOf(request), request.header('x-amzn-trace-id')].join())![0]
       const lines: HeaderList = own === undefined ? [['Cache-Control', 'public, max-age=60']] : [['Cache-Control', 'private, max-age=60'], ['Set-Cookie', `mine=${who}`]]
       await write(request.socket, head(200, 'OK', [...lines, ['Content-Length', String(who.length)]]) + who)
     }], cached)

@@ -22,7 +22,7 @@ async function startBefore (origin: Origin): Promise<TestGateway> {
   const gateway = await startGateway({
     upstreams: { Shop: { endpoints: [origin.url] } },
     messages: { Search: { upstream: 'Shop', policy: { cache } } },
-    prefixes: { '/site/*': { upstream: 'Shop', policy: { cache } } }
+    prefixes: { '/site/*': { upstream: 'Shop', policy: { cache } }, '/plain/*': { upstream: 'Shop', policy: { cache: { key: { ...cache.key, plainFills: 'always' } } } } }
   } as PartialConfig)
   await gateway.waitForEndpoint(origin.url)
   return gateway
@@ -54,12 +54,18 @@ const unknown: HeaderList = [['X-Tenant', 'evil'], ['Accept-Language', 'evil'], 
 const unknownBelow: HeaderList = [['Content-Type', 'application/evil']]
 /** No part of the key, because a message's format is in its URL: so its service is not told what a client says. Below a prefix it is for Vary to name. */
 const ofTheFormat: HeaderList = [['Accept', 'application/evil'], ['Accept', 'text/html, evil;q=0.9']]
-for (const [route, base] of [['a message', '/json/reply/Search'], ['a prefix', '/site/search']] as const) {
+/** What a client says of himself is no part of the key either. Below a prefix his service is told, unless the operator says otherwise. */
+const ofHimself: HeaderList = [
+  ['User-Agent', 'evil'], ['Referer', 'https://evil.test'], ['Baggage', 'a=evil'], ['X-Request-Id', 'evil'], ['X-Correlation-Id', 'evil'], ['Sec-CH-UA-Mobile', 'evil'], ['Sec-Fetch-Site', 'evil'], ['Accept-Charset', 'evil'], ['Save-Data', 'evil'],
+  ['Priority', 'evil'], ['DNT', 'evil'], ['Cookie', '_ga=evil'], ['Cookie', 'ss-opt=evil; _gid=evil']
+]
+const shaping: Readonly<Record<string, HeaderList>> = { 'a message': [...ofTheFormat, ...ofHimself], 'a prefix': unknownBelow, 'a prefix with plain fills': [...unknownBelow, ...ofHimself] }
+for (const [route, base] of [['a message', '/json/reply/Search'], ['a prefix', '/site/search'], ['a prefix with plain fills', '/plain/search']] as const) {
   describe(route, { timeout: 300_000 }, () => {
     test('by a header', async () => {
       await using origin = await startMirror()
       await using gateway = await startBefore(origin)
-      for (const [at, [name, value]] of [...headers, ...unknown, ...route === 'a prefix' ? unknownBelow : ofTheFormat].entries()) {
+      for (const [at, [name, value]] of [...headers, ...unknown, ...shaping[route]!].entries()) {
         const path = `${base}?Id=${at}`
         await gateway.get(path, { headers: [[name, value]] })
         await isPlain(gateway, path, `${name}: ${value}`)

@@ -2,7 +2,6 @@
 import type { Config } from '../../config/schema.ts'
 import { anew } from '../../exchange/anew.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { withRouteAccept } from '../accept.ts'
 import type { Cache } from '../cache.ts'
 import { dated } from '../freshness.ts'
 import type { PurgeLog } from '../purge-log.ts'
@@ -40,14 +39,14 @@ export interface FetchParts {
 export async function fetchCopy ({ id, target, host }: Wanted, { config, cache, get, purges }: FetchParts): Promise<{ readonly copy: Copy, readonly everyMs: number }> {
   const since = purges.count
   const own = get(target, host)
-  const exchange = anew(own, { ...own.upstreamRequest, headers: withRouteAccept(own.upstreamRequest.headers, own, own.route.policy.cache) })
+  const rules = copyRules(own.route.policy.cache, config.edge.correlationHeader)
+  const exchange = anew(own, { ...own.upstreamRequest, headers: rules.forAll.headers(own.upstreamRequest.headers, own, none) })
   const { route, upstream, upstreamRequest: { effect, path, headers } } = exchange
   const { cache: { outage }, split } = route.policy
   const caching = cache.cachingOf(route.policy)
   if (caching === undefined || outage.requests.length === 0) throw new NoCopy(`${route.name} answers it, which has no cache.outage.requests`, 'refused')
   if (split.parts.length > 0 || split.versions !== 'all') throw new NoCopy('the traffic is split, and each part has answers of its own', 'refused')
   if (effect !== 'safe') throw new NoCopy('its effect is not safe', 'refused')
-  const rules = copyRules(route.policy.cache, config.edge.correlationHeader)
   const requestAtMs = Date.now()
   const { status, reason, headers: received, body } = await caching.path(exchange)
   const head = dated({ status, reason, headers: received, requestAtMs, responseAtMs: Date.now() })
@@ -60,3 +59,5 @@ export async function fetchCopy ({ id, target, host }: Wanted, { config, cache, 
   if (purges.hits(since, copy.stored.place, copy.stored.terms.tags)) throw new NoCopy('it was purged while it came', 'failed')
   return { copy, everyMs: outage.everyMs }
 }
+
+const none: ReadonlySet<string> = new Set()
