@@ -62,8 +62,8 @@ export class DataPlane {
   readonly #meter: (upstream: string, route: string) => Meter
   readonly #storedUntil: DataPlaneOptions['storedUntil']
   readonly #remembered: DataPlaneOptions['remembered']
-  /** Keys of messages that are only answered from what is stored. */
-  readonly #departed = new Set<string>()
+  /** By key: messages that are only answered from what is stored. */
+  readonly #departed = new Map<string, DepartedMessage>()
   readonly #clock = new BreakerClock()
   readonly holds: HoldBook
   readonly #upstreams = new Map<string, Upstream>()
@@ -93,14 +93,15 @@ export class DataPlane {
       this.#upstreams.get(hold.upstream)?.hold(this.holds.of(hold.upstream))
       this.#events.held(hold, state)
     })
-    this.#trimTimer = setInterval(() => { for (const upstream of this.#upstreams.values()) upstream.trim() }, trimEveryMs)
-    this.#trimTimer.unref()
+    this.#trimTimer = setInterval(() => { for (const upstream of this.#upstreams.values()) upstream.trim() }, trimEveryMs).unref()
   }
 
   /** Whether a table exists. */
   get ready (): boolean { return this.#table !== undefined }
   get upstreams (): Iterable<Upstream> { return this.#upstreams.values() }
   get config (): Config { return this.#maker.config }
+  /** Messages that are only answered from what is stored. */
+  get departed (): DepartedMessage[] { return [...this.#departed.values()].filter(({ untilMs }) => Date.now() < untilMs) }
 
   /** The upstream of this name, if there is one now. */
   upstreamNamed (name: string): Upstream | undefined { return this.#upstreams.get(name) }
@@ -181,11 +182,11 @@ export class DataPlane {
     const stay = (entry: DepartedMessage | undefined): boolean => {
       if (entry === undefined || !maker.isExposed(entry.plan.upstream, entry.plan.key)) return false
       messages.set(entry.plan.key, entry)
-      this.#departed.add(entry.plan.key)
+      this.#departed.set(entry.plan.key, entry)
       return true
     }
     const depart = (key: string) => stay(DepartedMessage.of(this.#messages.get(key), this.#inForce, this.#storedUntil))
-    for (const key of this.#departed) {
+    for (const key of this.#departed.keys()) {
       if (depart(key)) continue
       this.#departed.delete(key)
       left(key, undefined)

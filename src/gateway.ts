@@ -112,6 +112,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
             metricsText: () => metrics.text(),
             metricsContentType: metrics.contentType,
             describe: what => control!.describe(what),
+            cachedNames: () => dataPlane.departed,
             upstreamStates: () => upstreamStates(dataPlane),
             actions: [...cacheActions(cache, outage, name => dataPlane.knows(name)), cachePutAction({ cache, base: listenerUrl, gets: ownGets }), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), ...breakerActions(createBreakerBoard(dataPlane, holdsFile)), settleAction(wish => control!.settle(wish))],
             configView: () => state.current,
@@ -289,7 +290,7 @@ function observeLive (metrics: Metrics, { log, dataPlane, cache, outage, control
   metrics.observeRegistries(() => control()?.status().registries ?? [])
   metrics.observeTable(() => {
     const { counts, moves, dropped, stale } = control()?.status() ?? { counts: noCounts, moves: noMoves, dropped: {}, stale: {} }
-    return { ...counts, moves, stale, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
+    return { ...counts, routes: { ...counts.routes, cached: dataPlane.departed.length }, moves, stale, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
   })
   metrics.observeCache(() => ({ ...cache.gauges, outage }))
   metrics.observeClientConnections(() => listener()?.connections ?? 0)

@@ -171,10 +171,13 @@ export class LazyMessage implements MessageEntry {
 export class DepartedMessage extends LazyMessage {
   /** Since the epoch. */
   readonly untilMs: number
+  /** Since when nothing else is left. Since the epoch. */
+  readonly sinceMs: number
 
-  constructor (plan: MessagePlan, maker: () => RouteMaker, untilMs: number) {
+  constructor (plan: MessagePlan, maker: () => RouteMaker, untilMs: number, sinceMs = Date.now()) {
     super({ ...plan, endpoints: [], alternatives: undefined, suggest: false }, maker)
     this.untilMs = untilMs
+    this.sinceMs = sinceMs
   }
 
   override get route (): Route | undefined { return Date.now() < this.untilMs ? super.route : undefined }
@@ -183,7 +186,7 @@ export class DepartedMessage extends LazyMessage {
   static of (entry: LazyMessage | undefined, maker: () => RouteMaker, storedUntil: (upstream: string, message: string) => number): DepartedMessage | undefined {
     if (entry?.plan.state !== 'routed') return undefined
     const untilMs = entry instanceof DepartedMessage ? entry.untilMs : storedUntil(entry.plan.upstream, entry.plan.name)
-    return untilMs <= Date.now() ? undefined : new DepartedMessage(entry.plan, maker, untilMs)
+    return untilMs <= Date.now() ? undefined : new DepartedMessage(entry.plan, maker, untilMs, entry instanceof DepartedMessage ? entry.sinceMs : undefined)
   }
 
   /** One that was never in a table of this process. */

@@ -1,6 +1,7 @@
 // What the admin listener answers: each path once, as text made from what the gateway tells.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { addActions, type AdminAction } from './actions.ts'
+import { cachedRows, type CachedName } from './cached-names.ts'
 import { endpoints, indexPage } from './index-page.ts'
 import { redact } from './redact.ts'
 import { json, sendError } from './send.ts'
@@ -14,6 +15,8 @@ export interface AdminCore {
   describe (what: 'routes' | 'upstreams'): Promise<string>
   /** What operators can do and look at beyond that. */
   readonly actions: readonly AdminAction[]
+  /** What only the data plane knows of names. */
+  cachedNames (): readonly CachedName[]
   /** What the data plane knows of its upstreams right now. */
   upstreamStates (): readonly unknown[]
   /** The configuration in force; secrets are taken out here. */
@@ -42,14 +45,13 @@ export function addRoutes (server: FastifyInstance, core: AdminCore): void {
   server.get('/metrics', async (_request, reply) => reply.type(core.metricsContentType).send(await metrics()))
   server.get('/api/routes', async (_request, reply) => {
     const described = await describe.routes()
-    return 'text' in described ? reply.type(json).send(described.text) : notAnswering(reply, described.reason)
+    if (!('text' in described)) return notAnswering(reply, described.reason)
+    return reply.type(json).send(withMore(described.text, `"cached":${JSON.stringify(cachedRows(core.cachedNames()))}`))
   })
   server.get('/api/upstreams', async (_request, reply) => {
     const described = await describe.upstreams()
-    const live = `,"live":${JSON.stringify(core.upstreamStates())}}`
-    if (!('text' in described)) return notAnswering(reply, described.reason, live)
-    // Joined as text: reading the control plane's megabyte on this thread would hold up the exchanges that share it.
-    return reply.type(json).send(described.text.slice(0, described.text.lastIndexOf('}')) + live)
+    const live = `"live":${JSON.stringify(core.upstreamStates())}`
+    return 'text' in described ? reply.type(json).send(withMore(described.text, live)) : notAnswering(reply, described.reason, `,${live}}`)
   })
   server.get('/api/config', (_request, reply) => reply.type(json).send(JSON.stringify(redact(core.configView()), undefined, 2)))
   server.get('/api/version', (_request, reply) => reply.type(json).send(JSON.stringify({ version: core.version, node: process.version })))
@@ -75,6 +77,9 @@ export function answerUnknown (paths: readonly string[], actions: readonly Admin
     return sendError(reply, 404, { code: 'NotFound', message: 'There is nothing at this path.', endpoints: known })
   }
 }
+
+/** Joined as text: reading the control plane's megabyte on this thread would hold up the exchanges that share it. */
+const withMore = (text: string, members: string): string => `${text.slice(0, text.lastIndexOf('}'))},${members}}`
 
 function notAnswering (reply: FastifyReply, reason: string, rest = '}'): FastifyReply {
   const error = { code: 'ControlPlaneSilent', message: `The control plane does not answer: ${reason}. Calls are still served, from the last route table.` }

@@ -2,17 +2,22 @@
 import type { Exchange } from '../exchange/exchange.ts'
 import { without } from '../exchange/headers.ts'
 import { mediaTypes } from '../lib/formats.ts'
-import { toMatch, type Match } from '../lib/match-names.ts'
+import { toMatch } from '../lib/match-names.ts'
 import type { CacheConfig } from './rules.ts'
 import { varyNames } from './vary.ts'
 
 /**
- * What a client says of himself, his page or his one request, in headers that tell no answers apart, or nothing would be shared. Tracing is not among them
+ * What a client says of his one request, in headers that tell no answers apart, or nothing would be shared. Tracing is not among them
  * (`traceparent`, `b3` and their kin), but for its baggage: services act by that.
  */
-export const ownHeaders = [
-  'user-agent', 'referer', 'accept-charset', 'baggage', 'uberctx-*', 'request-id', 'x-request-id', 'x-correlation-id', 'x-trace-id', 'date', 'dnt', 'priority', 'max-forwards', 'early-data', 'save-data', 'upgrade-insecure-requests', 'sec-*'
+const ofRequest = [
+  'accept-charset', 'baggage', 'uberctx-*', 'request-id', 'x-request-id', 'x-correlation-id', 'x-trace-id', 'date', 'dnt', 'priority', 'max-forwards', 'early-data', 'save-data', 'upgrade-insecure-requests',
+  // Of Sec-* only what services have no reason to refuse a request by: Sec-Fetch-Site and its kin are part of the key, as unknown headers are.
+  'sec-ch-*', 'sec-gpc', 'sec-purpose', 'sec-fetch-user'
 ]
+/** And of himself and his page: old systems, as they stand below a prefix, make other pages by it, and their logs live by it. */
+const ofClient = ['user-agent', 'referer']
+export const ownHeaders = [...ofRequest, ...ofClient]
 /** The same of cookies: of analytics, and of balancers in front. */
 export const ownCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', '_uetsid', '_uetvid', 'arraffinity*', 'awsalb*', 'awselb*', 'bigipserver*', '__cf_bm', '__cflb', '_cfuvid', 'cf_clearance']
 
@@ -22,58 +27,60 @@ const ownAgent: readonly string[] = ['User-Agent', 'postern (cache)']
 const mostTold = 32
 const accepted: readonly string[] = ['accept']
 
+type Asked = Pick<Exchange, 'route' | 'upstreamRequest'>
+
 /** Makes questions by one policy. */
 export class ForAll {
   readonly #config: Pick<CacheConfig, 'key' | 'normalizeAccept'>
-  readonly #isOwn: Match
+  readonly #isOwn = toMatch(ownHeaders)
+  readonly #isOfRequest = toMatch(ofRequest)
   readonly #isOwnCookie = toMatch(ownCookies)
   /** Lower-case: what tells answers apart because the operator says so, and what the gateway writes itself. */
   readonly #keyed: ReadonlySet<string>
 
   constructor (config: Pick<CacheConfig, 'key' | 'normalizeAccept'>, correlationHeader: string) {
     this.#config = config
-    this.#isOwn = toMatch(ownHeaders)
     this.#keyed = new Set([...config.key.headers, correlationHeader].map(name => name.toLowerCase()))
   }
 
   /** `told`: headers that a service looks at and says so, by `tell`. `headers`: as the client sent them. */
-  headers (headers: string[], exchange: Pick<Exchange, 'route' | 'upstreamRequest'>, told: ReadonlySet<string>): string[] {
-    const plain = this.#isPlain(exchange.route) ? this.#plain(headers, told) : headers
-    return this.#config.normalizeAccept && exchange.route.kind === 'message' ? withRouteAccept(plain, exchange.upstreamRequest) : plain
-  }
-
-  /** Below a prefix stand old systems, which look at such headers as browsers send them. */
-  #isPlain ({ kind }: Pick<Exchange['route'], 'kind'>): boolean {
-    const { plainFills } = this.#config.key
-    return plainFills === 'always' || (plainFills === 'messages' && kind !== 'prefix')
+  headers (headers: string[], { route, upstreamRequest }: Asked, told: ReadonlySet<string>): string[] {
+    const { key: { plainFills }, normalizeAccept } = this.#config
+    const plain = plainFills === 'never' ? headers : this.#plain(headers, route, told)
+    return normalizeAccept && route.kind === 'message' ? withRouteAccept(plain, upstreamRequest) : plain
   }
 
   /** What an answer varies by and was left out of the question is told from now on. Whether there was any, so that it answers nobody. `received`: its headers. */
-  tell (received: readonly string[], { route }: Pick<Exchange, 'route'>, told: Set<string>): boolean {
-    const vary = this.#isPlain(route) ? varyNames(received, true) : undefined
-    const missed = vary?.filter(name => (name === 'cookie' || this.#isWithheld(name)) && !told.has(name)) ?? []
+  tell (received: readonly string[], { route }: Pick<Asked, 'route'>, told: Set<string>): boolean {
+    const missed = varyNames(received, true)?.filter(name => !told.has(name) && (name === 'cookie' ? this.#isSilent(route) : this.#isWithheld(name, route))) ?? []
     for (const name of missed) if (told.size < mostTold) told.add(name)
     return missed.length > 0
   }
 
   /** Whether an answer may be a refusal of whoever does not say what was left out of this client's request. */
-  mayRefusePlain (status: number, { route, upstreamRequest: { headers } }: Pick<Exchange, 'route' | 'upstreamRequest'>): boolean {
-    return status === 403 && this.#isPlain(route) && headers.some((name, at) => at % 2 === 0 && this.#isWithheld(name.toLowerCase()))
+  mayRefusePlain (status: number, { route, upstreamRequest: { headers } }: Asked): boolean {
+    return status === 403 && headers.some((name, at) => at % 2 === 0 && this.#isWithheld(name.toLowerCase(), route))
   }
 
-  #isWithheld (lower: string): boolean {
-    return this.#isOwn(lower) && !this.#keyed.has(lower)
+  /** Whether nothing is said of the client himself. */
+  #isSilent ({ kind }: Pick<Asked['route'], 'kind'>): boolean {
+    const { plainFills } = this.#config.key
+    return plainFills === 'always' || (plainFills === 'messages' && kind !== 'prefix')
   }
 
-  #plain (headers: readonly string[], told: ReadonlySet<string>): string[] {
-    const plain = this.#isWithheld('user-agent') && !told.has('user-agent') ? [...ownAgent] : []
+  #isWithheld (lower: string, route: Pick<Asked['route'], 'kind'>): boolean {
+    if (this.#config.key.plainFills === 'never' || this.#keyed.has(lower)) return false
+    return this.#isSilent(route) ? this.#isOwn(lower) : this.#isOfRequest(lower)
+  }
+
+  #plain (headers: readonly string[], route: Pick<Asked['route'], 'kind'>, told: ReadonlySet<string>): string[] {
+    const plain = this.#isWithheld('user-agent', route) && !told.has('user-agent') ? [...ownAgent] : []
     for (let i = 0; i < headers.length; i += 2) {
       const [name, value] = [headers[i]!, headers[i + 1]!]
       const lower = name.toLowerCase()
-      if (told.has(lower) || !this.#isWithheld(lower)) {
-        const sent = lower === 'cookie' && !told.has('cookie') ? this.#cookies(value) : value
-        if (sent !== '') plain.push(name, sent)
-      }
+      if (this.#isWithheld(lower, route) && !told.has(lower)) continue
+      const sent = lower === 'cookie' && this.#isSilent(route) && !told.has('cookie') ? this.#cookies(value) : value
+      if (sent !== '') plain.push(name, sent)
     }
     return plain
   }

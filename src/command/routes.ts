@@ -14,6 +14,7 @@ import { CommandError, exitCodes, printable, UsageError, type Terminal } from '.
 /** Of names, and of registrations. */
 const states: readonly string[] = [
   ...['routed', 'hidden', 'unread', 'quarantined', 'conflict', 'absent'] satisfies NameState[],
+  'cached',
   ...['out', 'standby', 'waiting', 'critical', 'draining', 'ghost', 'stranger', 'unconfirmed', 'refused'] satisfies EndpointState[]
 ]
 
@@ -67,8 +68,8 @@ function toPattern (text: string | undefined): RegExp | undefined {
 
 function parse (text: string): RoutesAnswer {
   try {
-    const answer = JSON.parse(text) as Partial<RoutesAnswer>
-    if (Array.isArray(answer.routes)) return { ...answer, routes: answer.routes, registrations: answer.registrations ?? [], prefixes: answer.prefixes ?? [], customRoutes: answer.customRoutes ?? [] }
+    const answer = JSON.parse(text) as Partial<RoutesAnswer> & { readonly cached?: RoutesAnswer['routes'] }
+    if (Array.isArray(answer.routes)) return { ...answer, routes: (answer.routes as RoutesAnswer['routes']).concat(answer.cached ?? []), registrations: answer.registrations ?? [], prefixes: answer.prefixes ?? [], customRoutes: answer.customRoutes ?? [] }
   } catch (error) {
     throw new CommandError(`the answer is not JSON: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }

@@ -210,58 +210,6 @@ function occurrences (text: string, part: string): number {
   return count
 }
 
-/** What the gateway says of a request to the endpoint. */
-export interface Forwarding {
-  readonly clientAddress: string
-  /** The connection's own peer: the client, or the nearest trusted proxy. */
-  readonly peer: string
-  /** As the client used it; what a trusted proxy says of it counts. */
-  readonly scheme: 'http' | 'https'
-  readonly authority: string
-  /** As this connection was made. */
-  readonly receivedScheme: 'http' | 'https'
-  readonly receivedAuthority: string
-  readonly httpVersion: string
-  readonly correlationId: string
-  readonly traceparent: string
-}
-
-/**
- * Appends ours to the headers that were read. X-Forwarded-For carries the one resolved address, because ServiceStack takes the header
- * whole, commas included; the chain goes in Forwarded (RFC 7239), begun anew for strangers; Via as in RFC 9110 section 7.6.3.
- */
-export function addForwarding (head: RequestHead, forwarding: Forwarding, rules: HeaderRules): void {
-  const { clientAddress, peer, scheme, authority, receivedScheme, receivedAuthority } = forwarding
-  const before = head.forwarded ?? (head.forwardedFor === undefined ? undefined : forwardedFrom(head.forwardedFor))
-  const host = receivedAuthority === '' ? '' : `;host="${receivedAuthority}"`
-  const element = `for=${forwardedNode(peer)}${host};proto=${receivedScheme}`
-  head.headers.push('X-Forwarded-For', clientAddress, 'X-Forwarded-Proto', scheme)
-  if (head.realIp !== undefined) head.headers.push(head.realIp, clientAddress)
-  if (authority !== '') head.headers.push('X-Forwarded-Host', authority)
-  head.headers.push(
-    'Forwarded', before === undefined ? element : `${before}, ${element}`,
-    'Via', viaWith(head.via, forwarding.httpVersion, rules.pseudonym),
-    rules.correlationHeader, forwarding.correlationId,
-    'traceparent', forwarding.traceparent)
-  if (head.tracestate !== undefined) head.headers.push('tracestate', head.tracestate)
-}
-
-export function viaWith (before: string | undefined, httpVersion: string, pseudonym: string): string {
-  const mine = `${httpVersion} ${pseudonym}`
-  return before === undefined ? mine : `${before}, ${mine}`
-}
-
-const forwardedNode = (address: string): string => address.includes(':') ? `"[${address}]"` : address === '' ? 'unknown' : address
-
-/** A trusted proxy that only knows X-Forwarded-For: its chain in the words of RFC 7239. */
-function forwardedFrom (forwardedFor: string): string {
-  return forwardedFor.split(',').map(entry => {
-    // Of what a stranger wrote before it: no quotation that would swallow what follows.
-    const node = entry.trim().replaceAll(/["\\]/g, '')
-    return `for=${/^[\w.-]+$/.test(node) ? node : `"${node.includes(':') && !node.startsWith('[') ? `[${node}]` : node}"`}`
-  }).join(', ')
-}
-
 /** The first value of a header of this lower-case name in a flat list. */
 export function headerValue (headers: readonly string[], lowerName: string): string | undefined {
   for (let i = 0; i + 1 < headers.length; i += 2) {

@@ -6,7 +6,8 @@ import type { EdgeConfig, ListenerConfig } from '../config/schema.ts'
 import { effectOfCall, type Effect } from '../exchange/effect.ts'
 import { GatewayError } from '../exchange/errors.ts'
 import type { ClientRequest, UpstreamRequest } from '../exchange/exchange.ts'
-import { addForwarding, HeaderReader, headerValue, type HeaderRules, type RequestHead } from '../exchange/headers.ts'
+import { addForwarding } from '../exchange/forwarded.ts'
+import { HeaderReader, headerValue, type HeaderRules, type RequestHead } from '../exchange/headers.ts'
 import { absoluteAuthority, parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
 import { formats, type Matched } from '../routing/table.ts'
 import { createTrust, originOf, plainAddress, type Origin } from './client-address.ts'
@@ -148,7 +149,6 @@ export class Admission {
       scheme: client.scheme,
       authority: client.authority,
       receivedScheme: peer.scheme,
-      receivedAuthority: peer.authority,
       httpVersion: client.httpVersion,
       correlationId: client.correlationId,
       traceparent: client.traceparent

@@ -1,5 +1,6 @@
 // Whose request it is, and what it was addressed to: the connection's own peer, or behind trusted proxies what they say. Pure.
 import { BlockList, isIP } from 'node:net'
+import { readForwarded, readForwardedFor, type Hop } from '../exchange/forwarded.ts'
 import type { RequestHead } from '../exchange/headers.ts'
 
 /** "10.0.0.0/8", "::1" → a rule. Throws on what is neither an address nor a range. */
@@ -35,14 +36,6 @@ export function addressOf (entry: string): string | undefined {
   return isIP(text) === 0 ? undefined : plainAddress(text)
 }
 
-/** What one proxy says of the request that it was sent. */
-interface Hop {
-  /** Who sent it: an address, perhaps with port, brackets or quotes, or unknown. */
-  readonly node: string | undefined
-  readonly proto: string | undefined
-  readonly host: string | undefined
-}
-
 /** Where a request comes from, and what it was addressed to where a proxy says so: as written. */
 export interface Origin {
   readonly address: string
@@ -63,21 +56,6 @@ function walkHops (peer: string, hops: readonly Hop[], trusts: (address: string)
     if (address === undefined) break
   }
   return origin
-}
-
-/** The entries of X-Forwarded-For. */
-const readForwardedFor = (forwardedFor: string): Hop[] => forwardedFor.split(',').map(node => ({ node, proto: undefined, host: undefined }))
-
-const quotedText = /"(?:[^"\\]|\\.)*"/g
-
-/** The elements of Forwarded (RFC 7239 section 4); none where a quotation is left open: it may have swallowed what trusted proxies wrote behind it. */
-function readForwarded (forwarded: string): Hop[] {
-  if (forwarded.replaceAll(quotedText, '').includes('"')) return []
-  return Array.from(forwarded.matchAll(/(?:"(?:[^"\\]|\\.)*"|[^",])+/g), ([element]) => {
-    const said = new Map<string, string>()
-    for (const [, name, quoted, token] of element.matchAll(/(?:^|;)\s*(for|proto|host)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))/gi)) said.set(name!.toLowerCase(), quoted?.replaceAll(/\\(.)/g, '$1') ?? token!)
-    return { node: said.get('for'), proto: said.get('proto'), host: said.get('host') }
-  })
 }
 
 /** Of a list, as proxies in a row write it, what the first one says. */

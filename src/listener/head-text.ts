@@ -1,7 +1,7 @@
 // The head of an answer as text: of one that many clients get in a row put together once, of any other its lines as they came.
 import { OutgoingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { UpstreamResponse } from '../exchange/exchange.ts'
-import { viaWith } from '../exchange/headers.ts'
+import { viaWith } from '../exchange/forwarded.ts'
 import { NameSet } from '../lib/name-set.ts'
 import { isContentless, type ReplyContext, type ReplyHeaders } from './reply-headers.ts'
 

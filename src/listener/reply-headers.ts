@@ -1,6 +1,6 @@
 // The service's response headers as the client gets them: Via and correlation id in, addresses of endpoints out. Pure.
 import type { Rewrite, UpstreamResponse } from '../exchange/exchange.ts'
-import { viaWith } from '../exchange/headers.ts'
+import { viaWith } from '../exchange/forwarded.ts'
 
 export interface ReplyContext {
   /** Of the endpoint that answered: origin and base path. Undefined when none did. */

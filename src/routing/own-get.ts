@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { effectOfCall } from '../exchange/effect.ts'
 import { Exchange, type ClientRequest } from '../exchange/exchange.ts'
-import { addForwarding, RequestHead, type HeaderRules } from '../exchange/headers.ts'
+import { addForwarding } from '../exchange/forwarded.ts'
+import { RequestHead, type HeaderRules } from '../exchange/headers.ts'
 import { parseRequestTarget, type RequestTarget } from './request-target.ts'
 import { formats, type Matched } from './table.ts'
 
@@ -46,7 +47,6 @@ export function ownGet ({ scheme, authority, target }: OwnUrl, headers: readonly
     ...request,
     peer: '',
     receivedScheme: scheme,
-    receivedAuthority: authority,
     correlationId: traceId,
     traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01`
   }, rulesOf(correlationHeader))

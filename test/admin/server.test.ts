@@ -14,6 +14,7 @@ const core: AdminCore = {
   metricsContentType: 'text/plain; version=0.0.4; charset=utf-8',
   describe: async what => JSON.stringify({ [what]: [{ name: 'Orders' }], registries: [] }),
   actions: [],
+  cachedNames: () => [],
   upstreamStates: () => [{ name: 'Orders', inFlight: 2 }],
   configView: () => ({ registry: { consul: { agents: ['http://user:hunter2@10.0.0.1:8500'], token: 'hunter2', messageMetaKey: 'messages' } }, log: { level: 'info' } }),
   version: '1.2.3'
@@ -68,7 +69,7 @@ test('metrics come with their content type; callers at the same time share one s
 
 test('routes pass as the control plane made them; upstreams get the live state beside them', async t => {
   const { call } = await start(t)
-  assert.equal((await call('/api/routes')).text, '{"routes":[{"name":"Orders"}],"registries":[]}')
+  assert.equal((await call('/api/routes')).text, '{"routes":[{"name":"Orders"}],"registries":[],"cached":[]}')
   assert.deepEqual(JSON.parse((await call('/api/upstreams')).text), { upstreams: [{ name: 'Orders' }], registries: [], live: [{ name: 'Orders', inFlight: 2 }] })
 })
 

@@ -182,7 +182,7 @@ describe('headers that Vary does not name (poisoning)', () => {
     assert.notEqual(key(['Accept-Language: de']), '')
   })
   test('what shapes nothing is not', () => {
-    const inert = ['User-Agent: x', 'Accept: */*', 'Accept-Encoding: gzip', 'Referer: y', 'Via: 1.1 p', 'X-Forwarded-For: 1.2.3.4', 'traceparent: 00-1', 'X-MAC-RequestId: 1', 'Sec-Fetch-Mode: cors', 'If-None-Match: "a"', 'Range: bytes=0-1', 'Content-Type: application/json']
+    const inert = ['User-Agent: x', 'Accept: */*', 'Accept-Encoding: gzip', 'Referer: y', 'Via: 1.1 p', 'X-Forwarded-For: 1.2.3.4', 'traceparent: 00-1', 'X-MAC-RequestId: 1', 'Sec-CH-UA: x', 'DNT: 1', 'If-None-Match: "a"', 'Range: bytes=0-1', 'Content-Type: application/json']
     assert.equal(key(inert), '')
   })
   test('on prefix routes only Vary counts where so told', () => {

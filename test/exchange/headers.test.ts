@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../src/exchange/errors.ts'
-import { addForwarding, cookieValue, HeaderReader, headerValue, type Forwarding, type HeaderRules } from '../../src/exchange/headers.ts'
+import { addForwarding, type Forwarding } from '../../src/exchange/forwarded.ts'
+import { cookieValue, HeaderReader, headerValue, type HeaderRules } from '../../src/exchange/headers.ts'
 
 const rules: HeaderRules = { methodOverride: 'remove', sessionHeaders: 'remove', debugKeys: 'remove', correlationHeader: 'x-mac-requestId', timeoutHeader: 'X-Request-Timeout-Ms', pseudonym: 'postern-1' }
 const read = (raw: string[], { trusted = false, ...changed }: Partial<HeaderRules> & { trusted?: boolean } = {}) => new HeaderReader({ ...rules, ...changed }).read(raw, trusted)
@@ -69,7 +70,7 @@ test('what a stranger says of the way here is not believed, nor passed on', () =
   for (const value of [head.forwardedFor, head.forwardedProto, head.forwardedHost, head.forwarded, head.correlationId, head.traceparent, head.tracestate]) assert.equal(value, undefined)
 })
 
-const forwarding: Forwarding = { clientAddress: '203.0.113.9', peer: '10.0.0.1', scheme: 'https', authority: 'shop.test', receivedScheme: 'http', receivedAuthority: 'inner.test:81', httpVersion: '1.1', correlationId: 'c1', traceparent: 't1' }
+const forwarding: Forwarding = { clientAddress: '203.0.113.9', peer: '10.0.0.1', scheme: 'https', authority: 'shop.test', receivedScheme: 'http', httpVersion: '1.1', correlationId: 'c1', traceparent: 't1' }
 const forwarded = (raw: string[], trusted: boolean, changed: Partial<Forwarding> = {}) => {
   const head = read(raw, { trusted })
   addForwarding(head, { ...forwarding, ...changed }, rules)
@@ -81,15 +82,17 @@ test('the way of a request: one address in X-Forwarded-For, the chain in Forward
     'X-Forwarded-For': '203.0.113.9',
     'X-Forwarded-Proto': 'https',
     'X-Forwarded-Host': 'shop.test',
-    Forwarded: 'for=10.0.0.1;host="inner.test:81";proto=http',
+    Forwarded: 'for=10.0.0.1;host="shop.test";proto=https',
     Via: '1.1 postern-1',
     'x-mac-requestId': 'c1',
     traceparent: 't1'
   })
-  assert.equal(forwarded(['Forwarded', 'for=1.2.3.4'], true)['Forwarded'], 'for=1.2.3.4, for=10.0.0.1;host="inner.test:81";proto=http')
-  assert.equal(forwarded(['X-Forwarded-For', '1.2.3.4, 2001:db8::1'], true, { receivedAuthority: '' })['Forwarded'], 'for=1.2.3.4, for="[2001:db8::1]", for=10.0.0.1;proto=http')
-  assert.equal(forwarded(['X-Forwarded-For', 'a"b;proto=https\\, 1.2.3.4'], true, { receivedAuthority: '' })['Forwarded'], 'for="ab;proto=https", for=1.2.3.4, for=10.0.0.1;proto=http', 'what a stranger wrote before the proxy opens no quotation')
-  assert.equal(forwarded([], false, { peer: '2001:db8::2', receivedAuthority: '' })['Forwarded'], 'for="[2001:db8::2]";proto=http')
+  assert.equal(forwarded(['Forwarded', 'for=1.2.3.4'], true)['Forwarded'], 'for=1.2.3.4;host="shop.test";proto=https, for=10.0.0.1;proto=http')
+  assert.equal(forwarded(['Forwarded', 'host=evil.test, for="1.2.3.4:80";by=x;proto=evil;host="evil,\\"test", FOR=_a;x=y'], true)['Forwarded'], 'for=unknown;host="shop.test";proto=https, for="1.2.3.4:80", for=_a, for=10.0.0.1;proto=http', 'of what others said only whom it came by')
+  assert.equal(forwarded(['Forwarded', 'host=evil.test;for="1.2.3.4'], true)['Forwarded'], 'for=10.0.0.1;host="shop.test";proto=https', 'nothing where a quotation is left open')
+  assert.equal(forwarded(['X-Forwarded-For', '1.2.3.4, 2001:db8::1'], true, { authority: '' })['Forwarded'], 'for=1.2.3.4;proto=https, for="[2001:db8::1]", for=10.0.0.1;proto=http')
+  assert.equal(forwarded(['X-Forwarded-For', 'a"b;proto=https\\, 1.2.3.4'], true, { authority: '' })['Forwarded'], 'for="ab;proto=https";proto=https, for=1.2.3.4, for=10.0.0.1;proto=http', 'what a stranger wrote before the proxy opens no quotation')
+  assert.equal(forwarded([], false, { peer: '2001:db8::2', authority: '' })['Forwarded'], 'for="[2001:db8::2]";proto=https')
   assert.equal(forwarded(['X-Real-IP', '6.6.6.6'], true)['X-Real-IP'], '203.0.113.9', 'no other address than the one that is resolved')
   assert.equal(forwarded(['Via', '1.0 a', 'Via', '1.1 b'], false)['Via'], '1.0 a, 1.1 b, 1.1 postern-1')
 })

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { deregister } from '../support/plugin-registration.ts'
 import { startFleet } from '../support/fleet.ts'
 import { consulSkip, startConsul } from '../support/consul.ts'
+import type { RouteRow } from '../../src/command/routes-table.ts'
 import { startGateway, type PartialConfig, type TestGateway } from '../support/gateway.ts'
 import { ok, startOrigin, type Origin } from '../support/origin.ts'
 import type { HeaderList } from '../support/raw-server.ts'
@@ -57,10 +58,17 @@ async function removed (gateway: TestGateway, agentUrl: string, word: Word = 'st
   await fill(gateway, origin)
   await agent('deregister/shop-1')
   await until('what has nothing stored is unknown', async () => (await gateway.post('/json/reply/PlaceOrder', {})).status === 404)
+  const [row] = await cachedRows(gateway)
+  assert.deepEqual([row?.message, row?.state, row?.upstream], ['GetOrder', 'cached', 'shop'])
+  assert.match(row!.why, /^Cached: no service has it any more.* of shop may be given out until \d{4}-/)
+  assert.equal(await gateway.metric('postern_routes', { state: 'cached' }), 1)
   await origin.server.kill()
   await wholeWindow(gateway, (at, status) => assert.ok(status === 404 || status === 503, `${at}: ${status}`), word)
   await until('its route is gone', async () => (await gateway.get(stored[0]!)).status !== 200)
+  assert.deepEqual(await cachedRows(gateway), [])
 }
+
+const cachedRows = async (gateway: TestGateway): Promise<readonly RouteRow[]> => (await gateway.api('routes')).cached
 
 const skip = await consulSkip()
 

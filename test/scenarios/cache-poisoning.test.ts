@@ -7,19 +7,22 @@ import { startOrigin, type Origin } from '../support/origin.ts'
 import { head, write, type HeaderList } from '../support/raw-server.ts'
 
 /** Each client's own, and nothing it can choose. */
-const ofTheClient = /^(?:x-forwarded-for|forwarded|via|traceparent|x-mac-requestid)$/i
+const ofTheClient = /^(?:x-forwarded-for|via|traceparent|x-mac-requestid)$/i
+/** In Forwarded too it is only where the client is. */
+const addresses = /for=(?:"[^"]*"|[^;,]*)/gi
 
 /** Reflects target, headers and body, and has everything kept for a minute. */
 const startMirror = async (): Promise<Origin> => await startOrigin(async request => {
   const received = await request.body()
-  const text = JSON.stringify({ target: request.target, headers: request.headers.filter(([name]) => !ofTheClient.test(name)), body: received.toString('latin1') })
+  const text = JSON.stringify({ target: request.target, headers: request.headers.filter(([name]) => !ofTheClient.test(name)).map(([name, value]) => [name, name === 'Forwarded' ? value.replaceAll(addresses, 'for=') : value]), body: received.toString('latin1') })
   await write(request.socket, head(200, 'OK', [['Cache-Control', 'max-age=60'], ['Content-Length', String(text.length)]]))
   if (request.method !== 'HEAD') await write(request.socket, text)
 })
 
-async function startBefore (origin: Origin): Promise<TestGateway> {
+async function startBefore (origin: Origin, edge: PartialConfig['edge'] = {}): Promise<TestGateway> {
   const cache = { key: { ignoreQuery: ['utm_*'] } }
   const gateway = await startGateway({
+    edge,
     upstreams: { Shop: { endpoints: [origin.url] } },
     messages: { Search: { upstream: 'Shop', policy: { cache } } },
     prefixes: { '/site/*': { upstream: 'Shop', policy: { cache } }, '/plain/*': { upstream: 'Shop', policy: { cache: { key: { ...cache.key, plainFills: 'always' } } } } }
@@ -49,15 +52,16 @@ const headers: HeaderList = [
   ['X-ss-id', 'evil'], ['Range', 'bytes=0-3, 7-evil'], ['If-Range', '"evil"'], ['If-Match', '"evil"'], ['Connection', 'X-Evil'], ['CF-Connecting-IP', 'evil'], ['True-Client-IP', 'evil'], ['Trailer', 'evil'], ['TE', 'evil']
 ]
 /** What nobody knows to shape answers, but a host may look at: part of the key unless `unkeyedHeaders` says less. */
-const unknown: HeaderList = [['X-Tenant', 'evil'], ['Accept-Language', 'evil'], ['Origin', 'https://evil.test'], ['Cookie', 'lang=evil'], ['X-Evil', 'evil'], ['Content-Encoding', 'evil']]
+const unknown: HeaderList = [['X-Tenant', 'evil'], ['Sec-Fetch-Site', 'evil'], ['Sec-Evil', 'evil'], ['Accept-Language', 'evil'], ['Origin', 'https://evil.test'], ['Cookie', 'lang=evil'], ['X-Evil', 'evil'], ['Content-Encoding', 'evil']]
 /** A message's format is in its URL; a path below a prefix may be one of those whose hosts look at it. */
 const unknownBelow: HeaderList = [['Content-Type', 'application/evil']]
 /** No part of the key, because a message's format is in its URL: so its service is not told what a client says. Below a prefix it is for Vary to name. */
 const ofTheFormat: HeaderList = [['Accept', 'application/evil'], ['Accept', 'text/html, evil;q=0.9']]
 /** What a client says of himself is no part of the key either. Below a prefix his service is told, unless the operator says otherwise. */
-const ofHimself: HeaderList = [
-  ['User-Agent', 'evil'], ['Referer', 'https://evil.test'], ['Baggage', 'a=evil'], ['X-Request-Id', 'evil'], ['X-Correlation-Id', 'evil'], ['Sec-CH-UA-Mobile', 'evil'], ['Sec-Fetch-Site', 'evil'], ['Accept-Charset', 'evil'], ['Save-Data', 'evil'],
-  ['Priority', 'evil'], ['DNT', 'evil'], ['Cookie', '_ga=evil'], ['Cookie', 'ss-opt=evil; _gid=evil']
+const ofHimself: HeaderList = [['User-Agent', 'evil'], ['Referer', 'https://evil.test'], ['Cookie', '_ga=evil'], ['Cookie', 'ss-opt=evil; _gid=evil']]
+const ofHisRequest: HeaderList = [
+  ['Baggage', 'a=evil'], ['X-Request-Id', 'evil'], ['X-Correlation-Id', 'evil'], ['Sec-CH-UA-Mobile', 'evil'], ['Sec-Fetch-User', 'evil'], ['Accept-Charset', 'evil'], ['Save-Data', 'evil'], ['Early-Data', 'evil'], ['Max-Forwards', 'evil'],
+  ['Upgrade-Insecure-Requests', 'evil'], ['Priority', 'evil'], ['DNT', 'evil'], ['Date', 'evil'], ['uberctx-a', 'evil']
 ]
 const shaping: Readonly<Record<string, HeaderList>> = { 'a message': [...ofTheFormat, ...ofHimself], 'a prefix': unknownBelow, 'a prefix with plain fills': [...unknownBelow, ...ofHimself] }
 for (const [route, base] of [['a message', '/json/reply/Search'], ['a prefix', '/site/search'], ['a prefix with plain fills', '/plain/search']] as const) {
@@ -65,7 +69,7 @@ for (const [route, base] of [['a message', '/json/reply/Search'], ['a prefix', '
     test('by a header', async () => {
       await using origin = await startMirror()
       await using gateway = await startBefore(origin)
-      for (const [at, [name, value]] of [...headers, ...unknown, ...shaping[route]!].entries()) {
+      for (const [at, [name, value]] of [...headers, ...unknown, ...ofHisRequest, ...shaping[route]!].entries()) {
         const path = `${base}?Id=${at}`
         await gateway.get(path, { headers: [[name, value]] })
         await isPlain(gateway, path, `${name}: ${value}`)
@@ -123,6 +127,21 @@ for (const [route, base] of [['a message', '/json/reply/Search'], ['a prefix', '
     })
   })
 }
+
+test('by what a proxy that is trusted passes on of a stranger', { timeout: 300_000 }, async () => {
+  await using origin = await startMirror()
+  await using gateway = await startBefore(origin, { trustedProxies: ['127.0.0.1'] } as PartialConfig['edge'])
+  const said: HeaderList = [['X-Forwarded-Host', 'shop.test'], ['X-Forwarded-Proto', 'https'], ['X-Forwarded-For', '203.0.113.9']]
+  for (const base of ['/json/reply/Search', '/site/search']) {
+    for (const [at, evil] of ['host=evil.test', 'for=203.0.113.9;host=evil.test;proto=evil', 'host=evil, for=203.0.113.9;host=shop.test;proto=https', 'host="evil', 'evil', 'HOST="e\\vil.test";proto="evil"', ',;host=evil'].entries()) {
+      const path = `${base}?Id=${at}`
+      await gateway.get(path, { headers: [...said, ['Forwarded', evil]] })
+      const victim = await gateway.get(path, { headers: said })
+      assert.ok(isHit(victim), `${evil}: one answer for both`)
+      assert.doesNotMatch(victim.text(), /evil/i, evil)
+    }
+  }
+})
 
 test('by codings: nobody gets one that he cannot read, nor another body than the one he asked for', { timeout: 300_000 }, async () => {
   await using origin = await startOrigin(async request => {
