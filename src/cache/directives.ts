@@ -1,5 +1,5 @@
 // Cache-Control as it is meant: directives by name in any letter case, conflicts settled in favour of caution (RFC 9111 sections 4.2.1, 5.2). Pure.
-import { deltaSeconds, endsQuoted, isToken, listMembers, unquote } from './field-syntax.ts'
+import { deltaSeconds, isToken, listMembers, trimmed, unquote } from './field-syntax.ts'
 
 /** What an answer's Cache-Control says. Seconds; undefined = not said; `unreadable` = said, but no number. */
 export interface ResponseDirectives {
@@ -35,26 +35,49 @@ export interface RequestDirectives {
 /** One directive as written: its name in lower case, and its argument with quotes resolved. */
 export interface Directive {
   readonly name: string
-  /** undefined = none; null = one that is neither token nor quoted string. */
+  /** undefined = none; null = one that says nothing: with space about its equals sign (RFC 9111 section 5.2), or of a type that no directive has. */
   readonly argument: string | undefined | null
 }
 
+/** One as every reader can take it; `spaced`: but for space about its equals sign, which some put up with. */
+export interface Written {
+  readonly name: string
+  readonly argument: string | undefined
+  readonly spaced: boolean
+}
+
+/** A member of a list as a directive: a name, and behind an equals sign nothing, a token or a quoted string; undefined for what is none. */
+export function readDirective (member: string): Written | undefined {
+  const equals = member.indexOf('=')
+  if (equals === -1) return isToken(member) ? { name: member.toLowerCase(), argument: undefined, spaced: false } : undefined
+  const before = member.slice(0, equals)
+  const behind = member.slice(equals + 1)
+  const name = trimmed(before)
+  const text = trimmed(behind)
+  const argument = text === '' || isToken(text) ? text : unquote(text)
+  if (!isToken(name) || argument === undefined) return undefined
+  return { name: name.toLowerCase(), argument, spaced: name !== before || text !== behind }
+}
+
+/** Outside of quotes, what keeps an answer to one client, or out of caches, is meant as such wherever it stands: `private|max-age=5`, `max-age=5|private`, `no_store`. */
+const resembles = /private|no[^a-z]*(?:store|cache)/i
+const keeping: ReadonlySet<string> = new Set(['private', 'no-store', 'no-cache'])
+
 /**
- * Directives of one line, in order. A name that is no token is passed over: `max-age =1` says nothing (RFC 9111 section 5.2). A quoted
- * string that does not end may hide any directive, so the whole is taken to be for one client.
+ * Directives of one line, in order. A member that is none (words without a comma between them, semicolons, a quoted string that does not
+ * end) may hide any: other readers look for the words that they know anywhere in it. So it says that the whole is for one client.
  */
 export function parseDirectives (value: string): Directive[] {
-  const directives: Directive[] = []
-  if (endsQuoted(value)) directives.push({ name: 'private', argument: undefined })
-  for (const member of listMembers(value)) {
-    const equals = member.indexOf('=')
-    const name = equals === -1 ? member : member.slice(0, equals)
-    if (!isToken(name)) continue
-    const text = equals === -1 ? undefined : member.slice(equals + 1)
-    directives.push({ name: name.toLowerCase(), argument: text === undefined ? undefined : isToken(text) ? text : unquote(text) ?? null })
-  }
-  return directives
+  return listMembers(value).map(member => {
+    const directive = readDirective(member)
+    if (directive === undefined || (!keeping.has(directive.name) && resembles.test(member.includes('"') ? directive.name : member))) return forOne
+    return directive.spaced ? { name: directive.name, argument: null } : directive
+  })
 }
+const forOne: Directive = { name: 'private', argument: undefined }
+
+/** Whether browsers are told a lifetime, as all of them read it. */
+export const saysMaxAge = (directives: readonly Directive[]): boolean => directives.some(({ name, argument }) => name === 'max-age' && argument !== null)
 
 /** Of directives said more than once the first number counts (RFC 9111 section 4.2.1), and the widest restriction. */
 export function responseDirectives (directives: readonly Directive[]): ResponseDirectives {

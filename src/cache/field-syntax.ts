@@ -22,6 +22,7 @@ export function combined (headers: readonly string[], name: string): string | un
 const space = 0x20
 const tab = 0x09
 const comma = 0x2c
+const semicolon = 0x3b
 const quote = 0x22
 const backslash = 0x5c
 
@@ -29,8 +30,13 @@ const backslash = 0x5c
  * Members of a list, split at commas outside quoted strings, trimmed; empty ones are left out (RFC 9110 section 5.6.1.2). A quoted string
  * that does not end takes the rest: what was meant to be inside must not become a member of its own.
  */
-export function listMembers (value: string): string[] {
-  const members: string[] = []
+export const listMembers = (value: string): string[] => splitAt(comma, value)
+
+/** A member and its parameters, in fields whose members have some (RFC 9651 section 3.1.2), in the same way. */
+export const withParameters = (member: string): string[] => splitAt(semicolon, member)
+
+function splitAt (separator: number, value: string): string[] {
+  const parts: string[] = []
   let start = 0
   let quoted = false
   for (let i = 0; i < value.length; i++) {
@@ -39,31 +45,25 @@ export function listMembers (value: string): string[] {
       if (code === backslash) i++
       else if (code === quote) quoted = false
     } else if (code === quote) quoted = true
-    else if (code === comma) {
-      pushTrimmed(members, value, start, i)
+    else if (code === separator) {
+      pushTrimmed(parts, value, start, i)
       start = i + 1
     }
   }
-  pushTrimmed(members, value, start, value.length)
-  return members
+  pushTrimmed(parts, value, start, value.length)
+  return parts
 }
 
-/** Whether a quoted string in it does not end. */
-export function endsQuoted (value: string): boolean {
-  if (!value.includes('"')) return false
-  let quoted = false
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i)
-    if (code === quote) quoted = !quoted
-    else if (quoted && code === backslash) i++
-  }
-  return quoted
+function pushTrimmed (parts: string[], value: string, from: number, to: number): void {
+  const part = trimmed(value, from, to)
+  if (part !== '') parts.push(part)
 }
 
-function pushTrimmed (members: string[], value: string, from: number, to: number): void {
-  while (from < to && isSpace(value.charCodeAt(from))) from++
-  while (to > from && isSpace(value.charCodeAt(to - 1))) to--
-  if (to > from) members.push(value.slice(from, to))
+/** Without the white space of HTTP around it: there is other that `trim` takes away. */
+export function trimmed (text: string, from = 0, to = text.length): string {
+  while (from < to && isSpace(text.charCodeAt(from))) from++
+  while (to > from && isSpace(text.charCodeAt(to - 1))) to--
+  return text.slice(from, to)
 }
 
 const isSpace = (code: number): boolean => code === space || code === tab

@@ -1,15 +1,14 @@
 // What leaves the gateway says nothing that no purge could take back: lifetimes are cut before a browser or a CDN sees them. Pure.
-import { parseDirectives, responseDirectives, type Directive } from './directives.ts'
+import { parseDirectives, responseDirectives, saysMaxAge } from './directives.ts'
 import type { Alarm, EntryHead } from './entry.ts'
-import { combined, deltaSeconds, endsQuoted, fieldValues, listMembers } from './field-syntax.ts'
+import { combined, fieldValues } from './field-syntax.ts'
 import { parseHttpDate, httpDate } from './http-date.ts'
 import { currentAgeS } from './freshness.ts'
+import { controlFor, judgeControl, type ControlRules } from './guarded-control.ts'
 import { isKeptForEver, isKeptUnsaid, mayBeGuessedBy } from './guess.ts'
 
 /** Milliseconds, from the moment a client gets the answer. */
-export interface GuardRules {
-  readonly maxClientMs: number
-  readonly clientMs: number | undefined
+export interface GuardRules extends ControlRules {
   /** Lower-case names of headers that end here. */
   readonly tagHeaders: readonly string[]
   /** All settings that say on which terms an answer may be given out, written down: where they are others, what is stored is judged anew. */
@@ -87,23 +86,7 @@ function judge (name: string, value: string, fromMs: number, rules: GuardRules):
   const lower = name.toLowerCase()
   if (lower === 'expires') return judgeExpires(value, fromMs, rules)
   if (lower === 'x-accel-expires') return judgeAccel(value, fromMs, rules)
-  if (!isControl(lower)) return undefined
-  if (endsQuoted(value)) return 'lifetime-unreadable'
-  let worst: Alarm['kind'] | undefined
-  for (const member of listMembers(value)) {
-    const directive = lifetimeIn(member)
-    if (directive === undefined) continue
-    const seconds = secondsIn(directive, lower)
-    if (seconds === undefined) worst = isNegative(directive.argument) ? worst : 'lifetime-unreadable'
-    else if (seconds * 1_000 > rules.maxClientMs) worst = 'lifetime-too-long'
-  }
-  return worst
-}
-
-/** `max-age = 5` says nothing by the grammar, but there are browsers that read it, so it counts here. */
-function lifetimeIn (member: string): Directive | undefined {
-  const directive = parseDirectives(member.replace(/^([^\s="]+)\s*=\s*/, '$1='))[0]
-  return directive !== undefined && isLifetime(directive.name) ? directive : undefined
+  return isControl(lower) ? judgeControl(value, lower, rules) : undefined
 }
 
 function judgeExpires (value: string, fromMs: number, { maxClientMs }: GuardRules): Alarm['kind'] | undefined {
@@ -121,24 +104,8 @@ function judgeAccel (value: string, fromMs: number, { maxClientMs }: GuardRules)
   return Number(found[2]) * 1_000 - (found[1] === '@' ? fromMs : 0) > maxClientMs ? 'lifetime-too-long' : undefined
 }
 
-/** Seconds, also as the readers of some fields may have them: Edge-Control with units, Surrogate-Control with a stale period on top. */
-function secondsIn ({ argument }: Directive, field: string): number | undefined {
-  const text = argument ?? ''
-  const plain = deltaSeconds(text)
-  if (plain !== undefined) return plain
-  const found = field === 'edge-control' ? /^(\d+)([smhd])$/i.exec(text) : field === 'surrogate-control' ? /^(\d+)\+(\d+)$/.exec(text) : null
-  if (found === null) return undefined
-  return field === 'edge-control' ? deltaSeconds(found[1]!)! * unitS[found[2]!.toLowerCase()]! : deltaSeconds(found[1]!)! + deltaSeconds(found[2]!)!
-}
-const unitS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
-
 /** What everybody writes for "already stale", and nobody takes for "never". */
 const isCustomary = (value: string): boolean => /^\s*(?:-?\d{1,2})?\s*$/.test(value)
-/** Likewise: everybody takes it for 0. */
-const isNegative = (argument: string | undefined | null): boolean => typeof argument === 'string' && /^-\d+$/.test(argument)
-const isLifetime = (directive: string): boolean => counts(directive) || directive === 'stale-while-revalidate' || directive === 'stale-if-error'
-/** max-age counts from when the answer was made; the stale periods come on top. The last two are Edge-Control's. */
-const counts = (directive: string): boolean => directive === 'max-age' || directive === 's-maxage' || directive === 'cache-maxage' || directive === 'downstream-ttl'
 
 /** Where an answer comes from: the store; the origin, on its way into the store; the origin, past it. */
 export type Source = 'stored' | 'storing' | 'passing'
@@ -175,8 +142,8 @@ function cutHeaders (leaving: Leaving, ageS: number, nowMs: number, rules: Guard
 
 /** A lifetime of the operator's own where the origin gave clients none. */
 function tellLifetime (headers: string[], seconds: number): void {
-  const said = responseDirectives(parseDirectives(combined(headers, 'cache-control') ?? ''))
-  if (said.maxAgeS === undefined && !said.noStore) headers.push('Cache-Control', `max-age=${seconds}`)
+  const directives = parseDirectives(combined(headers, 'cache-control') ?? '')
+  if (!saysMaxAge(directives) && !responseDirectives(directives).noStore) headers.push('Cache-Control', `max-age=${seconds}`)
 }
 
 function expiresFor (value: string, fromMs: number, nowMs: number, { clientMs, maxClientMs }: GuardRules): string {
@@ -190,20 +157,6 @@ function accelFor (value: string, fromMs: number, rules: GuardRules): string {
   if (rules.clientMs !== undefined) return String(toSeconds(rules.clientMs))
   const wrong = judgeAccel(value, fromMs, rules)
   return wrong === undefined ? value : wrong === 'lifetime-unreadable' ? '0' : String(toSeconds(rules.maxClientMs))
-}
-
-function controlFor (value: string, field: string, ageS: number, { clientMs, maxClientMs }: GuardRules): string {
-  const members = listMembers(value)
-  // A quoted string that does not end: another reader may find a lifetime in it.
-  if (endsQuoted(value)) members.splice(-1, 1, 'no-store')
-  return members.map(member => {
-    const directive = lifetimeIn(member)
-    if (directive === undefined) return member
-    if (clientMs !== undefined && counts(directive.name)) return `${directive.name}=${ageS + toSeconds(clientMs)}`
-    const seconds = secondsIn(directive, field)
-    if (seconds === undefined) return isNegative(directive.argument) ? member : `${directive.name}=0`
-    return seconds * 1_000 > maxClientMs ? `${member.slice(0, directive.name.length)}=${toSeconds(maxClientMs)}` : member
-  }).join(', ')
 }
 
 const toSeconds = (ms: number): number => Math.floor(ms / 1_000)

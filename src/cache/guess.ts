@@ -1,5 +1,5 @@
 // What browsers keep although nobody said how long: by a guess, or for ever. Such an answer needs a limit that is said. Pure.
-import { parseDirectives, responseDirectives } from './directives.ts'
+import { parseDirectives, responseDirectives, saysMaxAge } from './directives.ts'
 import type { EntryHead } from './entry.ts'
 import { combined, fieldValues } from './field-syntax.ts'
 import { heuristicStatuses } from './freshness.ts'
@@ -30,6 +30,7 @@ export function isKeptUnsaid ({ status, headers }: Pick<EntryHead, 'status' | 'h
 /** To a browser: s-maxage is not for it, and must-revalidate says only what comes after. */
 function saysLifetime (headers: readonly string[]): boolean {
   if (fieldValues(headers, 'expires').length > 0) return true
-  const { maxAgeS, noStore, noCache } = responseDirectives(parseDirectives(combined(headers, 'cache-control') ?? ''))
-  return maxAgeS !== undefined || noStore || noCache === true
+  const directives = parseDirectives(combined(headers, 'cache-control') ?? '')
+  const { noStore, noCache } = responseDirectives(directives)
+  return saysMaxAge(directives) || noStore || noCache === true
 }

@@ -57,7 +57,7 @@ export const metricTable = {
   cacheSecondPurges: { name: 'postern_cache_second_level_purges_total', type: 'counter', labels: ['direction'], help: 'Purges told to other gateways, and heard from them; late: times that a write was answered before all others had confirmed what it purged (cache.secondLevel.confirmMs).' },
   cachePurged: { name: 'postern_cache_purged_total', type: 'counter', labels: ['by'], help: 'Answers purged by an operator, by a write, or because another gateway told of a purge (gateway).' },
   cacheFills: { name: 'postern_cache_fills', type: 'gauge', labels: ['state'], help: 'Requests to origins on behalf of the cache: running, or waiting for their turn in the background.' },
-  cacheAlarms: { name: 'postern_cache_alarms_total', type: 'counter', labels: ['upstream', 'kind'], help: 'Lifetimes that were cut before they left: lifetime-too-long, lifetime-unreadable, expires-no-date. At most one a minute for a message.' },
+  cacheAlarms: { name: 'postern_cache_alarms_total', type: 'counter', labels: ['upstream', 'kind'], help: 'Lifetimes that were cut before they left: lifetime-too-long, lifetime-unreadable (no number, or a Cache-Control that cannot be read), expires-no-date. At most one a minute for a message.' },
   outageCopies: { name: 'postern_outage_copies', type: 'gauge', labels: ['state'], help: 'Requests of cache.outage: held (there is a copy) or missing (there is none, or it was too old).' },
   outageBytes: { name: 'postern_outage_bytes', type: 'gauge', labels: [], help: 'Memory of outage copies; on disk they take about as much.' },
   outageAge: { name: 'postern_outage_oldest_age_seconds', type: 'gauge', labels: [], help: 'Age of the oldest outage copy: far above its everyMs, it cannot be fetched any more.' },

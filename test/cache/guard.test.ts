@@ -55,7 +55,9 @@ describe('Cache-Control', () => {
     ['a word', 'max-age=never', 'max-age=0', ['lifetime-unreadable']],
     ['a fraction', 'max-age=3600.5', 'max-age=0', ['lifetime-unreadable']],
     ['negative: everybody takes it for 0', 'max-age=-1', 'max-age=-1', []],
-    ['in a quoted string it is nobody\'s lifetime', 'foo="max-age=31536000"', 'foo="max-age=31536000"', []],
+    ['in a quoted string nginx reads it all the same', 'max-age=60, foo="a, max-age=31536000, b"', 'max-age=60, no-store', ['lifetime-unreadable']],
+    ['a short one may stay there', 'foo="a, max-age=60", private="x-a"', 'foo="a, max-age=60", private="x-a"', []],
+    ['nginx looks for the end of a name only', 'x-max-age=31536000, public|s-maxage=31536000', `x-max-age=${day}, public|s-maxage=${day}`, ['lifetime-too-long']],
     ['a quoted string that does not end', 'max-age=60, foo="bar, max-age=31536000', 'max-age=60, no-store', ['lifetime-unreadable']],
     ['space around the equals sign, which some readers put up with', 'max-age = 31536000, s-maxage= "31536000"', `max-age=${day}, s-maxage=${day}`, ['lifetime-too-long']],
     ['the same within the limit', 'max-age = 60', 'max-age = 60', []],
@@ -68,6 +70,27 @@ describe('Cache-Control', () => {
       assert.deepEqual(found.alarms, alarms)
     })
   }
+  describe('a member that is no directive: somebody reads a lifetime in it, so nobody keeps it', () => {
+    for (const separator of [';', '; ', ' ', '\t', ' ; ', '/', ':', '\u00a0', '\u3000', '\0', '\u000b', '"', '\\', '(', ')', '@', '{']) {
+      for (const line of [`public${separator}max-age=31536000`, `public${separator}s-maxage=31536000${separator}x`, `max-age=60${separator}max-age=31536000`]) {
+        test(JSON.stringify(line), () => {
+          const { value, alarms } = leave([`Cache-Control: no-transform, ${line}`])
+          assert.equal(value('cache-control'), 'no-transform, no-store')
+          assert.deepEqual(alarms, ['lifetime-unreadable'])
+        })
+      }
+    }
+    for (const clientMs of [undefined, 30_000]) {
+      test(`and no other lifetime is told beside it: clientMs ${clientMs}`, () => {
+        const { values } = leave(['Cache-Control: public; max-age=31536000', 'Last-Modified: Mon, 01 Jan 1990 00:00:00 GMT'], { own: { clientMs }, stored: true })
+        assert.deepEqual(values('cache-control'), ['no-store'])
+      })
+    }
+  })
+  test('space about the equals sign: who does not read it is told the limit where he would guess', () => {
+    const { values } = leave(['Cache-Control: max-age = 60', 'Last-Modified: Mon, 01 Jan 1990 00:00:00 GMT'])
+    assert.deepEqual(values('cache-control'), ['max-age = 60', `max-age=${day}`])
+  })
   test('for caches further out', () => {
     assert.equal(leave(['CDN-Cache-Control: max-age=31536000']).value('cdn-cache-control'), `max-age=${day}`)
     assert.equal(leave(['Surrogate-Control: max-age=31536000']).value('surrogate-control'), `max-age=${day}`)
@@ -102,6 +125,12 @@ describe('for caches further out, each by its own field', () => {
     ['X-Accel-Expires', 'max', '0', ['lifetime-unreadable']],
     ['Surrogate-Control', 'max-age=3600+600, content="ESI/1.0"', 'max-age=3600+600, content="ESI/1.0"', []],
     ['Surrogate-Control', 'max-age=3600+31536000', `max-age=${day}`, ['lifetime-too-long']],
+    ['Surrogate-Control', 'max-age=60;dca=akamai, content="ESI/1.0";abc', 'max-age=60;dca=akamai, content="ESI/1.0";abc', []],
+    ['Surrogate-Control', 'max-age=31536000; dca="a;b"', `max-age=${day};dca="a;b"`, ['lifetime-too-long']],
+    ['CDN-Cache-Control', 'public;max-age=31536000', `public;max-age=${day}`, ['lifetime-too-long']],
+    ['CDN-Cache-Control', 'max-age=60;x, a=(1 "b;c";q);z, b=:aGk=:, c=?0, d=1.5, e=tok/en', 'max-age=60;x, a=(1 "b;c";q);z, b=:aGk=:, c=?0, d=1.5, e=tok/en', []],
+    ['CDN-Cache-Control', 'a=(max-age=31536000 1), b=(1);max-age=31536000', 'no-store, no-store', ['lifetime-unreadable']],
+    ['CDN-Cache-Control', 'public max-age=31536000', 'no-store', ['lifetime-unreadable']],
     ['Edge-Control', '!no-store, cache-maxage=12h, downstream-ttl=600', '!no-store, cache-maxage=12h, downstream-ttl=600', []],
     ['Edge-Control', 'cache-maxage=30d, downstream-ttl=1y', `cache-maxage=${day}, downstream-ttl=0`, ['lifetime-unreadable']]
   ]

@@ -32,6 +32,7 @@ function keptUntil ({ status, header }: RawResponse): number {
   const ageS = Number(header('age') ?? 0)
   const maxAge = header('x-accel-expires') ?? /max-age="?([^",]*)/i.exec(header('cache-control') ?? '')?.[1]
   if (maxAge !== undefined) return /^-?\d+$/.test(maxAge) ? Date.now() + (Number(maxAge) - ageS) * 1_000 : Infinity
+  if (/no-store/i.test(header('cache-control') ?? '')) return 0
   const expires = header('expires')
   // The lifetime, from when it came: this one takes no notice of an answer's age.
   const dateMs = Date.parse(header('date') ?? '') || Date.now()
@@ -49,6 +50,8 @@ const stamps: Array<[stamp: HeaderList, kind: string, stored?: true]> = [
   [[['Cache-Control', 'public, max-age=315360000']], 'lifetime-too-long', true],
   [[['Cache-Control', 'max-age=99999999999999999999']], 'lifetime-too-long', true],
   [[['Cache-Control', 'max-age=forever']], 'lifetime-unreadable'],
+  [[['Cache-Control', 'public; max-age=315360000']], 'lifetime-unreadable'],
+  [[['Cache-Control', 'public max-age=315360000'], ['Last-Modified', 'Mon, 01 Jan 1990 00:00:00 GMT']], 'lifetime-unreadable'],
   [[['X-Accel-Expires', '315360000']], 'lifetime-too-long'],
   [[['X-Accel-Expires', 'max']], 'lifetime-unreadable'],
   [[['Date', 'Fri, 02 Jan 1970 00:00:00 GMT'], ['Expires', 'Fri, 27 Nov 2026 13:00:00 GMT']], 'lifetime-too-long']

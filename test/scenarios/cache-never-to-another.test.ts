@@ -42,7 +42,7 @@ for (const mode of ['pass', 'perIdentity'] as const) {
         marked = random() < 0.4
         lines = [...random() < 0.5 ? [`Cache-Control: ${pick(random, ['max-age=60', 'MAX-AGE=60, public', 's-maxage=60', 'max-age=60, stale-if-error=60'])}`] : [], ...randomAnswer(random)]
         if (marked) {
-          const mark = pick(random, ['private', 'no-store', 'max-age=60, private', 'NO-STORE,s-maxage=60,public'])
+          const mark = pick(random, ['private', 'no-store', 'max-age=60, private', 'private; max-age=60', 'max-age=60 no-store', 'public|no-store', 'NO-STORE,s-maxage=60,public'])
           // Whoever understands a status puts no-store aside (RFC 9111 section 5.2.2.3); private nobody does.
           lines = markedBy(lines.filter(line => !/no-store/i.test(mark) || !/must-understand/i.test(line)), randomCase(random, mark))
         }

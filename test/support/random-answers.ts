@@ -17,7 +17,7 @@ export const some = <T>(random: Random, from: readonly T[], most: number): T[] =
 const numbers = ['0', '1', '60', '"60"', '3600', '2147483649', '99999999999999999999', '-1', '1.5', 'x', '', '"6\\0"', ' 60', 'Never']
 export const directives = [
   ...['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'].flatMap(name => numbers.map(number => `${name}=${number}`)), 'public', 'no-cache', 'must-revalidate', 'proxy-revalidate', 'immutable', 'must-understand',
-  'no-cache="set-cookie"', 'private="x-who"', 'foo="private, no-store"', 'foo="', 'bar=baz', ',', '"private"', 'max-age'
+  'no-cache="set-cookie"', 'private="x-who"', 'foo="private, no-store"', 'foo="a, max-age=2147483649, b"', 'max-age = 2147483649', 'foo="', 'bar=baz', ',', '"private"', 'max-age'
 ]
 const dates = ['Never', '0', '-1', '', 'Fri, 31 Dec 9999 23:59:59 GMT', 'Fri, 27 Nov 2026 13:00:00 GMT', 'Fri, 27 Nov 2026 12:00:00 GMT', 'Thu, 01 Jan 1970 00:00:00 GMT', 'Friday, 27-Nov-26 13:00:00 GMT', 'tomorrow']
 const varied = ['Accept', 'Authorization', 'Cookie', 'X-Foo', 'accept-encoding', '"x"', '']
@@ -33,10 +33,20 @@ export function marked (lines: readonly string[], mark: string): string[] {
   return [...lines, `Cache-Control: ${mark}`, ...lines.some(line => line.startsWith('CDN-')) ? [`CDN-Cache-Control: ${mark.toLowerCase()}`] : []]
 }
 
+const commas = [', ', ',', ' , ', ',,']
+/** What origins write in their place, too. */
+const separators = [...commas, ';', '; ', ' ', '\t', '|', '/', '\u00a0', ' ;, ']
+
+/** Directives as one line. */
+export function joined (random: Random, parts: readonly string[]): string {
+  const own = random() < 0.6 ? commas : separators
+  return parts.map((part, i) => i === 0 ? part : pick(random, own) + part).join('')
+}
+
 /** Headers that no well-meaning origin would send. */
 export function randomAnswer (random: Random): string[] {
   const lines: string[] = []
-  for (let n = Math.floor(random() * 3); n > 0; n--) lines.push(`Cache-Control: ${randomCase(random, some(random, directives, 4).join(pick(random, [', ', ',', ' , ', ',,'])))}`)
+  for (let n = Math.floor(random() * 3); n > 0; n--) lines.push(`Cache-Control: ${randomCase(random, joined(random, some(random, directives, 4)))}`)
   if (random() < 0.3) lines.push(`CDN-Cache-Control: ${random() < 0.8 ? some(random, targeted, 3).join(', ') : pick(random, untargeted)}`)
   if (random() < 0.4) lines.push(`Expires: ${pick(random, dates)}`)
   if (random() < 0.3) lines.push(`Last-Modified: ${pick(random, dates)}`)

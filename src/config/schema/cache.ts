@@ -34,12 +34,12 @@ const stale = section({
 
 const guard = section({
   maxStoredMs: lifetimeMs('Longest lifetime in this cache, whatever the origin says.', 86_400_000),
-  maxClientMs: lifetimeMs('Longest lifetime that a browser or a cache further out is told, whatever the origin says: no purge reaches them. What is longer, or could be taken for "never", is cut, and an alarm names the service; where a service says nothing and browsers would keep its answer longer by a guess (an old Last-Modified) or for ever (300, 301, 308, 410), they are told this.', 86_400_000),
+  maxClientMs: lifetimeMs('Longest lifetime that a browser or a cache further out is told, whatever the origin says: no purge reaches them. What is longer, or could be taken for "never", is cut, and what cannot be read is replaced by no-store (public; max-age=31536000), and an alarm names the service; where a service says nothing and browsers would keep its answer longer by a guess (an old Last-Modified) or for ever (300, 301, 308, 410), they are told this.', 86_400_000),
   clientMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_648_000, description: 'How long clients are told to keep an answer, in place of what the origin says, counted from when they get it. Left out: as the origin says. Milliseconds.' }))
 }, 'No answer outlives this, here or further out.')
 
 export const cacheFields = {
-  mode: oneOf(['honour', 'override', 'off'], 'honour', 'honour: store what the origin says may be stored, as long as it says. override: your own lifetimes hold in place of the origin\'s; what it marks private or no-store is never stored all the same. off: store nothing.'),
+  mode: oneOf(['honour', 'override', 'off'], 'honour', 'honour: store what the origin says may be stored, as long as it says. override: your own lifetimes hold in place of the origin\'s; what it marks private or no-store, or so that nobody can read it (directives with a semicolon or a space between them), is never stored all the same. off: store nothing.'),
   lifetimes,
   negativeStatuses: Type.Array(Type.Integer({ minimum: 400, maximum: 599 }), { default: [404, 410], description: 'Statuses that lifetimes.negativeMs is for.' }),
   heuristic: oneOf(['prefixes', 'always', 'never'], 'prefixes', 'Where an answer without any stated lifetime is reused for a tenth of its age by Last-Modified (RFC 9111 section 4.2.2): on prefix routes, always, or never.'),
