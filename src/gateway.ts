@@ -114,7 +114,7 @@ export async function createGateway (config: Config, options: GatewayOptions = {
             describe: what => control!.describe(what),
             cachedNames: () => dataPlane.departed,
             upstreamStates: () => upstreamStates(dataPlane),
-            actions: [...cacheActions(cache, outage, name => dataPlane.knows(name)), cachePutAction({ cache, base: listenerUrl, gets: ownGets }), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), ...breakerActions(createBreakerBoard(dataPlane, holdsFile)), settleAction(wish => control!.settle(wish))],
+            actions: [...cacheActions(cache, outage, { message: name => dataPlane.knows(name), service: name => [...dataPlane.upstreams].some(upstream => upstream.name.toLowerCase() === name.toLowerCase()) }), cachePutAction({ cache, base: listenerUrl, gets: ownGets }), ...faultActions({ faults, allowed: () => dataPlane.config.faults.allow, isKnown: name => dataPlane.knows(name), told: (what, fields) => log.warn(fields, what) }), splitsAction(() => metrics.parts()), ...breakerActions(createBreakerBoard(dataPlane, holdsFile)), settleAction(wish => control!.settle(wish))],
             configView: () => state.current,
             version
           },

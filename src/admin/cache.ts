@@ -5,15 +5,20 @@ import { urlIn } from '../cache/key.ts'
 import type { Outage } from '../cache/outage/outage.ts'
 import type { Selector } from '../cache/purge-log.ts'
 import type { SecondLevel } from '../cache/second-level/second-level.ts'
+import type { SharedMessage } from '../cache/second-level/shared-messages.ts'
 import type { Stored } from '../cache/stored.ts'
 import { ActionRefused, type AdminAction } from './actions.ts'
 
 const mostListed = 1_000
+const purgeNames: ReadonlySet<string> = new Set(['url', 'tag', 'message', 'service', 'all', 'soft'])
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 
 /** More than one for a URL that is stored under another spelling. @throws ActionRefused */
-function toSelectors (cache: Cache, body: unknown): Selector[] {
-  const { url, tag, message, service, all } = typeof body === 'object' && body !== null ? body as Record<string, unknown> : {}
+function toSelectors (cache: Cache, body: Readonly<Record<string, unknown>>): Selector[] {
+  const { url, tag, message, service, all, soft } = body
+  const unknown = Object.keys(body).find(name => !purgeNames.has(name))
+  if (unknown !== undefined) throw new ActionRefused(400, 'PurgeUnclear', `"${unknown.slice(0, 200)}" says nothing here: a purge has ${[...purgeNames].join(', ')}.`)
+  if (soft !== undefined && typeof soft !== 'boolean') throw new ActionRefused(400, 'PurgeUnclear', '"soft" is true or false, without quotes. Nothing was purged.')
   const meant: Selector[][] = []
   if (isText(url)) meant.push(cache.targetsOf(targetOf(url)).map(target => ({ kind: 'target', target })))
   if (isText(tag)) meant.push([{ kind: 'tag', tag }])
@@ -32,8 +37,14 @@ function targetOf (url: string): string {
   return `${parsed.pathname}${parsed.search}`
 }
 
-/** `isKnown`: whether there is such a message or prefix. */
-export function cacheActions (cache: Cache, outage: Outage, isKnown: (message: string) => boolean): AdminAction[] {
+/** What there is of names. */
+export interface KnownNames {
+  /** A message or prefix. */
+  message (name: string): boolean
+  service (name: string): boolean
+}
+
+export function cacheActions (cache: Cache, outage: Outage, known: KnownNames): AdminAction[] {
   return [
     {
       method: 'GET',
@@ -56,24 +67,34 @@ export function cacheActions (cache: Cache, outage: Outage, isKnown: (message: s
     {
       method: 'POST',
       path: '/api/cache/purge',
-      says: 'Removes stored answers: {"url"}, {"tag"}, {"message"}, {"service"} or {"all": true}; "soft": true only makes them stale. Says how many, and how many outage copies went with them.',
-      run: ({ body }) => purge(cache, outage, isKnown, body)
+      says: 'Removes stored answers: {"url"}, {"tag"}, {"message"}, {"service"} or {"all": true}; "soft": true only makes them stale. Says how many there were here, how many outage copies went with them, and how many other gateways were told.',
+      run: ({ body }) => purge(cache, outage, known, typeof body === 'object' && body !== null ? body as Record<string, unknown> : {})
     }
   ]
 }
 
 /** @throws ActionRefused */
-function purge (cache: Cache, outage: Outage, isKnown: (message: string) => boolean, body: unknown): object {
-  const soft = (body as { soft?: unknown } | undefined)?.soft === true
+function purge (cache: Cache, outage: Outage, known: KnownNames, body: Readonly<Record<string, unknown>>): object {
+  const soft = body['soft'] === true
   const selectors = toSelectors(cache, body)
-  const name = selectors[0]?.kind === 'message' ? selectors[0].message : undefined
-  const exists = name === undefined || isKnown(name) || [...cache.sharedMessages].some(({ message }) => message.toLowerCase() === name.toLowerCase())
+  const missing = findMissing(cache, known, selectors[0]!)
   const before = outage.held
   const purged = selectors.reduce((sum, selector) => sum + cache.purge(selector, soft, 'operator'), 0)
   const copies = before - outage.held
   // Asked afterwards: of a message that has left, answers may be stored here, and other gateways are told of the purge whatever is here.
-  if (!exists && purged + copies === 0) throw new ActionRefused(404, 'MessageNotFound', `There is no message ${name}, and nothing is stored of it here.`)
-  return { purged, soft, copies }
+  if (missing !== undefined && purged + copies === 0) throw new ActionRefused(404, missing.code, `There is no ${missing.kind} ${missing.name.slice(0, 200)}, and nothing is stored of it here.`)
+  const told = cache.secondLevel?.purges.gateways
+  return { purged, soft, copies, ...told === undefined ? {} : { told } }
+}
+
+/** A name that nobody has, as far as this gateway knows, also of those whose answers others have stored. */
+function findMissing (cache: Cache, known: KnownNames, selector: Selector): { readonly code: string, readonly kind: string, readonly name: string } | undefined {
+  const shared = (has: (of: SharedMessage) => string, name: string) => [...cache.sharedMessages].some(of => has(of).toLowerCase() === name.toLowerCase())
+  switch (selector.kind) {
+    case 'message': return known.message(selector.message) || shared(({ message }) => message, selector.message) ? undefined : { code: 'MessageNotFound', kind: 'message', name: selector.message }
+    case 'service': return known.service(selector.service) || shared(({ upstream }) => upstream, selector.service) ? undefined : { code: 'ServiceNotFound', kind: 'service', name: selector.service }
+    default: return undefined
+  }
 }
 
 function overview ({ store, fills, background, purged, secondLevel, tallies }: Cache): object {

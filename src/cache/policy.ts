@@ -7,7 +7,7 @@ import { combined, fieldValues } from './field-syntax.ts'
 import type { NotKept } from './fill-result.ts'
 import { bornAt, currentAgeS, heuristicLifetimeMs, statedLifetimeMs } from './freshness.ts'
 import type { CacheRequest } from './request.ts'
-import type { CacheRules } from './rules.ts'
+import type { CacheConfig, CacheRules } from './rules.ts'
 import { parseTargeted } from './structured-fields.ts'
 import { tagsIn } from './tags.ts'
 import { varyNames } from './vary.ts'
@@ -184,8 +184,14 @@ export function passesBy (request: CacheRequest, rules: CacheRules): Reuse | und
 }
 
 /** Whether the origin is hidden from what passes the cache by, too: it reads, but nobody else could answer it (a GET with If-Match, or with a body). */
-export const isHidden = ({ safe, method }: CacheRequest, { config: { hideOrigin, mode }, methods }: CacheRules): boolean =>
-  hideOrigin !== 'no' && mode !== 'off' && safe && methods.has(method)
+export const isHidden = ({ safe, method }: CacheRequest, { methods }: CacheRules, hiding: CacheConfig['hideOrigin']): boolean =>
+  hiding !== 'no' && safe && methods.has(method)
+
+/** Whether the origin is hidden of what is called; by a path below a prefix too, where one of the messages it leads to (`reached`) says so. */
+export function hidingOf ({ mode, hideOrigin }: CacheConfig, reached: ReadonlyArray<{ readonly policy: { readonly cache: CacheConfig } }>): CacheConfig['hideOrigin'] {
+  if (mode !== 'off' && hideOrigin !== 'no') return hideOrigin
+  return reached.length === 0 ? 'no' : reached.map(({ policy: { cache } }) => hidingOf(cache, [])).find(hiding => hiding !== 'no') ?? 'no'
+}
 
 /** `missed`: what was not found, where there is no entry. */
 export function reuse (request: CacheRequest, entry: Entry | undefined, nowMs: number, rules: CacheRules, missed: 'uri-miss' | 'vary-miss' = 'uri-miss'): Reuse {

@@ -10,7 +10,7 @@ export const cacheHelp: Help = {
   usage: `postern cache show [--url URL | --message NAME | --service NAME] [--copies]
        postern cache purge --url URL | --tag TAG | --message NAME | --service NAME | --all [--soft]
        postern cache put URL --file FILE [--status N] [--header "Name: value"]... [--request-header "Name: value"]...`,
-  text: `purge says how many answers went. With --soft they stay and count as stale from now on: they are given out only while they are
+  text: `purge says how many answers went, of those that this gateway has in memory; what others have, and what they share, goes too. With --soft they stay and count as stale from now on: they are given out only while they are
 refreshed, or when the service cannot answer, as far as that is allowed for them. Outage copies go with what is removed, and are fetched anew.
 put stores a file as if a GET of the URL had brought it: a lifetime in --header "Cache-Control: max-age=60" (or of the message's own) is
 needed, and what a GET could not have stored is refused with the reason. The URL is the clients' own, host included.`,
@@ -58,9 +58,9 @@ async function purge (base: string, named: Named, args: Arguments, terminal: Ter
   const given = Object.values(named).filter(value => value !== undefined).length + (args.has('all') ? 1 : 0)
   if (given !== 1) throw new UsageError('what is to go? One of --url, --tag, --message, --service and --all.')
   const text = await askGateway(base, '/api/cache/purge', { method: 'POST', body: { ...named, all: args.has('all'), soft: args.has('soft') } })
-  const { purged, copies } = JSON.parse(text) as { purged: number, copies: number }
+  const { purged, copies, told } = JSON.parse(text) as { purged: number, copies: number, told?: number }
   const further = copies === 0 ? '' : `, and ${copies} outage ${copies === 1 ? 'copy' : 'copies'}`
-  terminal.out(args.has('json') ? text : `${purged} stored ${purged === 1 ? 'answer' : 'answers'} ${args.has('soft') ? 'made stale' : 'removed'}${further}.\n`)
+  terminal.out(args.has('json') ? text : `${purged} stored ${purged === 1 ? 'answer' : 'answers'} ${args.has('soft') ? 'made stale' : 'removed'}${told === undefined ? '' : ' here'}${further}${told === undefined ? '' : `; ${told === 1 ? '1 other gateway was' : `${told} other gateways were`} told`}.\n`)
   return exitCodes.ok
 }
 

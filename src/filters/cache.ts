@@ -14,7 +14,7 @@ import { isDue } from '../cache/is-due.ts'
 import { isMarked, learnPassed, learnRefusal } from '../cache/hit-for-miss.ts'
 import { learnFromHead } from '../cache/learn.ts'
 import { isKeyed, type KeyMaker } from '../cache/key.ts'
-import { isHidden, mayJoin, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
+import { hidingOf, isHidden, mayJoin, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
 import { asGet, unasked, type CacheRequest } from '../cache/request.ts'
 import type { CacheRules } from '../cache/rules.ts'
 import { shareFor, type Share } from '../cache/second-level/share.ts'
@@ -64,7 +64,7 @@ class CacheFlow {
     const by = this.#rules.config.mode === 'off' || !isKeyed(exchange.upstreamRequest) ? 'bypass' : passesBy(request, this.#rules)
     if (by === undefined) return this.#look({ exchange, next, request, tally }, false)
     const asked: Asked = { exchange, next, request, tally, key: '', target: '', entry: undefined, why: by === 'bypass' || by.use === 'stored' ? 'bypass' : by.why }
-    if (isHidden(request, this.#rules)) throw this.#refused(asked, 'not-filled', 'AnswerNotStorable')
+    if (isHidden(request, this.#rules, hidingOf(this.#rules.config, exchange.upstreamRequest.reached))) throw this.#refused(asked, 'not-filled', 'AnswerNotStorable')
     return this.#pass(asked)
   }
 
@@ -97,7 +97,8 @@ class CacheFlow {
     // RFC 9111 section 5.2.1.7.
     if (decided.use === 'nothing') throw this.#refused({ ...start, why: decided.why }, 'only-if-cached', 'NotStored')
     const asked: Asked = { exchange, next, request, tally, key, target, entry, why: decided.why, found: fromSecond, spentMs }
-    if (this.#rules.config.hideOrigin !== 'no') return this.#hidden(asked, this.#rules.config.hideOrigin)
+    const hiding = hidingOf(this.#rules.config, exchange.upstreamRequest.reached)
+    if (hiding !== 'no') return this.#hidden(asked, hiding)
     return this.#mayFill(asked) ? this.#wait(asked, decided.validate, again) : this.#pass(asked)
   }
 

@@ -146,6 +146,25 @@ describe('a hidden origin', { timeout: 300_000 }, () => {
     for (const path of paths) assert.equal((await gateway.get(path)).status, 200)
   })
 
+  test('is not reached by a prefix that leads to its message either, whatever the prefix is told of caching', async () => {
+    await using origin = await startNumbers('max-age=60')
+    const prefix = { upstream: 'Shop', rewrite: '/json/reply/' }
+    await using gateway = await startGateway({
+      upstreams: { Shop: { endpoints: [origin.url] } },
+      messages: { GetOrder: { upstream: 'Shop', policy: { cache: { hideOrigin: 'busy' } } }, GetPrice: { upstream: 'Shop' } },
+      prefixes: { '/a/*': prefix, '/b/*': { ...prefix, policy: { cache: { mode: 'off' } } } }
+    } as PartialConfig)
+    await gateway.waitForEndpoint(origin.url)
+    assert.equal((await gateway.get('/a/GetPrice')).text(), '1', 'what is not hidden is reached')
+    const refused = await gateway.get('/a/GetOrder?Id=1')
+    assert.deepEqual([refused.status, refused.reason], [503, 'AnswerNotReady'])
+    const answers: string[] = []
+    await until('it is filled', async () => answers.push((await gateway.get('/a/GetOrder?Id=1')).text()) > 0 && answers.at(-1) === '2')
+    const off = await gateway.get('/b/GetOrder?Id=1')
+    assert.deepEqual([off.status, off.reason], [503, 'AnswerNotStorable'])
+    assert.equal(origin.received.length, 2)
+  })
+
   test('stands behind a stale answer too', async () => {
     await using origin = await startNumbers('max-age=0, stale-if-error=60')
     await using gateway = await startWith(origin, { hideOrigin: 'busy' })

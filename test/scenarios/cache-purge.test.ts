@@ -107,6 +107,17 @@ describe('an operator purges', { timeout: 900_000 }, () => {
     assert.equal(origin.received.length, 2)
   })
 
+  for (const [what, body] of [['"soft" in quotes', { all: true, soft: 'true' }], ['a misspelt word', { all: true, softt: true }], ['two at once', { all: true, tag: 'all' }], ['nothing', {}], ['a list', [{ all: true }]]] as const) {
+    test(`and is told that ${what} is not understood: nothing goes`, async () => {
+      await using origin = await startNumbers()
+      await using gateway = await startWith(origin)
+      await get(gateway, order(1))
+      const answer = await gateway.tell('/api/cache/purge', body)
+      assert.deepEqual([answer.status, answer.json().error.code], [400, 'PurgeUnclear'])
+      assert.equal(await gateway.metric('postern_cache_entries'), 1)
+    })
+  }
+
   test('by the command, which shows what there is', async () => {
     await using origin = await startNumbers()
     await using gateway = await startWith(origin)
@@ -131,7 +142,7 @@ describe('an operator purges', { timeout: 900_000 }, () => {
     for (const [meant, other] of [[['--url', order(1)], ['--url', order(3)]], [['--tag', order(1)], ['--tag', 'b']], [['--service', 'Shop'], ['--service', 'Other']]] as const) {
       const before = [await get(gateway, order(1)), await get(gateway, order(2))]
       const went = meant[0] === '--service' ? '2 stored answers' : '1 stored answer'
-      assert.deepEqual([await run('purge', ...other), text], [0, '0 stored answers removed.\n'])
+      assert.deepEqual([await run('purge', ...other), text], meant[0] === '--service' ? [1, 'postern: There is no service Other, and nothing is stored of it here.\n'] : [0, '0 stored answers removed.\n'])
       assert.deepEqual([await run('purge', ...meant, '--soft'), text], [0, `${went} made stale.\n`])
       assert.equal(await gateway.metric('postern_cache_entries'), 2, 'all are still there')
       assert.deepEqual([await run('purge', ...meant), text], [0, `${went} removed.\n`])

@@ -237,6 +237,15 @@ describe('gateways that share a second level', { skip, timeout: 900_000 }, () =>
   const knows = async (gateway: TestGateway, others: number) => await until(`${others} others to be known`, async () => (await request(targetOf(gateway.admin), '/api/cache')).json().secondLevel.purges.gateways === others)
   const meet = async (...gateways: TestGateway[]) => { for (const gateway of gateways) await knows(gateway, gateways.length - 1) }
 
+  test('a purge says how many other gateways were told', async () => {
+    await using valkey = await startValkey()
+    await using origin = await startNumbers()
+    await using one = await startWith(origin, valkey)
+    await using other = await startWith(origin, valkey)
+    await meet(one, other)
+    assert.deepEqual((await one.tell('/api/cache/purge', { tag: 'nothing' })).json(), { purged: 0, soft: false, copies: 0, told: 1 })
+  })
+
   /** Nobody reads stale what was written; who is held up for a second is taken for gone, here by a busy machine: then it is written again. */
   const readAfter = async (reader: TestGateway, write: () => Promise<void>) => await until('a write that nothing held up', async () => {
     const before = (await reader.get(order(7), shared)).text()
