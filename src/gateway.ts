@@ -26,6 +26,7 @@ import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import type { OwnGetRules } from './routing/own-get.ts'
 import { eachRejection } from './upstream/bulkhead.ts'
 import { createHoldsFile } from './upstream/holds-file.ts'
+import { lastHeard } from './upstream/last-heard.ts'
 import { leftOut, watchLeftOut } from './upstream/left-out.ts'
 import { version } from './version.ts'
 
@@ -120,13 +121,9 @@ export async function createGateway (config: Config, options: GatewayOptions = {
           },
           log
         })
-        control = createControlPlane({
-          config,
-          log,
-          ownListeners: [...listener.addresses, ...admin.addresses].map(({ host, port }) => ({ host, port })),
-          onChanges: batch => dataPlane.apply(batch),
-          onRegistryErrors: (registry, more) => metrics.registryErrors(registry, more)
-        })
+        const ownListeners = [...listener.addresses, ...admin.addresses].map(({ host, port }) => ({ host, port }))
+        const onRegistryErrors = (registry: string, more: number) => metrics.registryErrors(registry, more)
+        control = createControlPlane({ config, log, ownListeners, onChanges: batch => dataPlane.apply(batch), lastHeard: urls => lastHeard(dataPlane.upstreams, urls), onRegistryErrors })
         await control.start()
         outage.start()
       } catch (error) {

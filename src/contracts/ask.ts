@@ -35,6 +35,8 @@ export type Answer =
     readonly kind: 'silent'
     readonly reached: boolean
     readonly reason: string
+    /** Somebody took the connection and had not answered when the time was over: he may hang, and he may be slow. */
+    readonly listens?: true
     /** Neither a list nor a heartbeat is there, for good (4xx): it publishes none, whoever it is. */
     readonly listed?: Extract<Listed, { state: 'none' }>
   }
@@ -127,7 +129,7 @@ const answered = (ownId: string | undefined, listed: Listed, version: string | u
 
 const refusal = (result: GetResult, what: string): Answer => result.kind === 'answer'
   ? { kind: 'silent', reached: true, reason: `${what} answered ${result.status}` }
-  : { kind: 'silent', reached: result.kind === 'broken', reason: result.reason }
+  : { kind: 'silent', reached: result.kind === 'broken', reason: result.reason, ...(result.kind === 'silent' && result.listens ? { listens: true } : {}) }
 
 interface Wellness { readonly sick?: string | undefined, readonly warns?: string | undefined }
 

@@ -27,8 +27,11 @@ export type GetResult =
   | { readonly kind: 'answer', readonly status: number, readonly contentType: string, readonly poweredBy: string, readonly body: string }
   /** Bytes of HTTP came, but no whole answer: too long, too slow, cut. */
   | { readonly kind: 'broken', readonly reason: string }
-  /** Nobody there: refused, unreachable, silent. `connected`: somebody took the connection and said nothing. */
-  | { readonly kind: 'silent', readonly reason: string, readonly connected: boolean }
+  /**
+   * Nobody there: refused, unreachable, silent. `connected`: somebody took the connection and said nothing. `listens`: and still held it when the time
+   * was over.
+   */
+  | { readonly kind: 'silent', readonly reason: string, readonly connected: boolean, readonly listens: boolean }
 
 const codeOf = (error: Error): string => 'code' in error && typeof error.code === 'string' ? error.code : error.message
 
@@ -51,12 +54,12 @@ export function get (url: string, options: GetOptions): Promise<GetResult> {
       options.signal.removeEventListener('abort', onAbort)
       resolve(result)
     }
-    const fail = (reason: string) => {
-      finish(answered ? { kind: 'broken', reason } : { kind: 'silent', reason, connected })
+    const fail = (reason: string, isLate = false) => {
+      finish(answered ? { kind: 'broken', reason } : { kind: 'silent', reason, connected, listens: connected && isLate })
       request?.destroy()
     }
     const onAbort = () => fail('the question was given up')
-    const timer = setTimeout(() => fail(`no whole answer within ${options.timeoutMs} ms`), options.timeoutMs)
+    const timer = setTimeout(() => fail(`no whole answer within ${options.timeoutMs} ms`, true), options.timeoutMs)
     options.signal.addEventListener('abort', onAbort, { once: true })
     try {
       request = client.request(url, {
@@ -68,7 +71,7 @@ export function get (url: string, options: GetOptions): Promise<GetResult> {
       })
     } catch (error) {
       // A URL that node:http refuses; registrations are parsed before, so this is rare and told like any other failure.
-      return finish({ kind: 'silent', reason: error instanceof Error ? error.message : String(error), connected })
+      return finish({ kind: 'silent', reason: error instanceof Error ? error.message : String(error), connected, listens: false })
     }
     request.on('socket', socket => {
       connected = !socket.connecting

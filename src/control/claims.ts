@@ -44,12 +44,17 @@ export function isConfirmed (standing: Standing): standing is 'listed' | 'truste
   return standing === 'listed' || standing === 'trusted'
 }
 
+/** Merely slow, as far as is known: he takes our connection, and his registry says that he is well, or has said something else since. */
+const isSlow = ({ registration: { health }, entry, knowledge, key }: Verdict): boolean =>
+  knowledge?.silent?.listens === true && (knowledge.key !== key || (entry.unconfirmedSince === undefined && (health === 'passing' || health === 'warning')))
+
 function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
   let since: number | undefined
-  for (const { speaks, state, registration, knowledge, key } of verdicts) {
+  for (const verdict of verdicts) {
+    const { speaks, state, registration, knowledge, key } = verdict
     if (!speaks) continue
-    // Merely unhealthy, or not asked yet: that is not gone.
-    if (registration.registry === 'config' || knowledge?.silent === undefined || knowledge.silent.reached) return undefined
+    // Merely unhealthy or slow, or not asked yet: that is not gone.
+    if (isSlow(verdict) || registration.registry === 'config' || knowledge?.silent === undefined || knowledge.silent.reached) return undefined
     // Who is drained is asked only while somebody else claims a name of his: what was known before that is no answer.
     if (state === 'draining' && knowledge.key !== key) return undefined
     since = Math.max(since ?? 0, knowledge.silent.since)

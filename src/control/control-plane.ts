@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Config } from '../config/schema.ts'
 import type { OwnListener } from '../registry/allowed-networks.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
+import type { LastHeard } from '../upstream/last-heard.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Settled, SettleWish } from './settle.ts'
@@ -16,6 +17,8 @@ export interface ControlPlaneOptions {
   readonly ownListeners?: readonly OwnListener[]
   /** Awaited before the next batch is sent. A rejection means that the batch is not applied: everything is sent again. */
   readonly onChanges: (batch: ChangeBatch) => Promise<void> | void
+  /** When calls had their last answer of these endpoints, ms since epoch. Left out: nobody is called. */
+  readonly lastHeard?: (urls: readonly string[]) => LastHeard
   /** Questions to a registry failed: so many more. */
   readonly onRegistryErrors?: (registry: string, more: number) => void
   /** First pause before a thread that died is started again; doubles up to 32 times that. ms. */
@@ -119,6 +122,7 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
         }
         status = { ...message.status, hasTable: status.hasTable || message.status.hasTable }
         break
+      case 'last-heard': post({ kind: 'last-heard', last: options.lastHeard?.(message.urls) ?? [] }, from); break
       case 'log': log[message.level](message.fields, message.message); break
       case 'reply': {
         const question = questions.get(message.id)

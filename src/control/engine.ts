@@ -106,7 +106,7 @@ export function createEngine (options: EngineOptions): Engine {
   const admission = options.createAdmission(config, options.kept?.names ?? [], () => trigger())
   const admitEntry = createEntryAdmission(admission)
 
-  const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, settings: config.registry.ask, knowledge, onNews: () => trigger(), onAnswer: (url, said) => rechecks.answered(url, said), now })
+  const questions = createQuestions({ ask: options.ask, askMarkers: options.askMarkers, lastHeard: options.lastHeard, settings: config.registry.ask, knowledge, onNews: () => trigger(), onAnswer: (url, said) => rechecks.answered(url, said), now })
 
   const watches = createWatches(options.starters, () => admission.networks, {
     snapshot (snapshot) {
@@ -176,6 +176,7 @@ export function createEngine (options: EngineOptions): Engine {
   let sentIncomplete = false
 
   async function run (): Promise<void> {
+    await questions.listen(decision?.watched ?? [])
     const time = now()
     registries.expire(time, config.registry.unconfirmedMs)
     const all = [...entries()]
@@ -203,9 +204,8 @@ export function createEngine (options: EngineOptions): Engine {
     const hasNews = changes.length > 0 || mustSend || incomplete !== sentIncomplete
     if (hasNews) {
       mustSend = false
-      const batches = toBatches(changes, generation, { incomplete, fallback: hasFallback })
       try {
-        for (const batch of batches) await options.send(batch)
+        for (const batch of toBatches(changes, generation, { incomplete, fallback: hasFallback })) await options.send(batch)
       } catch (error) {
         mustSend = true
         sent = unknownPlan(namesOf(sent), namesOf(target))

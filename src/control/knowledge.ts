@@ -17,8 +17,8 @@ export interface Knowledge {
   readonly answeredAt: number | undefined
   /** What the last finished question was asked for; see AskTarget keys in endpoints.ts. */
   readonly key: string
-  /** Set while the last question got no good answer. `since` is Infinity while only an earlier run of ours has asked. */
-  readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string } | undefined
+  /** Set while the last question got no good answer. `since` is Infinity while only an earlier run of ours has asked. `listens`: see Answer. */
+  readonly silent: { readonly since: number, readonly reached: boolean, readonly reason: string, readonly listens?: true } | undefined
   /** Set when the last good answer came with a failing heartbeat: known, but not well. */
   readonly sick?: string | undefined
   /** What its DTOs say of themselves; undefined while that is not read. */
@@ -33,13 +33,14 @@ export interface Knowledge {
   readonly wasWell?: boolean
 }
 
-function learnSilence (before: Knowledge | undefined, { reached, reason, listed: denied }: Extract<Answer, { kind: 'silent' }>, key: string, now: number): Knowledge {
+function learnSilence (before: Knowledge | undefined, { reached, reason, listens, listed: denied }: Extract<Answer, { kind: 'silent' }>, key: string, now: number): Knowledge {
   const known = before ?? { ownId: undefined, ownSince: now, listed: undefined, servicestackVersion: undefined, apiForm: false, answeredAt: undefined }
-  // "Nobody there" counts from the first such answer in a row; a process that spoke in between starts it anew.
-  const since = before?.silent !== undefined && before.silent.reached === reached ? Math.min(before.silent.since, now) : now
+  // "Nobody there" counts from the first such answer in a row; a process that spoke in between starts it anew, and of one that listens so does another word of its registry.
+  const isSame = before?.silent !== undefined && before.silent.reached === reached && before.silent.listens === listens && (listens === undefined || before.key === key)
+  const since = isSame ? Math.min(before.silent.since, now) : now
   const listed = known.listed?.state === 'read' ? known.listed : denied ?? known.listed
   const isStrange = denied !== undefined && known.ownId !== undefined
-  return { ...known, ...(isStrange ? { strange: true } : {}), listed, key, silent: { since, reached, reason } }
+  return { ...known, ...(isStrange ? { strange: true } : {}), listed, key, silent: { since, reached, reason, ...(listens === undefined ? {} : { listens }) } }
 }
 
 const lastListOf = (known: Knowledge | undefined): OperationList | undefined => known?.listed?.state === 'read' ? known.listed.list : known?.lastList
@@ -77,8 +78,13 @@ export function fromBefore (known: Knowledge): Knowledge {
   return known.silent === undefined ? known : { ...known, silent: { ...known.silent, since: Infinity } }
 }
 
+/** A call had an answer of it at `at`, ms since epoch, whatever our own questions had: its silence begins anew. */
+export function heard (known: Knowledge, at: number): Knowledge {
+  return known.silent === undefined || at <= known.silent.since ? known : { ...known, silent: { ...known.silent, since: at } }
+}
+
 /** Whether nobody was there when it was asked last, by this run of ours. */
-export const isDead = (known: Knowledge | undefined): boolean => known?.silent !== undefined && !known.silent.reached && known.silent.since !== Infinity
+export const isDead = (known: Knowledge | undefined): boolean => known?.silent !== undefined && !known.silent.reached && known.silent.listens === undefined && known.silent.since !== Infinity
 
 /** Whether it has spoken so lately that it need not be asked who it is. `now`: ms since epoch. */
 export const isFresh = (known: Knowledge | undefined, now: number): boolean => known?.answeredAt !== undefined && known.silent === undefined && Math.abs(now - known.answeredAt) < freshMs
@@ -90,10 +96,14 @@ export function learnMarkers (knowledge: Map<string, Knowledge>, url: string, ma
   return known !== undefined
 }
 
+function isSameSilence (a: Knowledge['silent'], b: Knowledge['silent']): boolean {
+  return a?.since === b?.since && a?.reached === b?.reached && a?.listens === b?.listens && a?.reason === b?.reason
+}
+
 /** Whether two states of knowledge lead to the same decisions. */
 export function isSameKnowledge (a: Knowledge | undefined, b: Knowledge | undefined): boolean {
   return a !== undefined && b !== undefined && a.ownId === b.ownId && a.key === b.key && a.apiForm === b.apiForm && a.servicestackVersion === b.servicestackVersion && a.sick === b.sick && a.markers === b.markers && a.warns === b.warns && a.strange === b.strange && a.wasWell === b.wasWell &&
-    a.silent?.since === b.silent?.since && a.silent?.reached === b.silent?.reached && a.silent?.reason === b.silent?.reason &&
+    isSameSilence(a.silent, b.silent) &&
     (a.answeredAt === undefined) === (b.answeredAt === undefined) &&
     a.listed?.state === b.listed?.state && (a.listed?.state !== 'read' || b.listed?.state !== 'read' || a.listed.list === b.listed.list)
 }

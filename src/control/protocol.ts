@@ -4,6 +4,7 @@ import type { OwnListener } from '../registry/allowed-networks.ts'
 import type { WatchState } from '../registry/registration.ts'
 import type { PackedBatch } from './packed.ts'
 import type { SettleWish } from './settle.ts'
+import type { LastHeard } from '../upstream/last-heard.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 
 /** What the data plane has of an earlier control thread. */
@@ -65,6 +66,7 @@ export type ToThread =
   | { readonly kind: 'applied', readonly error: string | undefined }
   | { readonly kind: 'recheck', readonly id: number, readonly url: string, readonly why: RecheckReason }
   | { readonly kind: 'left-out', readonly all: readonly LeftOut[] }
+  | { readonly kind: 'last-heard', readonly last: LastHeard }
   | { readonly kind: 'settle', readonly id: number, readonly wish: SettleWish }
   | { readonly kind: 'describe', readonly id: number, readonly what: 'routes' | 'upstreams' }
   | { readonly kind: 'close' }
@@ -73,6 +75,8 @@ export type FromThread =
   | { readonly kind: 'started' }
   | { readonly kind: 'batch', readonly batch: PackedBatch }
   | { readonly kind: 'status', readonly status: ControlStatus }
+  /** One question at a time; answered by `last-heard`. */
+  | { readonly kind: 'last-heard', readonly urls: readonly string[] }
   | { readonly kind: 'log', readonly level: 'debug' | 'info' | 'warn' | 'error', readonly fields: Readonly<Record<string, unknown>>, readonly message: string }
   /** To whatever came with this id. `json`: what was asked for, as text. */
   | { readonly kind: 'reply', readonly id: number, readonly json: string | undefined, readonly error: string | undefined }

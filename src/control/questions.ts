@@ -3,7 +3,8 @@ import type { Answer, Question } from '../contracts/ask.ts'
 import { createAsker, type AskerSettings, type Target } from '../contracts/asker.ts'
 import { createMarkerReader } from '../contracts/marker-reader.ts'
 import type { Markers } from '../contracts/markers.ts'
-import { isSameKnowledge, learn, learnMarkers, type Knowledge } from './knowledge.ts'
+import type { LastHeard } from '../upstream/last-heard.ts'
+import { heard, isSameKnowledge, learn, learnMarkers, type Knowledge } from './knowledge.ts'
 import { toMarkerTargets } from './targets.ts'
 
 type Limits = { readonly timeoutMs: number, readonly maxAnswerBytes: number }
@@ -12,6 +13,8 @@ type Limits = { readonly timeoutMs: number, readonly maxAnswerBytes: number }
 export interface Asking {
   readonly ask: (question: Question, limits: Limits, signal: AbortSignal) => Promise<Answer>
   readonly askMarkers: (question: Question, limits: Limits, signal: AbortSignal) => Promise<Markers | 'later'>
+  /** When calls had their last answer of these endpoints, ms since epoch; nothing of those that had none. */
+  readonly lastHeard: (urls: readonly string[]) => Promise<LastHeard>
 }
 
 export interface QuestionsOptions extends Asking {
@@ -31,11 +34,13 @@ export interface Questions {
   update (targets: readonly Target[]): void
   /** See asker.ts. */
   recheck (url: string, always: boolean): boolean
+  /** Learns what calls have heard of those among these that listen and do not answer our questions. */
+  listen (urls: Iterable<string>): Promise<void>
   configure (settings: AskerSettings & Limits): void
   close (): void
 }
 
-export function createQuestions ({ ask, askMarkers, knowledge, onNews, onAnswer, now, settings }: QuestionsOptions): Questions {
+export function createQuestions ({ ask, askMarkers, lastHeard, knowledge, onNews, onAnswer, now, settings }: QuestionsOptions): Questions {
   let limits: Limits = settings
   const asker = createAsker({
     settings,
@@ -58,6 +63,13 @@ export function createQuestions ({ ask, askMarkers, knowledge, onNews, onAnswer,
       markers.want(toMarkerTargets(targets, knowledge))
     },
     recheck: (url, always) => asker.recheck(url, always),
+    async listen (urls) {
+      const mute = [...urls].filter(url => knowledge.get(url)?.silent?.listens === true)
+      for (const [url, at] of mute.length === 0 ? [] : await lastHeard(mute)) {
+        const known = knowledge.get(url)
+        if (known !== undefined) knowledge.set(url, heard(known, at))
+      }
+    },
     configure (next) {
       limits = next
       asker.configure(next)

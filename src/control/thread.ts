@@ -9,6 +9,7 @@ import { startEmbeddedRegistry } from '../registry/embedded.ts'
 import { watchFile } from '../registry/file-watch.ts'
 import { OwnNodes } from '../registry/own-nodes.ts'
 import type { ChangeBatch } from '../routing/plan.ts'
+import type { LastHeard } from '../upstream/last-heard.ts'
 import { createAdmission } from './admission.ts'
 import { loadAskTls } from './ask-tls.ts'
 import { standBehindRequests } from './behind-requests.ts'
@@ -42,6 +43,12 @@ let acknowledge: ((error: string | undefined) => void) | undefined
 const send = (batch: ChangeBatch) => new Promise<void>((resolve, reject) => {
   acknowledge = error => error === undefined ? resolve() : reject(new Error(error))
   post({ kind: 'batch', batch: pack(batch) })
+})
+
+let tellLastHeard: ((last: LastHeard) => void) | undefined
+const lastHeard = (urls: readonly string[]) => new Promise<LastHeard>(resolve => {
+  tellLastHeard = resolve
+  post({ kind: 'last-heard', urls })
 })
 
 const splitAddress = (address: string) => {
@@ -79,6 +86,7 @@ async function open (): Promise<Engine> {
     starters: startersWith(ownNodes),
     ask: (question, limits, signal) => ask(question, limits, signal, parse),
     askMarkers: (question, limits, signal) => askMarkers(question, limits, signal, parseMarkers),
+    lastHeard,
     createAdmission: (config, known, onChange) => createAdmission({ settings: config.registry, ownListeners: start.ownListeners, known, onChange }),
     loadTls: config => loadAskTls(config.upstreams, (upstream, error) => log({ level: 'error', fields: { service: upstream, error: error.message }, message: 'TLS files of an upstream cannot be read' })),
     applied: unknownPlan(start.applied),
@@ -105,6 +113,7 @@ opened.then(() => post({ kind: 'started' }), (error: unknown) => { throw error }
 
 port.on('message', (message: ToThread) => {
   if (message.kind === 'applied') return acknowledge?.(message.error)
+  if (message.kind === 'last-heard') return tellLastHeard?.(message.last)
   opened.then(async engine => {
     switch (message.kind) {
       case 'configure': return engine.configure(message.config, message.generation)
@@ -116,6 +125,7 @@ port.on('message', (message: ToThread) => {
         const closed = engine.close()
         // A batch on the way is no longer waited for.
         acknowledge?.('the control plane is closing')
+        tellLastHeard?.([])
         await closed
         await stateFile?.close()
         flush()

@@ -24,6 +24,8 @@ export class Endpoint implements EndpointHandle {
   plan: EndpointPlan
   sinceMs = performance.now()
   readonly standing = new Standing()
+  /** When it last answered a call, performance.now(); -Infinity: never. */
+  heardAtMs = -Infinity
   /** Attempts that ended since the outlier test last looked. */
   successes = 0
   failures = 0
@@ -171,6 +173,7 @@ export class Endpoint implements EndpointHandle {
     // Whatever becomes of a copy touches nobody who calls the endpoint himself.
     if (attempt.isMirrored) return this.#events.attempt('ignored', attempt.durationMs)
     const nowMs = performance.now()
+    if (status !== undefined) this.heardAtMs = nowMs
     const judged = this.#judge(attempt, status, error, nowMs)
     // A plain 500, seen beside the others.
     if (judged === 'failure') attempt.outcome = judged

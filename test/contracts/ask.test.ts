@@ -146,13 +146,21 @@ test('nobody listens: silent, not reached', async () => {
   assert.deepEqual(await put(`http://127.0.0.1:${port}`), { kind: 'silent', reached: false, reason: 'ECONNREFUSED' })
 })
 
-test('a listener that never speaks is silent after the timeout', async t => {
+test('one that takes the connection and ends it is not there', async t => {
+  const server = createTcpServer(socket => { socket.on('error', () => {}).destroy() })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const answer = await put(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  assert.deepEqual({ ...answer, reason: '' }, { kind: 'silent', reached: false, reason: '' })
+})
+
+test('a listener that never speaks is silent after the timeout, and listens', async t => {
   const sockets = new Set<Socket>()
   const server = createTcpServer(socket => { sockets.add(socket); socket.on('error', () => {}) })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => { for (const socket of sockets) socket.destroy(); server.close() })
   const answer = await put(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  assert.deepEqual(answer, { kind: 'silent', reached: false, reason: 'no whole answer within 2000 ms' })
+  assert.deepEqual(answer, { kind: 'silent', reached: false, reason: 'no whole answer within 2000 ms', listens: true })
 })
 
 const plain = { headers: { 'x-powered-by': 'Express' } }

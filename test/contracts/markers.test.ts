@@ -42,7 +42,7 @@ test('who publishes none has none; who cannot answer now is asked again', () => 
   assert.equal(toMarkers(answer(200, '<html>')), noMarkers)
   assert.equal(toMarkers(answer(503)), 'later')
   assert.equal(toMarkers(answer(429)), 'later')
-  assert.equal(toMarkers({ kind: 'silent', connected: false, reason: 'ECONNREFUSED' }), 'later')
+  assert.equal(toMarkers({ kind: 'silent', connected: false, listens: false, reason: 'ECONNREFUSED' }), 'later')
   assert.equal(toMarkers({ kind: 'broken', reason: 'cut' }), 'later')
 })
 

@@ -21,6 +21,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
   const closed: string[] = []
   const answers = new Map<string, Parameters<typeof toAnswer>[0]>()
   const markers = new Map<string, Markers>()
+  const lastCalled = new Map<string, () => number>()
   const messages = new Map<string, MessagePlan>()
   const batches: ChangeBatch[] = []
   const lines: LogLine[] = []
@@ -51,6 +52,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
       return toAnswer(answers.get(url) ?? 'silent')
     },
     async askMarkers ({ url }) { return markers.get(url) ?? noMarkers },
+    async lastHeard (urls) { return urls.flatMap(url => lastCalled.has(url) ? [[url, lastCalled.get(url)!()] as const] : []) },
     createAdmission: () => ({ admit: item => item, configure () {}, doubt () {}, forgetUnused () {}, networks: createNetworkRules([], []), isResolving: false, resolved: [], close () {} }),
     loadTls: () => new Map(),
     applied: emptyPlan,
@@ -63,7 +65,7 @@ function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } 
     listener?.state({ registry, ok: true, lastGoodAt: 1, error: undefined, agent: 'test' })
     listener?.snapshot({ registry, registrations: items.map(item => registration({ ...item, registry })), index: reset ? index = 3 : ++index, reset })
   }
-  return { engine, tell, answers, markers, messages, batches, lines, kept, asked, closed, registries, status: () => status }
+  return { engine, tell, answers, lastCalled, markers, messages, batches, lines, kept, asked, closed, registries, status: () => status }
 }
 
 const url = (port: number) => `http://10.0.0.1:${port}`
@@ -244,4 +246,25 @@ test('postern.yaml says it over every marker', async t => {
   const effects = () => (JSON.parse(engine.describe('routes')) as { routes: Array<{ message: string, effect: string, effectFrom?: string }> }).routes.map(({ message, effect, effectFrom }) => [message, effect, effectFrom])
   await until('both are known', () => effects().length === 2)
   assert.deepEqual(effects(), [['GetProduct', 'unsafe', 'yaml'], ['Other', 'by method', undefined]])
+})
+
+test('an owner that answers calls and none of our questions keeps its name for as long as it does', async t => {
+  const ownerGoneMs = 200
+  const { engine, tell, answers, lastCalled, messages, asked } = setUp(t, toConfig({ registry: { consul: {}, ownerGoneMs, ask: { intervalMs: 50, maxIntervalMs: 100 } } }))
+  answers.set(url(9201), { id: 'o1', lists: ['PlaceOrder'] })
+  answers.set(url(9202), { id: 'b1', lists: ['PlaceOrder'] })
+  await engine.start()
+  tell('consul', [orders])
+  await until('it has the name', () => messages.get('placeorder')?.state === 'routed')
+  answers.set(url(9201), 'slow')
+  lastCalled.set(url(9201), () => Date.now())
+  tell('consul', [{ ...orders, health: 'critical' }, { ...orders, id: 'b1', port: 9202, service: 'Billing' }])
+  const { length } = asked.filter(one => one === url(9201))
+  await until('it has been asked in vain for long', () => asked.filter(one => one === url(9201)).length > length + 3 * ownerGoneMs / 50)
+  await engine.idle()
+  assert.equal(messages.get('placeorder')?.upstream, 'Orders')
+  const called = Date.now()
+  lastCalled.set(url(9201), () => called)
+  await until('it has passed', () => messages.get('placeorder')?.upstream === 'Billing')
+  assert.ok(Date.now() >= called + ownerGoneMs)
 })

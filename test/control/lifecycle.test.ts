@@ -69,6 +69,7 @@ async function startPlanes (t: TestContext, clock: FakeClock, agent: FakeConsul)
     starters: { consul: (settings, listener) => watchConsul(settings, listener), file: notStarted, embedded: notStarted },
     ask: counted(ask),
     askMarkers: counted(askMarkers),
+    lastHeard: async () => [],
     createAdmission: (settings, known, onChange) => createAdmission({ settings: settings.registry, ownListeners: [], known, onChange }),
     loadTls: () => new Map(),
     applied: emptyPlan,

@@ -41,10 +41,11 @@ export function registration (like: RegistrationLike): Registration {
 export const operation = (name: string, more: Partial<Operation> = {}): Operation => ({ name, restricted: false, visible: true, actions: ['ANY'], routes: [], ...more })
 
 /** `version`: '' of what is no ServiceStack host. */
-type Said = 'silent' | 'sick' | 'has nothing' | { id?: string, lists?: ReadonlyArray<string | Operation>, none?: true, unread?: true, cut?: true, version?: string, sick?: string, warns?: string, strange?: true }
+type Said = 'silent' | 'slow' | 'sick' | 'has nothing' | { id?: string, lists?: ReadonlyArray<string | Operation>, none?: true, unread?: true, cut?: true, version?: string, sick?: string, warns?: string, strange?: true }
 
 export function toAnswer (said: Said): Answer {
   if (said === 'silent') return { kind: 'silent', reached: false, reason: 'ECONNREFUSED' }
+  if (said === 'slow') return { kind: 'silent', reached: false, reason: 'no whole answer within 2000 ms', listens: true }
   if (said === 'has nothing') return { kind: 'silent', reached: true, reason: 'its heartbeat answered 404', listed: { state: 'none', reason: 'its list answered 404' } }
   if (said === 'sick') return { kind: 'silent', reached: true, reason: 'its heartbeat answered 503' }
   const listed = said.none ? { state: 'none' as const, reason: 'its list answered 404' } : said.unread ? { state: 'unread' as const, reason: 'its list answered 503' } : { state: 'read' as const, list: toOperationList((said.lists ?? []).map(item => typeof item === 'string' ? operation(item) : item), said.cut) }

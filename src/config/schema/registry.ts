@@ -51,5 +51,5 @@ export const Registry = section({
   }, 'How Postern asks endpoints for their own id and list of operations.'),
   panic: flag('When every endpoint of an upstream fails its checks, serve from them anyway (bounded by bulkhead and breakers) rather than refuse everybody. Endpoints in maintenance are never served.', true),
   unconfirmedMs: ms('How long endpoints that an amnesic Consul no longer names are served while they answer our own question.', 600_000, 0),
-  ownerGoneMs: ms('How long no endpoint of a message\'s owner must answer before the name passes to the single other claimant; how long names that passed to a newer service with all of them, because the owner refuses connections, go back to it when it is there again; and how long, where nobody remembers an owner, the list of who was registered first is waited for.', 30_000, 0)
+  ownerGoneMs: ms('How long no endpoint of a message\'s owner must answer before the name passes to the single other claimant (one that takes connections is slow, and no more, while its checks pass or calls are answered); how long names that passed to a newer service with all of them, because the owner refuses connections, go back to it when it is there again; and how long, where nobody remembers an owner, the list of who was registered first is waited for.', 30_000, 0)
 }, 'Where endpoints come from.')
