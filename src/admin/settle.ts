@@ -22,8 +22,10 @@ export function settleAction (settle: (wish: SettleWish) => Promise<Settled>): A
     async run ({ body }) {
       const settled = await settle(toWish(body))
       if (settled.kind === 'refused') throw new ActionRefused(settled.status, settled.code, settled.message)
-      const { upstream, since, moved } = settled.owner
-      return { message: settled.key, upstream, since: new Date(since).toISOString(), ...(moved === undefined ? {} : { from: moved.from, note: moved.note }) }
+      const { upstream, since, moved, settled: word } = settled.owner
+      // Whoever had it already has it from nobody.
+      const from = word?.at === since ? moved?.from : undefined
+      return { message: settled.key, upstream, since: new Date(since).toISOString(), from, note: word?.note }
     }
   }
 }

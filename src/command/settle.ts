@@ -7,8 +7,8 @@ import { exitCodes, printable, UsageError, type Terminal } from './terminal.ts'
 export const settleHelp: Help = {
   summary: 'Gives a message that several services claim to one of them.',
   usage: 'postern settle MESSAGE UPSTREAM [--note TEXT] [--admin HOST:PORT]',
-  text: `The owner's traffic goes to that service at once; the other is quarantined. Kept on disk (dataDirectory). It is an owner
-like any other: the name passes on when it has gone. messages.MESSAGE.upstream in postern.yaml counts more.`,
+  text: `The owner's traffic goes to that service at once, or stays there; the others are quarantined, and it is no conflict any more. Kept on disk
+(dataDirectory). It is an owner like any other: the name passes on when it has gone. messages.MESSAGE.upstream in postern.yaml counts more.`,
   flags: {
     admin: { short: 'a', value: 'HOST:PORT', help: 'Admin address of the running gateway. Default: 127.0.0.1:9901.' },
     note: { value: 'TEXT', help: 'Why, for whoever looks at postern routes or the log later.' }

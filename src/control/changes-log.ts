@@ -1,8 +1,10 @@
 // What an operator reads when names and endpoints change: one line each, in the words of `postern routes`. Pure.
 import { keyOf } from './catalog.ts'
 import type { WatchState } from '../registry/registration.ts'
-import { explainEndpoint, explainName, explainPath, type Explanation } from './explain.ts'
-import type { Decision, EndpointDecision, NameDecision, PathConflict } from './plan.ts'
+import { explainEndpoint } from './explain-endpoint.ts'
+import { explainName, explainPath } from './explain-name.ts'
+import type { Explanation } from './explain.ts'
+import { isDisputed, type Decision, type EndpointDecision, type NameDecision, type PathConflict } from './plan.ts'
 import type { Unreadable } from './protocol.ts'
 
 export interface LogLine {
@@ -14,7 +16,10 @@ export interface LogLine {
 /** Most lines of one decision; what is beyond, the least important, is counted in one more line. */
 export const mostLines = 200
 
-const worst: Readonly<Record<string, LogLine['level']>> = { quarantined: 'warn', conflict: 'error', ghost: 'warn', stranger: 'warn', unconfirmed: 'warn', refused: 'warn', critical: 'warn', out: 'warn' }
+const worst: Readonly<Record<string, LogLine['level']>> = { conflict: 'error', ghost: 'warn', stranger: 'warn', unconfirmed: 'warn', refused: 'warn', critical: 'warn', out: 'warn' }
+
+/** A conflict that is settled is no news to act on. */
+const levelOf = (decision: NameDecision): LogLine['level'] | undefined => decision.state === 'quarantined' && isDisputed(decision) ? 'warn' : worst[decision.state]
 
 const rankOf = ({ level, message }: LogLine): number => level === 'error' ? 0 : level === 'warn' ? 1 : message === 'message moved' ? 2 : 3
 
@@ -31,9 +36,13 @@ export function describeChanges (before: Decision | undefined, after: Decision):
   return lines
 }
 
-/** When a registry begins to answer or stops. The first failure is news too, although nothing was good before. `stale`: registrations that stay in force without its word. */
+/**
+ * When a registry begins to answer or stops. The first failure is news too, although nothing was good before, and so is each mistake in a file: whoever
+ * mends it looks for the next one here. `stale`: registrations that stay in force without its word.
+ */
 export function describeRegistry (before: WatchState | undefined, { registry, ok, error, agent, lastGoodAt }: WatchState, stale: number): LogLine | undefined {
-  if (before?.ok === ok && (before.error !== undefined || error === undefined)) return undefined
+  const isOther = registry === 'file' && error !== before?.error
+  if (before?.ok === ok && !isOther && (before.error !== undefined || error === undefined)) return undefined
   return ok
     ? { level: 'info', fields: { registry, agent }, message: 'registry answers' }
     : { level: 'warn', fields: { registry, error, lastGoodAt, stale }, message: 'registry does not answer; its last good list stays in force' }
@@ -62,8 +71,8 @@ function describeNames (before: Decision | undefined, after: Decision): LogLine[
     const own = names.get(decision.upstream)
     const old = own?.get(decision.key)
     own?.delete(decision.key)
-    const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0) && old.isStrange === decision.isStrange
-    const isExpected = before === undefined && worst[decision.state] === undefined
+    const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0) && old.isStrange === decision.isStrange && isDisputed(old) === isDisputed(decision)
+    const isExpected = before === undefined && levelOf(decision) === undefined
     if (decision.state === 'absent') {
       if (old !== undefined && isMissed(old, after)) lines.push(toGoneLine(old, decision.cause === 'unspoken' ? 'warn' : 'info', explainName(decision)))
     } else if (!isSame && !isExpected) lines.push(toNameLine(decision, old, owners.get(decision.key)))
@@ -94,7 +103,7 @@ function toNameLine (decision: NameDecision, old: NameDecision | undefined, owne
   // Routed to nobody who can be called, or hidden by nobody's wish.
   const isVain = (state === 'routed' && decision.endpoints === 0) || decision.cause === 'stranger'
   return {
-    level: isVain ? 'warn' : worst[state] ?? 'info',
+    level: isVain ? 'warn' : levelOf(decision) ?? 'info',
     fields: { name, service: upstream, state, ...(isMove ? { from } : {}), ...(conflictWith.length > 0 ? { conflictWith } : {}), ...explainName(decision) },
     message: isMove ? 'message moved' : `message ${state}`
   }

@@ -2,8 +2,10 @@
 import { policyFor } from '../config/resolve.ts'
 import type { Config, PolicyConfig } from '../config/schema.ts'
 import type { Effect } from '../exchange/effect.ts'
-import { explainEndpoint, explainName, explainPath, type Explanation } from './explain.ts'
-import type { Decision, EndpointDecision } from './plan.ts'
+import { explainEndpoint } from './explain-endpoint.ts'
+import { explainName, explainPath } from './explain-name.ts'
+import type { Explanation } from './explain.ts'
+import { isDisputed, type Decision, type EndpointDecision } from './plan.ts'
 import type { ControlCounts } from './protocol.ts'
 import type { DescribedRegistry } from './registry-states.ts'
 import { staleness } from './stale.ts'
@@ -115,6 +117,6 @@ export function countDecision (decision: Decision): ControlCounts {
   const registrations: Record<string, number> = { routed: 0, out: 0, standby: 0, waiting: 0, critical: 0, draining: 0, ghost: 0, stranger: 0, unconfirmed: 0, refused: 0 }
   for (const { state } of decision.names) if (state !== 'absent') routes[state] = (routes[state] ?? 0) + 1
   for (const { state } of decision.endpoints) registrations[state] = (registrations[state] ?? 0) + 1
-  const disputed = new Set(decision.names.filter(({ state }) => state === 'quarantined' || state === 'conflict').map(({ key }) => key))
+  const disputed = new Set(decision.names.filter(isDisputed).map(({ key }) => key))
   return { routes, conflicts: disputed.size + decision.pathConflicts.length, registrations, upstreams: decision.plan.upstreams.size, served: decision.memory.served.size }
 }

@@ -277,7 +277,7 @@ export function createEngine (options: EngineOptions): Engine {
       const settled = settle(wish, { decision, owners: memory.owners, yaml: settledOf(config).get(wish.message.toLowerCase())?.upstream, now: now() })
       if (settled.kind === 'refused') return settled
       const { key, owner } = settled
-      if (memory.owners.get(key) !== owner) moves.settled++
+      if (owner.moved !== memory.owners.get(key)?.moved) moves.settled++
       memory = { ...memory, owners: new Map(memory.owners).set(key, owner) }
       trigger()
       await loop.idle()

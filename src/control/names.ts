@@ -13,6 +13,7 @@ import { lenderOf, resolveOwner, type Claimant, type Move, type Owner, type Reso
 import type { NameDecision } from './plan.ts'
 import type { Splits } from './splits.ts'
 import { Takeovers } from './takeover.ts'
+import { tellClaim, tellOwner } from './told.ts'
 import { decideUnspoken } from './unspoken.ts'
 
 export interface NameContext {
@@ -182,9 +183,10 @@ function toPlan (context: NameContext, current: Case, upstream: string, outcome:
   const { name, state, cause, choice, marker, letOut, suggest = false } = outcome
   const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && (resolution.waitsFor === undefined ? other.confirmed : other.upstream === resolution.waitsFor) && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
   const endpoints = choice === undefined ? 0 : leftOut.countIn(upstream, choice)
+  const view = context.views.get(upstream)
   // Routed to nobody is told as something else, so it has a time of its own.
   const since = book.mark(upstream, key, state === 'routed' && endpoints === 0 ? 'routed to nobody' : state)
-  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, isStrange: context.views.get(upstream)?.isStrange ?? false, letOut, since }
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, isStrange: view?.isStrange ?? false, letOut, ...tellOwner(context, resolution, owner, claimants), ...tellClaim(view, key), since }
   return { decision, choice, suggest }
 }
 

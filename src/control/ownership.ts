@@ -21,6 +21,8 @@ export interface Owner {
   readonly since: number
   /** Undefined: it was the first to have the name. */
   readonly moved?: Move | undefined
+  /** An operator has said so at run time: when (ms since epoch), and why. It holds as long as this owner is there, whoever else claims the name. */
+  readonly settled?: { readonly at: number, readonly note?: string | undefined } | undefined
 }
 
 /** Who had the name before and gets it back when he can be called again: drained, or stopped for less than a restart may take. `now`: ms since epoch. */

@@ -7,6 +7,7 @@ import type { EndpointState, Verdict } from './endpoints.ts'
 import type { ExposureCause } from './exposure.ts'
 import { nothingJudged, type Judged } from './judged.ts'
 import type { Marks } from './marks.ts'
+import type { Standing } from './offers.ts'
 import type { Move, Owner, Resolution } from './ownership.ts'
 
 /** The table as the data plane is to have it. */
@@ -53,12 +54,25 @@ export interface NameDecision {
   readonly endpoints: number
   /** Whether strangers are all that answers at the addresses of its upstream. */
   readonly isStrange: boolean
+  /** Who has the name; of a `conflict`, who had it. Undefined: nobody ever. `isRegistered`: whether anything is known of that upstream. */
+  readonly owner: { readonly name: string, readonly isRegistered: boolean } | undefined
+  /** Whose word has given it to its owner, where more than its history decides; undefined: nobody's. */
+  readonly settled: { readonly by: 'yaml' | 'operator', readonly note: string | undefined } | undefined
+  /** Its owner, `to`, has it only until `from` can be called again; `until`: but no longer than that, ms since epoch. */
+  readonly lent: { readonly to: string, readonly from: string, readonly until: number | undefined } | undefined
+  /** What this upstream's word on it is worth; undefined where no registration of it names it. */
+  readonly standing: Standing | undefined
+  /** All of this upstream that may have it is in maintenance. */
+  readonly isDrained: boolean
   /** What of postern.yaml lets it out, where its service restricts it. */
   readonly letOut: 'message-setting' | 'pattern' | undefined
-  /** Of an `unspoken` one: the registration that has it. */
-  readonly only?: { readonly id: string, readonly state: EndpointState }
+  /** Of an `unspoken` one: the first registration that has it, and how many others do. */
+  readonly only?: { readonly id: string, readonly state: EndpointState, readonly others: number }
   readonly since: number
 }
+
+/** Whether several services claim the name, and nobody has said yet whose it is. */
+export const isDisputed = ({ state, settled }: NameDecision): boolean => state === 'conflict' || (state === 'quarantined' && settled === undefined)
 
 export interface EndpointDecision {
   readonly upstream: string

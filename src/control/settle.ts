@@ -29,9 +29,11 @@ export function settle (wish: SettleWish, { decision, owners, yaml, now }: { dec
   if (claim === undefined) return refused(409, 'NotItsMessage', `${wish.upstream} does not have ${wish.message}. Who has it: ${claims.map(name => name.upstream).join(', ')}.`)
   if (claim.state === 'unread') return refused(409, 'NotReadYet', `The list of operations of ${wish.upstream} is not read yet, so nobody knows whether it has ${wish.message}.`)
   const before = owners.get(key)
+  const settled = { at: now, note: wish.note }
   // What would go back by itself is an owner's from now on.
   const lentBy = lenderOf(before, { ownerGoneMs: Infinity, now })
-  if (before?.upstream === wish.upstream && lentBy === undefined) return { kind: 'settled', key, owner: before }
+  // It has the name already: the word is what is new, and ends the conflict.
+  if (before?.upstream === wish.upstream && lentBy === undefined) return { kind: 'settled', key, owner: { ...before, settled } }
   const from = (before?.upstream === wish.upstream ? lentBy : before?.upstream) ?? claims.find(name => name.upstream !== wish.upstream)?.upstream ?? 'nobody'
-  return { kind: 'settled', key, owner: { upstream: wish.upstream, since: now, moved: { from, because: 'settled', note: wish.note } } }
+  return { kind: 'settled', key, owner: { upstream: wish.upstream, since: now, moved: { from, because: 'settled', note: wish.note }, settled } }
 }

@@ -9,6 +9,8 @@ export interface Unspoken {
   readonly name: string
   /** The first registration that has it. */
   readonly verdict: Verdict
+  /** How many others have it. */
+  others: number
 }
 
 /** Names of one upstream without a claim, by lower-cased name. */
@@ -18,7 +20,9 @@ export function findUnspoken (verdicts: readonly Verdict[], claims: ReadonlyMap<
     if (verdict.speaks) continue
     for (const name of verdict.registration.names.slice(0, operationLimits.operations)) {
       const key = name.toLowerCase()
-      if (!claims.has(key) && !unspoken.has(key) && isMessageName(name)) unspoken.set(key, { name, verdict })
+      const known = unspoken.get(key)
+      if (known !== undefined) known.others += known.verdict === verdict ? 0 : 1
+      else if (!claims.has(key) && isMessageName(name)) unspoken.set(key, { name, verdict, others: 0 })
     }
   }
   return unspoken
@@ -28,10 +32,10 @@ export function findUnspoken (verdicts: readonly Verdict[], claims: ReadonlyMap<
 export function decideUnspoken (views: ReadonlyMap<string, UpstreamView>, claimed: ReadonlyMap<string, unknown>, book: MarkBook): NameDecision[] {
   const decisions: NameDecision[] = []
   for (const { name: upstream, unspoken } of views.values()) {
-    for (const [key, { name, verdict: { registration, state } }] of unspoken) {
+    for (const [key, { name, others, verdict: { registration, state } }] of unspoken) {
       if (claimed.has(key)) continue
       const since = book.mark(upstream, key, `only ${state}`)
-      decisions.push({ key, name, upstream, state: 'absent', cause: 'unspoken', by: 'nobody', conflictWith: [], moved: undefined, marker: undefined, endpoints: 0, isStrange: false, letOut: undefined, only: { id: registration.id, state }, since })
+      decisions.push({ key, name, upstream, state: 'absent', cause: 'unspoken', by: 'nobody', conflictWith: [], moved: undefined, marker: undefined, endpoints: 0, isStrange: false, letOut: undefined, owner: undefined, settled: undefined, lent: undefined, standing: undefined, isDrained: false, only: { id: registration.id, state, others }, since })
     }
   }
   return decisions

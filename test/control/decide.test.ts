@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeChanges } from '../../src/control/changes-log.ts'
-import { explainEndpoint, explainName } from '../../src/control/explain.ts'
+import { explainEndpoint } from '../../src/control/explain-endpoint.ts'
+import { explainName } from '../../src/control/explain-name.ts'
 import { emptyMemory } from '../../src/control/plan.ts'
 import { decideWorld, namesOf, operation, statesOf, tableOf, type RegistrationLike, type World } from './support.ts'
 
@@ -279,7 +280,7 @@ test('why a name has gone is told: nothing of its service is left, or nothing of
   const gone = (registrations: RegistrationLike[]) => describeChanges(before, decideWorld({ registrations, says: { 9101: { id: 'a', ...get } }, memory: before.memory })).filter(({ message }) => message === 'message gone').map(({ fields }) => `${fields['name'] as string} ${fields['why'] as string}`)
   assert.deepEqual(gone([{ id: 'a' }]), ['Left Gone: no registration of Catalog has it any more.'])
   assert.deepEqual(gone([]), ['GetProduct Gone: nothing of Catalog is registered any more.', 'Left Gone: nothing of Catalog is registered any more.'])
-  assert.deepEqual(gone([{ id: 'a', names: ['GetProduct', 'Left'] }]), ['Left Absent: Catalog has it as a tag, but no endpoint lists it, so it is no message.'])
+  assert.deepEqual(gone([{ id: 'a', names: ['GetProduct', 'Left'] }]), ['Left Absent: registrations of Catalog name it, but no endpoint lists it, so it is no message.'])
 })
 
 for (const [sentence, config, by] of [

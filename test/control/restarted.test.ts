@@ -1,7 +1,7 @@
 // Who is at an address while its registry cannot be asked: a process that restarted there under another id of its service, which nobody can have told us.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { explainEndpoint } from '../../src/control/explain.ts'
+import { explainEndpoint } from '../../src/control/explain-endpoint.ts'
 import { toTargets } from '../../src/control/targets.ts'
 import { decideWorld, statesOf, tableOf, type World } from './support.ts'
 

@@ -14,7 +14,7 @@ test('the upstream an operator names owns the message from the next decision on,
   assert.deepEqual(namesOf(decision, 'Pay'), { Alpha: 'routed', Beta: 'quarantined', Gamma: 'absent' })
   const settled = settle({ message: 'PAY', upstream: 'Beta', note: 'agreed' }, { decision, owners: decision.memory.owners, yaml: undefined, now: 7 })
   assert.ok(settled.kind === 'settled')
-  assert.deepEqual(settled.owner, { upstream: 'Beta', since: 7, moved: { from: 'Alpha', because: 'settled', note: 'agreed' } })
+  assert.deepEqual(settled.owner, { upstream: 'Beta', since: 7, moved: { from: 'Alpha', because: 'settled', note: 'agreed' }, settled: { at: 7, note: 'agreed' } })
   const next = decideWorld({ ...world, memory: { ...decision.memory, owners: new Map(decision.memory.owners).set(settled.key, settled.owner) } })
   assert.deepEqual(namesOf(next, 'Pay'), { Alpha: 'quarantined', Beta: 'routed', Gamma: 'absent' })
   const gone = decideWorld({ ...world, registrations: [a, c], memory: next.memory })

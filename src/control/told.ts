@@ -1,0 +1,34 @@
+// What is told of a name beside its state: whose it is and by whose word, how long it is lent, and what its service's own word on it is worth. Pure.
+import { isConfirmed, type UpstreamView } from './claims.ts'
+import { lenderOf, type Claimant, type Owner, type Resolution } from './ownership.ts'
+import type { NameDecision } from './plan.ts'
+
+export type Told = Pick<NameDecision, 'owner' | 'settled' | 'lent' | 'standing' | 'isDrained'>
+
+export interface ToldContext {
+  readonly views: ReadonlyMap<string, UpstreamView>
+  readonly ownerGoneMs: number
+  readonly now: number
+}
+
+/** What holds of the name whoever claims it. `owner`: as it is remembered from now on. */
+export function tellOwner (context: ToldContext, resolution: Resolution, owner: Owner | undefined, claimants: readonly Claimant[]): Pick<Told, 'owner' | 'settled' | 'lent'> {
+  const name = resolution.owner ?? owner?.upstream
+  const isOwners = owner !== undefined && owner.upstream === resolution.owner
+  const lender = resolution.by === 'yaml' || !isOwners ? undefined : lenderOf(owner, context)
+  const isThere = lender !== undefined && claimants.some(({ upstream, confirmed }) => confirmed && upstream === lender)
+  return {
+    owner: name === undefined ? undefined : { name, isRegistered: (context.views.get(name)?.verdicts.length ?? 0) > 0 },
+    settled: resolution.by === 'yaml' ? { by: 'yaml', note: undefined } : isOwners && owner.settled !== undefined ? { by: 'operator', note: owner.settled.note } : undefined,
+    lent: isThere ? { to: owner!.upstream, from: lender, until: owner!.moved?.because === 'stopped' ? owner!.since + context.ownerGoneMs : undefined } : undefined
+  }
+}
+
+/** What holds of the name at one service. `key`: lower-cased. */
+export function tellClaim (view: UpstreamView | undefined, key: string): Pick<Told, 'standing' | 'isDrained'> {
+  const standing = view?.claims.get(key)?.standing
+  if (view === undefined || isConfirmed(standing ?? 'unread')) return { standing, isDrained: false }
+  // Of a name that no registration has, the list of any may tell.
+  const having = view.verdicts.filter(({ speaks, registration: { names } }) => speaks && (standing === undefined || names.some(name => name.toLowerCase() === key)))
+  return { standing, isDrained: having.length > 0 && having.every(({ state }) => state === 'draining') }
+}
