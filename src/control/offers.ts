@@ -19,10 +19,11 @@ export interface Offer {
 }
 
 /**
- * `believesTags`: plain services name their messages on purpose, and operators may say so for others (trustTags). `believed`: names
- * that an operator exposes one by one, lower-cased. `unbelieved`: what a name is that has no list behind it and that nobody believes.
+ * `believesTags`: plain services name their messages on purpose, and operators may say so for others (trustTags). `believed`: names that an
+ * operator exposes one by one, lower-cased. `isStranger`: nobody believes the names of one registration for the sake of another program at its
+ * address, nor waits for that to list them.
  */
-export function toOffers (names: readonly string[], listed: Listed | undefined, believesTags: boolean, believed: ReadonlySet<string>, unbelieved: 'unlisted' | 'strange' = 'unlisted'): Offer[] {
+export function toOffers (names: readonly string[], listed: Listed | undefined, believesTags: boolean, believed: ReadonlySet<string>, isStranger = false): Offer[] {
   const offers = new Map<string, Offer>()
   const add = (name: string, standing: Standing, operation?: Operation) => {
     const key = name.toLowerCase()
@@ -30,13 +31,13 @@ export function toOffers (names: readonly string[], listed: Listed | undefined, 
   }
   for (const name of names.slice(0, operationLimits.operations)) {
     if (!isMessageName(name)) continue
-    if (listed === undefined || listed.state === 'unread') add(name, 'unread')
-    else if (listed.state === 'none') add(name, believesTags || believed.has(name.toLowerCase()) ? 'trusted' : unbelieved)
-    else {
+    if (listed?.state === 'read') {
       const operations = findOperations(listed.list, name.toLowerCase())
       if (operations.length === 0) add(name, 'absent')
       for (const operation of operations) add(operation.name, 'listed', operation)
-    }
+    } else if (isStranger) add(name, 'strange')
+    else if (listed === undefined || listed.state === 'unread') add(name, 'unread')
+    else add(name, believesTags || believed.has(name.toLowerCase()) ? 'trusted' : 'unlisted')
   }
   return [...offers.values()]
 }
@@ -47,8 +48,6 @@ export interface OfferGroup {
   readonly markers: Markers | undefined
   readonly verdicts: Verdict[]
 }
-
-const nobody: ReadonlySet<string> = new Set()
 
 /** Groups the endpoints of one upstream by what they offer. */
 export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, believed: ReadonlySet<string>): OfferGroup[] {
@@ -64,9 +63,8 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, b
     const { names, kind } = verdict.registration
     if (!verdict.speaks || names.length === 0) continue
     const listed = listedOf(verdict)
-    // Nobody believes the tags of one registration for the sake of another program at its address.
     const isStranger = verdict.state === 'stranger'
-    const believes = !isStranger && (trustTags || kind === 'plain')
+    const believes = trustTags || kind === 'plain'
     let identity: string = listed?.state ?? 'unread'
     const markers = verdict.knowledge?.markers
     if (listed?.state === 'read') identity = markers === undefined ? String(numberOf(listed.list)) : `${numberOf(listed.list)}/${numberOf(markers)}`
@@ -78,7 +76,7 @@ export function groupOffers (verdicts: readonly Verdict[], trustTags: boolean, b
       group.verdicts.push(verdict)
       continue
     }
-    const fresh = { names, offers: toOffers(names, listed, believes, isStranger ? nobody : believed, isStranger ? 'strange' : 'unlisted'), markers, verdicts: [verdict] }
+    const fresh = { names, offers: toOffers(names, listed, believes, believed, isStranger), markers, verdicts: [verdict] }
     bucket.push(fresh)
     buckets.set(signature, bucket)
     groups.push(fresh)

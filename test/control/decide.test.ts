@@ -81,6 +81,8 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['nobody believes its tags, whatever is said of the service', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { none: true, strange: true }, 9102: { id: 'b', none: true } }, config: { upstreams: { Catalog: { trustTags: true } } } }, ['GetProduct→Catalog 9102'], { a: 'stranger', b: 'routed' }],
   ['nor those of a message that is exposed by name', { registrations: [{ id: 'a' }], says: { 9101: { none: true, strange: true } }, config: { messages: { GetProduct: { expose: true } } } }, ['GetProduct hidden'], { a: 'stranger' }],
   ['what the process there listed before it tells its names still: they have nobody, and are no secret', { registrations: [{ id: 'a', names: ['GetProduct', 'Secret'] }], before: { 9101: { id: 'a', lists: ['GetProduct', operation('Secret', { restricted: true })] } }, says: { 9101: { none: true, strange: true } } }, ['GetProduct→Catalog ', 'Secret hidden'], { a: 'stranger' }],
+  ['nor is a list of it waited for, where it says yes in JSON', { registrations: [{ id: 'a' }], says: { 9101: { unread: true, strange: true } } }, ['GetProduct hidden'], { a: 'stranger' }],
+  ['so that its names are at once for whoever has them', { registrations: [{ id: 'a', service: 'Old', createIndex: 1 }, { id: 'b', port: 9102 }], says: { 9101: { unread: true, strange: true }, 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'stranger', b: 'routed' }],
   ['an ordinary service may answer 200 to everything', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: { none: true, strange: true } } }, ['GetProduct→Catalog 9101'], { a: 'routed' }],
 
   // ---- Exposure ----

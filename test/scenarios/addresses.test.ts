@@ -13,11 +13,11 @@ import { until } from '../support/until.ts'
 interface Shown { registration: string, state: string, why: string, hint: string }
 
 /** A program that answers everything alike. */
-async function startContentProgram (port = 0, status = 200) {
+async function startContentProgram (port = 0, status = 200, type = 'text/plain', body = 'fine') {
   const targets: string[] = []
   const server = http.createServer((asked, response) => {
     targets.push(asked.url!)
-    response.writeHead(status).end('fine')
+    response.writeHead(status, { 'Content-Type': type }).end(body)
   })
   await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
   return {
@@ -114,6 +114,22 @@ describe('addresses that get no call', { timeout: 300_000 }, () => {
     assert.deepEqual(routes.filter(({ message, state }: { message: string, state: string }) => message === 'Stillborn' && state === 'routed'), [])
     assert.equal((await gateway.get('/json/reply/Stillborn')).status, 404)
     assert.deepEqual(program.targets.filter(target => target.includes('Stillborn')), [])
+  })
+
+  test('it holds no name from who has it: nor where it says yes in JSON, and was registered first', async () => {
+    const early = await startContentProgram(0, 200, 'application/json', '{"status":"ok"}')
+    await using late = await startServiceStackHost({ service: 'Late', id: idOf(23, 'Late'), messages: { Contested: () => ({ body: {} }) } })
+    try {
+      await register(idOf(22, 'Early'), early.url, ['Contested'])
+      await becomes(idOf(22, 'Early'), 'stranger')
+      assert.equal((await gateway.get('/json/reply/Contested')).status, 404)
+      await register(late.id, late.address, ['Contested'])
+      // Well before registry.ownerGoneMs, which is 30 s.
+      await until('the one that has it is called', async () => (await gateway.get('/json/reply/Contested')).status === 200, { timeoutMs: 20_000 })
+      assert.deepEqual(early.targets.filter(target => target.includes('Contested')), [])
+    } finally {
+      await early.close()
+    }
   })
 
   test('other networks judge at once: a reload takes no healthy route away, and lets in what is allowed now', async () => {
