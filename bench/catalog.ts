@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { inspect } from './support/inspector.ts'
+import { inspect, liveMemory, type Inspector } from './support/inspector.ts'
 import { ask, freePorts, waitUntil } from './support/network.ts'
 import { openStage } from './support/stage.ts'
 import { quantile } from './support/statistics.ts'
@@ -34,6 +34,9 @@ export interface CatalogSample {
 
 export interface CatalogResult {
   readonly samples: readonly CatalogSample[]
+  /** Live heap of all threads after a full collection, before and after the time measured. Bytes. */
+  readonly liveBefore: number
+  readonly liveAfter: number
   /** Over the whole time, ms. */
   readonly p999: number
   /** Without what was spent waiting for a core, over the whole time, ms. */
@@ -44,10 +47,16 @@ export interface CatalogResult {
 }
 
 const sampleEveryMs = 10_000
-/** The targets: event-loop delay at p99.9, and growth of the resident set from the first to the last quarter (V8 moves its young generation by 32 MB a thread). */
+/**
+ * The targets: event-loop delay at p99.9; growth of the resident set from the first to the last quarter (V8 moves its young generation by 32 MB a
+ * thread, and collects the old one when it likes); and of what is live, for that alone tells a leak from garbage.
+ */
 export const mostDelayMs = 10
 export const mostGrowth = 64 * 1_048_576
+export const mostLiveGrowth = 8 * 1_048_576
 const warmUpMs = 10_000
+/** After the collection that reads what is live, until the heap is as large again as it is kept. */
+const settleMs = 30_000
 
 export function growthOf (samples: readonly CatalogSample[]): number {
   const quarter = Math.max(1, Math.floor(samples.length / 4))
@@ -55,7 +64,7 @@ export function growthOf (samples: readonly CatalogSample[]): number {
   return resident(samples.slice(-quarter)) - resident(samples.slice(0, quarter))
 }
 
-export const isMet = (result: CatalogResult): boolean => result.p999 <= mostDelayMs && growthOf(result.samples) <= mostGrowth
+export const isMet = (result: CatalogResult): boolean => result.p999 <= mostDelayMs && growthOf(result.samples) <= mostGrowth && result.liveAfter - result.liveBefore <= mostLiveGrowth
 
 /** The result as text. */
 export function describeCatalog (result: CatalogResult): string {
@@ -68,6 +77,7 @@ export function describeCatalog (result: CatalogResult): string {
     '',
     `Event-loop delay of the data plane at p99.9 over the whole time: ${result.p999.toFixed(1)} ms (at most ${mostDelayMs}); without its waiting for a core of this machine ${result.own999.toFixed(1)} ms.`,
     `The resident set of the last quarter is ${(growthOf(result.samples) / 1_048_576).toFixed(0)} MB above that of the first (at most ${mostGrowth / 1_048_576}).`,
+    `Live heap of both planes after a full collection: ${(result.liveBefore / 1_048_576).toFixed(1)} MB before, ${(result.liveAfter / 1_048_576).toFixed(1)} MB after (at most ${mostLiveGrowth / 1_048_576} more).`,
     `${result.swaps} tables swapped; a change was in the table after ${quantile(result.propagationsMs, 0.5).toFixed(0)} ms (median), ${quantile(result.propagationsMs, 0.99).toFixed(0)} ms (p99).`,
     isMet(result) ? 'Met.' : '**Not met.**',
     ''
@@ -124,6 +134,9 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
 
     const inspector = await inspect(inspectorPort)
     try {
+      const threads = [inspector, ...await inspector.workers()]
+      const liveBefore = await liveIn(threads)
+      await keepChanging(started, port, performance.now() + settleMs)
       await inspector.evaluate(`(() => {
         const { monitorEventLoopDelay } = process.getBuiltinModule('perf_hooks')
         globalThis.benchAll = monitorEventLoopDelay({ resolution: 1 })
@@ -166,7 +179,9 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
       }
       const p999 = await inspector.evaluate<number>('benchAll.percentile(99.9) / 1e6')
       const own999 = await inspector.evaluate<number>('benchOwnAll.percentile(99.9) / 1e3')
-      return { samples, p999, own999, propagationsMs: await changing, swaps: await readSwaps(adminPort) - swapsBefore }
+      const propagationsMs = await changing
+      const swaps = await readSwaps(adminPort) - swapsBefore
+      return { samples, p999, own999, propagationsMs, swaps, liveBefore, liveAfter: await liveIn(threads) }
     } finally {
       inspector.close()
     }
@@ -174,6 +189,13 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
     await stage.close()
     await fleet?.close()
   }
+}
+
+/** Bytes in the heaps of these threads. */
+async function liveIn (threads: ReadonlyArray<Pick<Inspector, 'call' | 'evaluate'>>): Promise<number> {
+  let bytes = 0
+  for (const thread of threads) bytes += (await liveMemory(thread)).heapUsed
+  return bytes
 }
 
 /** Read before and after only: the metrics of 5,000 endpoints are work on the thread that is measured. */
