@@ -1,4 +1,4 @@
-// Whether a service is being deployed under another name: the other one has all its messages, at its addresses or where it can be called no more. Pure.
+// Whether a service is being deployed under another name, or split: others have all its messages, at its addresses or where it can be called no more. Pure.
 import { isConfirmed, type Claim, type UpstreamView } from './claims.ts'
 import { isGoing, isNewer, isSameAddress, type Verdict } from './endpoints.ts'
 import { isDead } from './knowledge.ts'
@@ -65,11 +65,35 @@ function signOf (owner: UpstreamView, successor: UpstreamView): TakeoverSign | u
   // Whoever also lives elsewhere is a service of its own that was given a free address; one that lived there before the owner came is taking back.
   const livesElsewhere = theirs.some(one => !taken.includes(one) && (living.length === 0 || living.some(({ entry }) => isNewer(one.entry, entry))))
   const isMoving = taken.length > 0 && taken.length >= living.length && !livesElsewhere
-  const isOver = own.length > 0 && own.every(isSpent)
+  const isOver = isSpentWhole(owner)
   const [newest, last] = [newestOf(isMoving ? taken : theirs), newestOf(isMoving ? living : own)]
   if (!(isMoving || isOver) || newest === undefined || (last !== undefined && !isNewer(newest.entry, last.entry))) return undefined
-  if (isMoving) return 'replaced'
-  return own.some(({ state }) => state === 'draining') ? 'drained' : 'stopped'
+  return isMoving ? 'replaced' : endOf(owner)
+}
+
+const isSpentWhole = ({ verdicts }: UpstreamView): boolean => {
+  const own = verdicts.filter(({ speaks }) => speaks)
+  return own.length > 0 && own.every(isSpent)
+}
+
+const endOf = ({ verdicts }: UpstreamView): TakeoverSign => verdicts.some(({ speaks, state }) => speaks && state === 'draining') ? 'drained' : 'stopped'
+
+/**
+ * The services that `owner` was split into: nothing of it can be called, and each of its several names has one other service, which came later and lives.
+ * Together they are what a single one with all its names would be. Empty: it was not split.
+ */
+function partsOf (owner: UpstreamView, views: ReadonlyMap<string, UpstreamView>): ReadonlySet<string> {
+  const names = confirmedOf(owner)
+  const parts = new Set<string>()
+  if (names.length < 2 || !isSpentWhole(owner)) return parts
+  const last = newestOf(owner.verdicts.filter(({ speaks }) => speaks))
+  for (const { key } of names) {
+    const [part, another] = [...views.values()].filter(view => view !== owner && isConfirmed(view.claims.get(key)?.standing ?? 'absent'))
+    const newest = newestOf(part?.verdicts.filter(isLiving) ?? [])
+    if (part === undefined || another !== undefined || newest === undefined || (last !== undefined && !isNewer(newest.entry, last.entry))) return new Set()
+    parts.add(part.name)
+  }
+  return parts
 }
 
 function once<T> (known: Map<string, T>, key: string, find: () => T): T {
@@ -82,6 +106,7 @@ export class Takeovers {
   readonly #views: ReadonlyMap<string, UpstreamView>
   readonly #leftOut: LeftOutBook
   readonly #signs = new Map<string, TakeoverSign | undefined>()
+  readonly #parts = new Map<string, ReadonlySet<string>>()
   readonly #returns = new Map<string, boolean>()
 
   constructor (views: ReadonlyMap<string, UpstreamView>, leftOut: LeftOutBook) {
@@ -89,11 +114,13 @@ export class Takeovers {
     this.#leftOut = leftOut
   }
 
-  /** See signOf. */
+  /** See signOf and partsOf. */
   of (owner: string, successor: string): TakeoverSign | undefined {
     return once(this.#signs, JSON.stringify([owner, successor]), () => {
       const [before, after] = [this.#views.get(owner), this.#views.get(successor)]
-      return before === undefined || after === undefined ? undefined : signOf(before, after)
+      if (before === undefined || after === undefined) return undefined
+      const isPart = () => once(this.#parts, owner, () => partsOf(before, this.#views)).has(successor)
+      return signOf(before, after) ?? (isPart() ? endOf(before) : undefined)
     })
   }
 

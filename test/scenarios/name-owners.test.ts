@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startGateway, type PartialConfig } from '../support/gateway.ts'
-import { startLoad, type Load } from '../support/load.ts'
+import { misdirected, startLoad, type Load } from '../support/load.ts'
 import { registerAsPlugin } from '../support/plugin-registration.ts'
 import { startServiceStackHost, type ServiceStackHost } from '../support/servicestack-host.ts'
 import { until } from '../support/until.ts'
@@ -95,6 +95,31 @@ test('the same where the old instances are killed and stay registered: the name 
   await until('calls go on', () => load.calls > calls + 40)
   await load.stop()
   assertNoneLost(load, tookMs)
+})
+
+test('a service is split into two new ones and killed, and stays registered: each name passes to its half within a second, and the calls wait for that', { timeout: 300_000 }, async () => {
+  await using world = await startWorld()
+  const whole = [await world.deploy('Whole', ['Browse', 'Buy']), await world.deploy('Whole', ['Browse', 'Buy'])]
+  for (const { url } of whole) await world.gateway.waitForEndpoint(url)
+  await world.gateway.waitForRoute('Buy')
+  await using load = startLoad(world.gateway.url, [get('Browse'), get('Buy')])
+  const halves = [await world.deploy('Browsing', ['Browse']), await world.deploy('Buying', ['Buy'])]
+  await isQuarantined(world, 2, ...halves)
+  const owners = async () => [await world.ownerOf('Browse'), await world.ownerOf('Buy')].join()
+  await whole[0]!.kill()
+  const { calls: soFar } = load
+  await until('the other one serves on', () => load.calls > soFar + 50)
+  assert.deepEqual([await owners(), load.failures], ['Whole,Whole', []])
+  const killedAt = performance.now()
+  await whole[1]!.kill()
+  await until('the names have moved', async () => await owners() === 'Browsing,Buying', aSecond)
+  const tookMs = performance.now() - killedAt
+  await until('both get calls', () => halves.every(({ executed }) => executed.length > 20))
+  await load.stop()
+  assertNoneLost(load, tookMs)
+  assert.deepEqual(misdirected(world.hosts), [])
+  const line = await logged(world.gateway, 'message moved')
+  assert.match(String(line['why']), /it moved here from Whole, of which nothing took connections any more, at /)
 })
 
 test('a service of one instance is restarted beside a newer one that has its names too: that one has them meanwhile and gives them back, and no call is lost', { timeout: 300_000 }, async () => {
