@@ -1,6 +1,7 @@
 // What the registries say, remembered against their forgetting (decisions 1.5): snapshot after snapshot, entry by entry. Pure.
 import { sameData } from '../lib/same-data.ts'
-import type { Dropped, Registration, Snapshot } from '../registry/registration.ts'
+import type { Dropped, Registration, Snapshot, UnreadPart } from '../registry/registration.ts'
+import { isOf } from './stale.ts'
 
 export interface CatalogEntry {
   readonly registration: Registration
@@ -8,7 +9,7 @@ export interface CatalogEntry {
   readonly firstSeenAt: number
   /** The registry no longer names it, but has visibly forgotten more than that. ms since epoch. */
   readonly unconfirmedSince: number | undefined
-  /** Read from our own disk; the registry has not answered yet. */
+  /** From our own disk, or from before a change of what is watched: the registry has not answered for it yet. */
   readonly stale: boolean
   /**
    * When its registry last said of it what is remembered here, and would have told what has come after it; ms since epoch. Only of what it does not
@@ -36,6 +37,8 @@ export interface RegistryMemory {
   readonly replaced?: boolean
   /** What of its last answer could not be read. Left out: not known. */
   readonly suspects?: readonly Dropped[]
+  /** What it has not answered for since it is watched, and of which nothing is remembered either: whoever looks for a name may find it there. */
+  readonly missing?: readonly UnreadPart[]
 }
 
 export type Catalog = ReadonlyMap<Registration['registry'], RegistryMemory>
@@ -53,18 +56,35 @@ const servicesOf = (entries: Iterable<CatalogEntry>): Set<string> => {
 
 /**
  * Whether an answer is to be doubted where it leaves something out: the index went backwards or got lost, or all endpoints of two or more
- * services vanished at once (an agent restarted without data, or a token that lost its rights, answers a calm `200 []`).
+ * services vanished at once (an agent restarted without data, or a token that lost its rights, answers a calm `200 []`). `answered`: what is
+ * remembered of what the answer is about.
  */
-export function looksForgetful (memory: RegistryMemory, snapshot: Snapshot): boolean {
+export function looksForgetful (index: number | undefined, answered: readonly CatalogEntry[], snapshot: Snapshot): boolean {
   // A file forgets nothing: what an operator took out is out.
   if (snapshot.registry === 'file') return false
   if (snapshot.reset) return true
-  if (memory.index !== undefined && (snapshot.index === undefined || snapshot.index < memory.index)) return true
+  if (index !== undefined && (snapshot.index === undefined || snapshot.index < lowestIndex(index, answered, snapshot))) return true
   const named = new Set<string>()
   for (const { service } of snapshot.registrations) named.add(service)
   let vanished = 0
-  for (const service of servicesOf(memory.entries.values())) if (!named.has(service) && ++vanished === 2) return true
+  for (const service of servicesOf(answered)) if (!named.has(service) && ++vanished === 2) return true
   return false
+}
+
+/** A registry that still is what it was answers no less. Where parts of it are not read, theirs may have been the highest: but no list is older than what it named. */
+function lowestIndex (index: number, answered: readonly CatalogEntry[], { unread }: Snapshot): number {
+  return unread === undefined ? index : Math.min(index, answered.reduce((highest, { registration }) => Math.max(highest, registration.createIndex), 0))
+}
+
+const isPart = (a: UnreadPart, b: UnreadPart): boolean => a.service === b.service && a.datacenter === b.datacenter
+
+/** `memory`: what was known before. From disk, or of the same source, it has all that was watched; of another source only what it names. */
+function findMissing (memory: RegistryMemory | undefined, { unread = [] }: Snapshot): readonly UnreadPart[] {
+  const isRemembered = (part: UnreadPart): boolean => {
+    if (memory === undefined) return false
+    return memory.replaced === true ? memory.entries.values().some(({ registration }) => isOf(part, registration)) : memory.missing?.some(one => isPart(one, part)) !== true
+  }
+  return unread.filter(part => part.awaited && !isRemembered(part))
 }
 
 /** Whether an unreadable entry may be about a registration: nothing of it that can be read says otherwise. */
@@ -95,17 +115,37 @@ function take (before: CatalogEntry | undefined, registration: Registration, now
   return { registration: isSame ? before.registration : registration, firstSeenAt: before?.firstSeenAt ?? now, unconfirmedSince: undefined, stale: false, ...(unread === undefined ? {} : { unread, vouchedAt: before?.vouchedAt ?? lastGoodAt }) }
 }
 
+/** Whether a snapshot says nothing of an entry, because where it is listed could not be read. */
+const isUnread = ({ unread }: Snapshot, { registration }: CatalogEntry): boolean => unread?.some(part => isOf(part, registration)) === true
+
+/** Adds what was known of what is not read: it stays as it is, and nobody vouches for it. Gives back the rest. */
+function keepUnread (entries: Map<string, CatalogEntry>, memory: RegistryMemory | undefined, snapshot: Snapshot, lastGoodAt: number): CatalogEntry[] {
+  const answered: CatalogEntry[] = []
+  for (const [id, entry] of memory?.entries ?? []) {
+    if (!isUnread(snapshot, entry)) answered.push(entry)
+    else if (!entries.has(id)) entries.set(id, entry.stale ? entry : { ...entry, stale: true, vouchedAt: entry.vouchedAt ?? lastGoodAt })
+  }
+  return answered
+}
+
+/** The highest index that a registry has given: one lower may be that of a part only. */
+function highestIndex (before: number | undefined, { index, unread }: Snapshot): number | undefined {
+  return index === undefined || (unread !== undefined && before !== undefined && before > index) ? before : index
+}
+
 /** The memory after a snapshot. What says the same as before stays the same object: nothing that was made of it has to be made anew. `lastGoodAt`: of its registry's last good answer before this one. ms since epoch. */
 export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot, now: number, lastGoodAt = now): RegistryMemory {
+  const { dropped: suspects = [] } = snapshot
   const known = memory?.replaced === true ? undefined : memory
   const entries = new Map<string, CatalogEntry>()
   for (const registration of snapshot.registrations) {
     const key = keyOf(registration)
     entries.set(key, take(known?.entries.get(key), registration, now, lastGoodAt))
   }
-  const { dropped: suspects = [] } = snapshot
-  if (known === undefined) return { index: snapshot.index, entries, suspects }
-  const forgetful = looksForgetful(known, snapshot)
+  const missing = findMissing(memory, snapshot)
+  const answered = keepUnread(entries, memory, snapshot, lastGoodAt)
+  if (known === undefined) return { index: snapshot.index, entries, suspects, missing }
+  const forgetful = looksForgetful(known.index, answered, snapshot)
   const fresh = newAmong(suspects, known.suspects)
   let kept = 0
   for (const [id, entry] of known.entries) {
@@ -118,7 +158,7 @@ export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot
     kept++
     entries.set(id, { ...entry, stale: false, unconfirmedSince: entry.unconfirmedSince ?? now, vouchedAt: entry.vouchedAt ?? lastGoodAt, unread: forgetful || isForgotten ? undefined : suspect?.reason })
   }
-  return { index: snapshot.index ?? known.index, entries, suspects }
+  return { index: highestIndex(known.index, snapshot), entries, suspects, missing }
 }
 
 /** Drops what has been unconfirmed for longer than `unconfirmedMs`. Gives back the same object when nothing is. */

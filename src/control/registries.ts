@@ -62,12 +62,17 @@ export class Registries {
   /** All that are configured have answered since the start. */
   isComplete (config: Config['registry']): boolean { return registriesOf(config).every(registry => this.#answered.has(registry)) }
 
-  /** Configured, and nothing known of it, from disk neither. */
-  missing (config: Config['registry']): Registry[] { return registriesOf(config).filter(registry => !this.#answered.has(registry) && !this.#restored.has(registry)) }
+  /** Configured, and nothing known of it, from disk neither; of what is known: for which services that is so. */
+  missing (config: Config['registry']): string[] {
+    return registriesOf(config).flatMap(registry => {
+      if (!this.#answered.has(registry) && !this.#restored.has(registry)) return [registry]
+      return (this.#memories.get(registry)?.missing ?? []).map(({ service, datacenter }) => `${registry} (${service}${datacenter === undefined ? '' : ` in ${datacenter}`})`)
+    })
+  }
 
   /** To be written down. `vouchedAtOf`: see stale.ts. */
   keep (vouchedAtOf: (entry: CatalogEntry) => number): KeptState['registries'] {
-    return [...this.#memories].map(([registry, known]) => ({ registry, source: this.#sources.get(registry) ?? '', index: known.index, entries: [...known.entries.values()].map(entry => ({ ...entry, vouchedAt: vouchedAtOf(entry) })) }))
+    return [...this.#memories].map(([registry, known]) => ({ registry, source: this.#sources.get(registry) ?? '', index: known.index, ...(known.missing === undefined ? {} : { missing: known.missing }), entries: [...known.entries.values()].map(entry => ({ ...entry, vouchedAt: vouchedAtOf(entry) })) }))
   }
 
   restore (kept: KeptState, config: Config['registry']): void {

@@ -7,7 +7,8 @@ export type StateOf = (registry: WatchState['registry']) => WatchState | undefin
 /** Neither silent so far nor well: before the first answer there is neither an answer nor an error. */
 export const isFailing = (state: WatchState | undefined): boolean => state !== undefined && !state.ok && state.error !== undefined
 
-const isOf = ({ service, datacenter }: FailingPart, registration: Registration): boolean =>
+/** Whether a registration is listed there. */
+export const isOf = ({ service, datacenter }: Pick<FailingPart, 'service' | 'datacenter'>, registration: Registration): boolean =>
   service === registration.registeredAs && (datacenter === undefined || datacenter === registration.datacenter)
 
 /** Whether its registry fails to answer for this registration: of several datacenters and services it may be one. */
@@ -43,6 +44,7 @@ export function staleness (entry: CatalogEntry, stateOf: StateOf): string | unde
   const { registry } = entry.registration
   const state = stateOf(registry)
   if (registry === 'config') return undefined
+  if (entry.stale && state?.failing !== undefined) return `known from before, and ${registry} has not answered for ${entry.registration.registeredAs} since it is watched${sayError(state)}`
   if (entry.stale) return `read from disk, and ${registry} has not answered since the start`
   if (failsFor(state, entry.registration)) return `${registry} does not answer${sayLast(state)}`
   if (entry.unconfirmedSince !== undefined) return ''
@@ -53,5 +55,7 @@ export function staleness (entry: CatalogEntry, stateOf: StateOf): string | unde
 export function sayLast (state: WatchState | undefined): string {
   const { lastGoodAt, error } = state ?? {}
   const since = lastGoodAt === undefined ? '' : `, last at ${new Date(lastGoodAt).toISOString().slice(0, 19)}Z`
-  return `${since}${error === undefined ? '' : ` (${error.slice(0, 200)})`}`
+  return `${since}${sayError({ error })}`
 }
+
+const sayError = ({ error }: Pick<WatchState, 'error'>): string => error === undefined ? '' : ` (${error.slice(0, 200)})`

@@ -18,7 +18,7 @@ import type { Owner } from './ownership.ts'
 import { sourceOf, type WatchedRegistry } from './watches.ts'
 
 export interface KeptState {
-  readonly registries: ReadonlyArray<{ readonly registry: Registration['registry'], readonly source: string, readonly index: number | undefined, readonly entries: readonly CatalogEntry[] }>
+  readonly registries: ReadonlyArray<{ readonly registry: Registration['registry'], readonly source: string, readonly index: number | undefined, readonly missing?: RegistryMemory['missing'], readonly entries: readonly CatalogEntry[] }>
   readonly knowledge: ReadonlyArray<readonly [url: string, knowledge: Knowledge]>
   readonly owners: ReadonlyArray<readonly [key: string, owner: Owner]>
   /** Every name ever claimed, lower-cased. */
@@ -86,6 +86,10 @@ function isEntry (value: unknown): value is CatalogEntry {
     Array.isArray(tags) && typeof health === 'string' && typeof createIndex === 'number' && isObject(weights) && isObject(meta)
 }
 
+function isMissing (parts: unknown): boolean {
+  return parts === undefined || (Array.isArray(parts) && parts.every(part => isObject(part) && typeof part['service'] === 'string' && ['string', 'undefined'].includes(typeof part['datacenter'])))
+}
+
 /**
  * Reads the text back. Pure.
  * @throws Error when it is not such a file
@@ -100,7 +104,7 @@ export function parseState (text: string): KeptState {
   const operationLists = lists.map((list, number) => toOperationList(list as Operation[], cutLists.includes(number)))
   return {
     registries: registries.map(part => {
-      if (!isObject(part) || !Array.isArray(part['entries']) || !part['entries'].every(isEntry)) throw new Error('its registrations cannot be read')
+      if (!isObject(part) || !Array.isArray(part['entries']) || !part['entries'].every(isEntry) || !isMissing(part['missing'])) throw new Error('its registrations cannot be read')
       return part as unknown as KeptState['registries'][number]
     }),
     knowledge: knowledge.map(pair => {
@@ -155,9 +159,9 @@ function toMarkersAgain (list: unknown): Markers {
 
 /** What was kept of the registries that are still configured as they were: the operator may have pointed us somewhere else since. Pure. */
 export function * memoriesOf (kept: KeptState, config: Config['registry']): Generator<[WatchedRegistry, RegistryMemory]> {
-  for (const { registry, source, index, entries } of kept.registries) {
+  for (const { registry, source, index, missing = [], entries } of kept.registries) {
     if (registry === 'config' || config[registry] === undefined || sourceOf(config, registry) !== source) continue
-    yield [registry, { index, entries: new Map(entries.map(entry => [keyOf(entry.registration), { ...entry, stale: true }])) }]
+    yield [registry, { index, missing, entries: new Map(entries.map(entry => [keyOf(entry.registration), { ...entry, stale: true }])) }]
   }
 }
 

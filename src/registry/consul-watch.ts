@@ -7,7 +7,7 @@ import type { AgentAnswer, AgentConnection } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
 import { readEntry } from './consul-entry.ts'
 import { OwnNodes } from './own-nodes.ts'
-import type { Dropped, Registration, Watch, WatchListener } from './registration.ts'
+import type { Dropped, Registration, UnreadPart, Watch, WatchListener } from './registration.ts'
 import { answeredEarly, delayAfterAnswer, delayAfterFailure, stepIndex } from './watch-pace.ts'
 
 export interface WatchOptions {
@@ -17,6 +17,8 @@ export interface WatchOptions {
   readonly now?: () => number
   /** What is known of which nodes are this machine; more is learnt. Default: nothing. */
   readonly ownNodes?: OwnNodes
+  /** How long what has been answered waits for what has not, neither well nor badly, ms. Default: 2,000. */
+  readonly patienceMs?: number
 }
 
 /** What one service's latest good answer said. */
@@ -33,7 +35,7 @@ interface LoopState {
   readonly service: string
   /** Undefined: the agent's own. */
   readonly datacenter: string | undefined
-  /** Not the nearest of several: nobody waits for it longer than for its first failure. */
+  /** Not the nearest of several. */
   readonly far: boolean
   view: ServiceView | undefined
   /** The index under which an answer left out what another had named: until it moves every answer is read anew. */
@@ -43,9 +45,12 @@ interface LoopState {
   agent: string | undefined
 }
 
+const defaultPatienceMs = 2_000
+
 /**
- * Starts watching. The first snapshot comes when every service has been answered once (or failed, in a datacenter that is not the nearest); later ones whenever Consul's index moves. An
- * error (refusal included) never makes a snapshot: the last one stays in force, and the state says why.
+ * Starts watching. The first snapshot comes when one service has been answered and every other has been, or has failed, or its time is over: one that
+ * cannot be read holds up no other, and the snapshot names it. Later ones come whenever Consul's index moves. An error (refusal included) takes
+ * nothing away: what was read last stays in force, and the state says why.
  * Whatever the listener throws counts as a failed read and is shown in the state.
  */
 export function watchConsul (config: ConsulConfig, listener: WatchListener, options: WatchOptions = {}): Watch {
@@ -55,15 +60,22 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const ownNodes = options.ownNodes ?? new OwnNodes()
   const closing = new AbortController()
   let errors = 0
+  let patience: NodeJS.Timeout | undefined
   const datacenters = config.datacenters.length > 0 ? config.datacenters : [config.datacenter]
   const loops = datacenters.flatMap((datacenter, index) => [...new Set(config.services)].map((service): LoopState =>
     ({ service, datacenter, far: index > 0, view: undefined, contradicted: undefined, error: undefined, lastGoodAt: undefined, agent: undefined })))
 
   const publish = (reset: boolean): void => {
     const views: ServiceView[] = []
-    for (const { view, far, error } of loops) {
+    const unread: UnreadPart[] = []
+    for (const { view, far, error, service, datacenter } of loops) {
       if (view !== undefined) views.push(view)
-      else if (!far || error === undefined) return
+      else if (error !== undefined) unread.push({ service, datacenter, awaited: !far })
+    }
+    if (views.length === 0) return
+    if (views.length + unread.length < loops.length) {
+      patience ??= setTimeout(endWaiting, options.patienceMs ?? defaultPatienceMs)
+      return
     }
     const indexes = views.flatMap((view) => view.index ?? [])
     const dropped = views.flatMap((view) => view.dropped)
@@ -72,8 +84,28 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
       registrations: views.length === 1 ? views[0]!.registrations : views.flatMap((view) => view.registrations),
       index: indexes.length === 0 ? undefined : Math.max(...indexes),
       reset,
-      ...(dropped.length === 0 ? {} : { dropped })
+      ...(dropped.length === 0 ? {} : { dropped }),
+      ...(unread.length === 0 ? {} : { unread })
     })
+  }
+
+  /** Publishes what the others have answered. Whether that was possible: else the error says what the listener has against it. */
+  const publishWithout = (loop: LoopState): boolean => {
+    try {
+      publish(false)
+      return true
+    } catch (error) {
+      loop.error = (error as Error).message
+      return false
+    }
+  }
+
+  const endWaiting = (): void => {
+    const silent = loops.filter(({ view, error }) => view === undefined && error === undefined)
+    for (const loop of silent) loop.error = 'it has not answered yet'
+    if (silent[0] === undefined) return
+    publishWithout(silent[0])
+    tell(loops.find(({ agent }) => agent !== undefined)?.agent)
   }
 
   const tell = (agent: string | undefined): void => {
@@ -82,9 +114,12 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
     const failing = loops.filter(({ error }) => error !== undefined).map(({ service, datacenter, lastGoodAt }) => ({ service, datacenter, lastGoodAt }))
     for (const loop of loops) {
       if (loop.error !== undefined) error ??= loops.length === 1 ? loop.error : `${nameOf(loop)}: ${loop.error}`
-      if (loop.far && loop.lastGoodAt === undefined) continue
+      if (loop.lastGoodAt === undefined && (loop.far || loop.error !== undefined)) continue
       oldest = loop.lastGoodAt === undefined || oldest === undefined ? undefined : Math.min(oldest, loop.lastGoodAt)
     }
+    // Neither well nor ill: the first words are still awaited.
+    if (oldest === undefined && error === undefined) return
+    if (oldest === Infinity) oldest = undefined
     listener.state({ registry, ok: error === undefined && oldest !== undefined, lastGoodAt: oldest, error, agent, errors, ...(failing.length === 0 || failing.length === loops.length ? {} : { failing }) })
   }
 
@@ -98,6 +133,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
     let failures = 0
     let early = 0
     let judgedWith = ownNodes.changes
+    let isLeftOut = false
     // An index says nothing about what another agent, or the same one after a failure, holds: its first answer always counts.
     let mustPublish = true
     while (!signal.aborted) {
@@ -150,9 +186,9 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
         errors++
         agent = (agent + 1) % config.agents.length
         loop.error = `${shownUrl(url)}: ${(error as Error).message}`
+        // The others may have waited for this one's first word.
+        if (loop.view === undefined && !isLeftOut) isLeftOut = publishWithout(loop)
         tell(loop.agent)
-        // The nearer ones may have waited for this one's first word.
-        if (loop.far && loop.view === undefined && failures === 1) publish(false)
         delayMs = delayAfterFailure(failures, config.agents.length, random(), config)
       }
       await sleep(delayMs, undefined, { signal }).catch(ignoreAbort)
@@ -165,6 +201,7 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   return {
     async close () {
       closing.abort(new Error('the watch was closed'))
+      clearTimeout(patience)
       await Promise.all(running)
     }
   }

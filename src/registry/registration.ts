@@ -75,6 +75,16 @@ export interface Snapshot {
   readonly reset: boolean
   /** Left out: none. */
   readonly dropped?: readonly Dropped[]
+  /** What is watched and could not be read since the watch began: nothing is said of it, neither that it is there nor that it is gone. Left out: nothing. */
+  readonly unread?: readonly UnreadPart[]
+}
+
+/** A service, in one datacenter where several are watched. */
+export interface UnreadPart {
+  readonly service: string
+  readonly datacenter: string | undefined
+  /** Whether names may be missing for want of it: not of a datacenter beyond the nearest. */
+  readonly awaited: boolean
 }
 
 /** How a watch is doing, for /api, metrics and log. */

@@ -21,6 +21,49 @@ for (const [sentence, next, expected] of [
   test(sentence, () => assert.deepEqual(shortly(remember(first, next, 2_000)), expected))
 }
 
+// ---- What is watched and not read ----
+
+const web = [registration({ id: 'w1', service: 'Web', registeredAs: 'web', createIndex: 90 })]
+const unread = [{ service: 'web', datacenter: undefined, awaited: true }]
+const both = remember(undefined, snapshot([...full, ...web], 100), 1_000)
+const fromDisk = (memory: RegistryMemory) => ({ index: memory.index, entries: new Map([...memory.entries].map(([id, entry]) => [id, { ...entry, stale: true, vouchedAt: 1_500 }])) })
+const staleIn = (memory: RegistryMemory) => [...memory.entries.values()].filter(({ stale }) => stale).map(({ registration: { id } }) => id)
+
+for (const [sentence, before, expected, stale, missing] of [
+  ['nothing was known: its names may be missing', undefined, ['a2', 'b1', 'g1'], [], unread],
+  ['what is known from disk stays, and the others are judged by what is told of them', fromDisk(both), ['a2', 'b1', 'g1', 'w1'], ['w1'], []],
+  ['what another source said of it stays, for want of better', { ...both, replaced: true }, ['a2', 'b1', 'g1', 'w1'], ['w1'], []],
+  ['another source had nothing of it', { ...first, replaced: true }, ['a2', 'b1', 'g1'], [], unread]
+] as const) {
+  test(`a service that cannot be read takes nothing away: ${sentence}`, () => {
+    // The index of what is read alone is lower than that of all was.
+    const after = remember(before, { ...snapshot(full.slice(1), 60), unread }, 2_000, 1_500)
+    assert.deepEqual([shortly(after), staleIn(after), after.missing], [expected, stale, missing])
+    assert.deepEqual(after.entries.get('dc1/vm/w1')?.vouchedAt, stale.length === 0 ? undefined : 1_500)
+    const later = remember(after, { ...snapshot(full.slice(2), 61), unread }, 3_000)
+    assert.equal(later.entries.get('dc1/vm/w1'), after.entries.get('dc1/vm/w1'), 'the same object: nothing is made anew')
+    assert.deepEqual([later.entries.size, later.missing], [expected.length - 1, missing])
+    const read = remember(later, snapshot([...full.slice(2), ...web], 101), 4_000)
+    assert.deepEqual([staleIn(read), read.missing], [[], []])
+  })
+}
+
+test('an answer whose index is lower than what it named before is doubted, whatever else cannot be read; and so is one that is lower than all was before, once all is read', () => {
+  const low = remember(fromDisk(both), { ...snapshot(full.slice(1), 9), unread }, 2_000)
+  assert.deepEqual(shortly(low), ['a2', 'b1', 'g1', 'w1', 'a1?2000'])
+  const partly = remember(fromDisk(both), { ...snapshot(full, 60), unread }, 2_000)
+  assert.deepEqual(shortly(remember(partly, snapshot(full, 70), 3_000)), ['a1', 'a2', 'b1', 'g1', 'w1?3000'])
+})
+
+test('a datacenter beyond the nearest keeps what it had, and no name is waited for in it', () => {
+  const far = registration({ id: 'f1', datacenter: 'dc2' })
+  const known = fromDisk(remember(undefined, snapshot([...full, far], 100), 1_000))
+  const part = [{ service: 'api', datacenter: 'dc2', awaited: false }]
+  const after = remember(known, { ...snapshot(full, 60), unread: part }, 2_000)
+  assert.deepEqual([staleIn(after), after.missing], [['f1'], []])
+  assert.deepEqual(remember(undefined, { ...snapshot(full, 60), unread: part }, 2_000).missing, [])
+})
+
 // ---- What cannot be read takes nothing away ----
 
 const [a1, a2, b1, g1] = full as [typeof full[0], typeof full[0], typeof full[0], typeof full[0]]

@@ -16,6 +16,7 @@ const rows: ReadonlyArray<readonly [sentence: string, state: WatchState | undefi
   ['what it said before it failed is stale, since its last answer', failing, {}, /^consul does not answer, last at 2026-11-27T00:00:00Z \(HTTP 500\)$/],
   ['what it has forgotten is stale: the sentence of what is unconfirmed says so already', well, { unconfirmedSince: 1 }, /^$/],
   ['what was read from disk is stale until it answers', { ...well, ok: false, lastGoodAt: undefined }, { stale: true }, /^read from disk, and consul has not answered since the start$/],
+  ['what is known from before a change of what is watched is stale until it answers for that', { ...failing, error: 'api: HTTP 403', failing: [{ service: 'api', datacenter: undefined, lastGoodAt: undefined }] }, { stale: true }, /^known from before, and consul has not answered for api since it is watched \(api: HTTP 403\)$/],
   ['a registry that is only awaited has not failed', { ...well, ok: false, lastGoodAt: undefined }, {}, undefined],
   ['a datacenter that fails makes stale what it listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc1', lastGoodAt: 1 }] }, {}, /does not answer/],
   ['and not what another listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc2', lastGoodAt: 1 }] }, {}, undefined],

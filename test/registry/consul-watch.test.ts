@@ -11,7 +11,7 @@ import type { WatchOptions } from '../../src/registry/consul-watch.ts'
 import type { Snapshot, WatchState } from '../../src/registry/registration.ts'
 import { makeCertificate } from '../support/certificates.ts'
 import { answerList, healthEntry, startFakeConsul } from '../support/fake-consul.ts'
-import type { FakeConsul } from '../support/fake-consul.ts'
+import type { FakeConsul, FakeQuery } from '../support/fake-consul.ts'
 import { until } from '../support/until.ts'
 
 const config = (agents: string[], over: Partial<ConsulConfig> = {}): ConsulConfig => ({
@@ -111,7 +111,7 @@ test('several services are followed each on its own, and merged once each has an
     else answer()
     return undefined
   })
-  const watch = watching(t, config([consul.url], { services: ['api', 'orders', 'api'] }))
+  const watch = watching(t, config([consul.url], { services: ['api', 'orders', 'api'] }), { patienceMs: 60_000 })
   await until('orders to be asked', () => held.length === 1 && consul.queries.length >= 3)
   assert.equal(watch.snapshots.length, 0)
   assert.equal(watch.states.some(({ ok }) => ok), false)
@@ -119,6 +119,59 @@ test('several services are followed each on its own, and merged once each has an
   await watch.listed('api-1', 'orders-1')
   assert.equal(watch.snapshots.at(-1)!.index, 30)
   assert.equal(watch.states.at(-1)!.ok, true)
+})
+
+const refuseWeb = ({ service, query, response }: FakeQuery): void | false => {
+  if (service !== 'web' && query.get('dc') !== 'near') return false
+  response.writeHead(500).end('rpc error')
+}
+
+for (const [sentence, answer, error] of [
+  ['fails', refuseWeb, /^web: http:.*HTTP 500: rpc error$/],
+  ['is not answered at all', ({ service }: FakeQuery): void | false => service === 'web' ? undefined : false, /^web: it has not answered yet$/]
+] as const) {
+  test(`a service whose first question ${sentence} holds up no other, and is named until it can be read`, async (t) => {
+    const consul = await fake(t)
+    consul.list([healthEntry('a')], 94)
+    consul.answer(answer)
+    const watch = watching(t, config([consul.url], { services: ['api', 'web'] }), { random: () => 0.5, patienceMs: 200 })
+    await watch.listed('a')
+    assert.deepEqual(watch.snapshots.at(-1)!.unread, [{ service: 'web', datacenter: undefined, awaited: true }])
+    const state = await until('the state to say it', () => watch.states.find((state) => error.test(state.error ?? '')))
+    assert.deepEqual([state.ok, typeof state.lastGoodAt, state.failing], [false, 'number', [{ service: 'web', datacenter: undefined, lastGoodAt: undefined }]])
+    // What the others have to say goes on.
+    consul.list([healthEntry('a'), healthEntry('b')], 95)
+    await watch.listed('a', 'b')
+    consul.answer(undefined)
+    consul.breakConnections()
+    const whole = await watch.snapshot('all of it', ({ unread }) => unread === undefined)
+    assert.equal(whole.registrations.length, 4)
+    await until('it to be well', () => watch.states.at(-1)?.ok)
+  })
+}
+
+test('the nearest datacenter cannot be read: what the other lists is told', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a', { node: { Datacenter: 'far' } }), healthEntry('b', { node: { Datacenter: 'near' } })], 94)
+  consul.answer(refuseWeb)
+  const watch = watching(t, config([consul.url], { datacenters: ['near', 'far'] }))
+  await watch.listed('a')
+  assert.deepEqual(watch.snapshots.at(-1)!.unread, [{ service: 'api', datacenter: 'near', awaited: true }])
+  consul.answer(undefined)
+  await watch.listed('b', 'a')
+})
+
+test('what a listener throws at what is told in place of a service that fails is shown, and told again', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a')], 94)
+  consul.answer(refuseWeb)
+  let thrown = 0
+  const seen: Snapshot[] = []
+  const states: WatchState[] = []
+  const watch = watchConsul(config([consul.url], { services: ['api', 'web'] }), { snapshot (snapshot) { if (thrown++ === 0) throw new Error('no room'); seen.push(snapshot) }, state: (state) => { states.push(state) } })
+  t.after(() => watch.close())
+  await until('the second try', () => seen.length > 0)
+  assert.ok(states.some(({ error }) => error?.includes('no room')))
 })
 
 test('an index that goes backwards is told as a reset, and the watch goes on from there', async (t) => {

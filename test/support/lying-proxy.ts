@@ -12,6 +12,8 @@ export type Mood = 'honest' | 'error' | 'half' | 'html' | 'slow' | 'hang' | 'emp
 export interface LyingProxy extends AsyncDisposable {
   readonly url: string
   mood: Mood
+  /** The only service whose answers the mood spoils; undefined: all. */
+  only: string | undefined
   /** Id of the registration that `forget-one` and `drop-one` leave out. */
   forgets: string
   /** Answers given to the watch in this mood so far. */
@@ -23,9 +25,9 @@ const broken = [null, 17, 'text', {}, { Service: null }, { Service: { ID: '' } }
 
 export async function startLyingProxy (agent: string): Promise<LyingProxy> {
   const counts = new Map<Mood, number>()
-  const state = { mood: 'honest' as Mood, forgets: '' }
+  const state = { mood: 'honest' as Mood, only: undefined as string | undefined, forgets: '' }
   const server = http.createServer(async (request, response) => {
-    const isWatch = request.url!.startsWith('/v1/health/service/')
+    const isWatch = new RegExp(`^/v1/health/service/${state.only ?? ''}`).test(request.url!)
     // What breaks does so at once; a question that waits in the agent gets the mood of its answer.
     const early = isWatch ? state.mood : 'honest'
     if (early === 'refuse' || early === 'error' || early === 'html') return refuse(early, response)
@@ -59,6 +61,8 @@ export async function startLyingProxy (agent: string): Promise<LyingProxy> {
     get mood () { return state.mood },
     // Questions that wait are cut, so that the new mood shows at once.
     set mood (mood) { state.mood = mood; server.closeAllConnections() },
+    get only () { return state.only },
+    set only (service) { state.only = service },
     get forgets () { return state.forgets },
     set forgets (id) { state.forgets = id },
     answered: mood => counts.get(mood) ?? 0,
