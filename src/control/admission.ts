@@ -12,7 +12,7 @@ export type ResolvedName = readonly [host: string, ips: readonly string[]]
 export type AdmissionSettings = Pick<Config['registry'], 'allowedNetworks' | 'nameServers'>
 
 export interface Admission {
-  /** The same registration, or one with `refused` set, or with the addresses of its host name. A name not resolved yet is refused until it is. */
+  /** The same registration, or one with `refused` set, or with the addresses of its host name, or `unresolved` while those are not known. */
   admit (registration: Registration): Registration
   /** Other rules: whatever is resolved already is judged by them at once. `alsoOurs`: listeners beside those that were there from the start. */
   configure (settings: AdmissionSettings, alsoOurs: readonly OwnListener[]): void
@@ -50,8 +50,8 @@ const retryMs = 5_000
 /** How long a name is kept that no registration has: whoever registers anew must not wait for a name server. */
 const unusedMs = 600_000
 
-/** `ips` undefined: it has never been resolved, and `error` says why. */
-interface Answer { readonly ips: readonly string[] | undefined, readonly error: string | undefined }
+/** `ips` undefined: it has never been resolved; `error` says why, and `failedSince` since when, ms since epoch. */
+interface Answer { readonly ips: readonly string[] | undefined, readonly error: string | undefined, readonly failedSince?: number }
 interface Name { answer: Answer | undefined, usedAt: number, timer: NodeJS.Timeout | undefined }
 
 export function createAdmission ({ settings, ownListeners, onChange, known = [], resolver: given, now = () => performance.now() }: AdmissionOptions): Admission {
@@ -87,7 +87,7 @@ export function createAdmission ({ settings, ownListeners, onChange, known = [],
       },
       (error: unknown) => {
         // The last good answer stays in force.
-        if (name.answer?.ips === undefined) tell(host, name, { ips: undefined, error: (error as Error).message })
+        if (name.answer?.ips === undefined) tell(host, name, { ips: undefined, error: (error as Error).message, failedSince: name.answer?.failedSince ?? Date.now() })
         again(retryMs)
       }
     )
@@ -114,8 +114,8 @@ export function createAdmission ({ settings, ownListeners, onChange, known = [],
       return refused === undefined ? registration : refuse(refused)
     }
     if (name === undefined) return refuse(`more than ${mostNames} host names are in use`)
-    const { ips, error } = name.answer ?? {}
-    if (ips === undefined) return refuse(error === undefined ? `${host} is being resolved` : `${host} cannot be resolved: ${error}`)
+    const { ips, error, failedSince } = name.answer ?? {}
+    if (ips === undefined) return { ...registration, unresolved: { reason: error === undefined ? `${host} is being resolved` : `${host} cannot be resolved: ${error}`, failedSince } }
     return { ...registration, refused: rules.resolved(address, ips, registration), ips }
   }
 

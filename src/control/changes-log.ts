@@ -120,9 +120,9 @@ function describeEndpoints (before: Decision | undefined, after: Decision): LogL
     const old = endpoints.get(id)
     endpoints.delete(id)
     const isSame = old?.state === state && old.verdict.cause === verdict.cause && old.out?.cause === decision.out?.cause && old.verdict.entry.unread === verdict.entry.unread
-    if (isSame || (before === undefined && worst[state] === undefined)) continue
+    if (isSame || (before === undefined && worst[state] === undefined && verdict.cause !== 'unresolved')) continue
     lines.push({
-      level: verdict.entry.unread === undefined ? worst[state] ?? 'info' : 'warn',
+      level: verdict.entry.unread === undefined && verdict.cause !== 'unresolved' ? worst[state] ?? 'info' : 'warn',
       fields: { service: upstream, endpoint: verdict.url, registration: verdict.registration.id, state, ...(verdict.entry.unread === undefined ? {} : { stale: verdict.entry.unread }), ...explainEndpoint(decision) },
       message: `endpoint ${state}`
     })

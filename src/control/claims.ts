@@ -48,16 +48,20 @@ export function isConfirmed (standing: Standing): standing is 'listed' | 'truste
 const isSlow = ({ registration: { health }, entry, knowledge, key }: Verdict): boolean =>
   knowledge?.silent?.listens === true && (knowledge.key !== key || (entry.unconfirmedSince === undefined && (health === 'passing' || health === 'warning')))
 
+/** Nobody answers at a host name that leads nowhere, from when that was found out. */
+const toSilence = ({ failedSince }: NonNullable<Verdict['registration']['unresolved']>) => failedSince === undefined ? undefined : { since: failedSince, reached: false }
+
 function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
   let since: number | undefined
   for (const verdict of verdicts) {
     const { speaks, state, registration, knowledge, key } = verdict
     if (!speaks) continue
+    const silence = registration.unresolved === undefined ? knowledge?.silent : toSilence(registration.unresolved)
     // Merely unhealthy or slow, or not asked yet: that is not gone.
-    if (isSlow(verdict) || registration.registry === 'config' || knowledge?.silent === undefined || knowledge.silent.reached) return undefined
+    if (isSlow(verdict) || registration.registry === 'config' || silence === undefined || silence.reached) return undefined
     // Who is drained is asked only while somebody else claims a name of his: what was known before that is no answer.
-    if (state === 'draining' && knowledge.key !== key) return undefined
-    since = Math.max(since ?? 0, knowledge.silent.since)
+    if (state === 'draining' && knowledge?.key !== key) return undefined
+    since = Math.max(since ?? 0, silence.since)
   }
   return since
 }

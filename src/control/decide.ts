@@ -9,7 +9,7 @@ import { isTimed, keyOf, type CatalogEntry } from './catalog.ts'
 import { Choices, type SaidOfUpstream } from './choices.ts'
 import type { UpstreamView } from './claims.ts'
 import { planCustomRoutes, type RouteSource } from './custom-routes.ts'
-import { judgeRefused, type Verdict } from './endpoints.ts'
+import { judgeRefused, judgeUnresolved, type Verdict } from './endpoints.ts'
 import { createExposure, type Exposure } from './exposure.ts'
 import { JudgeBook } from './judged.ts'
 import type { Knowledge } from './knowledge.ts'
@@ -61,8 +61,9 @@ function judgeAll ({ entries, knowledge, memory, isUnheard }: DecideInput, judge
   const byUrl = new Map<string, CatalogEntry[]>()
   const verdicts: Verdict[] = []
   for (const entry of entries) {
-    const { address, refused } = entry.registration
+    const { address, refused, unresolved } = entry.registration
     if (address === undefined || refused !== undefined) verdicts.push(judgeRefused(entry))
+    else if (unresolved !== undefined) verdicts.push(judgeUnresolved(entry, address.url, knowledge.get(address.url)))
     else addTo(byUrl, address.url, entry)
   }
   for (const [url, own] of byUrl) {

@@ -8,7 +8,7 @@ import { isDead, type Knowledge } from './knowledge.ts'
 export type Tier = 0 | 1 | 2 | 3
 
 export type EndpointCause =
-  | 'refused' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'restarted' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
+  | 'refused' | 'resolving' | 'unresolved' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'restarted' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
   | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'says-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
 
 /** `out` and `standby` are decide.ts's: they take more than the registrations of one address. */
@@ -170,6 +170,14 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
     // Its checks were another process's.
     return said === 'answered' ? make(1, 'routed', 'restarted', true, restartedAs) : make(...judgeUnchecked(said, knowledge))
   })
+}
+
+/** The verdict on what stands at a host name that leads nowhere yet: a name server has to answer, and what the endpoint has to say is not known. */
+export function judgeUnresolved (entry: CatalogEntry, url: string, knowledge: Knowledge | undefined): Verdict {
+  const { registration } = entry
+  const isDrained = registration.health === 'maintenance'
+  const cause = registration.unresolved?.failedSince === undefined ? 'resolving' : 'unresolved'
+  return { entry, registration, url, knowledge, key: '', tier: 0, state: isDrained ? 'draining' : 'waiting', cause: isDrained ? 'maintenance' : cause, speaks: true }
 }
 
 /** The verdict on what can never be used as it stands. */

@@ -92,6 +92,22 @@ function explainStranger ({ cause, knowledge }: Verdict): Explanation {
     : { why: 'Stranger: whoever answers at this address says neither who it is nor what it lists, to questions that a host of the service answers.', hint: 'It gets traffic when a host of the service answers there; deregister it if none is to come.' }
 }
 
+/** Of what its registry checks, and where those checks decide. */
+function explainChecked ({ verdict: { cause, registration }, byPanic, isLast, state }: EndpointDecision): Explanation {
+  const notes = sayNotes(registration)
+  switch (cause) {
+    case 'passing': return state === 'standby'
+      ? { why: 'Standby: its checks pass, but no message or path needs it.', hint: 'It gets traffic when it has told its whole list, and a message of it is routed here.' }
+      : { why: 'Routed: its checks pass.', hint: 'It leaves when they fail, a connection to it fails, or somebody sets maintenance.' }
+    case 'warning': return state === 'standby'
+      ? { why: `Standby: its checks warn${notes}, and others pass.`, hint: 'It gets traffic when no passing endpoint is left.' }
+      : { why: `Routed although its checks warn${notes}: ${sayLack(isLast, 'no passing endpoint is left')}.`, hint: 'It stands by again when another endpoint passes.' }
+    default: return byPanic
+      ? { why: `Routed although its checks fail${notes}: ${sayLack(isLast, 'every endpoint of its upstream fails them')}.`, hint: 'It ends when one of them passes; registry.panic: false would refuse instead.' }
+      : { why: `Critical: its checks fail${notes}.`, hint: 'It comes back when they pass.' }
+  }
+}
+
 const isNameless = ({ verdict: { registration: { kind, names } } }: EndpointDecision): boolean => kind === 'plugin' && names.length === 0
 
 export function explainEndpoint (decision: EndpointDecision): Explanation {
@@ -101,21 +117,16 @@ export function explainEndpoint (decision: EndpointDecision): Explanation {
 }
 
 function explainCause (decision: EndpointDecision): Explanation {
-  const { verdict, byPanic, isLast, state } = decision
+  const { verdict } = decision
   const { registration, otherId } = verdict
-  const notes = sayNotes(registration)
   switch (verdict.cause) {
     case 'refused': return { why: `Refused: ${registration.refused ?? 'its address cannot be used'}.`, hint: registration.registry === 'config' ? `Correct upstreams.${yamlKey(registration.service)}.endpoints.` : 'Correct the registration, or registry.allowedNetworks.' }
+    case 'resolving':
+    case 'unresolved': return { why: `Waiting: ${registration.unresolved?.reason ?? 'its host name leads nowhere yet'}.`, hint: 'It is asked who it is when its name leads to an address; name servers (registry.nameServers) are asked for that every few seconds.' }
     case 'fixed': return explainFixed(verdict)
-    case 'passing': return state === 'standby'
-      ? { why: 'Standby: its checks pass, but no message or path needs it.', hint: 'It gets traffic when it has told its whole list, and a message of it is routed here.' }
-      : { why: 'Routed: its checks pass.', hint: 'It leaves when they fail, a connection to it fails, or somebody sets maintenance.' }
-    case 'warning': return state === 'standby'
-      ? { why: `Standby: its checks warn${notes}, and others pass.`, hint: 'It gets traffic when no passing endpoint is left.' }
-      : { why: `Routed although its checks warn${notes}: ${sayLack(isLast, 'no passing endpoint is left')}.`, hint: 'It stands by again when another endpoint passes.' }
-    case 'critical': return byPanic
-      ? { why: `Routed although its checks fail${notes}: ${sayLack(isLast, 'every endpoint of its upstream fails them')}.`, hint: 'It ends when one of them passes; registry.panic: false would refuse instead.' }
-      : { why: `Critical: its checks fail${notes}.`, hint: 'It comes back when they pass.' }
+    case 'passing':
+    case 'warning':
+    case 'critical': return explainChecked(decision)
     case 'maintenance': return { why: `Draining: ${sayOrder(verdict)}.`, hint: 'It comes back when maintenance is taken off.' }
     case 'answered': return { why: 'Routed: its registry has not checked it yet, and it answered our own question.', hint: 'Its checks decide as soon as they have run; until then it leaves when it no longer answers well.' }
     case 'restarted': return explainRestarted(decision)

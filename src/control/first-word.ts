@@ -30,7 +30,8 @@ export class FirstWord {
     const isAwaited = namedBy(config).values().some(name => {
       const next = upstreams.get(name)
       if (next === undefined || next.servicestack !== undefined || next.endpoints.every(({ url }) => knows(url))) return false
-      return before === undefined || before.upstreams.get(name)?.servicestack !== undefined
+      const last = before?.upstreams.get(name)
+      return before === undefined || (last?.servicestack !== undefined && last.endpoints.length > 0)
     })
     this.#since = isAwaited ? this.#since ?? this.#now() : undefined
     this.#left = this.#since === undefined ? 0 : this.#since + longestMs - this.#now()

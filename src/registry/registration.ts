@@ -44,6 +44,8 @@ export interface Registration {
   readonly healthCheck?: boolean
   /** IP addresses that its host name resolved to; left out: its address has none, or they are not known. */
   readonly ips?: readonly string[]
+  /** Why it is not known where its host name leads, and since when questions for it have failed (ms since epoch); undefined before the first answer. Left out: it is known. */
+  readonly unresolved?: { readonly reason: string, readonly failedSince: number | undefined }
   /** Notes of a maintenance check, or the output of a failing one. */
   readonly notes: string | undefined
   readonly createIndex: number

@@ -27,7 +27,7 @@ function setUp (answers: (name: string) => readonly string[] | Error | Promise<n
 test('a host name waits for its addresses, and carries them then', async () => {
   using started = setUp(() => ['10.0.0.2', '10.0.0.1'])
   const { admission, changes } = started
-  assert.equal(admission.admit(named).refused, 'orders.internal is being resolved')
+  assert.equal(admission.admit(named).unresolved?.reason, 'orders.internal is being resolved')
   assert.equal(admission.isResolving, true)
   await until('the answer', () => changes() === 1)
   assert.equal(admission.isResolving, false)
@@ -52,14 +52,23 @@ test('an entry is the same object for as long as it says the same and its name l
   assert.equal(admitEntry(plain), plain)
 })
 
-test('a name that leads to where nobody may connect is refused, and one that leads nowhere', async () => {
-  for (const [answer, reason] of [[['10.0.0.1', '169.254.169.254'], /169\.254\.169\.254 is link-local/], [new Error('ENOTFOUND'), /cannot be resolved: ENOTFOUND/]] as const) {
-    using started = setUp(() => answer)
-    const { admission, changes } = started
-    admission.admit(named)
-    await until('the answer', () => changes() === 1)
-    assert.match(admission.admit(named).refused ?? '', reason)
-  }
+test('a name that leads to where nobody may connect is refused', async () => {
+  using started = setUp(() => ['10.0.0.1', '169.254.169.254'])
+  const { admission, changes } = started
+  admission.admit(named)
+  await until('the answer', () => changes() === 1)
+  assert.match(admission.admit(named).refused ?? '', /169\.254\.169\.254 is link-local/)
+})
+
+test('one that leads nowhere is not: a name server may answer otherwise soon', async () => {
+  using started = setUp(() => new Error('ENOTFOUND'))
+  const { admission, changes } = started
+  assert.equal(admission.admit(named).unresolved?.failedSince, undefined)
+  const before = Date.now()
+  await until('the answer', () => changes() === 1)
+  const { refused, unresolved } = admission.admit(named)
+  assert.deepEqual([refused, unresolved?.reason], [undefined, 'orders.internal cannot be resolved: ENOTFOUND'])
+  assert.ok(unresolved!.failedSince! >= before && unresolved!.failedSince! <= Date.now())
 })
 
 for (const [sentence, ip, expected] of [
@@ -133,7 +142,7 @@ test('names beyond the bound are refused; those that are there keep their place 
   assert.equal(admission.admit(at('h0.internal')).refused, undefined)
   admission.forgetUnused()
   assert.deepEqual(admission.resolved.map(([host]) => host), ['h0.internal'])
-  assert.equal(admission.admit(named).refused, 'orders.internal is being resolved')
+  assert.equal(admission.admit(named).unresolved?.reason, 'orders.internal is being resolved')
 })
 
 test('each name is asked again when its own TTL is over, a second at least; one whose endpoint cannot be connected to before that', async t => {

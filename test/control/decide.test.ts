@@ -52,6 +52,12 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['somebody else answers there: a list without any of its names makes a stranger', { registrations: [{ id: 'a' }], says: { 9101: { lists: ['Invoice'] } } }, [], { a: 'stranger' }],
   ['what is refused is never used', { registrations: [{ id: 'a', refused: '169.254.169.254 is link-local' }] }, [], { a: 'refused' }],
 
+  ['what stands at a host name that leads nowhere yet waits, and its names are not read', { registrations: [{ id: 'a', unresolved: { reason: 'vm is being resolved', failedSince: undefined } }] }, ['GetProduct unread'], { a: 'waiting' }],
+  ['it keeps the name from a newer service for as long as nobody has said that it leads nowhere', { registrations: [{ id: 'a', service: 'Old', createIndex: 1, unresolved: { reason: 'vm is being resolved', failedSince: undefined } }, { id: 'b', port: 9102 }], says: { 9102: { id: 'b', ...get } } }, ['GetProduct unread'], { a: 'waiting', b: 'routed' }],
+  ['and no longer: nobody answers there', { registrations: [{ id: 'a', service: 'Old', createIndex: 1, unresolved: { reason: 'vm cannot be resolved: ESERVFAIL', failedSince: 999_000 } }, { id: 'b', port: 9102 }], says: { 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'waiting', b: 'routed' }],
+  ['a sibling at an address serves', { registrations: [{ id: 'a', unresolved: { reason: 'vm cannot be resolved: ESERVFAIL', failedSince: 999_000 } }, { id: 'b', port: 9102 }], says: { 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'waiting', b: 'routed' }],
+  ['maintenance holds there too', { registrations: [{ id: 'a', health: 'maintenance', unresolved: { reason: 'vm is being resolved', failedSince: undefined } }] }, ['GetProduct unread'], { a: 'draining' }],
+
   // ---- Tags and lists ----
   ['a custom tag is no message', { registrations: [{ id: 'a', names: ['GetProduct', 'team-catalog'] }], says: { 9101: { id: 'a', ...get } } }, ['GetProduct→Catalog 9101']],
   ['what is listed and not tagged is no message', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', lists: ['GetProduct', 'AdminDashboard', 'Untagged'] } } }, ['GetProduct→Catalog 9101']],

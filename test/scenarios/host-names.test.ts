@@ -102,6 +102,24 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     assert.equal((await stateOf(gateway, host.id))?.state, 'routed')
   })
 
+  test('the name server is silent when a host registers: what it has is not there yet (503), not unknown, and callable as soon as it answers', async () => {
+    await using names = await startNameServer()
+    await using host = await startHost('Browse')
+    names.point('shop.test', '127.0.0.1')
+    names.silent = true
+    await using gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' }, nameServers: [names.address], allowedNetworks: ['127.0.0.0/8'] } } as PartialConfig)
+    await registerAsPlugin(gateway.embedded!, { ...host, address: `http://shop.test:${host.port}/` }, { heartbeat: false })
+    const row = await until('it cannot be resolved', async () => { const shown = await stateOf(gateway, host.id); return /cannot be resolved/.test(shown?.why ?? '') ? shown : undefined }, patience)
+    assert.equal(row.state, 'waiting')
+    const answered = await gateway.get(get('Browse'))
+    assert.equal(answered.status, 503)
+    assert.match(String(answered.body), /RoutesNotReady/)
+    assert.equal((await gateway.get(get('Nothing'))).status, 404)
+    names.silent = false
+    await until('it is called', async () => (await gateway.get(get('Browse'))).status === 200, patience)
+    assert.deepEqual((await gateway.log()).filter(({ msg }) => msg === 'endpoint refused'), [])
+  })
+
   test('a name that comes to lead to a metadata service is refused with the reason, and taken back when it leads home', async () => {
     await using names = await startNameServer()
     await using host = await startHost('Browse')
