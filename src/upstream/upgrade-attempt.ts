@@ -5,12 +5,13 @@ import type { Socket } from 'node:net'
 import type { Attempt } from '../exchange/attempt.ts'
 import type { GatewayError } from '../exchange/errors.ts'
 import type { Cancellable, Exchange, UpstreamResponse } from '../exchange/exchange.ts'
-import { connectionOptions, without } from '../exchange/headers.ts'
+import { without } from '../exchange/headers.ts'
 import { ResponseBody, type BodySource } from '../exchange/response-body.ts'
 import { acceptOf } from '../lib/websocket-accept.ts'
 import type { Connector } from './http1/connector.ts'
 import { ClosedEarly, ConnectTimeout, ProtocolError, UnwritableRequest } from './http1/errors.ts'
 import { Watchdog } from '../lib/watchdog.ts'
+import { namedForHop } from './answer-fields.ts'
 import { readReason } from './response-headers.ts'
 import { noHead, silentBody, translateError, type AttemptStage } from './translate-error.ts'
 
@@ -145,7 +146,7 @@ export class UpgradeAttempt implements BodySource, Cancellable {
   }
 
   #answered (answer: IncomingMessage, socket?: Socket): void {
-    const named = answer.headers.connection === undefined ? undefined : connectionOptions(answer.headers.connection, undefined)
+    const named = answer.headers.connection === undefined ? undefined : namedForHop(answer.headers.connection)
     const headers = without(answer.rawHeaders, [...ofThisHop, ...named ?? []])
     this.#exchange.waiting(undefined)
     this.#attempt.answered(answer.statusCode!, headers)

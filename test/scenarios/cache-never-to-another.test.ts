@@ -46,6 +46,7 @@ for (const mode of ['pass', 'perIdentity'] as const) {
           // Whoever understands a status puts no-store aside (RFC 9111 section 5.2.2.3); private nobody does.
           lines = markedBy(lines.filter(line => !/no-store/i.test(mark) || !/must-understand/i.test(line)), randomCase(random, mark))
         }
+        if (round % 3 === 0) lines = [...lines, 'Connection: cache-control, expires, vary, CDN-Cache-Control, set-cookie']
         // Of a message none of whose answers can be stored nothing more is tried; below a prefix it is.
         const path = `${round % 4 === 0 ? '/json/reply/Echo' : '/p/x'}?round=${round}`
         for (let turn = 0; turn < 2; turn++) {

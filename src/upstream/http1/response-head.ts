@@ -1,6 +1,7 @@
 // A scanned response head -> status, reason, end-to-end headers in the service's order and letter case, and how its body is delimited. Pure.
-import { connectionOptions, without } from '../../exchange/headers.ts'
+import { without } from '../../exchange/headers.ts'
 import { latin1 } from '../../lib/latin1.ts'
+import { mayTrail, namedForHop } from '../answer-fields.ts'
 import type { HeadScanner } from './head-scanner.ts'
 import { ProtocolError } from './errors.ts'
 
@@ -13,7 +14,7 @@ export interface ResponseHead {
   readonly reason: string
   /** End-to-end. Flat list. */
   readonly headers: string[]
-  /** The same as lines, as they came; undefined where Connection names some that are not in them. */
+  /** The same as lines, as they came; undefined where some of them are left out because Connection names them. */
   readonly lines: string | undefined
   readonly framing: Framing
   /** Of the body to come; 0 unless `framing` is length. */
@@ -107,7 +108,7 @@ export function readHead (scanner: HeadScanner, bytes: Buffer, from: number, end
   const framing = bodiless ? 'none' : chunked ? 'chunked' : length === -1 ? 'close' : length === 0 ? 'none' : 'length'
   // Of a 204 or 304 that announces a body: it might follow all the same, and be taken for the next answer.
   const unclear = bodiless && !headOnly && (chunked || length > 0)
-  const named = connection === undefined ? undefined : connectionOptions(connection, undefined)
+  const named = connection === undefined ? undefined : namedForHop(connection)
   return {
     status,
     reason: text.slice(scanner.reasonAt, scanner.reasonEnd),
@@ -133,17 +134,14 @@ function timeoutOf (keepAlive: string): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1_000
 }
 
-/** RFC 9110 section 6.5.1: fields that frame or route a message mean nothing behind it. */
-const notInTrailers = new Set(['transfer-encoding', 'content-length', 'host', 'connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection', 'http2-settings'])
-
-/** Flat list. */
+/** Flat list of those that may stand there. */
 export function readTrailers (scanner: HeadScanner, bytes: Buffer, from: number, end: number): string[] {
   const text = latin1(bytes, from, end)
   const { marks, fields } = scanner
   const trailers: string[] = []
   for (let i = 0, mark = 0; i < fields; i++, mark += 4) {
     const name = text.slice(marks[mark]!, marks[mark + 1]!)
-    if (!notInTrailers.has(name.toLowerCase())) trailers.push(name, text.slice(marks[mark + 2]!, marks[mark + 3]!))
+    if (mayTrail(name.toLowerCase())) trailers.push(name, text.slice(marks[mark + 2]!, marks[mark + 3]!))
   }
   return trailers
 }
