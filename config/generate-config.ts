@@ -68,19 +68,21 @@ ${sections.join('\n')}`
 function addSection (sections: string[], path: string, node: Node): void {
   const rows: string[] = []
   const children: Array<[string, Node]> = []
+  /** What has a default is required of a whole configuration, not of the file. */
+  const needed = (name: string) => node.required?.includes(name) === true && node.properties?.[name]?.default === undefined
   for (const [name, child] of Object.entries(node.properties ?? {})) {
     const childPath = path === '' ? name : `${path}.${name}`
     const inner = child.type === 'array' ? child.items : Object.values(child.patternProperties ?? {})[0]
     if (child.properties !== undefined) {
       children.push([childPath, child])
-      const fallback = child.default === undefined ? (node.required?.includes(name) === true ? 'needed' : missing(path)) : ''
+      const fallback = child.default === undefined ? (needed(name) ? 'needed' : missing(path)) : ''
       rows.push(`| [\`${name}\`](#${anchor(childPath)}) | section | ${fallback} | ${cell(child.description)} |`)
     } else if (inner?.properties !== undefined) {
       const keyed = child.type === 'array' ? `${childPath}[]` : `${childPath}.<name>`
       children.push([keyed, inner])
-      rows.push(`| [\`${name}\`](#${anchor(keyed)}) | ${child.type === 'array' ? 'list of sections' : 'sections by name'} | ${child.type === 'array' ? 'needed' : 'none'} | ${cell(child.description)} |`)
+      rows.push(`| [\`${name}\`](#${anchor(keyed)}) | ${child.type === 'array' ? 'list of sections' : 'sections by name'} | ${needed(name) ? 'needed' : child.type !== 'array' || child.default !== undefined ? 'none' : missing(path)} | ${cell(child.description)} |`)
     } else {
-      const byDefault = child.default === undefined ? (node.required?.includes(name) === true ? 'needed' : missing(path)) : `\`${JSON.stringify(child.default)}\``
+      const byDefault = child.default === undefined ? (needed(name) ? 'needed' : missing(path)) : `\`${JSON.stringify(child.default)}\``
       rows.push(`| \`${name}\` | ${cell(typeOf(child))} | ${cell(byDefault)} | ${cell(child.description)} |`)
     }
   }
