@@ -57,10 +57,14 @@ export class KeyMaker {
 export const isKeyed = ({ method, body }: UpstreamRequest): boolean => body.kind === 'none' || (body.kind === 'held' && method !== 'GET' && method !== 'HEAD')
 
 /**
- * By which everything that may be stored for a URL is found, whatever its host, letter case or further parts of the key. As a hash: purges are told to other
- * gateways, and a query may hold what identifies a caller, or be very long.
+ * By which everything that may be stored for a URL is found, whatever its host, letter case, needless escapes or further parts of the key. As a hash: purges are
+ * told to other gateways, and a query may hold what identifies a caller, or be very long.
  */
-export const targetIndex = (target: string): string => shortDigest(target.toLowerCase())
+export const targetIndex = (target: string): string => shortDigest(unescaped(target).toLowerCase())
+
+/** RFC 3986 section 6.2.2.2: what stands for itself means the same escaped. Nothing else is unescaped, so nothing is twice. */
+const unescaped = (target: string): string => target.includes('%') ? target.replaceAll(needless, escape => String.fromCharCode(Number.parseInt(escape.slice(1), 16))) : target
+const needless = /%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f|7e)/gi
 
 /** The URL in a primary key. */
 export const urlIn = (key: string): string => key.split('\n', 3)[2] ?? ''

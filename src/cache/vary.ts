@@ -24,6 +24,9 @@ export function varyNames (headers: readonly string[], withoutAccept: boolean): 
 /** Lists in which letter case says nothing, nor does a weight of 1 (RFC 9110 section 12.5). */
 const weighted: ReadonlySet<string> = new Set(['accept', 'accept-charset', 'accept-encoding', 'accept-language'])
 
+/** ServiceStack hosts answer in the first format of Accept that they have, whatever the weights, and many an application in the first language. In the others order says nothing. */
+const ordered: ReadonlySet<string> = new Set(['accept', 'accept-language'])
+
 /** What a request has in these headers, as one text: equal texts select the same answer. Absent is not the same as empty. */
 export function variantOf (names: readonly string[], requestHeaders: readonly string[]): string {
   let variant = ''
@@ -36,6 +39,5 @@ function normalized (name: string, value: string | undefined): string {
   const members = listMembers(value)
   if (!weighted.has(name)) return ` ${members.join(', ')}`
   const plain = members.map(member => member.toLowerCase().replaceAll(/\s*([;=])\s*/g, '$1').replace(/;q=1(?:\.0*)?$/, ''))
-  // ServiceStack hosts answer in the first format of Accept that they have, whatever the weights; of the others order says nothing.
-  return ` ${(name === 'accept' ? plain : plain.sort()).join(', ')}`
+  return ` ${(ordered.has(name) ? plain : plain.sort()).join(', ')}`
 }

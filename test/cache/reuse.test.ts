@@ -162,7 +162,9 @@ describe('Vary (section 4.1)', () => {
     ['space between members', 'foo', ['Foo: 1,2'], ['Foo: 1 ,  2'], true],
     ['order says something in a field that is not known', 'foo', ['Foo: 1,2'], ['Foo: 2,1'], false],
     ['letter case too', 'foo', ['Foo: a'], ['Foo: A'], false],
-    ['not in Accept-Language', 'accept-language', ['Accept-Language: en-GB, de;q=0.5'], ['Accept-Language: DE; q=0.5,EN-gb'], true],
+    ['not in Accept-Language', 'accept-language', ['Accept-Language: en-GB, de;q=0.5'], ['Accept-Language: EN-gb,DE; q=0.5'], true],
+    ['its order may say something', 'accept-language', ['Accept-Language: en, de'], ['Accept-Language: de, en'], false],
+    ['so may that of Accept', 'accept', ['Accept: text/html, application/json'], ['Accept: application/json, text/html'], false],
     ['a weight of 1 is none', 'accept-encoding', ['Accept-Encoding: gzip;q=1.0, br'], ['Accept-Encoding: br, gzip'], true],
     ['other weights say something', 'accept-encoding', ['Accept-Encoding: gzip;q=0.1, br'], ['Accept-Encoding: br, gzip'], false]
   ]

@@ -56,4 +56,4 @@ export const cacheFields = {
   ...cacheWorkFields,
   outage: Outage
 }
-export const Cache = section(cacheFields, 'Stored answers (RFC 9111).')
+export const Cache = section(cacheFields, 'Stored answers (RFC 9111). One range of bytes (Range) is answered from what is stored whole; where nothing fresh is, such a request goes to the service as it came, and its answer is not stored, neither a part nor the whole.')

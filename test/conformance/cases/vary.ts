@@ -36,7 +36,7 @@ export const cases: Case[] = [
   varies('4.1: what Vary does not name does not count on prefix routes', 'Foo', ['Foo: 1', 'Other: 1'], ['Foo: 1', 'Other: 2'], 'stored'),
   varies('4.1: lines are combined', 'Foo', ['Foo: 1', 'Foo: 2'], ['Foo: 1, 2'], 'stored'),
   varies('4.1: space does not count', 'Foo', ['Foo: 1,2'], ['Foo: 1 , 2'], 'stored'),
-  varies('4.1: order does not count in Accept-Language', 'Accept-Language', ['Accept-Language: en, de'], ['Accept-Language: de, en'], 'stored'),
+  varies('4.1: order counts in Accept-Language, for there are services that go by it', 'Accept-Language', ['Accept-Language: en, de'], ['Accept-Language: de, en'], 'origin'),
   varies('4.1: letter case does not count in Accept-Language', 'Accept-Language', ['Accept-Language: en, de'], ['Accept-Language: eN, De'], 'stored'),
   varies('4.1: encodings are kept apart', 'Accept-Encoding', ['Accept-Encoding: gzip'], ['Accept-Encoding: br'], 'origin'),
   varies('4.1: an encoded answer is not for a client that cannot read it', ['Content-Encoding: gzip'], ['Accept-Encoding: gzip'], [], 'origin'),
@@ -72,5 +72,23 @@ export const cases: Case[] = [
   written('4.4: a redirect is no failure', 'POST', 'origin', { status: 303 }),
   ...['POST', 'PUT', 'DELETE', 'M-SEARCH'].flatMap(method => ['Location', 'Content-Location'].map(field => written(`4.4: ${method}, by ${field}`, method, 'origin', { suffix: '/other', headers: [`${field}: {base}`] }))),
   written('4.4: of another origin nothing', 'POST', 'stored', { suffix: '/other', headers: ['Location: http://other.test{base}'] }),
+  {
+    name: '4.4: the same URI, escaped without need (RFC 3986 section 6.2.2.2)',
+    steps: [
+      { suffix: '?a=x-1%2C', ...answered([fresh]) },
+      { suffix: '?a=x-1%2C', from: 'stored' },
+      { method: 'PUT', body: 'x', suffix: '?%61=%78%2d%31%2c', ...answered([], { body: '' }) },
+      { suffix: '?a=x-1%2C', from: 'origin' }
+    ]
+  },
+  {
+    name: '4.4: another URI: what an escape keeps apart',
+    steps: [
+      { suffix: '?a=1%262', ...answered([fresh]) },
+      { method: 'PUT', body: 'x', suffix: '?a=1&2', ...answered([], { body: '' }) },
+      { method: 'PUT', body: 'x', suffix: '?a=1%25262', ...answered([], { body: '' }) },
+      { suffix: '?a=1%262', from: 'stored', bodyIs: '{first}' }
+    ]
+  },
   written('4.4: OPTIONS is safe', 'OPTIONS', 'stored')
 ]
