@@ -93,10 +93,10 @@ export function toListed (result: GetResult, parse: ParseList = parseOperations)
   return { state: 'none', reason: `its list answered ${result.contentType.split(';')[0] || 'nothing'} in place of JSON` }
 }
 
-/** Asks one endpoint. Never rejects. At most four questions over one connection, each bounded by `limits`. */
-export async function ask (question: Question, limits: AskLimits, signal: AbortSignal, parse: ParseList = parseOperations): Promise<Answer> {
+/** Asks one endpoint. Never rejects. At most four questions over one connection, each bounded by `limits`. `onConnect`: somebody has taken the connection; may be called more than once. */
+export async function ask (question: Question, limits: AskLimits, signal: AbortSignal, onConnect?: () => void, parse: ParseList = parseOperations): Promise<Answer> {
   const agent = createAgent(question.url, question.ips)
-  const put = (path: string) => get(question.url + path, { ...limits, tls: question.tls, agent, signal })
+  const put = (path: string) => get(question.url + path, { ...limits, tls: question.tls, agent, signal, onConnect })
   try {
     return await (question.kind === 'plugin' ? askPlugin(put, parse, question.healthCheck === true) : askPlain(put, parse, question.livenessPath))
   } finally {

@@ -24,7 +24,8 @@ export interface AskerSettings {
 
 export interface AskerOptions {
   readonly settings: AskerSettings
-  readonly ask: (question: Question, signal: AbortSignal) => Promise<Answer>
+  /** `onConnect`: to be called when somebody has taken the connection, once or more. */
+  readonly ask: (question: Question, signal: AbortSignal, onConnect: () => void) => Promise<Answer>
   /** `key` is the one the question was asked for. `again`: something has changed since, and it is being asked once more. */
   readonly onAnswer: (url: string, answer: Answer, key: string, again: boolean) => void
   /** ms, monotonic. */
@@ -52,6 +53,10 @@ export const recheckMs = 2_000
 const fastPhaseMs = 60_000
 /** However many are asked again and again, this long is left for each: a fleet that nobody checks must not keep us busy. */
 const shortestShareMs = 20
+/** Longest that a connect under way counts among the questions, ms: nobody answers for black-holed addresses until the question's time is over. */
+export const connectMs = 100
+/** So many times the questions at one time may be such connects: sockets are not without end. */
+const mostConnects = 16
 /** A dead registration stays for 90 minutes; asking it every 5 s would fill the slots. */
 const slowFactor = 6
 
@@ -69,7 +74,19 @@ interface Entry {
   /** Of the last recheck; later than now while that is put off. */
   recheckedAt: number
   urgent: boolean
+  /** Of its last question. */
+  startedAt: number
+  connected: boolean
+  /** Whether its question counts among those that are asked at one time. */
+  counts: boolean
+  /** It has been asked since its key changed or it was to be asked again. */
+  asked: boolean
+  /** Its last question waited in vain for a connection, which is not refused either. */
+  unreachable: boolean
 }
+
+/** What holds of one that is to be asked as if it never had been. */
+const anew = (since: number) => ({ since, delayMs: 0, settled: false, asked: false, unreachable: false })
 
 /** Whether an answer leaves nothing to ask for now. */
 const isSettled = (answer: Answer) => answer.kind === 'answered' && answer.listed.state !== 'unread' && answer.sick === undefined
@@ -83,6 +100,9 @@ export function createAsker (options: AskerOptions): Asker {
   let closed = false
   let running = 0
   let runningBackedOff = 0
+  /** Those that count while they have no connection, the longest first; and how many do not count any more. */
+  const connecting = new Set<Entry>()
+  let connects = 0
   let timer: unknown
   let timerAt = Infinity
   const entries = new Map<string, Entry>()
@@ -105,11 +125,39 @@ export function createAsker (options: AskerOptions): Asker {
     return entry.delayMs * jitter
   }
 
-  const finish = (entry: Entry, key: string, startedAt: number, answer: Answer) => {
-    const url = entry.target.question.url
-    running--
-    if (!entry.urgent) runningBackedOff--
+  const count = (entry: Entry, isCounted: boolean) => {
+    const change = isCounted ? 1 : -1
+    entry.counts = isCounted
+    running += change
+    if (!entry.urgent) runningBackedOff += change
+  }
+
+  const onConnect = (entry: Entry, controller: AbortController) => {
+    if (entry.running !== controller || entry.connected) return
+    entry.connected = true
+    connecting.delete(entry)
+    if (entry.counts) return
+    // One more than allowed for a moment: it has waited long enough.
+    connects--
+    count(entry, true)
+  }
+
+  const letConnect = (time: number) => {
+    for (const entry of connecting) {
+      if (time - entry.startedAt < connectMs || connects >= settings.concurrency * mostConnects) return
+      connecting.delete(entry)
+      connects++
+      count(entry, false)
+    }
+  }
+
+  const finish = (entry: Entry, key: string, answer: Answer) => {
+    const { startedAt, target: { question: { url } } } = entry
+    if (entry.counts) count(entry, false)
+    else connects--
+    connecting.delete(entry)
     entry.running = undefined
+    entry.unreachable = !entry.connected && now() - startedAt >= connectMs && entry.againAt === Infinity
     if (closed || entries.get(url) !== entry) return pump()
     entry.settled = isSettled(answer)
     const { againAt } = entry
@@ -124,39 +172,42 @@ export function createAsker (options: AskerOptions): Asker {
   const start = (entry: Entry, urgent: boolean) => {
     const { key, question } = entry.target
     const controller = new AbortController()
-    const startedAt = now()
     active.delete(entry)
-    entry.running = controller
+    connecting.add(entry)
+    const startedAt = now()
+    Object.assign(entry, { running: controller, urgent, startedAt, connected: false, asked: true })
     // One that was put off comes by this as well.
     entry.recheckedAt = Math.min(entry.recheckedAt, startedAt)
-    entry.urgent = urgent
-    running++
-    if (!urgent) runningBackedOff++
-    options.ask(question, controller.signal).then(
-      answer => finish(entry, key, startedAt, answer),
+    count(entry, true)
+    options.ask(question, controller.signal, () => onConnect(entry, controller)).then(
+      answer => finish(entry, key, answer),
       // ask() never rejects; should it, the endpoint counts as silent and the reason is shown.
-      (error: unknown) => finish(entry, key, startedAt, { kind: 'silent', reached: false, reason: String(error) }))
+      (error: unknown) => finish(entry, key, { kind: 'silent', reached: false, reason: String(error) }))
   }
 
-  const isUrgent = (entry: Entry, time: number) => entry.target.pace !== 'slow' && !entry.settled && time - entry.since < fastPhaseMs
+  /** 0: urgent and not asked yet; 1: urgent; 2: not. */
+  const rankOf = (entry: Entry, time: number) => entry.target.pace === 'slow' || entry.settled || entry.unreachable || time - entry.since >= fastPhaseMs ? 2 : entry.asked ? 1 : 0
 
-  /** The one that has waited longest, urgent ones first. Looked for anew for each free slot, mostly a single one: sorting thousands for it takes longer. */
+  /** The one that has waited longest, of the lowest rank. Looked for anew for each free slot, mostly a single one: sorting thousands for it takes longer. */
   const nextDue = (time: number): { readonly entry: Entry, readonly urgent: boolean } | undefined => {
     // Half of the slots at most for those that have not answered for long: black-holed addresses must not hold up a fresh service.
-    const hasShare = runningBackedOff < Math.max(1, settings.concurrency >> 1)
-    let next: { entry: Entry, urgent: boolean } | undefined
+    const mostRank = runningBackedOff < Math.max(1, settings.concurrency >> 1) ? 2 : 1
+    let next: Entry | undefined
+    let lowest = mostRank
     for (const entry of active) {
       if (entry.dueAt > time) continue
-      const urgent = isUrgent(entry, time)
-      if (!urgent && (!hasShare || next?.urgent === true)) continue
-      if (next === undefined || (urgent && !next.urgent) || entry.dueAt < next.entry.dueAt) next = { entry, urgent }
+      const rank = rankOf(entry, time)
+      if (rank > lowest || (rank === lowest && next !== undefined && entry.dueAt >= next.dueAt)) continue
+      next = entry
+      lowest = rank
     }
-    return next
+    return next === undefined ? undefined : { entry: next, urgent: lowest < 2 }
   }
 
   const pump = () => {
     if (closed) return
     const time = now()
+    letConnect(time)
     while (running < settings.concurrency) {
       const next = nextDue(time)
       if (next === undefined) break
@@ -167,7 +218,14 @@ export function createAsker (options: AskerOptions): Asker {
 
   const arm = (time: number) => {
     let next = Infinity
-    for (const entry of active) if (entry.dueAt > time && entry.dueAt < next) next = entry.dueAt
+    let isWaiting = false
+    for (const { dueAt } of active) {
+      if (dueAt <= time) isWaiting = true
+      else if (dueAt < next) next = dueAt
+    }
+    // A connect under way makes room for whoever waits.
+    const [longest] = connecting
+    if (isWaiting && longest !== undefined && longest.startedAt + connectMs > time) next = Math.min(next, longest.startedAt + connectMs)
     if (next >= timerAt && timerAt > time) return
     stopTimer(timer)
     timerAt = next
@@ -187,7 +245,7 @@ export function createAsker (options: AskerOptions): Asker {
         seen.add(url)
         const entry = entries.get(url)
         if (entry === undefined) {
-          const fresh: Entry = { target, since: time, dueAt: time, delayMs: 0, running: undefined, settled: false, againAt: Infinity, recheckedAt: -Infinity, urgent: false }
+          const fresh: Entry = { target, since: time, dueAt: time, delayMs: 0, running: undefined, settled: false, againAt: Infinity, recheckedAt: -Infinity, urgent: false, startedAt: time, connected: false, counts: false, asked: false, unreachable: false }
           entries.set(url, fresh)
           schedule(fresh, time)
           continue
@@ -196,9 +254,7 @@ export function createAsker (options: AskerOptions): Asker {
         const changed = entry.target.key !== target.key || String(entry.target.question.ips) !== String(target.question.ips)
         const faster = entry.target.pace !== target.pace && target.pace !== 'slow'
         entry.target = target
-        if (changed) entry.since = time
-        if (changed) entry.delayMs = 0
-        if (changed) entry.settled = false
+        if (changed) Object.assign(entry, anew(time))
         if (!changed && !faster) continue
         if (entry.running !== undefined) entry.againAt = changed ? time : entry.againAt
         else schedule(entry, changed ? time : Math.min(active.has(entry) ? entry.dueAt : Infinity, time + settings.intervalMs))
@@ -220,9 +276,7 @@ export function createAsker (options: AskerOptions): Asker {
       // The answer to one of a moment ago may be that of who stood there before.
       const dueAt = always ? time : Math.max(time, entry.recheckedAt + recheckMs)
       entry.recheckedAt = dueAt
-      entry.since = dueAt
-      entry.delayMs = 0
-      entry.settled = false
+      Object.assign(entry, anew(dueAt))
       if (entry.running !== undefined) entry.againAt = Math.min(entry.againAt, dueAt)
       else schedule(entry, active.has(entry) ? Math.min(entry.dueAt, dueAt) : dueAt)
       pump()

@@ -19,6 +19,8 @@ export interface GetOptions {
   readonly tls: AskTls | undefined
   readonly agent: http.Agent
   readonly signal: AbortSignal
+  /** Somebody has taken the connection. */
+  readonly onConnect?: (() => void) | undefined
   /** Sent as JSON in place of the GET. */
   readonly tell?: { readonly method: 'POST' | 'PUT', readonly body: unknown } | undefined
 }
@@ -74,8 +76,12 @@ export function get (url: string, options: GetOptions): Promise<GetResult> {
       return finish({ kind: 'silent', reason: error instanceof Error ? error.message : String(error), connected, listens: false })
     }
     request.on('socket', socket => {
-      connected = !socket.connecting
-      socket.once('connect', () => { connected = true })
+      const onConnect = () => {
+        connected = true
+        options.onConnect?.()
+      }
+      if (socket.connecting) socket.once('connect', onConnect)
+      else onConnect()
     })
     request.on('error', error => fail(codeOf(error)))
     request.on('response', response => {

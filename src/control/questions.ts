@@ -11,7 +11,7 @@ type Limits = { readonly timeoutMs: number, readonly maxAnswerBytes: number }
 
 /** How endpoints are asked. Neither rejects. */
 export interface Asking {
-  readonly ask: (question: Question, limits: Limits, signal: AbortSignal) => Promise<Answer>
+  readonly ask: (question: Question, limits: Limits, signal: AbortSignal, onConnect: () => void) => Promise<Answer>
   readonly askMarkers: (question: Question, limits: Limits, signal: AbortSignal) => Promise<Markers | 'later'>
   /** When calls had their last answer of these endpoints, ms since epoch; nothing of those that had none. */
   readonly lastHeard: (urls: readonly string[]) => Promise<LastHeard>
@@ -44,7 +44,7 @@ export function createQuestions ({ ask, askMarkers, lastHeard, knowledge, onNews
   let limits: Limits = settings
   const asker = createAsker({
     settings,
-    ask: (question, signal) => ask(question, limits, signal),
+    ask: (question, signal, onConnect) => ask(question, limits, signal, onConnect),
     onAnswer: (url, answer, key, again) => {
       const before = knowledge.get(url)
       const after = learn(before, answer, key, now())

@@ -84,7 +84,7 @@ async function open (): Promise<Engine> {
     log,
     onStatus: status => post({ kind: 'status', status }),
     starters: startersWith(ownNodes),
-    ask: (question, limits, signal) => ask(question, limits, signal, parse),
+    ask: (question, limits, signal, onConnect) => ask(question, limits, signal, onConnect, parse),
     askMarkers: (question, limits, signal) => askMarkers(question, limits, signal, parseMarkers),
     lastHeard,
     createAdmission: (config, known, onChange) => createAdmission({ settings: config.registry, ownListeners: start.ownListeners, known, onChange }),

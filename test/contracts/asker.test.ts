@@ -8,7 +8,7 @@ const read: Answer = { kind: 'answered', ownId: 'a', listed: { state: 'read', li
 const unread: Answer = { ...read, listed: { state: 'unread', reason: '503' } }
 const silent: Answer = { kind: 'silent', reached: false, reason: 'ECONNREFUSED' }
 
-/** A clock that only moves when told, and questions that are answered by hand or by a function. */
+/** A clock that only moves when told, and questions that are answered by hand or by a function. Nobody takes connections where the url begins with `hole`: those time out after two seconds. */
 function setUp (settings: Partial<AskerSettings> = {}, answerOf?: (url: string, time: number) => Answer | undefined) {
   let time = 0
   const timers = new Map<number, { at: number, callback: () => void }>()
@@ -19,8 +19,10 @@ function setUp (settings: Partial<AskerSettings> = {}, answerOf?: (url: string, 
   const again: boolean[] = []
   const asker = createAsker({
     settings: { intervalMs: 300, maxIntervalMs: 5_000, concurrency: 4, ...settings },
-    ask: (question, signal) => {
+    ask: (question, signal, onConnect) => {
       asked.push({ url: question.url, at: time })
+      if (question.url.startsWith('hole')) return new Promise(resolve => { timers.set(++nextTimer, { at: time + 2_000, callback: () => resolve(silent) }) })
+      onConnect()
       const now = answerOf?.(question.url, time)
       return now !== undefined ? Promise.resolve(now) : new Promise(resolve => open.push({ url: question.url, answer: resolve, signal }))
     },
@@ -171,6 +173,35 @@ test('endpoints that have been dead for long never hold up a fresh one', async (
   asker.update([...Array.from({ length: 50 }, (_, index) => target(`dead${index}`, 'slow')), target('fresh')])
   await advance(0)
   assert.deepEqual(timesOf('fresh'), [1_000])
+})
+
+const holes = (count: number) => Array.from({ length: count }, (_, index) => target(`hole${index}`))
+
+test('addresses where nobody takes a connection hold up a fresh one by no more than a second, however long that goes on', async () => {
+  const { asker, advance, timesOf } = setUp({ concurrency: 32 }, () => read)
+  asker.update([...holes(200), target('fresh')])
+  await advance(10_000)
+  assert.ok(timesOf('fresh')[0]! <= 700, `${timesOf('fresh')[0]} ms`)
+  // Each is asked again as soon as its question is over: whoever comes up there is noticed.
+  assert.deepEqual(holes(200).filter(({ question: { url } }) => timesOf(url).length < 4), [])
+  for (let n = 0; n < 20; n++) {
+    const url = `later${n}`
+    const at = 10_000 + n * 130
+    asker.update([...holes(200), target(url)])
+    await advance(130)
+    assert.deepEqual(timesOf(url), [at], 'at once')
+  }
+})
+
+test('connects under way are not without end either, and half of the questions are left to those that have not failed to connect', async () => {
+  const { asker, asked, advance, timesOf } = setUp({ concurrency: 4 }, () => read)
+  asker.update(holes(1_000))
+  await advance(1_999)
+  assert.equal(asked.length, 4 + 4 * 16)
+  await advance(60_000)
+  asker.update([...holes(1_000), target('fresh')])
+  await advance(0)
+  assert.deepEqual(timesOf('fresh'), [61_999])
 })
 
 test('endpoints that are gone are forgotten, their questions given up, their answers unheard', async () => {
