@@ -114,6 +114,13 @@ export function listedBy (view: UpstreamView, key: string): { verdicts: Verdict[
   return found === undefined ? undefined : { verdicts, operation: found, effect }
 }
 
+/** Where a list of an upstream lacks the message: those that publish none and may have it. Undefined: no list says so. */
+export function lacks ({ verdicts }: UpstreamView, key: string): { readonly others: readonly Verdict[] } | undefined {
+  const speaking = verdicts.filter(({ speaks, state }) => speaks && state !== 'stranger')
+  const isLacking = ({ knowledge }: Verdict) => knowledge?.listed?.state === 'read' && !knowledge.listed.list.isCut && !knowledge.listed.list.byName.has(key) && !knowledge.listed.list.byLastPart.has(key)
+  return speaking.some(isLacking) ? { others: speaking.filter(verdict => verdict.knowledge?.listed !== undefined && verdict.knowledge.listed.state !== 'unread' && !isLacking(verdict)) } : undefined
+}
+
 /** How endpoints are chosen. */
 export interface ChoiceRules {
   /** Serve from endpoints that fail their checks when there are no others. */

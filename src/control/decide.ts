@@ -95,7 +95,7 @@ export function settledOf ({ messages }: Pick<DecideConfig, 'messages'>): NameCo
   return settled
 }
 
-function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Exposure, { messages, owners }: NamesDecided): RouteSource {
+function toRouteSource (view: UpstreamView, { config, now }: Pick<DecideInput, 'config' | 'now'>, exposure: Exposure, { messages, owners }: NamesDecided): RouteSource {
   const lists = view.verdicts.flatMap(({ speaks, state, knowledge }) => speaks && state !== 'stranger' && knowledge?.listed?.state === 'read' ? [knowledge.listed.list] : [])
   return {
     upstream: view.name,
@@ -106,7 +106,10 @@ function toRouteSource (view: UpstreamView, config: DecideConfig, exposure: Expo
     isRouted: key => isRoutedTo(view.name, messages.get(key)),
     routedSince: key => {
       const plan = messages.get(key)
-      return plan?.state === 'routed' && plan.upstream === view.name ? owners.get(key)?.since : undefined
+      if (plan?.state !== 'routed' || plan.upstream !== view.name) return undefined
+      const owner = owners.get(key)
+      // What only postern.yaml gives to it, it has after whoever owns his.
+      return owner?.upstream === view.name ? owner.since : now
     }
   }
 }
@@ -169,7 +172,7 @@ export function decide (input: DecideInput): Decision {
     for (const { url } of plan.endpoints) served.add(url)
   }
   const messages = withClaimed(names.messages, input.claimed)
-  const { routes, conflicts, cut } = planCustomRoutes([...views.values()].map(view => toRouteSource(view, config, exposure, names)))
+  const { routes, conflicts, cut } = planCustomRoutes([...views.values()].map(view => toRouteSource(view, input, exposure, names)))
   for (const name of cut) {
     const plan = upstreams.get(name)
     if (plan?.lists === 'read' && said(name).trustTags === false) upstreams.set(name, { ...plan, lists: 'none' })

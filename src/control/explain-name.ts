@@ -139,6 +139,7 @@ export function explainName (decision: NameDecision): Explanation {
     case 'listed':
     case 'trusted':
     case 'yaml': return explainRouted(decision, message)
+    case 'lacks': return { why: `Routed to ${upstream}, because postern.yaml says so, but no endpoint of it lists it: calls are answered 503.`, hint: `Correct messages.${message}.upstream in postern.yaml, or deploy ${upstream} with it.${conflictWith.length === 0 ? '' : ` ${listWith(conflictWith, 'has', 'have')} it.`}` }
     case 'not-read': return explainUnread(decision)
     case 'waits': return { why: `Unread: ${list(conflictWith)} was registered before ${upstream} and may have it, and its list of operations is not read yet; calls are answered 503 RoutesNotReady.`, hint: `Whose it is is decided when that list is read, or after registry.ownerGoneMs; messages.${message}.upstream decides at once.` }
     case 'no-list': return { why: `Hidden: ${upstream} publishes no list of operations, so restricted messages cannot be told from others.`, hint: `If all it registers may be called from outside, write upstreams.${yamlKey(upstream)}.trustTags: true` }

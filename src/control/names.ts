@@ -3,7 +3,7 @@ import { stricter, type Effect } from '../exchange/effect.ts'
 import type { MessagePlan } from '../routing/plan.ts'
 import { isOpen } from '../routing/routed-to.ts'
 import type { Choices } from './choices.ts'
-import { isConfirmed, listedBy, type Claim, type UpstreamView } from './claims.ts'
+import { isConfirmed, lacks, listedBy, type Claim, type UpstreamView } from './claims.ts'
 import { asMove, rememberDeparted, type Departed } from './departed.ts'
 import { isGoing, type Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
@@ -82,7 +82,7 @@ export function decideNames (context: NameContext): NamesDecided {
     const resolution = recorded === undefined ? asMove(resolved, context.departed.get(key)) : resolved
     const owner = toOwner(resolution, recorded, claimants)
     if (owner !== undefined) owners.set(key, owner)
-    if (resolution.moved !== undefined) moves.push(resolution.moved)
+    if (resolution.moved !== undefined && owner?.upstream === resolution.owner) moves.push(resolution.moved)
     if (resolution.nextAt !== undefined && (nextAt === undefined || resolution.nextAt < nextAt)) nextAt = resolution.nextAt
     if (resolution.quarantined.length > 0 || resolution.waitsFor !== undefined) watchOwner(context, { key, resolution, claimants, owner }, watched)
     planned.push(...planName(context, { key, resolution, claimants, owner }, views))
@@ -144,6 +144,8 @@ function resolve ({ settled, owners, views, book, ownerGoneMs, complete, now }: 
 /** What is remembered: also of an owner who has gone, while several others wait for a word of the operator. */
 function toOwner (resolution: Resolution, recorded: Owner | undefined, claimants: readonly Claimant[]): Owner | undefined {
   if (resolution.owner === undefined) return claimants.length > 0 ? recorded : undefined
+  // Who does not claim it has it as long as postern.yaml says so, be that a slip of the pen, and leaves it to whose it was.
+  if (resolution.by === 'yaml' && !claimants.some(({ upstream }) => upstream === resolution.owner)) return claimants.length > 0 && recorded?.upstream !== resolution.owner ? recorded : undefined
   if (recorded?.upstream === resolution.owner) return recorded
   return { upstream: resolution.owner, since: resolution.since, ...(resolution.moved === undefined ? {} : { moved: resolution.moved }) }
 }
@@ -228,8 +230,10 @@ function planSettled (context: NameContext, current: Case, view: UpstreamView, w
   // Nor while nobody knows whether there is a list, unless it may be called restricted or not.
   const isOpenYet = choices !== undefined && isOpen(choices) && context.exposure(view.name, current.key, true) !== 'exposed'
   if (isUnread || isOpenYet) return of({ state: 'unread', cause: 'not-read' })
-  const choice = (listed === undefined ? choices?.base : choices?.of(listed.verdicts)) ?? []
-  return of({ state: 'routed', cause: 'yaml', choice, marker: listed?.effect, letOut: sayLetOut(context, current.key, listed?.operation.restricted ?? false), suggest: listed?.operation.visible ?? false })
+  const lacking = listed === undefined ? lacks(view, current.key) : undefined
+  // Whose own list lacks it does not get it, whoever says so; of those who have not told theirs nobody knows whether it is restricted there.
+  const choice = (listed !== undefined ? choices?.of(listed.verdicts) : lacking === undefined ? choices?.base : choices?.of(lacking.others)) ?? []
+  return of({ state: 'routed', cause: lacking?.others.length === 0 ? 'lacks' : 'yaml', choice, marker: listed?.effect, letOut: sayLetOut(context, current.key, listed?.operation.restricted ?? false), suggest: listed?.operation.visible ?? false })
 }
 
 /** The table of messages. Only after all choices are made is it known which are all endpoints of their upstream. */

@@ -42,7 +42,7 @@ export interface NameDecision {
   readonly name: string
   readonly upstream: string
   readonly state: NameState
-  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'stranger' | 'not-read' | 'waits' | 'not-listed' | 'unspoken' | 'owned' | 'several' | 'split' | 'yaml'
+  readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'stranger' | 'not-read' | 'waits' | 'not-listed' | 'unspoken' | 'owned' | 'several' | 'split' | 'yaml' | 'lacks'
   readonly by: Resolution['by']
   /** The other upstreams that claim it. */
   readonly conflictWith: readonly string[]
@@ -50,7 +50,7 @@ export interface NameDecision {
   readonly moved: (Move & { readonly at: number }) | undefined
   /** What its DTO's own marker says of repeating it. */
   readonly marker: Effect | undefined
-  /** Endpoints that get its calls now. */
+  /** Endpoints that get its calls now. None where it `lacks`: postern.yaml gives it to an upstream whose own list does not have it. */
   readonly endpoints: number
   /** Whether strangers are all that answers at the addresses of its upstream. */
   readonly isStrange: boolean

@@ -201,3 +201,22 @@ test('where nobody remembers, who registered first has the name, also when his l
   const owner = await until('somebody has it', async () => (await rows()).find(({ message, state }) => message === 'PlaceOrder' && state === 'routed')?.upstream)
   assert.equal(owner, 'Orders')
 })
+
+test('a slip of the pen in messages.X.upstream, and its line taken out again: its owner has the name as before', { timeout: 300_000 }, async () => {
+  const config = { registry: { embedded: { address: '127.0.0.1:0' } } } as PartialConfig
+  await using gateway = await startGateway(config)
+  await using orders = await startServiceStackHost({ service: 'Orders', messages: { Place: answer } })
+  await using billing = await startServiceStackHost({ service: 'Billing', messages: { Place: answer, Invoice: answer } })
+  await registerAsPlugin(gateway.embedded!, orders)
+  await gateway.waitForRoute('Place')
+  await registerAsPlugin(gateway.embedded!, billing)
+  await until('the newcomer is quarantined', async () => await gateway.metric('postern_routes', { state: 'quarantined' }) === 1)
+  const place = async () => { const { status, reason } = await gateway.get(get('Place')); return `${status} ${reason}` }
+  for (const [upstream, said] of [['Order', '503 NoEndpoint'], ['Billing', '200 OK'], ['Orders', '200 OK']] as const) {
+    await gateway.reload({ ...config, messages: { Place: { upstream } } } as PartialConfig)
+    assert.equal(await place(), said, upstream)
+    await gateway.reload(config)
+    assert.equal(await place(), '200 OK', `after ${upstream}`)
+  }
+  assert.deepEqual([orders.executed.length, billing.executed.length], [3, 2])
+})

@@ -43,7 +43,7 @@ export const Upstream = object({
 }, { description: 'An upstream: a ServiceStack AppHost\'s service name, a Consul service, or a fixed list of endpoints.' })
 
 export const Message = object({
-  upstream: Type.Optional(text('The upstream that answers this message. Needed for built-in messages that no registry lists (Authenticate, GetAccessToken); for others it settles a conflict. Answered 503 until it is known whether that upstream restricts it.')),
+  upstream: Type.Optional(text('The upstream that answers this message. Needed for built-in messages that no registry lists (Authenticate, GetAccessToken); for others it settles a conflict. Answered 503 until it is known whether that upstream restricts it, and where its own list does not have it.')),
   expose: Type.Optional(Type.Boolean({ description: 'Decides exposure of this message, over every pattern and over the service\'s own restriction.' })),
   policy: Type.Optional(object(optional(policyFields), { description: 'In place of the upstream\'s policy.' }))
 }, { description: 'Settings of one message.' })
