@@ -109,6 +109,12 @@ function toNameLine (decision: NameDecision, old: NameDecision | undefined, owne
   }
 }
 
+/** Something is wrong with it that its state alone does not say: what is listed cannot be read, its host name leads nowhere, or it does not tell what it has. */
+const isAmiss = ({ verdict, untold }: EndpointDecision): boolean => verdict.entry.unread !== undefined || verdict.cause === 'unresolved' || untold?.reason !== undefined
+
+const isSameEndpoint = (old: EndpointDecision | undefined, { state, verdict, untold, out }: EndpointDecision): boolean =>
+  old?.state === state && old.verdict.cause === verdict.cause && old.out?.cause === out?.cause && old.verdict.entry.unread === verdict.entry.unread && (old.untold?.reason === undefined) === (untold?.reason === undefined)
+
 const idOf = ({ verdict: { registration } }: EndpointDecision): string => `${registration.registry}/${keyOf(registration)}`
 
 function describeEndpoints (before: Decision | undefined, after: Decision): LogLine[] {
@@ -119,10 +125,10 @@ function describeEndpoints (before: Decision | undefined, after: Decision): LogL
     const id = idOf(decision)
     const old = endpoints.get(id)
     endpoints.delete(id)
-    const isSame = old?.state === state && old.verdict.cause === verdict.cause && old.out?.cause === decision.out?.cause && old.verdict.entry.unread === verdict.entry.unread
-    if (isSame || (before === undefined && worst[state] === undefined && verdict.cause !== 'unresolved')) continue
+    const level = isAmiss(decision) ? 'warn' : worst[state]
+    if (isSameEndpoint(old, decision) || (before === undefined && level === undefined)) continue
     lines.push({
-      level: verdict.entry.unread === undefined && verdict.cause !== 'unresolved' ? worst[state] ?? 'info' : 'warn',
+      level: level ?? 'info',
       fields: { service: upstream, endpoint: verdict.url, registration: verdict.registration.id, state, ...(verdict.entry.unread === undefined ? {} : { stale: verdict.entry.unread }), ...explainEndpoint(decision) },
       message: `endpoint ${state}`
     })

@@ -2,6 +2,7 @@
 import type { EndpointPlan, UpstreamPlan } from '../routing/plan.ts'
 import { pickTier, toEndpointPlan, toLevelPlans, type ChoiceRules, type UpstreamView } from './claims.ts'
 import type { Verdict } from './endpoints.ts'
+import { isUnread } from './knowledge.ts'
 
 /** Its registration says so, or the host itself: by its version, or by the list that only such hosts publish. */
 const isServiceStack = ({ registration, knowledge }: Verdict): boolean => registration.kind !== 'plain' || knowledge?.servicestackVersion !== undefined || knowledge?.listed?.state === 'read'
@@ -84,6 +85,11 @@ export class Choices {
   /** Whether it gets only messages that no better endpoint of the upstream has. */
   isLastFor (verdict: Verdict): boolean { return this.#chosen.has(verdict) && !this.#baseUrls.has(verdict.url) }
 
+  /** Whether nothing can be sent there, well as it may be: nobody knows yet what may be called of it. */
+  isUntold (verdict: Verdict): boolean {
+    return isServiceStack(verdict) && isUnread(verdict.knowledge) && (this.lists === 'unread' || !this.#baseUrls.has(verdict.url))
+  }
+
   upstreamPlan (): UpstreamPlan {
     const { servicestack, lists } = this
     const endpoints = [...this.#byUrl.values()].sort((a, b) => a.url < b.url ? -1 : 1)
@@ -95,6 +101,5 @@ export class Choices {
 /** An upstream without a base is nobody's to reach, so nothing of it need be known. */
 function listsOf (base: readonly Verdict[], trustTags: boolean): UpstreamPlan['lists'] {
   if (base.length === 0 || base.some(isTold)) return 'read'
-  const isUnread = base.some(({ knowledge }) => (knowledge?.listed?.state ?? 'unread') === 'unread')
-  return isUnread ? 'unread' : trustTags ? 'read' : 'none'
+  return base.some(({ knowledge }) => isUnread(knowledge)) ? 'unread' : trustTags ? 'read' : 'none'
 }

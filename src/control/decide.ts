@@ -12,7 +12,7 @@ import { planCustomRoutes, type RouteSource } from './custom-routes.ts'
 import { judgeRefused, judgeUnresolved, type Verdict } from './endpoints.ts'
 import { createExposure, type Exposure } from './exposure.ts'
 import { JudgeBook } from './judged.ts'
-import type { Knowledge } from './knowledge.ts'
+import { whyUnread, type Knowledge } from './knowledge.ts'
 import { createLocate } from './locality.ts'
 import { MarkBook } from './marks.ts'
 import { LeftOutBook } from './left-out-book.ts'
@@ -117,11 +117,14 @@ function toRouteSource (view: UpstreamView, { config, now }: Pick<DecideInput, '
 function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choices>, leftOut: LeftOutBook, book: MarkBook): EndpointDecision {
   const { registration, cause, tier } = verdict
   const choice = choices.get(registration.service)
-  const isServed = choice?.has(verdict) ?? false
-  const out = isServed ? leftOut.of(registration.service, verdict.url) : undefined
-  const state = out !== undefined ? 'out' : isServed && tier === 3 && verdict.state !== 'unconfirmed' ? 'routed' : !isServed && verdict.state === 'routed' ? 'standby' : verdict.state
+  const isChosen = choice?.has(verdict) ?? false
+  const out = isChosen ? leftOut.of(registration.service, verdict.url) : undefined
+  const isUntold = cause !== 'fixed' && choice?.isUntold(verdict) === true
+  const isServed = isChosen && !isUntold
+  const state = out !== undefined ? 'out' : isServed && tier === 3 && verdict.state !== 'unconfirmed' ? 'routed' : !isServed && verdict.state === 'routed' ? (isUntold ? 'waiting' : 'standby') : verdict.state
+  const untold = isUntold && state === 'waiting' && verdict.state === 'routed' ? { reason: whyUnread(verdict.knowledge) } : undefined
   const since = book.mark(`${registration.registry}/`, keyOf(registration), `${state} ${out?.cause ?? cause}`)
-  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, isLast: choice?.isLastFor(verdict) ?? false, out, since }
+  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, isLast: choice?.isLastFor(verdict) ?? false, untold, out, since }
 }
 
 /** When time alone changes something: a name may pass, or an unconfirmed endpoint is dropped. */

@@ -38,7 +38,7 @@ function sayUnconfirmed ({ verdict, byPanic, isLast }: EndpointDecision): string
 
 /** What speaks for an endpoint that is left out all the same. */
 const saysWell: Partial<Record<EndpointCause, string>> = {
-  restarted: 'it answers us', passing: 'its checks pass', warning: 'its checks warn', critical: 'its checks fail', fixed: 'postern.yaml names it', answered: 'it answered our own question', 'had-traffic': 'it had traffic', unconfirmed: 'it answers us'
+  restarted: 'it answers us', passing: 'its checks pass', warns: 'its health check warns', warning: 'its checks warn', critical: 'its checks fail', fixed: 'postern.yaml names it', answered: 'it answered our own question', 'had-traffic': 'it had traffic', unconfirmed: 'it answers us'
 }
 
 /** Of one that the table has and that gets no calls, as the data plane sees it. */
@@ -53,6 +53,12 @@ function explainOut ({ cause, reason }: LeftOut, verdict: Verdict): Explanation 
     case 'paused': return { why: `Out: it asked to be left alone (Retry-After)${although}`, hint: 'It comes back by itself when that is over.' }
   }
 }
+
+/** Of one whose messages nobody knows yet: none is sent there. */
+const explainUntold = ({ reason }: NonNullable<EndpointDecision['untold']>, { cause }: Verdict): Explanation => ({
+  why: `Waiting: ${saysWell[cause] ?? 'nothing speaks against it'}, but its list of operations is not read yet${reason === undefined ? '' : ` (${reason})`}: it gets no call before that.`,
+  hint: 'It is asked for it again and again (/operations/metadata), and gets traffic when it tells it.'
+})
 
 const sayNotes = ({ notes = '' }: Verdict['registration']) => notes === '' ? '' : `: ${notes.slice(0, 300)}`
 
@@ -111,8 +117,9 @@ function explainChecked ({ verdict: { cause, registration }, byPanic, isLast, st
 const isNameless = ({ verdict: { registration: { kind, names } } }: EndpointDecision): boolean => kind === 'plugin' && names.length === 0
 
 export function explainEndpoint (decision: EndpointDecision): Explanation {
-  const { verdict, state, out } = decision
+  const { verdict, state, untold, out } = decision
   if (out !== undefined) return explainOut(out, verdict)
+  if (untold !== undefined) return explainUntold(untold, verdict)
   return (state === 'routed' || state === 'standby') && isNameless(decision) ? explainNameless(verdict, state) : explainCause(decision)
 }
 

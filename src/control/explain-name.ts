@@ -126,10 +126,11 @@ function explainUnspoken ({ only }: NameDecision): Explanation {
     : { why: `Absent: only registrations have it that say nothing about messages, ${id} (${state}) and ${others} more.`, hint: 'Their rows say what is wrong with them.' }
 }
 
-function explainUnread ({ upstream, isDrained }: NameDecision): Explanation {
+function explainUnread ({ upstream, isDrained, unread }: NameDecision): Explanation {
+  const reason = unread === undefined ? '' : ` (${unread})`
   return isDrained
     ? { why: `Unread: the list of operations of ${upstream} is not read yet, and all of it that may have the name is in maintenance; calls are answered 503 RoutesNotReady.`, hint: 'It is read when maintenance is taken off.' }
-    : { why: `Unread: the list of operations of ${upstream} is not read yet; calls are answered 503 RoutesNotReady.`, hint: 'It is asked for again and again, until an endpoint tells it.' }
+    : { why: `Unread: the list of operations of ${upstream} is not read yet${reason}; calls are answered 503 RoutesNotReady.`, hint: 'It is asked for again and again, until an endpoint tells it.' }
 }
 
 export function explainName (decision: NameDecision): Explanation {

@@ -73,6 +73,15 @@ export function learn (before: Knowledge | undefined, answer: Answer, key: strin
   }
 }
 
+/** Nobody knows yet whether there is a list, or what is in it. */
+export const isUnread = (known: Knowledge | undefined): boolean => (known?.listed?.state ?? 'unread') === 'unread'
+
+/** Why the list is not read, by what came of the last question; undefined where it is, where none is published, and before an answer. */
+export function whyUnread (known: Knowledge | undefined): string | undefined {
+  const { listed, silent } = known ?? {}
+  return listed === undefined || listed.state === 'unread' ? silent?.reason ?? listed?.reason : undefined
+}
+
 /** What was known when Postern ran last: how long somebody was silent while nobody asked, nobody knows. */
 export function fromBefore (known: Knowledge): Knowledge {
   return known.silent === undefined ? known : { ...known, silent: { ...known.silent, since: Infinity } }

@@ -66,6 +66,8 @@ export interface NameDecision {
   readonly isDrained: boolean
   /** What of postern.yaml lets it out, where its service restricts it. */
   readonly letOut: 'message-setting' | 'pattern' | undefined
+  /** Why its list is not read, as an endpoint that may have it said; undefined before that, and where the list is read. */
+  readonly unread: string | undefined
   /** Of an `unspoken` one: the first registration that has it, and how many others do. */
   readonly only?: { readonly id: string, readonly state: EndpointState, readonly others: number }
   readonly since: number
@@ -82,6 +84,8 @@ export interface EndpointDecision {
   readonly byPanic: boolean
   /** Better ones of its upstream are left, but none that has its messages: it gets those and nothing else. */
   readonly isLast: boolean
+  /** Nothing else speaks against it, but it has not told its list, and so gets no calls. `reason`: what came of asking for it. */
+  readonly untold: { readonly reason: string | undefined } | undefined
   /** In the table, and why it gets no calls all the same. */
   readonly out: LeftOut | undefined
   readonly since: number

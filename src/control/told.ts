@@ -1,9 +1,10 @@
 // What is told of a name beside its state: whose it is and by whose word, how long it is lent, and what its service's own word on it is worth. Pure.
 import { isConfirmed, type UpstreamView } from './claims.ts'
+import { whyUnread } from './knowledge.ts'
 import { lenderOf, type Claimant, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
 
-export type Told = Pick<NameDecision, 'owner' | 'settled' | 'lent' | 'standing' | 'isDrained'>
+export type Told = Pick<NameDecision, 'owner' | 'settled' | 'lent' | 'standing' | 'isDrained' | 'unread'>
 
 export interface ToldContext {
   readonly views: ReadonlyMap<string, UpstreamView>
@@ -25,10 +26,11 @@ export function tellOwner (context: ToldContext, resolution: Resolution, owner: 
 }
 
 /** What holds of the name at one service. `key`: lower-cased. */
-export function tellClaim (view: UpstreamView | undefined, key: string): Pick<Told, 'standing' | 'isDrained'> {
+export function tellClaim (view: UpstreamView | undefined, key: string): Pick<Told, 'standing' | 'isDrained' | 'unread'> {
   const standing = view?.claims.get(key)?.standing
-  if (view === undefined || isConfirmed(standing ?? 'unread')) return { standing, isDrained: false }
+  if (view === undefined || isConfirmed(standing ?? 'unread')) return { standing, isDrained: false, unread: undefined }
   // Of a name that no registration has, the list of any may tell.
   const having = view.verdicts.filter(({ speaks, registration: { names } }) => speaks && (standing === undefined || names.some(name => name.toLowerCase() === key)))
-  return { standing, isDrained: having.length > 0 && having.every(({ state }) => state === 'draining') }
+  const reasons = having.map(({ registration: { unresolved }, knowledge }) => unresolved?.reason ?? whyUnread(knowledge))
+  return { standing, isDrained: having.length > 0 && having.every(({ state }) => state === 'draining'), unread: reasons.find(reason => reason !== undefined) }
 }

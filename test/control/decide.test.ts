@@ -78,10 +78,12 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['a plain service that fails when it is asked for one is routed', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: { unread: true, version: '' } } }, ['GetProduct→Catalog 9101']],
   ['a plain service that names its messages is routed without a list', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: { none: true } } }, ['GetProduct→Catalog 9101']],
   ['a passing plain service is routed although it does not answer us', { registrations: [{ id: 'a', kind: 'plain' }], says: { 9101: 'silent' } }, ['GetProduct→Catalog 9101']],
-  ['a list not read yet is answered so', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', unread: true } } }, ['GetProduct unread']],
+  ['a list not read yet is answered so, and the endpoint gets no call', { registrations: [{ id: 'a' }], says: { 9101: { id: 'a', unread: true } } }, ['GetProduct unread'], { a: 'waiting' }],
   ['a list that could not be read again is kept', { registrations: [{ id: 'a' }], before: { 9101: { id: 'a', ...get } }, says: { 9101: { id: 'a', unread: true } } }, ['GetProduct→Catalog 9101']],
   ['the list of another process is not kept', { registrations: [{ id: 'b' }], before: { 9101: { id: 'a', ...get } }, says: { 9101: { id: 'b', unread: true } } }, ['GetProduct unread']],
-  ['one endpoint that is read is enough', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', unread: true } } }, ['GetProduct→Catalog 9101']],
+  ['one endpoint that is read is enough', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', unread: true } } }, ['GetProduct→Catalog 9101'], { a: 'routed', b: 'waiting' }],
+  ['nor does one get calls by the panic rule whose list is not read', { registrations: [{ id: 'a', health: 'critical' }], says: { 9101: { id: 'a', unread: true } } }, ['GetProduct unread'], { a: 'critical' }],
+  ['where its tags are believed it gets what has no endpoints of its own, beside one that has told its list', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { id: 'a', ...get }, 9102: { id: 'b', unread: true } }, config: { upstreams: { Catalog: { trustTags: true } } } }, ['GetProduct→Catalog 9101'], { a: 'routed', b: 'routed' }],
 
   ['a program that says yes to everything and nothing of itself is a stranger', { registrations: [{ id: 'a' }], says: { 9101: { none: true, strange: true } } }, ['GetProduct hidden'], { a: 'stranger' }],
   ['nobody believes its tags, whatever is said of the service', { registrations: [{ id: 'a' }, { id: 'b', port: 9102 }], says: { 9101: { none: true, strange: true }, 9102: { id: 'b', none: true } }, config: { upstreams: { Catalog: { trustTags: true } } } }, ['GetProduct→Catalog 9102'], { a: 'stranger', b: 'routed' }],
@@ -238,6 +240,23 @@ test('what has no endpoints of its own goes to those that have told their whole 
   const alone = (trustTags: boolean) => decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', cut: true, ...get } }, config: { upstreams: { Catalog: { trustTags } } } })
   assert.deepEqual([alone(false), alone(true)].map(({ plan }) => [plan.upstreams.get('Catalog')?.lists, plan.messages.get('getproduct')?.state]), [['none', 'routed'], ['read', 'routed']])
 })
+
+for (const [sentence, says, reason] of [
+  ['has not been asked', undefined, undefined],
+  ['fails', { id: 'a', unread: true }, 'its list answered 503'],
+  ['cannot be had', 'silent', 'ECONNREFUSED']
+] as const) {
+  test(`of a passing endpoint whose list ${sentence} it is told, and of its names and in the log, that this is why it gets no call`, () => {
+    const world = (more: object) => decideWorld({ registrations: [{ id: 'a' }, { id: 'b', port: 9102, names: ['Other'] }], says: { 9102: { id: 'b', lists: ['Other'] }, ...more } })
+    const decision = world(says === undefined ? {} : { 9101: says })
+    const because = reason === undefined ? '' : ` (${reason})`
+    const { why } = explainEndpoint(decision.endpoints[0]!)
+    assert.equal(why, `Waiting: its checks pass, but its list of operations is not read yet${because}: it gets no call before that.`)
+    assert.ok(explainName(decision.names.find(({ name }) => name === 'GetProduct')!).why.startsWith(`Unread: the list of operations of Catalog is not read yet${because};`))
+    assert.deepEqual(describeChanges(undefined, decision).filter(({ message }) => message === 'endpoint waiting').map(({ level, fields }) => [level, fields['why']]), reason === undefined ? [] : [['warn', why]])
+    assert.equal(describeChanges(world({}), decision).filter(({ message }) => message === 'endpoint waiting').length, reason === undefined ? 0 : 1)
+  })
+}
 
 test('a state keeps its time until it changes', () => {
   const first = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, now: 1_000 })

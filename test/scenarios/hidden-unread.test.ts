@@ -25,7 +25,7 @@ describe('what a service keeps back', { timeout: 300_000 }, () => {
       for (const host of [told, other]) await registerAsPlugin(gateway.embedded!, host, { heartbeatIntervalS: 1 })
       await gateway.waitForEndpoint(told.url)
       await gateway.waitForRoute('Thing')
-      await until('the other has said what it has to say', async () => ((await gateway.api('upstreams')).upstreams as Array<{ endpoints: Array<{ url: string, state: string }> }>).some(({ endpoints }) => endpoints.some(({ url, state }) => url === other.url && state === 'standby')))
+      await until('the other has said what it has to say', async () => ((await gateway.api('upstreams')).upstreams as Array<{ endpoints: Array<{ url: string, state: string }> }>).some(({ endpoints }) => endpoints.some(({ url, state }) => url === other.url && state === (publishes === 503 ? 'waiting' : 'standby'))))
       for (let i = 0; i < 10; i++) {
         assert.deepEqual([(await gateway.get('/direct/purge')).status, other.executed], [404, []])
         assert.equal((await gateway.get('/direct/things/1')).status, 200)
