@@ -1,5 +1,5 @@
 // Cache-Control as it is meant: directives by name in any letter case, conflicts settled in favour of caution (RFC 9111 sections 4.2.1, 5.2). Pure.
-import { deltaSeconds, isToken, listMembers, trimmed, unquote } from './field-syntax.ts'
+import { deltaSeconds, isFieldName, isToken, listMembers, trimmed, unquote, withParameters } from './field-syntax.ts'
 
 /** What an answer's Cache-Control says. Seconds; undefined = not said; `unreadable` = said, but no number. */
 export interface ResponseDirectives {
@@ -70,9 +70,24 @@ const keeping: ReadonlySet<string> = new Set(['private', 'no-store', 'no-cache']
 export function parseDirectives (value: string): Directive[] {
   return listMembers(value).map(member => {
     const directive = readDirective(member)
-    if (directive === undefined || (!keeping.has(directive.name) && resembles.test(member.includes('"') ? directive.name : member))) return forOne
+    if (directive === undefined || (!keeping.has(directive.name) && isMeantForOne(member))) return forOne
     return directive.spaced ? { name: directive.name, argument: null } : directive
   })
+}
+
+const isMeantForOne = (text: string): boolean => resembles.test(text.includes('"') ? text.slice(0, text.indexOf('"')) : text)
+
+/**
+ * Of a targeted field, which has a grammar of its own (RFC 9213 section 2.1). `dictionary`: as read by that; undefined: it is none. Then it counts for
+ * nothing, as the RFC has it, but that what it keeps to one client, or out of caches, is not kept for others; nor is what a parameter keeps so.
+ */
+export function targetedDirectives (value: string, dictionary: readonly Directive[] | undefined): readonly Directive[] {
+  if (dictionary === undefined) return parseDirectives(value).filter(({ name }) => keeping.has(name))
+  const isMeant = listMembers(value).some(member => {
+    const [own = '', ...parameters] = withParameters(member)
+    return parameters.some(isMeantForOne) || (isMeantForOne(own) && !keeping.has(readDirective(own)?.name ?? ''))
+  })
+  return isMeant ? [...dictionary, forOne] : dictionary
 }
 const forOne: Directive = { name: 'private', argument: undefined }
 
@@ -115,7 +130,7 @@ export function responseDirectives (directives: readonly Directive[]): ResponseD
 function fieldNames (argument: Directive['argument']): Fields {
   if (argument === undefined || argument === null) return true
   const names = listMembers(argument)
-  return names.length > 0 && names.every(isToken) ? names.map(name => name.toLowerCase()) : true
+  return names.length > 0 && names.every(isFieldName) ? names.map(name => name.toLowerCase()) : true
 }
 
 const widest = (a: Fields, b: Fields): Fields => a === true || b === true ? true : a === false ? b : b === false ? a : [...a, ...b]

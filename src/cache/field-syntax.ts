@@ -71,6 +71,9 @@ const isSpace = (code: number): boolean => code === space || code === tab
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 export const isToken = (text: string): boolean => token.test(text)
 
+/** A token like the names of fields; in `Accept|Cookie` others were meant, whatever the grammar has it. */
+export const isFieldName = (text: string): boolean => /^[\w.-]+$/.test(text)
+
 /** What a quoted string says; undefined for what is none. */
 export function unquote (text: string): string | undefined {
   if (text.length < 2 || text.charCodeAt(0) !== quote || text.charCodeAt(text.length - 1) !== quote) return undefined

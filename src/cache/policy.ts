@@ -1,7 +1,7 @@
 // Whether an answer may be stored and on which terms; whether a stored one may be given to a request (RFC 9111 sections 3 and 4). Pure.
 import { isEventStream } from '../exchange/headers.ts'
 import { validatorHeaders } from './conditional.ts'
-import { nothingSaid, parseDirectives, responseDirectives, type ResponseDirectives } from './directives.ts'
+import { nothingSaid, parseDirectives, responseDirectives, targetedDirectives, type Directive, type ResponseDirectives } from './directives.ts'
 import type { Entry, EntryHead, Forwarded, NotStored, StoreDecision, Terms } from './entry.ts'
 import { combined, fieldValues } from './field-syntax.ts'
 import type { NotKept } from './fill-result.ts'
@@ -21,11 +21,13 @@ export interface Said {
 
 export function saidBy (headers: readonly string[]): Said {
   const targeted = combined(headers, 'cdn-cache-control')
-  const own = targeted === undefined ? undefined : parseTargeted(targeted)
-  if (own !== undefined && own.length > 0) return { directives: responseDirectives(own), targeted: true }
+  const dictionary = targeted === undefined ? undefined : parseTargeted(targeted)
+  const own = targeted === undefined ? none : targetedDirectives(targeted, dictionary)
+  if (dictionary !== undefined && dictionary.length > 0) return { directives: responseDirectives(own), targeted: true }
   const lines = fieldValues(headers, 'cache-control')
-  return { directives: lines.length === 0 ? nothingSaid : responseDirectives(lines.flatMap(parseDirectives)), targeted: false }
+  return { directives: lines.length + own.length === 0 ? nothingSaid : responseDirectives([...own, ...lines.flatMap(parseDirectives)]), targeted: false }
 }
+const none: readonly Directive[] = []
 
 /** Final statuses whose meaning for caching is known here (must-understand, RFC 9111 section 5.2.2.3). 206 needs more than we do. */
 const understood: ReadonlySet<number> = new Set([

@@ -1,5 +1,5 @@
 // Which request headers select an answer, and what a request has in them (RFC 9111 section 4.1). Pure.
-import { combined, isToken, listMembers } from './field-syntax.ts'
+import { combined, isFieldName, listMembers } from './field-syntax.ts'
 
 const noNames: readonly string[] = []
 
@@ -12,7 +12,7 @@ export function varyNames (headers: readonly string[], withoutAccept: boolean): 
   const names = new Set<string>()
   if (value !== undefined) {
     for (const member of listMembers(value)) {
-      if (member === '*' || !isToken(member)) return undefined
+      if (!isFieldName(member)) return undefined
       names.add(member.toLowerCase())
     }
   }

@@ -40,6 +40,7 @@ describe('Cache-Control on answers (RFC 9111 section 5.2)', () => {
     ['5.2.2.7: private of fields', 'private="X-A, x-b"', { private: ['x-a', 'x-b'] }],
     ['5.2.2.7: a token in place of the quoted form', 'private=x-a', { private: ['x-a'] }],
     ['5.2.2.4: no-cache of fields, and of everything: the widest counts', 'no-cache="a", no-cache', { noCache: true }],
+    ['what is no name of a field means everything', 'private=x-a|x-b, no-cache="a;b"', { private: true, noCache: true }],
     ['5.2.2.4: fields of two', 'no-cache="a", no-cache="b"', { noCache: ['a', 'b'] }],
     ['5.2.2.4: what cannot be read as fields means everything', 'no-cache="a b", private=""', { noCache: true, private: true }],
     ['RFC 5861, RFC 8246 and the rest', 'stale-while-revalidate=1, stale-if-error=2, immutable, must-revalidate, proxy-revalidate, must-understand', { staleWhileRevalidateS: 1, staleIfErrorS: 2, immutable: true, mustRevalidate: true, proxyRevalidate: true, mustUnderstand: true }]

@@ -148,6 +148,9 @@ describe('Vary (section 4.1)', () => {
     ['* among names, first or last', ['Vary: Foo, *'], false, undefined],
     ['* on another line', ['Vary: Foo', 'Vary: *'], false, undefined],
     ['what is no name matches nothing', ['Vary: "Foo"'], false, undefined],
+    ['nor what may be several', ['Vary: Foo|Bar'], false, undefined],
+    ['with a semicolon', ['Vary: Foo; Bar'], false, undefined],
+    ['with a space', ['Vary: Foo Bar'], false, undefined],
     ['Accept on message routes', ['Vary: Accept'], true, []],
     ['a coding varies although it does not say so', ['Content-Encoding: gzip'], false, ['accept-encoding']]
   ]

@@ -48,6 +48,10 @@ describe('freshness lifetime', () => {
     ['RFC 9213 2.2: Expires has no say', ['CDN-Cache-Control: must-revalidate', `Expires: ${inS(100)}`], 'no-lifetime'],
     ['RFC 9213 2.1: with a mistake in it, it is not there', ['CDN-Cache-Control: max-age=600, &&&', 'Cache-Control: max-age=5'], 5],
     ['RFC 9213 2.1: empty, it is not there', ['CDN-Cache-Control: ', 'Cache-Control: max-age=5'], 5],
+    ['RFC 9213 2.1: the same, but it says private', ['CDN-Cache-Control: Private', 'Cache-Control: max-age=5'], 'private'],
+    ['RFC 9213 2.1: or no-store, with a space in place of a comma', ['CDN-Cache-Control: no-store max-age=60', 'Cache-Control: max-age=5'], 'private'],
+    ['RFC 9213 2.1: or with a semicolon', ['CDN-Cache-Control: max-age=60; private', 'Cache-Control: max-age=5'], 'private'],
+    ['RFC 9213 2.1: a parameter is none of its business', ['CDN-Cache-Control: max-age=60;x="private";y=1'], 60],
     ['RFC 9213 2.1: of another type, nothing readable is said', ['CDN-Cache-Control: max-age="600"', 'Cache-Control: max-age=60', 'ETag: "a"'], 0]
   ]
   for (const [name, headers, expected, request] of rows) test(name, () => assert.equal(lifetimeOf(headers, { request: request ?? requestOf() }), expected))
