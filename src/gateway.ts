@@ -286,8 +286,8 @@ function observeLive (metrics: Metrics, { log, dataPlane, cache, outage, control
   })
   metrics.observeRegistries(() => control()?.status().registries ?? [])
   metrics.observeTable(() => {
-    const { counts, moves, dropped, stale } = control()?.status() ?? { counts: noCounts, moves: noMoves, dropped: {}, stale: {} }
-    return { ...counts, routes: { ...counts.routes, cached: dataPlane.departed.length }, moves, stale, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
+    const { counts, moves, dropped, stale, stateKept } = control()?.status() ?? { counts: noCounts, moves: noMoves, dropped: {}, stale: {} }
+    return { ...counts, stateKept, routes: { ...counts.routes, cached: dataPlane.departed.length }, moves, stale, dropped: Object.fromEntries(Object.entries(dropped).map(([registry, { count }]) => [registry, count])) }
   })
   metrics.observeCache(() => ({ ...cache.gauges, outage }))
   metrics.observeClientConnections(() => listener()?.connections ?? 0)

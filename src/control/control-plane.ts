@@ -120,8 +120,9 @@ export function createControlPlane (options: ControlPlaneOptions): ControlPlane 
           const more = now < before ? now : now - before
           if (more > 0) options.onRegistryErrors?.(registry.registry, more)
         }
-        status = { ...message.status, hasTable: status.hasTable || message.status.hasTable }
+        status = { ...status, ...message.status, hasTable: status.hasTable || message.status.hasTable }
         break
+      case 'kept': status = { ...status, stateKept: message.isKept }; break
       case 'last-heard': post({ kind: 'last-heard', last: options.lastHeard?.(message.urls) ?? [] }, from); break
       case 'log': log[message.level](message.fields, message.message); break
       case 'reply': {

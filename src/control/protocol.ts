@@ -53,6 +53,8 @@ export interface ControlStatus {
   readonly dropped: Readonly<Record<string, Unreadable>>
   /** Registrations in force that the registry does not vouch for now, by registry. */
   readonly stale: Readonly<Record<string, number>>
+  /** Whether what has to outlive a restart is on disk. Left out: nothing was to be written yet. */
+  readonly stateKept?: boolean
 }
 
 /**
@@ -77,6 +79,7 @@ export type FromThread =
   | { readonly kind: 'status', readonly status: ControlStatus }
   /** One question at a time; answered by `last-heard`. */
   | { readonly kind: 'last-heard', readonly urls: readonly string[] }
+  | { readonly kind: 'kept', readonly isKept: boolean }
   | { readonly kind: 'log', readonly level: 'debug' | 'info' | 'warn' | 'error', readonly fields: Readonly<Record<string, unknown>>, readonly message: string }
   /** To whatever came with this id. `json`: what was asked for, as text. */
   | { readonly kind: 'reply', readonly id: number, readonly json: string | undefined, readonly error: string | undefined }

@@ -168,26 +168,42 @@ export function * memoriesOf (kept: KeptState, config: Config['registry']): Gene
 export interface StateFile {
   /** Undefined when there is none. A file that cannot be read is reported to `onProblem`, set aside and ignored. */
   load (): Promise<KeptState | undefined>
-  /** Writes soon; several calls in a row become one. */
+  /** Writes soon; several calls in a row become one. What could not be written is tried again until it can be. */
   save (state: () => KeptState): void
-  /** Writes what is still to be written. */
+  /** Writes what is still to be written, what could not be written before included. */
   close (): Promise<void>
 }
 
 /** A large state is written more rarely: writing takes at most this part of the control thread's time. */
 const writingShare = 1 / 50
 
-/** `delayMs`: how long changes are gathered before they are written, at least. */
-export function createStateFile (directory: string, onProblem: (problem: string, error: Error) => void, delayMs = 1_000): StateFile {
+export interface StateFileOptions {
+  /** How long changes are gathered before they are written, at least, ms. */
+  readonly delayMs?: number
+  /** After how long what could not be written is tried again, at least, ms. */
+  readonly retryMs?: number
+  /** Told when it changes, and at first: whether what was to be written last is on disk. */
+  readonly onKept?: (isKept: boolean) => void
+}
+
+export function createStateFile (directory: string, onProblem: (problem: string, error: Error) => void, { delayMs = 1_000, retryMs = 5_000, onKept }: StateFileOptions = {}): StateFile {
   const path = join(directory, fileName)
   let waiting: (() => KeptState) | undefined
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> = Promise.resolve()
+  let closed = false
 
   /** How long the last one took to put together, ms. */
   let tookMs = 0
   /** What went wrong last is told once, not at every change; undefined: the last one was written. */
   let problem: string | undefined
+  let isKept: boolean | undefined
+
+  const tell = (error: Error | undefined) => {
+    if (error !== undefined && error.message !== problem) onProblem('the state could not be kept', error)
+    problem = error?.message
+    if (isKept !== (error === undefined)) onKept?.(isKept = error === undefined)
+  }
 
   const write = async (state: () => KeptState) => {
     const startedAtMs = performance.now()
@@ -196,11 +212,12 @@ export function createStateFile (directory: string, onProblem: (problem: string,
       tookMs = performance.now() - startedAtMs
       if (text.length > mostBytes) throw new Error(`the state is longer than ${mostBytes} bytes`)
       await writeWhole(path, text)
-      problem = undefined
+      tell(undefined)
     } catch (error) {
-      const { message } = error as Error
-      if (message !== problem) onProblem('the state could not be kept', error as Error)
-      problem = message
+      // A newer one may wait already.
+      waiting ??= state
+      wait(retryMs)
+      tell(error as Error)
     }
   }
 
@@ -211,6 +228,10 @@ export function createStateFile (directory: string, onProblem: (problem: string,
     waiting = undefined
     if (state !== undefined) writing = writing.then(() => write(state))
     return writing
+  }
+
+  const wait = (ms: number) => {
+    if (!closed) timer ??= setTimeout(flush, Math.max(ms, tookMs / writingShare))
   }
 
   return {
@@ -226,8 +247,11 @@ export function createStateFile (directory: string, onProblem: (problem: string,
     },
     save (state) {
       waiting = state
-      timer ??= setTimeout(flush, Math.max(delayMs, tookMs / writingShare))
+      wait(delayMs)
     },
-    close: flush
+    async close () {
+      closed = true
+      await flush()
+    }
   }
 }

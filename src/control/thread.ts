@@ -71,7 +71,7 @@ const parse = createListCache(mostLists)
 const parseMarkers = createMarkerCache(mostLists)
 const stateFile = start.config.dataDirectory === undefined
   ? undefined
-  : createStateFile(start.config.dataDirectory, (problem, error) => log({ level: 'error', fields: { error: error.message }, message: problem }))
+  : createStateFile(start.config.dataDirectory, (problem, error) => log({ level: 'error', fields: { error: error.message }, message: problem }), { onKept: isKept => post({ kind: 'kept', isKept }) })
 
 async function open (): Promise<Engine> {
   const kept = await stateFile?.load()

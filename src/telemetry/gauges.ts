@@ -44,6 +44,8 @@ export interface TableGauges {
   readonly stale: Readonly<Record<string, number>>
   /** Unreadable entries, by registry. */
   readonly dropped: Readonly<Record<string, number>>
+  /** Whether what was to be kept last is on disk; left out: nothing was to be. */
+  readonly stateKept?: boolean | undefined
 }
 
 /** Faults injected, by upstream and kind. */

@@ -187,6 +187,10 @@ export function createMetrics (options: { version?: string, processMetrics?: boo
       for (const [state, value] of Object.entries(readTable().routes)) yield { labels: { state }, value }
     },
     conflicts: () => one(readTable().conflicts),
+    stateKept: () => {
+      const { stateKept } = readTable()
+      return stateKept === undefined ? [] : one(stateKept ? 1 : 0)
+    },
     registrations: function * () {
       for (const [state, value] of Object.entries(readTable().registrations)) yield { labels: { state }, value }
     },

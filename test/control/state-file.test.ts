@@ -6,6 +6,7 @@ import { test, type TestContext } from 'node:test'
 import type { Markers } from '../../src/contracts/markers.ts'
 import { learn } from '../../src/control/knowledge.ts'
 import { createStateFile, parseState, serializeState, type KeptState } from '../../src/control/state-file.ts'
+import { until } from '../support/until.ts'
 import { operation, registration, toAnswer } from './support.ts'
 
 const markers: Markers = new Map([['getproduct', 'safe']])
@@ -67,7 +68,7 @@ for (const [sentence, text] of [
     const directory = await folder(t)
     await writeFile(join(directory, 'control-state.json'), text)
     const problems: string[] = []
-    const file = createStateFile(directory, problem => problems.push(problem), 1)
+    const file = createStateFile(directory, problem => problems.push(problem), { delayMs: 1 })
     assert.equal(await file.load(), undefined)
     const aside = join(directory, 'control-state.json.unreadable')
     assert.deepEqual(problems, [`the kept state cannot be read and is ignored: set aside as ${aside}`])
@@ -90,7 +91,7 @@ test('no file is no problem', async t => {
 
 test('several saves become one write, whole, with nothing left beside it', async t => {
   const directory = join(await folder(t), 'made', 'on', 'demand')
-  const file = createStateFile(directory, (_, error) => { throw error }, 10)
+  const file = createStateFile(directory, (_, error) => { throw error }, { delayMs: 10 })
   let made = 0
   for (let call = 0; call < 100; call++) file.save(() => { made++; return state })
   await file.close()
@@ -99,14 +100,44 @@ test('several saves become one write, whole, with nothing left beside it', async
   assert.equal((await file.load())?.owners.length, 1)
 })
 
-test('a directory that cannot be written is reported once, not thrown', async t => {
-  const directory = await folder(t)
-  await writeFile(join(directory, 'file'), '')
+test('what could not be written is reported once, not thrown, and tried again until it is written', async t => {
+  const directory = join(await folder(t), 'later')
+  await writeFile(directory, '')
   const problems: string[] = []
-  const file = createStateFile(join(directory, 'file'), problem => problems.push(problem), 1)
-  for (let change = 0; change < 2; change++) {
-    file.save(() => state)
-    await file.close()
-  }
-  assert.deepEqual(problems, ['the state could not be kept'])
+  const kept: boolean[] = []
+  const file = createStateFile(directory, problem => problems.push(problem), { delayMs: 1, retryMs: 5, onKept: isKept => kept.push(isKept) })
+  t.after(() => file.close())
+  let made = 0
+  file.save(() => { made++; return state })
+  await until('the second time', () => made > 1)
+  assert.deepEqual([problems, kept], [['the state could not be kept'], [false]])
+  await rm(directory)
+  await until('it to be there', () => kept.at(-1))
+  assert.deepEqual([(await file.load())?.owners.length, problems.length, kept], [1, 1, [false, true]])
+  const { length } = kept
+  const times = made
+  await file.close()
+  assert.deepEqual([made, kept.length], [times, length], 'there is nothing left to write')
+})
+
+test('what could not be written before is written at the end', async t => {
+  const directory = join(await folder(t), 'later')
+  await writeFile(directory, '')
+  const failed = Promise.withResolvers<void>()
+  const file = createStateFile(directory, () => failed.resolve(), { delayMs: 1, retryMs: 600_000 })
+  file.save(() => state)
+  await failed.promise
+  await rm(directory)
+  await file.close()
+  assert.deepEqual(await readdir(directory), ['control-state.json'])
+})
+
+test('at the end it is tried once: who stops does not wait for room', async t => {
+  const directory = join(await folder(t), 'never')
+  await writeFile(directory, '')
+  let made = 0
+  const file = createStateFile(directory, () => {}, { delayMs: 600_000, retryMs: 1 })
+  file.save(() => { made++; return state })
+  await file.close()
+  assert.equal(made, 1)
 })

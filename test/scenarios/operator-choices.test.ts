@@ -2,7 +2,7 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { connect as connectHttp2 } from 'node:http2'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeCertificate } from '../support/certificates.ts'
@@ -171,4 +171,28 @@ test('with a data directory, a restart while Consul is gone serves at once, and 
   } finally {
     await consul.stop()
   }
+})
+
+test('a data directory that could not be written for a while is written by the end at the latest', { timeout: 300_000, skip }, async t => {
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-data-'))
+  t.after(() => rm(dataDirectory, { recursive: true, force: true }))
+  const consul = await startConsul()
+  t.after(() => consul.stop())
+  await using host = await startServiceStackHost({ service: 'Catalog' })
+  await registerAsPlugin(consul.url, host, { heartbeatIntervalS: 1 })
+  // What a file of ours is written to before it takes its name.
+  const obstacle = join(dataDirectory, 'control-state.json.tmp')
+  await mkdir(obstacle)
+  const config = { registry: { consul: { agents: [consul.url] } }, dataDirectory } as never
+  const first = await startGateway(config)
+  try {
+    await until('the call works', async () => await statusOf(first, 'GetProduct') === 200)
+    await until('it is told', async () => /^postern_state_kept 0$/m.test((await request(targetOf(first.admin), '/metrics')).text()))
+    await rm(obstacle, { recursive: true })
+  } finally {
+    await first.close()
+  }
+  await consul.kill()
+  await using gateway = await startGateway(config)
+  await until('the call works', async () => await statusOf(gateway, 'GetProduct') === 200)
 })

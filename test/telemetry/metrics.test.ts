@@ -50,7 +50,7 @@ test('every metric of the table is exported under its name and type, with no lab
   metrics.registryErrors('consul', 1)
   metrics.observeUpstreams(() => [{ name: 'Orders', bulkhead: { inFlight: 7, limit: 9, queued: 2, maxQueue: 5, rejections: [{ limit: 'maxQueue', priority: 'normal', count: 3 }] }, retryBudget: { left: 4, refused: 2 }, overflowed: 1, balance: () => new Map([[{ url: 'http://10.0.0.1:80' }, { share: 0.25, scoreMs: 12 }]]), breakers: [{ message: 'PlaceOrder', state: 'open' }], held: { open: 1, closed: 0 }, endpoints: [{ url: 'http://10.0.0.1:80', breaker: 'half-open', available: true, ejected: true, inFlight: 3, limit: 6, busy: 3, idle: 4 }] }])
   metrics.observeRegistries(() => [{ registry: 'consul', ok: true, lastGoodAt: Date.now() - 2_000 }])
-  metrics.observeTable(() => ({ routes: { routed: 5, hidden: 1 }, registrations: { routed: 2, ghost: 1 }, moves: { gone: 1 }, dropped: {}, stale: {}, conflicts: 2 }))
+  metrics.observeTable(() => ({ routes: { routed: 5, hidden: 1 }, registrations: { routed: 2, ghost: 1 }, moves: { gone: 1 }, dropped: {}, stale: {}, stateKept: false, conflicts: 2 }))
   metrics.observeFaults(() => [['Orders', { delay: 1 }]])
   metrics.observeCache(() => ({
     bytes: 1,

@@ -46,7 +46,7 @@ export const Registry = section({
     intervalMs: ms('How often an unchecked endpoint is asked during its first minute.', 300, 50),
     maxIntervalMs: ms('How often after that.', 5_000, 100),
     timeoutMs: ms('Limit on one question.', 2_000, 50),
-    concurrency: count('Questions at one time, all endpoints together.', 32, 1),
+    concurrency: count('Questions at one time, all endpoints together. Connects that take longer than 100 ms do not count, up to 16 times as many.', 32, 1),
     maxAnswerBytes: bytes('Largest accepted answer.', 4_194_304, 65_536)
   }, 'How Postern asks endpoints for their own id and list of operations.'),
   panic: flag('When every endpoint of an upstream fails its checks, serve from them anyway (bounded by bulkhead and breakers) rather than refuse everybody. Endpoints in maintenance are never served.', true),
