@@ -1,6 +1,7 @@
 // What the control plane decided, whole: the table to be and the reasons for everything in it. Types, and what they are before the first decision.
 import type { Effect } from '../exchange/effect.ts'
 import type { CustomRoutePlan, MessagePlan, UpstreamPlan } from '../routing/plan.ts'
+import { isConfirmed } from './claims.ts'
 import type { Departed } from './departed.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 import type { EndpointState, Verdict } from './endpoints.ts'
@@ -73,8 +74,9 @@ export interface NameDecision {
   readonly since: number
 }
 
-/** Whether several services claim the name, and nobody has said yet whose it is. */
-export const isDisputed = ({ state, settled }: NameDecision): boolean => state === 'conflict' || (state === 'quarantined' && settled === undefined)
+/** Whether several services have the name, and nobody has said yet whose it is. Whose word on it nobody believes, or has read, disputes nothing. */
+export const isDisputed = ({ state, settled, standing }: NameDecision): boolean =>
+  state === 'conflict' || (state === 'quarantined' && settled === undefined && standing !== undefined && isConfirmed(standing))
 
 export interface EndpointDecision {
   readonly upstream: string

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeChanges } from '../../src/control/changes-log.ts'
+import { countDecision } from '../../src/control/describe.ts'
 import { explainEndpoint } from '../../src/control/explain-endpoint.ts'
 import { explainName } from '../../src/control/explain-name.ts'
 import { emptyMemory } from '../../src/control/plan.ts'
@@ -255,6 +256,21 @@ for (const [sentence, says, reason] of [
     assert.ok(explainName(decision.names.find(({ name }) => name === 'GetProduct')!).why.startsWith(`Unread: the list of operations of Catalog is not read yet${because};`))
     assert.deepEqual(describeChanges(undefined, decision).filter(({ message }) => message === 'endpoint waiting').map(({ level, fields }) => [level, fields['why']]), reason === undefined ? [] : [['warn', why]])
     assert.equal(describeChanges(world({}), decision).filter(({ message }) => message === 'endpoint waiting').length, reason === undefined ? 0 : 1)
+  })
+}
+
+for (const [standing, said, count] of [
+  ['lists it', { id: 'b', ...get }, 1],
+  ['has not told its list', { id: 'b', unread: true }, 0],
+  ['publishes none and is not believed', { id: 'b', none: true }, 0],
+  ['is a stranger', { none: true, strange: true }, 0]
+] as const) {
+  test(`a name that one service has and another claims, which ${standing}, is ${count === 1 ? 'a' : 'no'} conflict, for whoever looks at either and for whoever counts`, () => {
+    const decision = decideWorld({ registrations: [{ id: 'a' }, { id: 'b', service: 'Other', port: 9102, createIndex: 20 }], says: { 9101: { id: 'a', ...get }, 9102: said } })
+    assert.deepEqual(namesOf(decision, 'GetProduct'), { Catalog: 'routed', Other: 'quarantined' })
+    assert.equal(decision.names.find(({ upstream }) => upstream === 'Catalog')!.conflictWith.length, count)
+    assert.equal(countDecision(decision).conflicts, count)
+    assert.equal(describeChanges(undefined, decision).filter(({ message }) => message === 'message quarantined').length, count)
   })
 }
 
