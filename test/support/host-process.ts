@@ -26,6 +26,7 @@ interface Told {
 }
 
 export interface HostProcess extends AsyncDisposable {
+  readonly pid: number
   readonly id: string
   readonly url: string
   readonly port: number
@@ -58,6 +59,7 @@ export async function startHostProcess (options: HostProcessOptions): Promise<Ho
     return { code, said }
   }
   return {
+    pid: child.pid!,
     id,
     url,
     port,
