@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import type { Config } from '../config/schema.ts'
 import { authorityOf, createNetworkRules, type NetworkRules, type OwnListener } from '../registry/allowed-networks.ts'
-import type { EndpointAddress, Registration } from '../registry/registration.ts'
+import type { Cure, EndpointAddress, Registration } from '../registry/registration.ts'
 import { createNameResolver, type NameResolver } from '../registry/resolve.ts'
 import type { CatalogEntry } from './catalog.ts'
 
@@ -108,15 +108,16 @@ export function createAdmission ({ settings, ownListeners, onChange, known = [],
   }
 
   const judge = (registration: Registration, address: EndpointAddress, host: string | undefined, name: Name | undefined): Registration => {
-    const refuse = (refused: string) => ({ ...registration, refused })
+    const refuse = (refused: string, cure?: Cure) => ({ ...registration, refused, cure })
     if (host === undefined) {
       const refused = rules.check(address, registration)
-      return refused === undefined ? registration : refuse(refused)
+      return refused === undefined ? registration : refuse(refused.reason, refused.cure)
     }
-    if (name === undefined) return refuse(`more than ${mostNames} host names are in use`)
+    if (name === undefined) return refuse(`more than ${mostNames} host names are in use`, 'fewer-names')
     const { ips, error, failedSince } = name.answer ?? {}
     if (ips === undefined) return { ...registration, unresolved: { reason: error === undefined ? `${host} is being resolved` : `${host} cannot be resolved: ${error}`, failedSince } }
-    return { ...registration, refused: rules.resolved(address, ips, registration), ips }
+    const refused = rules.resolved(address, ips, registration)
+    return { ...registration, refused: refused?.reason, cure: refused?.cure, ips }
   }
 
   return {

@@ -3,7 +3,7 @@ import type { Config, UpstreamConfig } from '../config/schema.ts'
 import { neverRouted } from '../config/never-routed.ts'
 import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
-import { isRoutedTo } from '../routing/routed-to.ts'
+import { isOpen, isRoutedTo } from '../routing/routed-to.ts'
 import type { LeftOut } from '../upstream/left-out.ts'
 import { isTimed, keyOf, type CatalogEntry } from './catalog.ts'
 import { Choices, type SaidOfUpstream } from './choices.ts'
@@ -124,7 +124,7 @@ function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choi
   const state = out !== undefined ? 'out' : isServed && tier === 3 && verdict.state !== 'unconfirmed' ? 'routed' : !isServed && verdict.state === 'routed' ? (isUntold ? 'waiting' : 'standby') : verdict.state
   const untold = isUntold && state === 'waiting' && verdict.state === 'routed' ? { reason: whyUnread(verdict.knowledge) } : undefined
   const since = book.mark(`${registration.registry}/`, keyOf(registration), `${state} ${out?.cause ?? cause}`)
-  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, isLast: choice?.isLastFor(verdict) ?? false, untold, out, since }
+  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, isLast: choice?.isLastFor(verdict) ?? false, untold, out, isOpen: choice !== undefined && isOpen(choice), since }
 }
 
 /** When time alone changes something: a name may pass, or an unconfirmed endpoint is dropped. */

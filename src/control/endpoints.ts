@@ -9,7 +9,7 @@ export type Tier = 0 | 1 | 2 | 3
 
 export type EndpointCause =
   | 'refused' | 'resolving' | 'unresolved' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'restarted' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
-  | 'other-id' | 'unknown-id' | 'newer' | 'lists-nothing' | 'says-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
+  | 'other-id' | 'unknown-id' | 'newer' | 'twin' | 'lists-nothing' | 'says-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
 
 /** `out` and `standby` are decide.ts's: they take more than the registrations of one address. */
 export type EndpointState = 'routed' | 'out' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
@@ -30,6 +30,8 @@ export interface Verdict {
   readonly otherId?: string
   /** Whose maintenance drains it. */
   readonly order?: Registration
+  /** The registration of the same process in another registry, which counts in its place. */
+  readonly twin?: Registration
   /** Ghosts and refused ones say nothing about messages. */
   readonly speaks: boolean
 }
@@ -88,6 +90,13 @@ function findOrder (truth: CatalogEntry | undefined, entries: readonly CatalogEn
   const isOrder = ({ registration: { registry, health } }: CatalogEntry) => health === 'maintenance' && knowledge?.ownId === undefined && registry !== truth?.registration.registry
   return truth?.registration.health === 'maintenance' ? truth.registration : entries.find(isOrder)?.registration
 }
+
+/**
+ * Whether a registration that does not hold is, for all that is known, of the very process of the one that does: an entry of a file has no id that a process
+ * could name, registries do not know of each other, and nodes of one neither.
+ */
+const isTwin = (one: Registration, truth: Registration, ownId: string | undefined): boolean =>
+  one.id === truth.id || (one.registry !== truth.registry && (one.registry === 'file' || ownId === undefined))
 
 /** Whether nothing that a registration names is in the endpoint's own list: somebody else answers there. */
 function listsNothing (registration: Registration, knowledge: Knowledge | undefined): boolean {
@@ -153,12 +162,13 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
     if (entry !== truth) {
       if (truth === undefined) return make(0, 'ghost', 'unknown-id', false, knowledge?.ownId)
       if (restartedAs !== undefined) return make(0, 'ghost', 'other-id', false, restartedAs)
-      if (knowledge?.ownId !== undefined && knowledge.ownId === truth.registration.id) {
-        // The new process of a restart has registered and the old one's answer still stands.
-        return isAsked && knowledge.silent === undefined
-          ? make(0, 'ghost', 'other-id', false, truth.registration.id)
-          : make(0, 'waiting', 'old-process', false, truth.registration.id)
+      if (isTwin(registration, truth.registration, knowledge?.ownId)) {
+        const twin = registration.health === 'maintenance' ? { ...drain(registration), speaks: false } : make(0, 'standby', 'twin', false)
+        return { ...twin, twin: truth.registration }
       }
+      if (knowledge?.ownId !== undefined && isAsked && knowledge.silent === undefined) return make(0, 'ghost', 'other-id', false, knowledge.ownId)
+      // The new process of a restart has registered and the old one's answer still stands.
+      if (knowledge?.ownId === truth.registration.id) return make(0, 'waiting', 'old-process', false, truth.registration.id)
       return make(0, 'ghost', 'newer', false, truth.registration.id)
     }
     if (order !== undefined) return drain(order)

@@ -90,6 +90,8 @@ export interface EndpointDecision {
   readonly untold: { readonly reason: string | undefined } | undefined
   /** In the table, and why it gets no calls all the same. */
   readonly out: LeftOut | undefined
+  /** What leads to its upstream by postern.yaml alone waits for its word on what it is, or lists. */
+  readonly isOpen: boolean
   readonly since: number
 }
 

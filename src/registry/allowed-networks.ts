@@ -2,7 +2,7 @@
 // resolve to (resolve.ts).
 import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import type { EndpointAddress, Registration } from './registration.ts'
+import type { Cure, EndpointAddress, Registration } from './registration.ts'
 
 export interface OwnListener {
   /** An IP address, or 0.0.0.0 or :: for all of this machine's. */
@@ -16,14 +16,17 @@ export type AddressFacts = Pick<Registration, 'registry' | 'ownNode'>
 /** What of an address the rules look at. */
 type Origin = Pick<EndpointAddress, 'origin'>
 
-/** Undefined: it may be used. Else the reason of the refusal, as a sentence for operators. */
-export type NetworkRule = (address: Origin, facts: AddressFacts) => string | undefined
+/** `reason`: as a sentence for operators. `cure`: see Registration. */
+export interface Refusal { readonly reason: string, readonly cure?: Cure }
+
+/** Undefined: it may be used. */
+export type NetworkRule = (address: Origin, facts: AddressFacts) => Refusal | undefined
 
 export interface NetworkRules {
   /** Decides what can be decided without resolving: IP addresses and `localhost`. Other host names pass: ask `resolved` later. */
   readonly check: NetworkRule
   /** The same for what a host name resolved to. One address that is refused refuses the name: which one is dialled is not ours to say. */
-  readonly resolved: (address: Origin, ips: readonly string[], facts: AddressFacts) => string | undefined
+  readonly resolved: (address: Origin, ips: readonly string[], facts: AddressFacts) => Refusal | undefined
 }
 
 /** Never allowed, whatever the operator lists: the addresses that answer with a machine's credentials, and what has no host behind it. */
@@ -59,30 +62,30 @@ export function createNetworkRules (cidrs: readonly string[], ownListeners: read
   const allowed = listOf(cidrs)
   const own = listOf(ownIps.filter((ip) => isIP(ip) !== 0).map((ip) => `${ip}/${isIP(ip) === 6 ? 128 : 32}`))
 
-  const checkIp = (written: string, port: number, facts: AddressFacts): string | undefined => {
+  const checkIp = (written: string, port: number, facts: AddressFacts): Refusal | undefined => {
     const ip = unmapped(written)
     const toOurselves = has(loopback, ip) || has(unspecified, ip)
     const what = whyNever(ip)
-    if (what !== undefined) return `${written} is ${what}`
+    if (what !== undefined) return { reason: `${written} is ${what}` }
     for (const listener of ownListeners) {
-      if (listener.port === port && reaches(ip, unmapped(listener.host), toOurselves, has(own, ip))) return `${written}:${port} is Postern's own listener`
+      if (listener.port === port && reaches(ip, unmapped(listener.host), toOurselves, has(own, ip))) return { reason: `${written}:${port} is Postern's own listener` }
     }
     // Whoever writes postern.yaml says by that where may be connected to. What nobody has a service at is refused to him too.
     if (facts.registry === 'config') return undefined
-    if (toOurselves && !fromOwnMachine(facts)) return `${written} means the machine of whoever registered it, and that is not ours`
+    if (toOurselves && !fromOwnMachine(facts)) return { reason: `${written} means the machine of whoever registered it, and that is not ours` }
     // An unspecified address is dialled as loopback, so that is what must be allowed.
     const dialled = has(unspecified, ip) ? (isIP(ip) === 6 ? '::1' : '127.0.0.1') : ip
-    if (!has(allowed, dialled)) return `${written} is in none of registry.allowedNetworks`
+    if (!has(allowed, dialled)) return { reason: `${written} is in none of registry.allowedNetworks`, cure: 'networks' }
     return undefined
   }
 
   const resolved: NetworkRules['resolved'] = (address, ips, facts) => {
     const { host, port } = authorityOf(address)
     for (const ip of ips) {
-      const reason = checkIp(ip, port, facts)
-      if (reason !== undefined) return `${host} resolves to ${ip}: ${reason}`
+      const refusal = checkIp(ip, port, facts)
+      if (refusal !== undefined) return { reason: `${host} resolves to ${ip}: ${refusal.reason}`, cure: refusal.cure ?? 'name' }
     }
-    return ips.length === 0 ? `${host} resolves to nothing` : undefined
+    return ips.length === 0 ? { reason: `${host} resolves to nothing`, cure: 'name' } : undefined
   }
   return {
     resolved,

@@ -54,7 +54,7 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
     scheme: meta.scheme?.toLowerCase() === 'https' ? 'https' : 'http'
   })
   const malformed = faultOf(service, entry) ?? ('refused' in parsed ? parsed.refused : undefined)
-  const { health, notes, healthCheck } = judgeHealth(Array.isArray(entry.Checks) ? entry.Checks.filter(isObject) as ConsulCheck[] : [])
+  const { health, notes, healthCheck, checkless } = judgeHealth(Array.isArray(entry.Checks) ? entry.Checks.filter(isObject) as ConsulCheck[] : [])
   return {
     registration: {
       id,
@@ -72,6 +72,7 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
       weights: weightsOf(service.Weights),
       health,
       ...(healthCheck === true ? { healthCheck } : {}),
+      ...(checkless === true ? { checkless } : {}),
       notes,
       createIndex: typeof service.CreateIndex === 'number' ? service.CreateIndex : 0,
       node: nodeName,

@@ -3,7 +3,7 @@ import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
 import { lookup as systemLookup } from 'node:dns'
-import type { NetworkRules } from './allowed-networks.ts'
+import type { NetworkRules, Refusal } from './allowed-networks.ts'
 import { hostAndPort } from './embedded-body.ts'
 import type { CheckDefinition, Status } from './embedded-body.ts'
 import type { Store, StoredCheck } from './embedded-store.ts'
@@ -121,7 +121,7 @@ interface Answer { status: number, phrase: string, body: string }
  * what answers with a machine's credentials. Throws, or gives the lookup that holds what a name stands for against the same rules.
  */
 function permit ({ origin }: URL, networks: NetworkRules): net.LookupFunction {
-  const holdAgainst = (reason: string | undefined): void => { if (reason !== undefined) throw new Error(`${reason}: no check goes there`) }
+  const holdAgainst = (refusal: Refusal | undefined): void => { if (refusal !== undefined) throw new Error(`${refusal.reason}: no check goes there`) }
   holdAgainst(networks.check({ origin }, { registry: 'embedded' }))
   return (hostname, options, done) => {
     systemLookup(hostname, { ...options, all: true }, (error, addresses) => {

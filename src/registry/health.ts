@@ -19,6 +19,8 @@ export interface HealthVerdict {
   readonly notes: string | undefined
   /** Unchecked, and the plugin's SS-HealthCheck is among the checks that have not run. */
   readonly healthCheck?: boolean
+  /** Unchecked because it has no check. */
+  readonly checkless?: boolean
 }
 
 /** Characters kept of a check's output. Consul itself keeps 4 KB. */
@@ -54,7 +56,7 @@ export function judgeHealth (checks: readonly ConsulCheck[]): HealthVerdict {
       worstIsCritical = critical
     }
   }
-  if (worst === undefined) return { health: serviceChecks === 0 ? 'unchecked' : 'passing', notes: undefined }
+  if (worst === undefined) return serviceChecks === 0 ? { health: 'unchecked', notes: undefined, checkless: true } : { health: 'passing', notes: undefined }
   if (allFailingUnrun) return { health: 'unchecked', notes: undefined, ...(healthCheck ? { healthCheck } : {}) }
   return { health: worstIsCritical ? 'critical' : 'warning', notes: notes(text(worst.Output)) }
 }

@@ -16,6 +16,9 @@ export interface EndpointAddress {
  */
 export type Health = 'passing' | 'warning' | 'critical' | 'unchecked' | 'maintenance'
 
+/** What of ours keeps an address from being used: `registry.allowedNetworks`; what a name server says; too many host names. */
+export type Cure = 'networks' | 'name' | 'fewer-names'
+
 export interface Registration {
   readonly id: string
   /** Which registry said so: `consul`, `embedded`, `file`, or `config` for fixed endpoints of postern.yaml. */
@@ -30,6 +33,8 @@ export interface Registration {
   readonly address: EndpointAddress | undefined
   /** Why it can never be used as it stands (bad address, network not allowed). */
   readonly refused: string | undefined
+  /** Of a refused one: what would help beside another registration. Left out: nothing. */
+  readonly cure?: Cure | undefined
   /** What of it cannot be read; the rest is told as far as it can be. Left out: it is whole. */
   readonly malformed?: string
   /** Names that may be messages, from tags or Meta, as written. */
@@ -42,6 +47,8 @@ export interface Registration {
   readonly health: Health
   /** Unchecked, and the plugin's own health check (AddServiceCheck) is among what has not run: its endpoint is asked that too. */
   readonly healthCheck?: boolean
+  /** Unchecked for good: its registry has no check of it, so that nobody looks at it but Postern. */
+  readonly checkless?: boolean
   /** IP addresses that its host name resolved to; left out: its address has none, or they are not known. */
   readonly ips?: readonly string[]
   /** Why it is not known where its host name leads, and since when questions for it have failed (ms since epoch); undefined before the first answer. Left out: it is known. */

@@ -103,6 +103,7 @@ function readOne (entry: unknown, position: number, sayAt: Say): Registration | 
     weights: { passing: weight as number, warning: weight as number },
     // Nobody checks it but ourselves.
     health: 'unchecked',
+    checkless: true,
     notes: undefined,
     createIndex: position + 1,
     node: '',

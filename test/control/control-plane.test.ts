@@ -99,7 +99,7 @@ test('a service in a file is asked, routed, described, changed and removed', asy
   assert.equal(state('internalreport'), 'hidden')
   assert.equal(messages.get('team-tag'), undefined)
   const described = JSON.parse(await control.describe('upstreams'))
-  assert.equal(described.upstreams[0].endpoints[0].why, 'Routed: its registry has not checked it yet, and it answered our own question.')
+  assert.equal(described.upstreams[0].endpoints[0].why, 'Routed: nobody checks it but Postern, and it answered our own question.')
   assert.equal(described.registries[0].registry, 'file')
   await until('counts', () => control.status().counts.routes['routed'] === 1)
 

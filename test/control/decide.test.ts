@@ -38,7 +38,7 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['maintenance is drained, panic or not', { registrations: [{ id: 'a', health: 'maintenance' }, { id: 'b', port: 9102, health: 'critical' }], says: { 9102: { id: 'b', ...get } } }, ['GetProduct→Catalog 9102'], { a: 'draining', b: 'routed' }],
   ['maintenance alone gets nothing', { registrations: [{ id: 'a', health: 'maintenance' }], before: { 9101: { id: 'a', ...get } }, memory: had }, ['GetProduct→Catalog '], { a: 'draining' }],
 
-  ['maintenance in Consul is an order to what a file names at the address too, where the process does not say who it is', { registrations: [{ id: 'f', registry: 'file', kind: 'plain', health: 'unchecked' }, { id: 'c', kind: 'plain', health: 'maintenance' }], says: { 9101: get } }, ['GetProduct→Catalog '], { f: 'draining', c: 'ghost' }],
+  ['maintenance in Consul is an order to what a file names at the address too, where the process does not say who it is', { registrations: [{ id: 'f', registry: 'file', kind: 'plain', health: 'unchecked' }, { id: 'c', kind: 'plain', health: 'maintenance' }], says: { 9101: get } }, ['GetProduct→Catalog '], { f: 'draining', c: 'draining' }],
   ['so it is to a fixed endpoint of postern.yaml, and where the process says that it is the one', { registrations: [{ id: 'c', health: 'maintenance' }], says: { 9101: { id: 'c', ...get } }, config: { upstreams: { Fixed: { endpoints: ['http://10.0.0.1:9101'] } } } }, ['GetProduct→Catalog '], { 'config:Fixed:http://10.0.0.1:9101': 'draining', c: 'draining' }],
   ['it is none of a registration that the process says it is not', { registrations: [{ id: 'f', registry: 'file' }, { id: 'c', health: 'maintenance' }], says: { 9101: { id: 'other', ...get } } }, ['GetProduct→Catalog 9101'], { f: 'routed', c: 'ghost' }],
   ['nor of an older registration in the same registry', { registrations: [{ id: 'old', createIndex: 5, health: 'maintenance' }, { id: 'new', createIndex: 9 }], says: { 9101: get } }, ['GetProduct→Catalog 9101'], { old: 'ghost', new: 'routed' }],
@@ -158,7 +158,7 @@ test('an endpoint that only its own messages need is said to be the last for the
   assert.equal(why({ health: 'warning' }), 'Routed although its checks warn: no passing endpoint has its messages.')
   assert.equal(why({ health: 'unchecked' }, { warns: 'its health check answered 429' }), 'Routed although it warns (its health check answered 429): no passing endpoint has its messages.')
   const all = decideWorld({ registrations: [{ id: 'a', health: 'critical' }], says: { 9101: { id: 'a', ...get } } })
-  assert.equal(explainEndpoint(all.endpoints[0]!).why, 'Routed although its checks fail: every endpoint of its upstream fails them.')
+  assert.equal(explainEndpoint(all.endpoints[0]!).why, 'Routed although its checks fail: no endpoint of its upstream is well.')
   assert.equal(all.plan.upstreams.get('Catalog')?.base, undefined)
 })
 
@@ -335,10 +335,3 @@ for (const [sentence, config, by] of [
     assert.equal(explainName(name!).why, `Routed to Catalog: Catalog lists it, restricted to internal callers, and ${by} lets it out.`)
   })
 }
-
-test('of a host in a services file that names no messages it is told that this is why it gets nothing', () => {
-  const { endpoints: [endpoint] } = decideWorld({ registrations: [{ id: 'a', registry: 'file', health: 'unchecked', names: [] }], says: { 9101: { id: 'x', ...get } } })
-  const { why, hint } = explainEndpoint(endpoint!)
-  assert.equal(why, 'Routed: it answered our own question, and its registration names no messages: only prefixes can lead there.')
-  assert.match(hint, /^Write messages: \[NAME\] to it in the services file, or/)
-})

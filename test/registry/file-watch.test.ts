@@ -35,6 +35,7 @@ test('an entry may say everything', () => {
     meta: { team: 'orders' },
     weights: { passing: 3, warning: 3 },
     health: 'unchecked',
+    checkless: true,
     notes: undefined,
     createIndex: 1,
     node: '',

@@ -51,7 +51,7 @@ test('a process whose registration was taken out gets no calls at the address of
     assert.deepEqual([await call(gateway), host.executed.length], [404, length])
     const row = await rowOf(gateway, ghost)
     assert.equal(row?.state, 'ghost')
-    assert.match(row.why, new RegExp(`says that it runs as ${host.id}, which no registry lists; stale: consul does not answer`))
+    assert.match(row.why, new RegExp(`says that it runs as ${host.id}, which no registry lists there; stale: consul does not answer`))
     await until('it is on disk', async () => (await readFile(join(dataDirectory, 'control-state.json'), 'utf8').catch(() => '')).includes('ghost unknown-id'))
   }
   {
