@@ -56,7 +56,7 @@ const servicesOf = (entries: Iterable<CatalogEntry>): Set<string> => {
 
 /**
  * Whether an answer is to be doubted where it leaves something out: the index went backwards or got lost, or all endpoints of two or more
- * services vanished at once (an agent restarted without data, or a token that lost its rights, answers a calm `200 []`). `answered`: what is
+ * services vanished at once, or a node is another one of the same name (an agent restarted without data, or a token that lost its rights, answers a calm `200 []`). `answered`: what is
  * remembered of what the answer is about.
  */
 export function looksForgetful (index: number | undefined, answered: readonly CatalogEntry[], snapshot: Snapshot): boolean {
@@ -64,11 +64,22 @@ export function looksForgetful (index: number | undefined, answered: readonly Ca
   if (snapshot.registry === 'file') return false
   if (snapshot.reset) return true
   if (index !== undefined && (snapshot.index === undefined || snapshot.index < lowestIndex(index, answered, snapshot))) return true
+  if (isBegunAnew(answered, snapshot)) return true
   const named = new Set<string>()
   for (const { service } of snapshot.registrations) named.add(service)
   let vanished = 0
   for (const service of servicesOf(answered)) if (!named.has(service) && ++vanished === 2) return true
   return false
+}
+
+const nodeOf = ({ datacenter, node }: Registration): string => `${datacenter}/${node}`
+
+function isBegunAnew (answered: readonly CatalogEntry[], { registrations }: Snapshot): boolean {
+  const nodes = new Map(registrations.map(registration => [nodeOf(registration), registration.nodeIdentity]))
+  return answered.some(({ registration, unconfirmedSince }) => {
+    const now = nodes.get(nodeOf(registration))
+    return unconfirmedSince === undefined && now !== undefined && registration.nodeIdentity !== undefined && now !== registration.nodeIdentity
+  })
 }
 
 /** A registry that still is what it was answers no less. Where parts of it are not read, theirs may have been the highest: but no list is older than what it named. */

@@ -1,5 +1,5 @@
-// Whether what an answer of Consul leaves out is gone: an empty one may only say that our token may not see it (both come as a calm `200 []`), and one under the same index says that nothing has changed.
-import { AgentError, type AgentAnswer, type AgentConnection } from './consul-agent.ts'
+// Whether what an answer of Consul leaves out is gone: an empty one may only say that our token may not see it, or that everything was lost (all come as a calm `200 []`), and one under the same index says that nothing has changed.
+import { AgentError, type AgentAnswer, type AgentConnection, type CatalogNode } from './consul-agent.ts'
 import type { Registration } from './registration.ts'
 
 /**
@@ -33,16 +33,44 @@ export function judgeAbsence (acl: 'on' | 'off' | 'unknown', index: number | und
   return index >= before && index <= after ? 'doubtful' : 'withheld'
 }
 
-/** Asks on. Throws AgentError where the token is refused or the service is withheld, and the signal's reason. */
-export async function explainAbsence (connection: AgentConnection, service: string, signal: AbortSignal): Promise<'gone' | 'doubtful'> {
+/** So many nodes are asked about. */
+const mostNodes = 4
+
+/**
+ * What the nodes say on which something was registered: that it still is (`listed`); that the catalogue is the one that it was in, which is a positive word
+ * (`gone`); or that it was begun anew, or that they left with all that was on them (`doubtful`). Pure.
+ */
+export function judgeNodes (before: readonly Registration[], nodes: ReadonlyMap<string, CatalogNode | 'unknown'>): 'gone' | 'doubtful' | 'listed' {
+  let [same, others] = [0, 0]
+  for (const { id, node, nodeIdentity } of before) {
+    const now = nodes.get(node)
+    if (now === undefined || now === 'unknown') continue
+    if (now.ids.includes(id)) return 'listed'
+    if (nodeIdentity === undefined) continue
+    if (now.identity === nodeIdentity) same++
+    else others++
+  }
+  return same === 0 && others > 0 ? 'doubtful' : 'gone'
+}
+
+async function askNodes (connection: AgentConnection, before: readonly Registration[], signal: AbortSignal): Promise<'gone' | 'doubtful'> {
+  const names = [...new Set(before.map(({ node }) => node))].slice(0, mostNodes)
+  const nodes = new Map(await Promise.all(names.map(async (name) => [name, await connection.nodeOf(name, signal)] as const)))
+  const said = judgeNodes(before, nodes)
+  if (said === 'listed') throw new AgentError('the answer is empty although the catalogue lists what was registered')
+  return said
+}
+
+/** Asks on. `before`: what was registered. Throws AgentError where the token is refused, the service is withheld or still listed, and the signal's reason. */
+export async function explainAbsence (connection: AgentConnection, service: string, before: readonly Registration[], signal: AbortSignal): Promise<'gone' | 'doubtful'> {
   const acl = await connection.acl(signal)
-  if (acl !== 'on') return 'gone'
+  if (acl !== 'on') return await askNodes(connection, before, signal)
   const ask = (name: string): Promise<AgentAnswer> => connection.healthOf({ service: name, index: 0, waitMs: 0 }, signal)
-  const before = await ask(nobody)
+  const first = await ask(nobody)
   const again = await ask(service)
   if (again.entries.length > 0) throw new AgentError('the answer was empty, and a moment later it was not')
   const after = await ask(nobody)
-  const absence = judgeAbsence(acl, again.index, before.index, after.index)
+  const absence = judgeAbsence(acl, again.index, first.index, after.index)
   if (absence === 'withheld') throw new AgentError('the answer is empty although the service exists: the token may not read it')
   return absence
 }

@@ -6,6 +6,7 @@ import https from 'node:https'
 import type { Socket } from 'node:net'
 import Consul from 'consul'
 import type { ConsulConfig } from '../config/schema.ts'
+import { identityOf } from './consul-entry.ts'
 
 export type AgentConfig = Pick<ConsulConfig, 'token' | 'tls' | 'stale' | 'maxAnswerBytes'> & {
   /** Undefined: the agent's own. */
@@ -28,6 +29,14 @@ export interface HealthQuery {
   /** 0: answer at once. Else: answer when the index is greater, or after `waitMs`. */
   readonly index: number
   readonly waitMs: number
+}
+
+/** What `GET /v1/catalog/node/:name` answered. */
+export interface CatalogNode {
+  /** See identityOf; undefined where there is no node of that name. */
+  readonly identity: string | undefined
+  /** Of what is registered on it. */
+  readonly ids: readonly string[]
 }
 
 export interface AgentSelf {
@@ -58,6 +67,8 @@ export interface AgentConnection {
   healthOf (query: HealthQuery, signal: AbortSignal): Promise<AgentAnswer>
   /** Name and datacenter of the agent's node; undefined where the agent does not say (no agent:read). Throws only the signal's reason. */
   self (signal: AbortSignal): Promise<AgentSelf>
+  /** What the catalogue has of a node; `unknown` where that may not be asked. Throws AgentError, or the signal's reason. */
+  nodeOf (node: string, signal: AbortSignal): Promise<CatalogNode | 'unknown'>
   /** Whether the agent has access rules (ACLs); `unknown` where it does not know the question. Throws AgentError where it refuses our token, or the signal's reason. */
   acl (signal: AbortSignal): Promise<'on' | 'off' | 'unknown'>
   /** `GET /v1/coordinate/nodes` or `/datacenters` as it came. Throws AgentError, or the signal's reason. */
@@ -151,6 +162,19 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
         signal.throwIfAborted()
         // Not to know is an answer: registrations on loopback are then judged by their node's address.
         if (error instanceof AgentError) return { node: undefined, datacenter: undefined }
+        throw error
+      }
+    },
+    async nodeOf (node, signal) {
+      try {
+        const [, body] = await call(signal, (ctx) => consul.catalog.node.services({ node, timeout: answerTimeoutMs, ctx } as never))
+        // Consul's word for one that is not there.
+        if (body === null) return { identity: undefined, ids: [] }
+        const { Node, Services } = body as { Node?: Record<string, unknown>, Services?: object | null }
+        return typeof Node === 'object' && typeof Services === 'object' ? { identity: identityOf(Node), ids: Object.keys(Services ?? {}) } : 'unknown'
+      } catch (error) {
+        const { status = 0 } = error instanceof AgentError ? error : {}
+        if (status >= 400 && status < 500) return 'unknown'
         throw error
       }
     },

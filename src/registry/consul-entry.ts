@@ -39,6 +39,7 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
   const nodeName = text(node.Node)
   if (nodeName === '') return drop('an entry has no node', service, node)
   const datacenter = text(node.Datacenter) || undefined
+  const nodeIdentity = identityOf(node)
   const tags = strings(service.Tags)
   const isElsewhere = rules.environmentTag !== undefined && !carriesTag(tags, rules.environmentTag)
   if (isElsewhere && isList(service.Tags, isText)) return { elsewhere: true }
@@ -76,10 +77,16 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
       notes,
       createIndex: typeof service.CreateIndex === 'number' ? service.CreateIndex : 0,
       node: nodeName,
+      ...(nodeIdentity === undefined ? {} : { nodeIdentity }),
       datacenter,
       ownNode: rules.isOurs(nodeName, datacenter)
     }
   }
+}
+
+/** Which node of its name a Node object of Consul is: after a lost data directory it was made anew, under another ID or another index. */
+export function identityOf ({ ID, CreateIndex }: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof CreateIndex === 'number' ? `${text(ID)}/${CreateIndex}` : undefined
 }
 
 function drop (reason: string, service: Record<string, unknown> = {}, node: Record<string, unknown> = {}): ReadEntry {

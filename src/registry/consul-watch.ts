@@ -216,11 +216,11 @@ function accept (answer: AgentAnswer, loop: LoopState): void {
   if (answer.filteredByAcl && answer.entries.length === 0) throw new Error('the token may not read this service')
 }
 
-/** Whether what is missing from an answer may be missing only because our token lost a right. Throws where that is certain. */
+/** Whether what is missing from an answer may be missing only because our token lost a right, or the catalogue all it had. Throws where that is certain. */
 async function doubt (answer: AgentAnswer, { view, service }: LoopState, connection: AgentConnection, signal: AbortSignal): Promise<boolean> {
   if (answer.filteredByAcl && view?.filtered === false) return true
   if (answer.entries.length > 0 || view?.registrations.length === 0) return false
-  return await explainAbsence(connection, service, signal) === 'doubtful'
+  return await explainAbsence(connection, service, view?.registrations ?? [], signal) === 'doubtful'
 }
 
 /** Whether an answer may say something else than the last one. */

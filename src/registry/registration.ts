@@ -57,6 +57,8 @@ export interface Registration {
   readonly notes: string | undefined
   readonly createIndex: number
   readonly node: string
+  /** Which node of that name it is: another one tells that its catalogue was begun anew. Left out: not known. */
+  readonly nodeIdentity?: string
   readonly datacenter: string | undefined
   /**
    * Its node is the one of the agent that was asked, and that agent runs on our machine: only then is its loopback ours too.

@@ -120,6 +120,15 @@ test('what was forgotten together with others is not gone when nothing is unread
   assert.deepEqual(shortly(remember(doubted, snapshot([g1], 102), 3_000)), ['g1', 'a1?2000', 'a2?2000', 'b1?2000'])
 })
 
+test('a node that is another one of the same name has a catalogue begun anew: what is missing beside it is unconfirmed, and only that', () => {
+  const at = (nodeIdentity: string, ...ids: string[]) => ids.map(id => ({ ...registration({ id }), nodeIdentity }))
+  const before = remember(undefined, snapshot(at('x/10', 'a1', 'a2', 'a3'), 100), 1_000)
+  const anew = remember(before, snapshot(at('y/10', 'a1', 'a4'), 112), 2_000)
+  assert.deepEqual(shortly(anew), ['a1', 'a4', 'a2?2000', 'a3?2000'])
+  assert.deepEqual(shortly(remember(anew, snapshot(at('y/10', 'a1'), 113), 3_000)), ['a1', 'a2?2000', 'a3?2000'], 'what it says from then on counts')
+  assert.deepEqual(shortly(remember(before, snapshot(at('x/10', 'a1'), 101), 2_000)), ['a1'])
+})
+
 test('what is unconfirmed stays so, keeps its time, and is confirmed when it is named again', () => {
   const forgotten = remember(first, snapshot([], 3, true), 2_000)
   const later = remember(forgotten, snapshot(of('Beta', 'b1'), 4), 3_000)

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { judgeAbsence } from '../../src/registry/consul-absence.ts'
+import { judgeAbsence, judgeNodes } from '../../src/registry/consul-absence.ts'
+import type { CatalogNode } from '../../src/registry/consul-agent.ts'
+import { registration } from '../control/support.ts'
 
 for (const [sentence, acl, index, before, after, expected] of [
   ['without access rules nothing is withheld', 'off', 17, 21, 21, 'gone'],
@@ -12,4 +14,22 @@ for (const [sentence, acl, index, before, after, expected] of [
   ['no index tells nothing that could be doubted', 'on', undefined, 26, 26, 'gone']
 ] as const) {
   test(sentence, () => assert.equal(judgeAbsence(acl, index, before, after), expected))
+}
+
+const on = (node: string, id: string) => registration({ id, node, nodeIdentity: `${node}-id/10` })
+const [here, also, there] = [on('a', 'one'), on('a', 'two'), on('b', 'three')]
+const same = (node: string, ...ids: string[]) => [node, { identity: `${node}-id/10`, ids }] as const
+const another = (node: string) => [node, { identity: `${node}-new/10`, ids: [] }] as const
+const left = (node: string) => [node, { identity: undefined, ids: [] }] as const
+for (const [sentence, before, nodes, expected] of [
+  ['its node is the one it was, without it: an operator took it out', [here, also], [same('a', 'another')], 'gone'],
+  ['its node still has it: who answered lies', [here, also], [same('a', 'two')], 'listed'],
+  ['its node was made anew: the catalogue has lost what it had', [here, there], [another('a'), another('b')], 'doubtful'],
+  ['its node has left, with all that was on it', [here], [left('a')], 'doubtful'],
+  ['one of two nodes has left, and the other tells that it is still the same catalogue', [here, there], [left('a'), same('b')], 'gone'],
+  ['nobody may ask', [here], [['a', 'unknown']], 'gone'],
+  ['which node it was is not known', [registration({ id: 'one', node: 'a' })], [left('a')], 'gone'],
+  ['nothing was registered', [], [], 'gone']
+] as const) {
+  test(`what the nodes say: ${sentence}`, () => assert.equal(judgeNodes(before, new Map<string, CatalogNode | 'unknown'>(nodes)), expected))
 }

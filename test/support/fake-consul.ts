@@ -65,6 +65,10 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
       else response.writeHead(401).end('ACL support disabled')
       return
     }
+    if (url.pathname.startsWith('/v1/catalog/node/')) {
+      response.writeHead(404).end()
+      return
+    }
     if (url.pathname.startsWith('/v1/coordinate/')) {
       const known = fake.coordinates[url.pathname.slice('/v1/coordinate/'.length)]
       if (known === undefined) response.writeHead(403).end('Permission denied')
