@@ -114,8 +114,14 @@ function toRouteSource (view: UpstreamView, { config, now }: Pick<DecideInput, '
   }
 }
 
-function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choices>, leftOut: LeftOutBook, book: MarkBook): EndpointDecision {
-  const { registration, cause, tier } = verdict
+/** Where the ids are registered that processes say they run under, of those that no registry lists at their address: one process may be registered by two spellings of it. */
+function findElsewhere (verdicts: readonly Verdict[]): ReadonlyMap<string, string> {
+  const wanted = new Set(verdicts.flatMap(({ cause, otherId }) => cause === 'unknown-id' && otherId !== undefined ? [otherId] : []))
+  return new Map(wanted.size === 0 ? [] : verdicts.flatMap(({ registration: { id }, url }) => wanted.has(id) && url !== '' ? [[id, url]] : []))
+}
+
+function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choices>, leftOut: LeftOutBook, elsewhere: ReadonlyMap<string, string>, book: MarkBook): EndpointDecision {
+  const { registration, cause, otherId, tier } = verdict
   const choice = choices.get(registration.service)
   const isChosen = choice?.has(verdict) ?? false
   const out = isChosen ? leftOut.of(registration.service, verdict.url) : undefined
@@ -124,7 +130,7 @@ function toEndpointDecision (verdict: Verdict, choices: ReadonlyMap<string, Choi
   const state = out !== undefined ? 'out' : isServed && tier === 3 && verdict.state !== 'unconfirmed' ? 'routed' : !isServed && verdict.state === 'routed' ? (isUntold ? 'waiting' : 'standby') : verdict.state
   const untold = isUntold && state === 'waiting' && verdict.state === 'routed' ? { reason: whyUnread(verdict.knowledge) } : undefined
   const since = book.mark(`${registration.registry}/`, keyOf(registration), `${state} ${out?.cause ?? cause}`)
-  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, isLast: choice?.isLastFor(verdict) ?? false, untold, out, isOpen: choice !== undefined && isOpen(choice), since }
+  return { upstream: registration.service, verdict, state, byPanic: isServed && tier === 3, isLast: choice?.isLastFor(verdict) ?? false, untold, elsewhere: cause === 'unknown-id' && otherId !== undefined ? elsewhere.get(otherId) : undefined, out, isOpen: choice !== undefined && isOpen(choice), since }
 }
 
 /** When time alone changes something: a name may pass, or an unconfirmed endpoint is dropped. */
@@ -180,7 +186,8 @@ export function decide (input: DecideInput): Decision {
     const plan = upstreams.get(name)
     if (plan?.lists === 'read' && said(name).trustTags === false) upstreams.set(name, { ...plan, lists: 'none' })
   }
-  const endpoints = verdicts.map(verdict => toEndpointDecision(verdict, choices, leftOut, book))
+  const elsewhere = findElsewhere(verdicts)
+  const endpoints = verdicts.map(verdict => toEndpointDecision(verdict, choices, leftOut, elsewhere, book))
   return {
     plan: { upstreams, messages, customRoutes: routes },
     memory: { served, owners: names.owners, departed: names.departed, marks: book.all, judged: judges.all },

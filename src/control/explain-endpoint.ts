@@ -77,8 +77,8 @@ function explainTwin ({ registration, twin, knowledge }: Verdict): Explanation {
   }
 }
 
-function explainGhost ({ cause, registration: { registry }, otherId = 'somebody else' }: Verdict): Explanation {
-  if (cause === 'other-id') return { why: `Ghost: the process at this address says that it runs as ${otherId}.`, hint: 'It goes when its registry removes it; deregistering it by hand is safe.' }
+function explainGhost ({ verdict: { cause, registration: { registry }, otherId = 'somebody else' }, elsewhere }: EndpointDecision): Explanation {
+  if (cause === 'other-id' || elsewhere !== undefined) return { why: `Ghost: the process at this address says that it runs as ${otherId}${elsewhere === undefined ? '' : `, which is registered at ${elsewhere}`}.`, hint: 'It goes when its registry removes it; deregistering it by hand is safe.' }
   if (cause === 'unknown-id') return { why: `Ghost: the process at this address says that it runs as ${otherId}, which no registry lists there.`, hint: 'The process has to register, or this registration has to go.' }
   return registry === 'file'
     ? { why: `Ghost: ${otherId} stands further down in the services file with the same address, and an address is of one service.`, hint: 'Take one of the two entries out.' }
@@ -206,7 +206,7 @@ function explainCause (decision: EndpointDecision): Explanation {
     case 'twin': return explainTwin(verdict)
     case 'other-id':
     case 'unknown-id':
-    case 'newer': return explainGhost(verdict)
+    case 'newer': return explainGhost(decision)
     case 'old-process': return { why: `Waiting: the process at this address last said that it runs as ${otherId}; it is being asked again.`, hint: 'It gets traffic as soon as the process there answers under this id.' }
     case 'lists-nothing':
     case 'says-nothing': return explainStranger(verdict)

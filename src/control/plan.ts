@@ -88,6 +88,8 @@ export interface EndpointDecision {
   readonly isLast: boolean
   /** Nothing else speaks against it, but it has not told its list, and so gets no calls. `reason`: what came of asking for it. */
   readonly untold: { readonly reason: string | undefined } | undefined
+  /** Where the id is registered that the process there says it runs under; undefined: at this address, or nowhere. */
+  readonly elsewhere: string | undefined
   /** In the table, and why it gets no calls all the same. */
   readonly out: LeftOut | undefined
   /** What leads to its upstream by postern.yaml alone waits for its word on what it is, or lists. */

@@ -274,6 +274,15 @@ for (const [standing, said, count] of [
   })
 }
 
+test('of a process that is registered at another spelling of its address it is told where', () => {
+  const registrations = [{ id: 'a' }, { id: 'b', port: 9102 }]
+  const says = { 9101: { id: 'b', ...get }, 9102: { id: 'b', ...get } }
+  const ghost = explainEndpoint(decideWorld({ registrations, says }).endpoints[0]!)
+  assert.equal(ghost.why, 'Ghost: the process at this address says that it runs as b, which is registered at http://10.0.0.1:9102.')
+  assert.match(ghost.hint, /^It goes when its registry removes it/)
+  assert.match(explainEndpoint(decideWorld({ registrations: [{ id: 'a' }], says }).endpoints[0]!).why, /runs as b, which no registry lists there\.$/)
+})
+
 test('a state keeps its time until it changes', () => {
   const first = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, now: 1_000 })
   const second = decideWorld({ registrations: [{ id: 'a' }], says: { 9101: { id: 'a', ...get } }, now: 2_000, memory: first.memory })
