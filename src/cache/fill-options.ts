@@ -1,6 +1,7 @@
 // What a fill is made with, and whom it tells. Types only.
 import type { Next } from '../exchange/compose.ts'
 import type { Fill } from './fill.ts'
+import type { FillOwner } from './fill-result.ts'
 import type { GuardRules } from './guard.ts'
 import type { Refusal } from './hit-for-miss.ts'
 import type { CacheRequest } from './request.ts'
@@ -14,12 +15,10 @@ export interface FillEvents {
   notStored (fill: Fill, refusal: Refusal): void
   /** Its head is known: it will be stored if it fits. */
   storable (fill: Fill, draft: Draft): void
-  /** Nobody can join any more. */
-  over (fill: Fill): void
 }
 
 export interface FillOptions {
-  readonly key: string
+  readonly owner: FillOwner
   readonly place: Place
   readonly request: CacheRequest
   /** Stored and stale: asked about with its validators. */
@@ -35,6 +34,4 @@ export interface FillOptions {
   readonly share: Share | undefined
   readonly events: FillEvents
   readonly again: Draft['again']
-  /** Limit on waiting for somebody else's answer. Milliseconds. */
-  readonly waitMs: number
 }

@@ -7,39 +7,29 @@ import { ArrivingBody } from './arriving-body.ts'
 import { drafted } from './draft.ts'
 import type { EntryHead, Terms } from './entry.ts'
 import type { FillOptions } from './fill-options.ts'
-import type { FillResult, NotKept } from './fill-result.ts'
+import type { FillAnswer, NotKept } from './fill-result.ts'
 import { freshened } from './freshen.ts'
 import { dated } from './freshness.ts'
-import { cookies, isNoWordOn, isWithdrawn, isWithdrawnUnchanged, mayStandIn, mayStore, reuse } from './policy.ts'
+import { cookies, isNoWordOn, isWithdrawn, isWithdrawnUnchanged, mayStandIn, mayStore } from './policy.ts'
 import { question } from './question.ts'
 import type { CacheRequest } from './request.ts'
+import type { CacheRules } from './rules.ts'
 import { Reservation } from './room.ts'
 import { countsAsError } from './stand-in.ts'
 import { apart, keptBody, Stored, type Draft, type Place } from './stored.ts'
-import { variantOf } from './vary.ts'
-
-interface Waiter {
-  readonly exchange: Exchange
-  readonly request: CacheRequest
-  readonly done: (result: FillResult) => void
-}
 
 export class Fill {
-  readonly key: string
   readonly place: Place
   readonly request: CacheRequest
   readonly startedAtMs = Date.now()
+  /** The client that came first. */
+  readonly client: Exchange
   readonly #options: FillOptions
-  readonly #client: Exchange
   /** Purges before it asked: those that come later may mean its answer. */
   readonly #since: number
   #exchange: Exchange
   #previous: Stored | undefined
-  #waiters: Waiter[] = []
-  #draft: Draft | undefined
-  #arriving: ArrivingBody | undefined
   readonly #reserved: Reservation
-  #timer: NodeJS.Timeout | undefined
   #repeated = false
   #requestAtMs = 0
   /** Fields of the answer that are not stored (Set-Cookie, what private names): for the one client that asked. Flat list. */
@@ -50,11 +40,10 @@ export class Fill {
 
   /** `exchange`: of the client that came first; the fill takes its request over, not the exchange. */
   constructor (exchange: Exchange, options: FillOptions) {
-    this.key = options.key
     this.place = options.place
     this.request = options.request
     this.#options = options
-    this.#client = exchange
+    this.client = exchange
     this.#reserved = new Reservation(options.store.arriving)
     this.#previous = options.previous
     this.#since = options.store.purges.count
@@ -64,8 +53,8 @@ export class Fill {
     this.#finish = resolve
   }
 
-  /** Tags of the answer; undefined while its head is not here. */
-  get tags (): readonly string[] | undefined { return this.#draft?.terms.tags }
+  get rules (): CacheRules { return this.#options.rules }
+  get waitsFor (): string | undefined { return this.#exchange.waitsFor }
 
   start (): void {
     void this.#run()
@@ -73,7 +62,7 @@ export class Fill {
 
   /** What the service says ahead of its answer (RFC 9110 section 15.2) goes to the client whose request it is, while he waits for it; nobody stores it. */
   inform (informational: Informational): void {
-    if (this.#waiters.some(({ exchange }) => exchange === this.#client)) this.#client.informed?.inform(informational)
+    if (this.#options.owner.awaits(this.client)) this.client.informed?.inform(informational)
   }
 
   /** The client that came first is shown what its answer took. */
@@ -87,35 +76,21 @@ export class Fill {
     return this.#options.share?.waitedSince(joinedAtMs) ?? 0
   }
 
-  /** Waits for its answer, or reads along where that is arriving already. `spentMs`: of the one wait for the second level, elsewhere. */
-  wait (exchange: Exchange, request: CacheRequest, spentMs = 0): Promise<FillResult> {
+  /** Somebody waits for it who has spent so much of the one wait for the second level elsewhere. Milliseconds. */
+  joined (spentMs: number): void {
     this.#options.share?.joined(spentMs)
-    if (this.#arriving?.begun === true) return Promise.resolve(this.#arrivingFor({ exchange, request }, this.#draft!.head.status))
-    return new Promise(resolve => {
-      const waiter: Waiter = { exchange, request, done: resolve }
-      this.#waiters.push(waiter)
-      const fill = this.#exchange
-      exchange.waiting({
-        get waitsFor () { return fill.waitsFor ?? 'shared answer' },
-        cancel: error => {
-          this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
-          resolve({ kind: 'failed', error })
-        }
-      })
-      if (this.#waiters.length > 1) this.#timer ??= setTimeout(() => this.#tooLong(), this.#options.waitMs)
-    })
   }
 
   async #run (): Promise<void> {
     const asked = this.#options.share?.find()
     const found = asked === undefined ? undefined : await asked
-    if (found !== undefined && this.#options.store.put(found, this.#since)) return this.#settleAll({ kind: 'found' })
+    if (found !== undefined && this.#options.store.put(found, this.#since)) return this.#settle({ kind: 'found' })
     this.#requestAtMs = Date.now()
     let response: UpstreamResponse
     try {
       response = meaningful(await this.#options.path(this.#exchange), this.#previous !== undefined)
     } catch (thrown) {
-      this.#settleAll({ kind: 'failed', error: toGatewayError(thrown) })
+      this.#settle({ kind: 'failed', error: toGatewayError(thrown) })
       return
     }
     const { status, reason, headers } = response
@@ -139,13 +114,13 @@ export class Fill {
       return this.#notStored(response, 'status', false)
     }
     // It is for whoever says nothing of himself: asked once more with what its service looks at.
-    if (rules.forAll.tell(head.headers, this.#client, told)) {
+    if (rules.forAll.tell(head.headers, this.client, told)) {
       if (this.#repeated) return this.#notStored(response, 'vary-any', true, true)
       response.body.cancel(new GatewayError('ClientClosed'))
       return this.#repeat()
     }
     const decision = mayStore(this.request, head, rules)
-    if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss, rules.forAll.mayRefusePlain(head.status, this.#client))
+    if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss, rules.forAll.mayRefusePlain(head.status, this.client))
     // An error that may be kept is no reason to lose the answer that may stand in for it (RFC 5861 section 4).
     if ((countsAsError(head.status) || isNoWordOn(head)) && previous !== undefined && mayStandIn(this.request, previous, head.responseAtMs, rules)) return this.#notStored(response, 'status', false)
     const length = Number(headerValue(head.headers, 'content-length') ?? 0)
@@ -153,47 +128,33 @@ export class Fill {
     const whole = response.body.takeWhole()
     if (whole === undefined && !this.#reserved.upTo(length)) return this.#notStored(response, 'no-room', false)
     const draft = this.#drafted(head, decision.terms)
-    this.#draft = draft
     events.storable(this, draft)
     if (whole !== undefined) {
       this.#stored(new Stored(draft, typeof whole === 'string' ? whole : keptBody([whole])), head.status)
       return
     }
-    this.#arriving = new ArrivingBody(response.body, this.#exchange.route.policy.bodyIdleTimeoutMs, {
-      begun: () => this.#begun(head.status),
+    const arriving: ArrivingBody = new ArrivingBody(response.body, this.#exchange.route.policy.bodyIdleTimeoutMs, {
+      begun: () => this.#options.owner.settle(this, { kind: 'arriving', draft, status: head.status, kept: this.#reserved.refused === undefined, read: () => arriving.read() }),
       whole: chunks => {
         if (chunks === undefined) events.notStored(this, { reason: this.#reserved.refused!, forNext: this.#reserved.refused === 'too-large', status: head.status })
         else this.#keep(new Stored(draft, keptBody(chunks)))
         this.#over()
       },
-      failed: error => this.#broken(error),
+      failed: error => this.#broken(arriving.begun, error),
       mayKeep: bytes => this.#reserved.upTo(bytes)
     })
-    this.#arriving.start()
-  }
-
-  /** Everybody reads along from here on. */
-  #begun (status: number): void {
-    for (const waiter of this.#take()) waiter.done(this.#arrivingFor(waiter, status))
-  }
-
-  #arrivingFor (asked: Pick<Waiter, 'exchange' | 'request'>, status: number): FillResult {
-    const draft = this.#draft!
-    if (!this.#arriving!.readable) return { kind: 'again' }
-    return this.#notFor(asked, draft, status) ?? { kind: 'arriving', draft, status, kept: this.#reserved.refused === undefined, body: this.#arriving!.read() }
+    arriving.start()
   }
 
   /** The origin broke off. Those who have bytes are cut; where nobody has, all share one second attempt. */
-  #broken (error: GatewayError): void {
-    if (this.#arriving!.begun || this.#repeated || this.#waiters.length === 0) this.#settleAll({ kind: 'failed', error })
+  #broken (begun: boolean, error: GatewayError): void {
+    if (begun || this.#repeated || !this.#options.owner.isAwaited) this.#settle({ kind: 'failed', error })
     else this.#repeat()
   }
 
   #repeat (): void {
     this.#repeated = true
     this.#reserved.giveBack()
-    this.#arriving = undefined
-    this.#draft = undefined
     this.#exchange = this.#makeExchange()
     this.start()
   }
@@ -209,7 +170,6 @@ export class Fill {
       const stored = new Stored(this.#drafted(fresh, decision.terms), previous.body)
       stored.hits = previous.hits
       this.own = [...this.own, ...own]
-      this.#draft = stored
       this.#stored(stored, head.status)
       return
     }
@@ -220,20 +180,14 @@ export class Fill {
   }
 
   #stored (stored: Stored, status: number): void {
-    const kept = this.#keep(stored)
-    for (const waiter of this.#take()) waiter.done(this.#notFor(waiter, stored, status) ?? { kind: 'whole', draft: stored, status, kept })
-    this.#over()
+    this.#settle({ kind: 'whole', draft: stored, status, kept: this.#keep(stored) })
   }
 
-  /** Whose request it was gets what came, for it may be his alone; if he is gone, nobody. The others go on by themselves, as far as the bulkhead lets them; he too, if it was asked too `plain`ly. */
+  /** `plain`: whose request it was asks anew as well. */
   #notStored (response: UpstreamResponse, reason: NotKept, forNext: boolean, plain = false): void {
     this.#options.events.notStored(this, { reason, forNext, status: response.status })
     if (this.#previous !== undefined && isWithdrawn(this.request, response.status, reason, this.#options.rules)) this.#withdraw(this.#previous)
-    const waiters = this.#take()
-    this.#over()
-    const own = plain ? undefined : waiters.find(({ exchange }) => exchange === this.#client)
-    if (own === undefined) response.body.cancel(new GatewayError('ClientClosed'))
-    for (const waiter of waiters) waiter.done(waiter === own ? { kind: 'own', response } : { kind: 'alone', status: response.status })
+    this.#settle({ kind: 'not-stored', response, plain })
   }
 
   /** Gone here for whoever comes later, and from where it is shared if that can be reached. */
@@ -242,44 +196,15 @@ export class Fill {
     this.#options.share?.withdraw(previous)
   }
 
-  #settleAll (result: FillResult): void {
-    const waiters = this.#take()
+  #settle (answer: FillAnswer): void {
+    this.#options.owner.settle(this, answer)
     this.#over()
-    for (const waiter of waiters) waiter.done(result)
-  }
-
-  /**
-   * Whoever waits for somebody else's answer waits so long, then looks again: the first of them asks anew, the others wait for that. Sooner
-   * where a breaker counts the call as too slow: one call that hangs must neither hold up everybody nor be all that a breaker sees.
-   */
-  #tooLong (): void {
-    const [first, ...others] = this.#waiters
-    this.#waiters = first === undefined ? [] : [first]
-    this.#options.events.over(this)
-    for (const waiter of others) {
-      waiter.exchange.waiting(undefined)
-      waiter.done({ kind: 'again' })
-    }
-  }
-
-  #take (): Waiter[] {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const { exchange } of waiters) exchange.waiting(undefined)
-    return waiters
   }
 
   #over (): void {
-    clearTimeout(this.#timer)
     this.#reserved.giveBack()
-    this.#options.events.over(this)
+    this.#options.owner.over(this)
     this.#finish()
-  }
-
-  /** Whose request it was may have the answer whatever it says; the others, where a stored one could be given to them (RFC 9111 section 4). */
-  #notFor ({ exchange, request }: Pick<Waiter, 'exchange' | 'request'>, draft: Draft, status: number): FillResult | undefined {
-    if (variantOf(draft.terms.vary, request.headers) !== draft.variant) return { kind: 'again' }
-    return exchange === this.#client || reuse(request, draft, Date.now(), this.#options.rules).use === 'stored' ? undefined : { kind: 'alone', status }
   }
 
   #drafted (head: EntryHead, terms: Terms): Draft {
@@ -290,9 +215,9 @@ export class Fill {
   }
 
   #makeExchange (): Exchange {
-    const exchange = question(this.#client, this.#previous, this.#options)
-    const tooLong = (): void => this.#tooLong()
-    exchange.onOverdue = tooLong
+    const exchange = question(this.client, this.#previous, this.#options)
+    const overdue = (): void => this.#options.owner.overdue(this)
+    exchange.onOverdue = overdue
     exchange.informed = this
     return exchange
   }

@@ -1,8 +1,8 @@
-// What is being asked of origins right now, one request a key; and which keys proved not worth waiting for each other (hit-for-miss).
+// What is being asked of origins right now, by key; and which keys proved not worth waiting for each other (hit-for-miss).
 import { LRUCache } from 'lru-cache'
-import type { Fill } from './fill.ts'
-import { selects, type Selector } from './purge-log.ts'
+import type { Selector } from './purge-log.ts'
 import type { CacheRequest } from './request.ts'
+import { SharedAnswer } from './shared-answer.ts'
 import { variantOf } from './vary.ts'
 
 /** Keys remembered as not stored. */
@@ -11,22 +11,25 @@ const mostMarks = 10_000
 const mostMarked = 2_000_000
 
 export class Fills {
-  readonly #running = new Map<string, Fill>()
+  readonly #answers = new Map<string, SharedAnswer>()
   readonly #marks = new LRUCache<string, true>({ max: mostMarks, maxSize: mostMarked, sizeCalculation: (_marked, key) => key.length })
 
-  get size (): number { return this.#running.size }
-
-  find (key: string): Fill | undefined {
-    return this.#running.get(key)
+  /** Requests under way. */
+  get size (): number {
+    let size = 0
+    for (const { running } of this.#answers.values()) size += running
+    return size
   }
 
-  add (fill: Fill): void {
-    this.#running.set(fill.key, fill)
+  find (key: string): SharedAnswer | undefined {
+    return this.#answers.get(key)
   }
 
-  /** Nobody joins it any more. */
-  remove (fill: Fill): void {
-    if (this.#running.get(fill.key) === fill) this.#running.delete(fill.key)
+  /** Whoever comes from now on joins this one. `waitMs`: how long nobody else is asked. */
+  open (key: string, waitMs: number): SharedAnswer {
+    const answer = new SharedAnswer({ key, waitMs, onOver: over => { if (this.#answers.get(key) === over) this.#answers.delete(key) } })
+    this.#answers.set(key, answer)
+    return answer
   }
 
   /** For so long nobody waits for an answer to this key: the last one was not stored. */
@@ -46,14 +49,9 @@ export class Fills {
    * Who comes after a purge does not get what was asked for before it. A fill whose head is not here may turn out to carry a purged tag.
    */
   purge (selector: Selector): void {
-    for (const fill of [...this.#running.values()]) {
-      const { tags } = fill
-      if ((tags === undefined && selector.kind === 'tag') || selects(selector, fill.place, tags ?? none)) this.#running.delete(fill.key)
-    }
+    for (const answer of [...this.#answers.values()]) if (answer.isMeantBy(selector)) this.#answers.delete(answer.key)
   }
 }
-
-const none: readonly string[] = []
 
 /** Whose answers are waited for together: of the same variant as far as one is known, and with or without an identity. */
 export function fillKey (key: string, request: CacheRequest, vary: readonly string[]): string {

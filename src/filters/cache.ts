@@ -1,25 +1,23 @@
 // Stored answers: given where they may be, asked for once however many want them, and standing in where the origin cannot answer.
-import { askAgain } from '../cache/again.ts'
 import { fromArriving, fromOrigin, fromStored, meaningful, passedOn, type Detail } from '../cache/answers.ts'
-import { placeOf, type Asked, type Start } from '../cache/asked.ts'
+import type { Asked, Start } from '../cache/asked.ts'
+import { Asking } from '../cache/asking.ts'
 import { cacheName, cacheStatus, ttlS } from '../cache/cache-status.ts'
 import type { Cache, Caching } from '../cache/cache.ts'
 import { takes304 } from '../cache/conditional.ts'
 import type { Forwarded } from '../cache/entry.ts'
-import { Fill } from '../cache/fill.ts'
 import type { FillResult } from '../cache/fill-result.ts'
 import { fillKey } from '../cache/fills.ts'
 import type { GuardRules } from '../cache/guard.ts'
 import { isDue } from '../cache/is-due.ts'
-import { isMarked, learnPassed, learnRefusal } from '../cache/hit-for-miss.ts'
+import { isMarked, learnPassed } from '../cache/hit-for-miss.ts'
 import { learnFromHead } from '../cache/learn.ts'
 import { isKeyed, type KeyMaker } from '../cache/key.ts'
 import { hidingOf, isHidden, mayJoin, mayStandIn, passesBy, reuse } from '../cache/policy.ts'
-import { asGet, unasked, type CacheRequest } from '../cache/request.ts'
+import { asGet, type CacheRequest } from '../cache/request.ts'
 import type { CacheRules } from '../cache/rules.ts'
-import { shareFor, type Share } from '../cache/second-level/share.ts'
 import { mayBeStoodInFor } from '../cache/stand-in.ts'
-import type { Draft, Stored } from '../cache/stored.ts'
+import type { Stored } from '../cache/stored.ts'
 import type { CacheResult, Tally } from '../cache/tally.ts'
 import { afterUnknown, afterWrite, type Written } from '../cache/writes.ts'
 import type { Filter, Next } from '../exchange/compose.ts'
@@ -45,7 +43,7 @@ class CacheFlow {
   readonly #rules: CacheRules
   readonly #guard: GuardRules
   readonly #keys: KeyMaker
-  readonly #path: Next
+  readonly #asking: Asking
   /** Only the origin's word makes anything storable. */
   readonly #byOriginOnly: boolean
 
@@ -54,7 +52,7 @@ class CacheFlow {
     this.#rules = rules
     this.#guard = rules.guard
     this.#keys = keys
-    this.#path = path
+    this.#asking = new Asking(cache, rules, path)
     this.#byOriginOnly = rules.config.mode === 'honour' && rules.ownLifetimes.size === 0
   }
 
@@ -90,7 +88,7 @@ class CacheFlow {
     const decided = reuse(request, entry, nowMs, this.#rules, typeof found === 'string' ? found : 'uri-miss')
     if (decided.use === 'stored') {
       if (decided.refresh || isDue(entry!, nowMs, this.#rules.config.refreshAhead)) {
-        entry!.refreshed = this.#refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
+        entry!.refreshed = this.#asking.refresh({ exchange, next, request, tally, key, target, entry, why: 'stale' })
       }
       return Promise.resolve(this.#hit(start, entry!, nowMs, decided.refresh ? 'stale-while-revalidate' : fromSecond ? 'second-level' : undefined))
     }
@@ -113,9 +111,9 @@ class CacheFlow {
     const { fills, store } = this.#cache
     const isHopeless = isMarked(fills, asked)
     const since = store.purges.count
-    const shared = isHopeless ? undefined : await this.#share(asked, asked.entry)?.find()
+    const shared = isHopeless ? undefined : await this.#asking.share(asked, asked.entry)?.find()
     if (shared !== undefined && store.put(shared, since)) return await this.#look({ ...asked, found: true }, true)
-    if (!isHopeless) this.#refresh({ ...asked, found: true })
+    if (!isHopeless) this.#asking.refresh({ ...asked, found: true })
     const standIn = this.#standIn(asked)
     if (standIn !== undefined) return standIn
     // Nothing is asked for: who is told to come again in a second would do so for ever.
@@ -143,28 +141,34 @@ class CacheFlow {
 
   async #wait (asked: Asked, validate: boolean, again: boolean): Promise<UpstreamResponse> {
     const { exchange, request, tally, key, entry, why } = asked
-    const id = fillKey(key, request, this.#cache.store.varyOf(key))
-    const running = mayJoin(request, entry) ? this.#cache.fills.find(id) : undefined
+    const { fills, store } = this.#cache
+    const { breakers } = exchange.upstream
+    const id = fillKey(key, request, store.varyOf(key))
+    const running = mayJoin(request, entry) ? fills.find(id) : undefined
     // It may be the trial of a breaker that lets nobody else through: waiting for it would be waiting behind a call that may not succeed.
-    if (running !== undefined && exchange.upstream.breakers.share(exchange) === 0) return await this.#pass(asked)
-    const fill = running ?? this.#start({ ...asked, request: asGet(request) }, id, validate ? entry : undefined)
-    const joinedAtMs = performance.now()
-    const collapsed = running !== undefined
-    const result = await fill.wait(exchange, request, collapsed ? asked.spentMs : 0)
-    if (!collapsed) fill.shownTo(exchange)
-    const further: Start = { exchange, next: asked.next, request, tally, found: result.kind === 'found', spentMs: (asked.spentMs ?? 0) + fill.sharedSince(joinedAtMs) }
+    if (running !== undefined && breakers.share(exchange) === 0) return await this.#pass(asked)
+    const answer = running ?? fills.open(id, this.#rules.config.collapseWaitMs)
+    const { result, collapsed, own, spentMs } = await answer.wait({
+      exchange,
+      request,
+      spentMs: asked.spentMs ?? 0,
+      isAdmitted: () => breakers.share(exchange) > 0,
+      ask: (owner, spentMs) => this.#asking.fill({ ...asked, request: asGet(request), spentMs }, owner, validate ? entry : undefined),
+      standsInFor: error => this.#hasStandIn(asked, error)
+    })
+    const further: Start = { exchange, next: asked.next, request, tally, found: result.kind === 'found', spentMs }
     if (exchange.ended?.code === 'ClientClosed') throw exchange.ended
     switch (result.kind) {
       case 'whole':
       case 'arriving': {
         this.#count(exchange, tally, collapsed ? 'collapsed' : 'miss', why)
-        const own = collapsed ? none : fill.own
         const { kind, status: fwdStatus, kept, draft } = result
         const said = { hit: false, fwd: why, fwdStatus, stored: kept, collapsed, ttlS: ttlS(draft.terms.freshUntilMs, Date.now()) } as const
         return kind === 'whole' ? fromOrigin(exchange, request, draft, own, said) : fromArriving(exchange, request, { draft, body: result.body, own }, said)
       }
       case 'found': return await this.#look(further, again)
       case 'again': return again ? await this.#pass(asked) : await this.#look(further, true)
+      case 'refused': return await this.#pass(asked)
       default: return await this.#notStored(asked, result, collapsed)
     }
   }
@@ -192,11 +196,14 @@ class CacheFlow {
 
   /** What may be given in place of an answer that failed, or of one that is not waited for. */
   #standIn (asked: Asked, failure?: GatewayError | number): UpstreamResponse | undefined {
+    if (!this.#hasStandIn(asked, failure)) return undefined
+    asked.exchange.degradedBy = failure
+    return this.#hit(asked, asked.entry, Date.now(), 'stale-if-error')
+  }
+
+  #hasStandIn (asked: Asked, failure: GatewayError | number | undefined): asked is Asked & { readonly entry: Stored } {
     const { exchange, request, entry } = asked
-    const nowMs = Date.now()
-    if (entry === undefined || exchange.ended?.code === 'ClientClosed' || (failure !== undefined && !mayBeStoodInFor(failure)) || !mayStandIn(request, entry, nowMs, this.#rules)) return undefined
-    exchange.degradedBy = failure
-    return this.#hit(asked, entry, nowMs, 'stale-if-error')
+    return entry !== undefined && exchange.ended?.code !== 'ClientClosed' && (failure === undefined || mayBeStoodInFor(failure)) && mayStandIn(request, entry, Date.now(), this.#rules)
   }
 
   /** Past the cache: everybody for himself, as far as breaker and bulkhead let him. */
@@ -231,62 +238,6 @@ class CacheFlow {
 
   #written (exchange: Exchange): Written {
     return { target: this.#keys.target(exchange), cache: this.#cache }
-  }
-
-  /** Asks behind the client's back, and not as he does: a HEAD, or that he wants nothing stored, says nothing of what others want. False: there is no room for it now. */
-  #refresh (asked: Asked): boolean {
-    const { exchange, request, key, entry } = asked
-    const { fills, background, store } = this.#cache
-    const id = fillKey(key, request, store.varyOf(key))
-    if (fills.find(id) !== undefined) return true
-    return background.offer(exchange.upstream.name, id, () => fills.find(id) === undefined ? this.#start({ ...asked, request: unasked(request) }, id, entry).finished : Promise.resolve())
-  }
-
-  #start (asked: Asked, id: string, previous: Stored | undefined): Fill {
-    const { exchange, request, key, tally } = asked
-    const { fills, store } = this.#cache
-    const fill = new Fill(exchange, {
-      key: id,
-      place: placeOf(asked, this.#cache.indexed),
-      request,
-      previous,
-      told: tally.told,
-      rules: this.#rules,
-      guard: this.#guard,
-      path: this.#path,
-      store,
-      share: this.#share(asked, previous),
-      waitMs: this.#rules.config.collapseWaitMs,
-      again: this.#again(asked),
-      events: {
-        notStored: (_fill, refusal) => learnRefusal({ fills, tally, key, request }, refusal, this.#rules.config.hitForMissMs),
-        storable: (_fill, { leaving }) => {
-          tally.notStoredInARow = 0
-          this.#cache.alarm(tally, leaving.alarms)
-        },
-        over: over => fills.remove(over)
-      }
-    })
-    fills.add(fill)
-    fill.start()
-    return fill
-  }
-
-  #share (asked: Asked, previous: Stored | undefined): Share | undefined {
-    const { secondLevel } = this.#cache
-    return secondLevel === undefined ? undefined : shareFor(secondLevel, { place: placeOf(asked, this.#cache.indexed), request: asked.request, rules: this.#rules, guard: this.#guard, again: this.#again(asked) }, previous, asked)
-  }
-
-  /** What is popular is asked for again after a purge: of the origin, and by its validators where it is still here. */
-  #again (asked: Asked): Draft['again'] {
-    const { refillAfterPurge, refreshAhead } = this.#rules.config
-    if (!refillAfterPurge) return undefined
-    return askAgain(asked, (kept, { hits }) => {
-      if (hits < refreshAhead.minHits) return
-      const left = this.#cache.store.find(kept.key, kept.request.headers)
-      const entry = typeof left === 'string' ? undefined : left
-      this.#refresh({ ...kept, entry, why: entry === undefined ? 'uri-miss' : 'stale', found: true })
-    })
   }
 
   #count (exchange: Exchange, tally: Tally, result: CacheResult, why?: Forwarded): void {

@@ -4,7 +4,7 @@ import { bytes, count, flag, ms, names, object, oneOf, section, text } from './k
 
 /** Part of a policy, beside `cache.ts`. */
 export const cacheWorkFields = {
-  collapseWaitMs: ms('Concurrent requests for an answer that is not stored wait for one request to the origin. Whoever waits so long looks again, and asks himself if need be.', 5_000),
+  collapseWaitMs: ms('Concurrent requests for an answer that is not stored wait for one request to the origin, nobody longer than his own deadline. Each time that it takes so long, or as soon as a breaker counts it as too slow (messageBreaker.slowCallFactor and slowCallMs: ten times as long as the message normally takes, and no less than 1 s), one of those who wait asks as well; whichever is answered first is for all of them.', 5_000),
   invalidates: Type.Array(object({
     message: text('The message whose stored answers are wrong after this one succeeded.'),
     property: Type.Optional(text('The property of its requests that says which of them. Left out: all of its answers.')),
