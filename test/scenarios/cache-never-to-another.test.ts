@@ -68,7 +68,7 @@ for (const mode of ['pass', 'perIdentity'] as const) {
           }))
         }
       }
-      assert.ok(reused > rounds, `${reused} answers were reused: the test would say nothing`)
+      assert.ok(reused > rounds / 4, `${reused} answers were reused: the test would say nothing`)
       assert.ok(cookies.size > rounds, `${cookies.size} cookies were given: the test would say nothing of them`)
     })
   })

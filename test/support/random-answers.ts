@@ -39,7 +39,7 @@ const separators = [...commas, ';', '; ', ' ', '\t', '|', '/', '\u00a0', ' ;, ']
 
 /** Directives as one line. */
 export function joined (random: Random, parts: readonly string[]): string {
-  const own = random() < 0.6 ? commas : separators
+  const own = random() < 0.75 ? commas : separators
   return parts.map((part, i) => i === 0 ? part : pick(random, own) + part).join('')
 }
 
