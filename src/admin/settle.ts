@@ -18,14 +18,14 @@ export function settleAction (settle: (wish: SettleWish) => Promise<Settled>): A
   return {
     method: 'POST',
     path: '/api/settle',
-    says: 'Gives a message that several services claim to one of them: {"message", "upstream", "note"}. Kept on disk; postern.yaml counts more.',
+    says: 'Gives a message that several services claim to one of them: {"message", "upstream", "note"}. On disk before it is answered; postern.yaml counts more.',
     async run ({ body }) {
       const settled = await settle(toWish(body))
       if (settled.kind === 'refused') throw new ActionRefused(settled.status, settled.code, settled.message)
       const { upstream, since, moved, settled: word } = settled.owner
       // Whoever had it already has it from nobody.
       const from = word?.at === since ? moved?.from : undefined
-      return { message: settled.key, upstream, since: new Date(since).toISOString(), from, note: word?.note }
+      return { message: settled.key, upstream, since: new Date(since).toISOString(), from, note: word?.note, outlivesRestart: settled.outlivesRestart === true }
     }
   }
 }

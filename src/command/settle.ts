@@ -23,7 +23,8 @@ export async function settle (args: Arguments, terminal: Terminal): Promise<numb
   const [message, upstream] = args.positionals
   if (message === undefined || upstream === undefined) throw new UsageError('which message belongs to which upstream? postern settle MESSAGE UPSTREAM')
   const base = adminBase(args)
-  const { from } = await jsonOfGateway<{ from?: string }>(base, '/api/settle', { method: 'POST', body: { message, upstream, note: args.one('note') } })
+  const { from, outlivesRestart } = await jsonOfGateway<{ from?: string, outlivesRestart?: boolean }>(base, '/api/settle', { method: 'POST', body: { message, upstream, note: args.one('note') } })
   terminal.out(`${message} belongs to ${upstream}${from === undefined ? ' already' : ` now; ${printable(from)} had it`}.\n`)
+  if (outlivesRestart === false) terminal.out('A restart of the gateway ends this: it has no dataDirectory, or could not write there; its log says so.\n')
   return exitCodes.ok
 }

@@ -48,8 +48,9 @@ export interface EngineOptions extends Asking {
   readonly owners: Memory['owners']
   /** Read from disk. */
   readonly kept?: KeptState | undefined
-  /** Called with what is worth keeping, after a decision that changed something. */
+  /** Called with what is worth keeping, after a decision that changed something. `written`: settles when that is on disk, or with false. */
   readonly keep?: (state: () => KeptState) => void
+  readonly written?: () => Promise<boolean>
   /** ms since epoch. */
   readonly now?: () => number
   /** How long the first table waits for every registry, ms. */
@@ -150,10 +151,7 @@ export function createEngine (options: EngineOptions): Engine {
     for (const own of [fixed, registries.entries()]) for (const entry of own) yield admitEntry(entry)
   }
 
-  const postStatus = () => {
-    if (closed) return
-    options.onStatus({ registries: states.all, embeddedUrl: embedded?.url, hasTable: committed !== undefined, counts, moves: { ...moves }, dropped: states.dropped, stale: states.stale })
-  }
+  const postStatus = () => { if (!closed) options.onStatus({ registries: states.all, embeddedUrl: embedded?.url, hasTable: committed !== undefined, counts, moves: { ...moves }, dropped: states.dropped, stale: states.stale }) }
 
   // ---- Deciding: one at a time, coalesced, the next one only when the data plane has the last ----
 
@@ -281,7 +279,9 @@ export function createEngine (options: EngineOptions): Engine {
       memory = { ...memory, owners: new Map(memory.owners).set(key, owner) }
       trigger()
       await loop.idle()
-      return settled
+      // Who is told that it is done must not find it undone by a crash.
+      options.keep?.(toKept)
+      return { ...settled, outlivesRestart: await options.written?.() ?? false }
     },
     describe: what => {
       const registries = states.described

@@ -11,7 +11,8 @@ export interface SettleWish {
 }
 
 export type Settled =
-  | { readonly kind: 'settled', readonly key: string, readonly owner: Owner }
+  /** `outlivesRestart`: once it is carried out, whether it is on disk. */
+  | { readonly kind: 'settled', readonly key: string, readonly owner: Owner, readonly outlivesRestart?: boolean }
   | { readonly kind: 'refused', readonly status: 404 | 409, readonly code: string, readonly message: string }
 
 const refused = (status: 404 | 409, code: string, message: string): Settled => ({ kind: 'refused', status, code, message })

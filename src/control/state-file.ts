@@ -170,6 +170,8 @@ export interface StateFile {
   load (): Promise<KeptState | undefined>
   /** Writes soon; several calls in a row become one. What could not be written is tried again until it can be. */
   save (state: () => KeptState): void
+  /** Writes what waits to be written at once. Resolves with whether all that was to be written is on disk. */
+  flush (): Promise<boolean>
   /** Writes what is still to be written, what could not be written before included. */
   close (): Promise<void>
 }
@@ -202,7 +204,9 @@ export function createStateFile (directory: string, onProblem: (problem: string,
   const tell = (error: Error | undefined) => {
     if (error !== undefined && error.message !== problem) onProblem('the state could not be kept', error)
     problem = error?.message
-    if (isKept !== (error === undefined)) onKept?.(isKept = error === undefined)
+    if (isKept === (error === undefined)) return
+    isKept = error === undefined
+    onKept?.(isKept)
   }
 
   const write = async (state: () => KeptState) => {
@@ -248,6 +252,10 @@ export function createStateFile (directory: string, onProblem: (problem: string,
     save (state) {
       waiting = state
       wait(delayMs)
+    },
+    async flush () {
+      await flush()
+      return isKept !== false
     },
     async close () {
       closed = true

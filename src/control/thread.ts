@@ -93,7 +93,12 @@ async function open (): Promise<Engine> {
     leftOut: start.leftOut,
     owners: new Map(start.applied.messages.map(([key, upstream]) => [key, { upstream, since }])),
     kept,
-    ...(stateFile === undefined ? {} : { keep: state => stateFile.save(() => ({ ...state(), ownNodes: ownNodes.said })) })
+    ...(stateFile === undefined
+      ? {}
+      : {
+          keep: state => stateFile.save(() => ({ ...state(), ownNodes: ownNodes.said })),
+          written: () => stateFile.flush()
+        })
   })
   const failures = await engine.start()
   if (start.first && failures[0] !== undefined) throw failures[0]

@@ -141,3 +141,18 @@ test('at the end it is tried once: who stops does not wait for room', async t =>
   await file.close()
   assert.equal(made, 1)
 })
+
+test('what waits is written at once where somebody waits for it, and he is told whether it could be', async t => {
+  const directory = await folder(t)
+  const file = createStateFile(directory, () => {}, { delayMs: 600_000, retryMs: 600_000 })
+  t.after(() => file.close())
+  assert.equal(await file.flush(), true, 'there is nothing to write')
+  file.save(() => ({ registries: [], knowledge: [], owners: [['pay', { upstream: 'Orders', since: 1, settled: { at: 2, note: 'why' } }]] }))
+  assert.equal(await file.flush(), true)
+  const again = await createStateFile(directory, () => {}).load()
+  assert.deepEqual(again?.owners, [['pay', { upstream: 'Orders', since: 1, settled: { at: 2, note: 'why' } }]])
+  const nowhere = createStateFile(join(directory, 'control-state.json', 'below-a-file'), () => {}, { delayMs: 600_000, retryMs: 600_000 })
+  t.after(() => nowhere.close())
+  nowhere.save(() => ({ registries: [], knowledge: [], owners: [] }))
+  assert.equal(await nowhere.flush(), false)
+})
