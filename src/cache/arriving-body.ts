@@ -1,25 +1,36 @@
-// A body that is still coming, read by many at their own pace: kept whole as long as it may be stored, else within a window.
+// A body that is still coming, read by many: each at his own pace as long as it is kept whole to be stored, else at that of the slowest.
 import { GatewayError } from '../exchange/errors.ts'
 import { ResponseBody, type BodySink, type BodySource } from '../exchange/response-body.ts'
 
-/** What whoever waits for the body is told. */
+/** What whoever keeps the body is told. */
 export interface ArrivalEvents {
-  /** The first byte, or the end of an empty body: from now on a failure cuts clients. */
-  begun (): void
-  /** The body is whole. `chunks`: all of it, when it was kept. */
-  whole (chunks: readonly Buffer[] | undefined): void
+  /** The first byte, or the end of an empty body: from now on a failure cuts clients. `kept`: it is, so far. */
+  begun (kept: boolean): void
+  /** The body is whole, and was kept. */
+  whole (chunks: readonly Buffer[]): void
+  /** It is not kept: whoever reads goes on, nobody begins any more. Nothing further is told. */
+  notKept (): void
+  /** It broke off while it was kept. */
   failed (error: GatewayError): void
-  /** May so many bytes be kept? Asked as it grows; no means that it will not be stored. */
-  mayKeep (bytes: number): boolean
 }
 
-/** What a reader may lag behind once the body is not kept. */
-const windowBytes = 1_048_576
+/** Memory for what is here of it. */
+export interface ArrivalRoom {
+  /** Has so many bytes from now on; false: no more than it had, and the body is not kept. */
+  upTo (bytes: number): boolean
+  /** Needs no more than so many of them. */
+  downTo (bytes: number): void
+}
 
-/** The source is never slowed down by one slow reader: who lags a whole window behind while another one waits is cut. */
+/**
+ * While it is kept the source is slowed down by nobody. After that it waits for the slowest reader, so that nobody is cut for the pace of others;
+ * who takes nothing at all for `bodyIdleTimeoutMs` is, whoever waits for him. What was here by then goes as it is read, and then there is no
+ * more in between than any other body has.
+ */
 export class ArrivingBody implements BodySink {
   readonly #source: ResponseBody
   readonly #events: ArrivalEvents
+  readonly #room: ArrivalRoom
   readonly #idleTimeoutMs: number
   readonly #readers = new Set<Reader>()
   #chunks: Buffer[] = []
@@ -33,9 +44,10 @@ export class ArrivingBody implements BodySink {
   #paused = false
 
   /** `idleTimeoutMs`: limit on a reader's silence. */
-  constructor (source: ResponseBody, idleTimeoutMs: number, events: ArrivalEvents) {
+  constructor (source: ResponseBody, idleTimeoutMs: number, room: ArrivalRoom, events: ArrivalEvents) {
     this.#source = source
     this.#idleTimeoutMs = idleTimeoutMs
+    this.#room = room
     this.#events = events
   }
 
@@ -43,11 +55,9 @@ export class ArrivingBody implements BodySink {
     this.#source.pipe(this)
   }
 
-  /** Whether a reader can still begin at the first byte. */
-  get readable (): boolean { return this.#first === 0 && this.#state !== 'failed' }
   get begun (): boolean { return this.#begun }
 
-  /** The body from its first byte. Only while `readable`. */
+  /** The body from its first byte. Only while it is kept, or when it begins. */
   read (): ResponseBody {
     const reader = new Reader(this, this.#idleTimeoutMs)
     this.#readers.add(reader)
@@ -60,8 +70,10 @@ export class ArrivingBody implements BodySink {
   write (chunk: Buffer): boolean {
     this.#chunks.push(chunk)
     this.#bytesHere += chunk.length
-    if (this.#kept && !this.#events.mayKeep(this.#bytesHere)) this.#kept = false
+    const isRefused = this.#kept && !this.#room.upTo(this.#bytesHere)
+    if (isRefused) this.#kept = false
     this.#begin()
+    if (isRefused) this.#events.notKept()
     for (const reader of this.#readers) this.feed(reader)
     return this.#mayGoOn()
   }
@@ -69,15 +81,17 @@ export class ArrivingBody implements BodySink {
   end (): void {
     this.#state = 'whole'
     this.#begin()
-    this.#events.whole(this.#kept ? this.#chunks : undefined)
+    if (this.#kept) this.#events.whole(this.#chunks)
     for (const reader of this.#readers) this.feed(reader)
+    this.#drop()
   }
 
   fail (error: GatewayError): void {
     this.#state = 'failed'
     this.#error = error
-    this.#events.failed(error)
+    if (this.#kept) this.#events.failed(error)
     for (const reader of this.#readers) this.feed(reader)
+    this.#drop()
   }
 
   // ---- called by readers ----
@@ -97,64 +111,40 @@ export class ArrivingBody implements BodySink {
 
   /** A reader took something, or left. */
   moved (): void {
+    if (this.#state !== 'open') return this.#drop()
     const waited = this.#paused
-    if (this.#state === 'open' && this.#mayGoOn() && waited) this.#source.resume()
+    if (this.#mayGoOn() && waited) this.#source.resume()
   }
 
   left (reader: Reader): void {
     this.#readers.delete(reader)
-    if (this.#readers.size === 0 && !this.#kept && this.#state === 'open') this.#source.cancel(new GatewayError('ClientClosed'))
-    else this.moved()
+    this.moved()
   }
 
   #begin (): void {
     if (this.#begun) return
     this.#begun = true
-    this.#events.begun()
+    this.#events.begun(this.#kept)
   }
 
-  /** While it is kept everything fits; after that the source waits for the readers, but nobody waits for one who lags. */
   #mayGoOn (): boolean {
     if (this.#kept) return true
-    if (this.#readers.size === 0) {
-      this.#source.cancel(new GatewayError('ClientClosed'))
-      return true
-    }
     this.#drop()
-    if (this.#bytesHere > windowBytes && this.#isSomebodyWaiting()) this.#cutLaggards()
-    this.#paused = this.#bytesHere > windowBytes
+    if (this.#readers.size === 0) this.#source.cancel(new GatewayError('ClientClosed'))
+    this.#paused = this.#bytesHere > ResponseBody.highWaterBytes
+    // Readers have a limit on their silence each: the source does not wait for one client.
+    if (this.#paused) this.#source.unwatch()
     return !this.#paused
   }
 
-  /** What every reader has had. */
+  /** What nobody reads any more. */
   #drop (): void {
     let slowest = this.#first + this.#chunks.length
     for (const { next } of this.#readers) slowest = Math.min(slowest, next)
     const passed = this.#chunks.splice(0, slowest - this.#first)
     this.#first = slowest
     for (const { length } of passed) this.#bytesHere -= length
-  }
-
-  #isSomebodyWaiting (): boolean {
-    const end = this.#first + this.#chunks.length
-    for (const { next, wants } of this.#readers) if (wants && next === end) return true
-    return false
-  }
-
-  #cutLaggards (): void {
-    let bytes = this.#bytesHere
-    let at = this.#first
-    for (const chunk of this.#chunks) {
-      if (bytes <= windowBytes) break
-      bytes -= chunk.length
-      at++
-    }
-    for (const reader of this.#readers) {
-      if (reader.next >= at) continue
-      this.#readers.delete(reader)
-      reader.body.fail(new GatewayError('ClientClosed', { detail: { reason: 'slower than others who read the same answer', windowBytes } }))
-    }
-    this.#drop()
+    this.#room.downTo(this.#bytesHere)
   }
 }
 
@@ -195,6 +185,10 @@ class Reader implements BodySource {
 
   watch (): void {
     this.body.onFinished(() => this.#stopTimer())
+  }
+
+  unwatch (): void {
+    this.#stopTimer()
   }
 
   #silence (): void {

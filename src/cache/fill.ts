@@ -29,7 +29,6 @@ export class Fill {
   readonly #since: number
   #exchange: Exchange
   #previous: Stored | undefined
-  readonly #reserved: Reservation
   #repeated = false
   #requestAtMs = 0
   /** Fields of the answer that are not stored (Set-Cookie, what private names): for the one client that asked. Flat list. */
@@ -44,7 +43,6 @@ export class Fill {
     this.request = options.request
     this.#options = options
     this.client = exchange
-    this.#reserved = new Reservation(options.store.arriving)
     this.#previous = options.previous
     this.#since = options.store.purges.count
     this.#exchange = this.#makeExchange()
@@ -126,22 +124,25 @@ export class Fill {
     const length = Number(headerValue(head.headers, 'content-length') ?? 0)
     if (length > store.limits.maxEntryBytes) return this.#notStored(response, 'too-large', true)
     const whole = response.body.takeWhole()
-    if (whole === undefined && !this.#reserved.upTo(length)) return this.#notStored(response, 'no-room', false)
+    const reserved = new Reservation(store.arriving)
+    if (whole === undefined && !reserved.upTo(length)) return this.#notStored(response, 'no-room', false)
     const draft = this.#drafted(head, decision.terms)
     events.storable(this, draft)
     if (whole !== undefined) {
       this.#stored(new Stored(draft, typeof whole === 'string' ? whole : keptBody([whole])), head.status)
       return
     }
-    const arriving: ArrivingBody = new ArrivingBody(response.body, this.#exchange.route.policy.bodyIdleTimeoutMs, {
-      begun: () => this.#options.owner.settle(this, { kind: 'arriving', draft, status: head.status, kept: this.#reserved.refused === undefined, read: () => arriving.read() }),
+    const arriving: ArrivingBody = new ArrivingBody(response.body, this.#exchange.route.policy.bodyIdleTimeoutMs, reserved, {
+      begun: kept => this.#options.owner.settle(this, { kind: 'arriving', draft, status: head.status, kept, read: () => arriving.read() }),
       whole: chunks => {
-        if (chunks === undefined) events.notStored(this, { reason: this.#reserved.refused!, forNext: this.#reserved.refused === 'too-large', status: head.status })
-        else this.#keep(new Stored(draft, keptBody(chunks)))
+        this.#keep(new Stored(draft, keptBody(chunks)))
         this.#over()
       },
-      failed: error => this.#broken(arriving.begun, error),
-      mayKeep: bytes => this.#reserved.upTo(bytes)
+      notKept: () => {
+        events.notStored(this, { reason: reserved.refused!, forNext: reserved.refused === 'too-large', status: head.status })
+        this.#over()
+      },
+      failed: error => this.#broken(arriving.begun, error)
     })
     arriving.start()
   }
@@ -154,7 +155,6 @@ export class Fill {
 
   #repeat (): void {
     this.#repeated = true
-    this.#reserved.giveBack()
     this.#exchange = this.#makeExchange()
     this.start()
   }
@@ -202,7 +202,6 @@ export class Fill {
   }
 
   #over (): void {
-    this.#reserved.giveBack()
     this.#options.owner.over(this)
     this.#finish()
   }

@@ -4,7 +4,7 @@ import type { Exchange, UpstreamResponse } from '../exchange/exchange.ts'
 import { isEventStream } from '../exchange/headers.ts'
 import { latin1 } from '../lib/latin1.ts'
 import { ResponseBody } from '../exchange/response-body.ts'
-import { ArrivingBody } from './arriving-body.ts'
+import { ArrivingBody, type ArrivalRoom } from './arriving-body.ts'
 import type { Cache } from './cache.ts'
 import { invalidates, mayWrite } from './invalidation.ts'
 import { shortDigest, targetIndex } from './key.ts'
@@ -138,6 +138,9 @@ function selectorsOf ({ message, property, from }: Rule, values: Values): Select
   return [value, anyValue].map(each => ({ kind: 'tag', tag: ownTag(message, property, each) }))
 }
 
+/** What is held back to be searched. */
+const searchable: ArrivalRoom = { upTo: bytes => bytes <= longestSearched, downTo () {} }
+
 /** Passed on when it was searched. */
 function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules: readonly Rule[], purge: (selector: Selector) => void): UpstreamResponse | Promise<UpstreamResponse> {
   const { promise: searched, resolve } = Promise.withResolvers<void>()
@@ -157,14 +160,11 @@ function withBodySearched (exchange: Exchange, response: UpstreamResponse, rules
     found(bytes)
     return { ...response, body: ResponseBody.of(bytes) }
   }
-  const arriving = new ArrivingBody(response.body, exchange.route.policy.bodyIdleTimeoutMs, {
+  const arriving = new ArrivingBody(response.body, exchange.route.policy.bodyIdleTimeoutMs, searchable, {
     begun () {},
-    whole: chunks => found(chunks === undefined ? undefined : Buffer.concat(chunks)),
-    failed: () => found(undefined),
-    mayKeep: bytes => {
-      if (bytes > longestSearched) found(undefined)
-      return bytes <= longestSearched
-    }
+    whole: chunks => found(Buffer.concat(chunks)),
+    notKept: () => found(undefined),
+    failed: () => found(undefined)
   })
   const body = arriving.read()
   arriving.start()

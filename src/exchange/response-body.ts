@@ -19,6 +19,8 @@ export interface BodySource {
   cancel (error: GatewayError): void
   /** A reader waits for more than was here: the time to watch for silence, from either side. */
   watch (): void
+  /** Until it resumes, silence is no matter: whoever made it pause watches for that himself. */
+  unwatch (): void
 }
 
 const none: readonly string[] = []
@@ -125,6 +127,7 @@ export class ResponseBody {
     this.#sink = sink
     if (this.#text !== undefined) this.#chunks.push(Buffer.from(this.#text, 'latin1'))
     this.#text = undefined
+    if (this.#state === 'open') this.#source?.watch()
     let wantsMore = true
     for (const chunk of this.#chunks) wantsMore = sink.write(chunk)
     this.#chunks = []
@@ -134,11 +137,8 @@ export class ResponseBody {
       this.#finish(undefined)
     } else if (this.#state === 'failed') {
       sink.fail(this.#error!)
-    } else {
-      this.#source?.watch()
-      if (wantsMore) this.resume()
-      else this.#pause()
-    }
+    } else if (wantsMore) this.resume()
+    else this.#pause()
   }
 
   /** The sink wants more. */
@@ -146,6 +146,11 @@ export class ResponseBody {
     if (!this.#paused) return
     this.#paused = false
     this.#source?.resume()
+  }
+
+  /** The sink paused it, and watches its own readers: until `resume` nothing has to move here. */
+  unwatch (): void {
+    if (this.#state === 'open') this.#source?.unwatch()
   }
 
   /** Nobody wants the rest: the client left, or another attempt takes over. */

@@ -124,6 +124,10 @@ export class UpstreamAttempt implements Receiver, BodySource, Cancellable {
     this.#connection!.watch(this.#silenceMs)
   }
 
+  unwatch (): void {
+    if (!this.#done) this.#connection!.unwatch()
+  }
+
   #fail (error: GatewayError): void {
     if (this.#body !== undefined) return this.#body.fail(error)
     this.#exchange.waiting(undefined)

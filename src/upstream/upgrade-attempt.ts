@@ -87,6 +87,10 @@ export class UpgradeAttempt implements BodySource, Cancellable {
     this.#watchdog.in(this.#silenceMs)
   }
 
+  unwatch (): void {
+    this.#watchdog.off()
+  }
+
   // ---- called by the connection ----
 
   #connected (socket: Socket, authority: string, basePath: string): void {

@@ -5,7 +5,7 @@ import { ResponseBody, type BodySink } from '../../src/exchange/response-body.ts
 
 function source () {
   const calls: string[] = []
-  return { calls, pause: () => { calls.push('pause') }, resume: () => { calls.push('resume') }, cancel: () => { calls.push('cancel') }, watch: () => {} }
+  return { calls, pause: () => { calls.push('pause') }, resume: () => { calls.push('resume') }, cancel: () => { calls.push('cancel') }, watch: () => {}, unwatch: () => {} }
 }
 function sink (wants = true) {
   const calls: string[] = []

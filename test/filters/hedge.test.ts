@@ -28,7 +28,7 @@ function start (options: Options = {}) {
   const asked: Array<{ url: string, answer: (status: number) => void, fail: (code: ErrorCode) => void }> = []
   const endpoints = ['e0', 'e1'].map(url => fakeEndpoint(url, (exchange, attempt) => {
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamResponse>()
-    const body = new ResponseBody({ pause () {}, resume () {}, watch () {}, cancel () { state.cancelled.push(`${url} body`) } })
+    const body = new ResponseBody({ pause () {}, resume () {}, watch () {}, unwatch () {}, cancel () { state.cancelled.push(`${url} body`) } })
     state.bodies.push(body)
     const fail = (error: GatewayError) => {
       exchange.waiting(undefined)

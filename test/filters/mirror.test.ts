@@ -38,7 +38,7 @@ function start (options: Options = {}) {
         return Promise.reject(error)
       }
       attempt.answered(200)
-      const body = shadow === 'endless' ? new ResponseBody({ pause () {}, resume () {}, watch () {}, cancel: () => { state.cancelled++ } }) : ResponseBody.of(Buffer.from('dropped'))
+      const body = shadow === 'endless' ? new ResponseBody({ pause () {}, resume () {}, watch () {}, unwatch () {}, cancel: () => { state.cancelled++ } }) : ResponseBody.of(Buffer.from('dropped'))
       return Promise.resolve({ status: shadow === 'endless' ? 200 : shadow, reason: '', headers: [], body })
     })
   }

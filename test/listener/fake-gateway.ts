@@ -96,7 +96,7 @@ export async function startFake (options: FakeOptions = {}): Promise<FakeGateway
 export function openBody (): { body: ResponseBody, cancelled: Promise<GatewayError>, paused: () => boolean } {
   let paused = false
   const { promise: cancelled, resolve } = Promise.withResolvers<GatewayError>()
-  const body = new ResponseBody({ pause () { paused = true }, resume () { paused = false }, cancel: resolve, watch () {} })
+  const body = new ResponseBody({ pause () { paused = true }, resume () { paused = false }, cancel: resolve, watch () {}, unwatch () {} })
   return { body, cancelled, paused: () => paused }
 }
 

@@ -32,8 +32,8 @@ const secondLevel = object({
 export const CacheMemory = section({
   maxBytes: bytes('Memory for stored answers, heads and keys counted: no more than is counted is really taken.', 134_217_728, 1_048_576),
   maxEntries: count('Most stored answers.', 100_000, 16),
-  maxEntryBytes: bytes('Largest answer that is stored; larger ones are streamed only.', 8_388_608, 1_024),
-  maxArrivingBytes: bytes('Memory for bodies that are still arriving and are to be stored, all together. One that does not fit is streamed only, and whoever waits for the same answer asks by himself.', 67_108_864, 1_024),
+  maxEntryBytes: bytes('Largest answer that is stored; larger ones are streamed only. Of several clients who read one that comes without Content-Length, and proves to be larger, all go on at the pace of the slowest; who takes nothing for bodyIdleTimeoutMs is cut.', 8_388_608, 1_024),
+  maxArrivingBytes: bytes('Memory for bodies that are still arriving and are to be stored, all together; what a slow client who reads along has not read counts until he has. One that does not fit is streamed only, and whoever waits for the same answer asks by himself.', 67_108_864, 1_024),
   messageSharePercent: Type.Integer({ minimum: 1, maximum: 100, default: 50, description: 'What one message may take of maxBytes and maxEntries: a flood of different queries pushes out its own answers first, and no others.' }),
   outageMaxBytes: bytes('Memory, and space on disk, for the outage copies of all messages. A copy that does not fit is not kept, and said so.', 67_108_864, 1_024),
   secondLevel: Type.Optional(secondLevel),
