@@ -76,4 +76,29 @@ describe('bodies that are still arriving', { timeout: 300_000 }, () => {
     assert.equal(await gateway.metric('postern_cache_not_stored_total', { reason: 'no-room' }), 1)
     assert.equal(await gateway.metric('postern_cache_entries'), 0)
   })
+
+  test('whose first byte is gone are not joined: who comes then asks by himself', async () => {
+    const rest = Promise.withResolvers<void>()
+    await using origin = await startOrigin(async request => {
+      await request.body()
+      await write(request.socket, head(200, 'OK', [keep, ['Transfer-Encoding', 'chunked']]))
+      await write(request.socket, Buffer.concat([chunk(half), chunk(half)]))
+      await rest.promise
+      await write(request.socket, Buffer.concat([chunk(half), Buffer.from('0\r\n\r\n')]))
+    })
+    await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop' } }, cache: { maxArrivingBytes: 30_000 } })
+    await gateway.waitForEndpoint(origin.url)
+    try {
+      using client = await gateway.connect()
+      client.send(requestBytes(gateway.url.slice(7), order('1')))
+      await until('it is too large to be kept, and on its way', () => client.socket.bytesRead > 2 * half.length)
+      const late = gateway.get(order('1'))
+      await until('the late one asks', () => origin.received.length === 2)
+      rest.resolve()
+      assert.equal((await late).body.length, 3 * half.length)
+      assert.equal((await client.response()).body.length, 3 * half.length)
+    } finally {
+      rest.resolve()
+    }
+  })
 })
