@@ -28,17 +28,19 @@ export class Asking {
   fill (asked: Asked, owner: FillOwner, previous: Stored | undefined): Fill {
     const { exchange, request, key, tally } = asked
     const { fills, store } = this.#cache
+    // What was purged while this one waited is not asked about.
+    const held = previous !== undefined && store.has(previous) ? previous : undefined
     return new Fill(exchange, {
       owner,
       place: placeOf(asked, this.#cache.indexed),
       request,
-      previous,
+      previous: held,
       told: tally.told,
       rules: this.#rules,
       guard: this.#rules.guard,
       path: this.#path,
       store,
-      share: this.share(asked, previous),
+      share: this.share(asked, held),
       again: this.#again(asked),
       events: {
         notStored: (_fill, refusal) => learnRefusal({ fills, tally, key, request }, refusal, this.#rules.config.hitForMissMs),

@@ -28,6 +28,8 @@ export class Fill {
   /** Purges before it asked: those that come later may mean its answer. */
   readonly #since: number
   #exchange: Exchange
+  /** What of its client's own words the service was told; undefined: all, for the answer is for him alone. */
+  #asked: ReadonlySet<string> | undefined
   #previous: Stored | undefined
   #repeated = false
   #requestAtMs = 0
@@ -112,13 +114,13 @@ export class Fill {
       return this.#notStored(response, 'status', false)
     }
     // It is for whoever says nothing of himself: asked once more with what its service looks at.
-    if (rules.forAll.tell(head.headers, this.client, told)) {
+    if (rules.forAll.tell(head.headers, this.client, told, this.#asked)) {
       if (this.#repeated) return this.#notStored(response, 'vary-any', true, true)
       response.body.cancel(new GatewayError('ClientClosed'))
       return this.#repeat()
     }
     const decision = mayStore(this.request, head, rules)
-    if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss, rules.forAll.mayRefusePlain(head.status, this.client))
+    if (!decision.store) return this.#notStored(response, decision.reason, decision.hitForMiss, this.#asked !== undefined && rules.forAll.mayRefusePlain(head.status, this.client, this.request))
     // An error that may be kept is no reason to lose the answer that may stand in for it (RFC 5861 section 4).
     if ((countsAsError(head.status) || isNoWordOn(head)) && previous !== undefined && mayStandIn(this.request, previous, head.responseAtMs, rules)) return this.#notStored(response, 'status', false)
     const length = Number(headerValue(head.headers, 'content-length') ?? 0)
@@ -214,7 +216,9 @@ export class Fill {
   }
 
   #makeExchange (): Exchange {
-    const exchange = question(this.client, this.#previous, this.#options)
+    const { rules, told } = this.#options
+    this.#asked = rules.config.identity.mode === 'perIdentity' && this.request.identity !== '' ? undefined : new Set(told)
+    const exchange = question(this.client, this.#previous, rules, this.#asked)
     const overdue = (): void => this.#options.owner.overdue(this)
     exchange.onOverdue = overdue
     exchange.informed = this

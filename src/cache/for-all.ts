@@ -2,7 +2,8 @@
 import type { Exchange } from '../exchange/exchange.ts'
 import { without } from '../exchange/headers.ts'
 import { mediaTypes } from '../lib/formats.ts'
-import { toMatch } from '../lib/match-names.ts'
+import { toMatch, type Match } from '../lib/match-names.ts'
+import type { CacheRequest } from './request.ts'
 import type { CacheConfig } from './rules.ts'
 import { varyNames } from './vary.ts'
 
@@ -18,8 +19,10 @@ const ofRequest = [
 /** And of himself and his page: old systems, as they stand below a prefix, make other pages by it, and their logs live by it. */
 const ofClient = ['user-agent', 'referer']
 export const ownHeaders = [...ofRequest, ...ofClient]
-/** The same of cookies: of analytics, and of balancers in front. */
-export const ownCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', '_uetsid', '_uetvid', 'arraffinity*', 'awsalb*', 'awselb*', 'bigipserver*', '__cf_bm', '__cflb', '_cfuvid', 'cf_clearance']
+/** The same of cookies of analytics. */
+export const ownCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', '_uetsid', '_uetvid']
+/** Cookies that shape no answer and are told all the same: a balancer that misses its own sets it anew on each answer. */
+export const toldCookies = ['arraffinity*', 'awsalb*', 'awselb*', 'bigipserver*', '__cf_bm', '__cflb', '_cfuvid', 'cf_clearance']
 
 /** Who asks for everybody. Some hosts refuse whoever does not say who he is. */
 const ownAgent: readonly string[] = ['User-Agent', 'postern (cache)']
@@ -31,35 +34,45 @@ type Asked = Pick<Exchange, 'route' | 'upstreamRequest'>
 
 /** Makes questions by one policy. */
 export class ForAll {
-  readonly #config: Pick<CacheConfig, 'key' | 'normalizeAccept'>
+  readonly #config: Pick<CacheConfig, 'key' | 'identity' | 'normalizeAccept'>
   readonly #isOwn = toMatch(ownHeaders)
   readonly #isOfRequest = toMatch(ofRequest)
   readonly #isOwnCookie = toMatch(ownCookies)
-  /** Lower-case: what tells answers apart because the operator says so, and what the gateway writes itself. */
+  /** Lower-case: what tells answers apart, or whose they are, because the operator says so; and what the gateway writes itself. */
   readonly #keyed: ReadonlySet<string>
+  readonly #isKeyedCookie: Match
 
-  constructor (config: Pick<CacheConfig, 'key' | 'normalizeAccept'>, correlationHeader: string) {
+  constructor (config: Pick<CacheConfig, 'key' | 'identity' | 'normalizeAccept'>, correlationHeader: string) {
+    const { key, identity } = config
     this.#config = config
-    this.#keyed = new Set([...config.key.headers, correlationHeader].map(name => name.toLowerCase()))
+    this.#keyed = new Set([...key.headers, ...identity.headers, correlationHeader].map(name => name.toLowerCase()))
+    this.#isKeyedCookie = toMatch([...key.cookies, ...identity.cookies])
   }
 
-  /** `told`: headers that a service looks at and says so, by `tell`. `headers`: as the client sent them. */
-  headers (headers: string[], { route, upstreamRequest }: Asked, told: ReadonlySet<string>): string[] {
+  /**
+   * `told`: headers that a service looks at and says so, by `tell`; undefined: all of them, for the answer is for this client alone. `headers`: as he
+   * sent them.
+   */
+  headers (headers: string[], { route, upstreamRequest }: Asked, told: ReadonlySet<string> | undefined): string[] {
     const { key: { plainFills }, normalizeAccept } = this.#config
-    const plain = plainFills === 'never' ? headers : this.#plain(headers, route, told)
+    const plain = told === undefined || plainFills === 'never' ? headers : this.#plain(headers, route, told)
     return normalizeAccept && route.kind === 'message' ? withRouteAccept(plain, upstreamRequest) : plain
   }
 
-  /** What an answer varies by and was left out of the question is told from now on. Whether there was any, so that it answers nobody. `received`: its headers. */
-  tell (received: readonly string[], { route }: Pick<Asked, 'route'>, told: Set<string>): boolean {
-    const missed = varyNames(received, true)?.filter(name => !told.has(name) && (name === 'cookie' ? this.#isSilent(route) : this.#isWithheld(name, route))) ?? []
+  /**
+   * What an answer varies by and was left out of the question is told from now on. Whether there was any, so that it answers nobody. `received`: its
+   * headers. `asked`: what was told when it was asked for; undefined: all.
+   */
+  tell (received: readonly string[], { route }: Pick<Asked, 'route'>, told: Set<string>, asked: ReadonlySet<string> | undefined): boolean {
+    if (asked === undefined) return false
+    const missed = varyNames(received, true)?.filter(name => !asked.has(name) && (name === 'cookie' ? this.#isSilent(route) : this.#isWithheld(name, route))) ?? []
     for (const name of missed) if (told.size < mostTold) told.add(name)
     return missed.length > 0
   }
 
   /** Whether an answer may be a refusal of whoever does not say what was left out of this client's request. */
-  mayRefusePlain (status: number, { route, upstreamRequest: { headers } }: Asked): boolean {
-    return status === 403 && headers.some((name, at) => at % 2 === 0 && this.#isWithheld(name.toLowerCase(), route))
+  mayRefusePlain (status: number, { route, upstreamRequest: { headers } }: Asked, { identity }: Pick<CacheRequest, 'identity'>): boolean {
+    return (status === 403 || (status === 401 && identity !== '')) && headers.some((name, at) => at % 2 === 0 && this.#isWithheld(name.toLowerCase(), route))
   }
 
   /** Whether nothing is said of the client himself. */
@@ -86,10 +99,12 @@ export class ForAll {
   }
 
   #cookies (value: string): string {
-    const { cookies } = this.#config.key
-    return value.split(';').filter(pair => {
+    const pairs = value.split(';')
+    // By ss-opt a host chooses between two sessions.
+    const hasSession = pairs.some(pair => /^\s*ss-p?id\s*=/i.test(pair))
+    return pairs.filter(pair => {
       const name = cookieName(pair)
-      return !this.#isOwnCookie(name) || cookies.some(kept => kept.toLowerCase() === name)
+      return !this.#isOwnCookie(name) || this.#isKeyedCookie(name) || (name === 'ss-opt' && hasSession)
     }).join(';').trim()
   }
 }

@@ -2,10 +2,10 @@
 import { anew } from '../exchange/anew.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { validatorHeaders, withoutConditions } from './conditional.ts'
-import type { FillOptions } from './fill-options.ts'
+import type { CacheRules } from './rules.ts'
 import type { Stored } from './stored.ts'
 
-export function question (client: Exchange, previous: Stored | undefined, { rules, told }: Pick<FillOptions, 'rules' | 'told'>): Exchange {
+export function question (client: Exchange, previous: Stored | undefined, rules: CacheRules, told: ReadonlySet<string> | undefined): Exchange {
   const { upstreamRequest } = client
   const headers = withoutConditions(rules.forAll.headers(upstreamRequest.headers, client, told))
   if (previous !== undefined) headers.push(...validatorHeaders(previous.head))

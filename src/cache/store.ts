@@ -119,6 +119,8 @@ export class CacheStore {
     return this.#entries.has(stored)
   }
 
+  has (stored: Stored): boolean { return this.#entries.has(stored) }
+
   /** The same answer on other terms, or with a freshened head; false when the old one is not here any more. */
   replace (old: Stored, next: Stored, since: number): boolean {
     return this.#entries.has(old) && this.put(next, since)

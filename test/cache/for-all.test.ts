@@ -35,7 +35,7 @@ const kept = ['X-Tenant', 'a', 'traceparent', '00-1-2-01', 'x-mac-requestid', 'c
 type Key = typeof defaults.key
 const plainly = (kind: 'message' | 'custom' | 'prefix', key: Partial<Key> = {}, told: readonly string[] = []): readonly string[] => {
   const { route, upstreamRequest } = makeExchange()
-  return new ForAll({ normalizeAccept: false, key: { ...defaults.key, ...key } }, 'x-mac-requestId').headers([...ofAClient], { route: { ...route, kind }, upstreamRequest }, new Set(told))
+  return new ForAll({ ...defaults, normalizeAccept: false, key: { ...defaults.key, ...key } }, 'x-mac-requestId').headers([...ofAClient], { route: { ...route, kind }, upstreamRequest }, new Set(told))
 }
 
 for (const [what, sent, asked] of [
@@ -50,16 +50,26 @@ for (const [what, sent, asked] of [
   test(what, () => { assert.deepEqual(sent, asked) })
 }
 
+test('a session, and whatever the operator calls an identity, is told', () => {
+  const { route, upstreamRequest } = makeExchange()
+  const forAll = new ForAll({ ...defaults, identity: { ...defaults.identity, headers: ['Sec-CH-Badge'], cookies: ['_pk_user*'] } }, 'x-mac-requestId')
+  const session = ['Cookie', 'ss-id=a; ss-pid=b; ss-opt=perm; _ga=1', 'Cookie', '_pk_user1=ann; _pk_id=2', 'Cookie', 'ss-opt=perm; _ga=1', 'Sec-CH-Badge', 'ann']
+  assert.deepEqual(forAll.headers(session, { route: { ...route, kind: 'custom' }, upstreamRequest }, new Set()), ['User-Agent', 'postern (cache)', 'Cookie', 'ss-id=a; ss-pid=b; ss-opt=perm', 'Cookie', '_pk_user1=ann', 'Sec-CH-Badge', 'ann'])
+  assert.equal(forAll.headers(session, { route: { ...route, kind: 'custom' }, upstreamRequest }, undefined), session, 'all of it where the answer is for him alone')
+})
+
 test('what an answer varies by is told from the next question on, and names have an end', () => {
   const forAll = new ForAll(defaults, 'x-mac-requestId')
   const message = { route: { ...makeExchange().route, kind: 'message' as const } }
   const told = new Set<string>()
-  assert.equal(forAll.tell(['Vary', 'Accept, X-Tenant'], message, told), false)
-  assert.equal(forAll.tell(['vary', 'Accept, User-Agent'], message, told), true)
-  assert.equal(forAll.tell(['Vary', 'user-agent'], message, told), false)
-  assert.equal(forAll.tell(['Vary', '*'], message, told), false)
-  assert.equal(forAll.tell(['Vary', 'Referer'], { route: { ...message.route, kind: 'prefix' } }, told), false)
+  assert.equal(forAll.tell(['Vary', 'Accept, X-Tenant'], message, told, told), false)
+  assert.equal(forAll.tell(['vary', 'Accept, User-Agent'], message, told, told), true)
+  assert.equal(forAll.tell(['Vary', 'user-agent'], message, told, told), false)
+  assert.equal(forAll.tell(['Vary', '*'], message, told, told), false)
+  assert.equal(forAll.tell(['Vary', 'Referer'], { route: { ...message.route, kind: 'prefix' } }, told, told), false)
   assert.deepEqual([...told], ['user-agent'])
-  for (let i = 0; i < 100; i++) assert.equal(forAll.tell(['Vary', `Sec-CH-Evil-${i}`], message, told), true)
+  assert.equal(forAll.tell(['Vary', 'user-agent'], message, told, new Set()), true, 'what another answer taught was not told to this one')
+  assert.equal(forAll.tell(['Vary', 'referer'], message, told, undefined), false)
+  for (let i = 0; i < 100; i++) assert.equal(forAll.tell(['Vary', `Sec-CH-Evil-${i}`], message, told, told), true)
   assert.equal(told.size, 32)
 })

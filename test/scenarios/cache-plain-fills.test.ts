@@ -38,6 +38,22 @@ test('a service that varies by User-Agent is asked once more the first time, and
   assert.deepEqual(asked, ['postern (cache)', 'phone', 'desk', 'desk'])
 })
 
+test('several that are asked for at once teach each other nothing too late', { timeout: 60_000 }, async () => {
+  const asked: string[] = []
+  const both = Promise.withResolvers<void>()
+  await using origin = await startOrigin(async request => {
+    const agent = request.header('user-agent') ?? 'nobody'
+    asked.push(agent)
+    if (asked.length === 2) both.resolve()
+    await both.promise
+    await write(request.socket, head(200, 'OK', [['Vary', 'User-Agent'], ['Cache-Control', 'max-age=60'], ['Content-Length', String(agent.length)]]) + agent)
+  })
+  await using gateway = await startBefore(origin)
+  const answers = await Promise.all([1, 2].map(async id => await gateway.get(`/json/reply/Search?Id=${id}`, by('phone'))))
+  assert.deepEqual(answers.map(answer => answer.text()), ['phone', 'phone'])
+  assert.deepEqual(asked, ['postern (cache)', 'postern (cache)', 'phone', 'phone'])
+})
+
 test('so is one whose answers cannot be stored', { timeout: 60_000 }, async () => {
   const asked: string[] = []
   await using origin = await startTeller(asked, () => ({ status: 200, headers: [['Vary', 'User-Agent'], ['Cache-Control', 'no-store']] }))

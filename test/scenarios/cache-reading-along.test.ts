@@ -66,7 +66,7 @@ describe('an answer that proves too large to be stored', { timeout: 300_000 }, (
 
   test('is not held up for ever by one who reads nothing: he is cut, and nobody else', async () => {
     await using origin = await startOrigin(large)
-    await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { bodyIdleTimeoutMs: 3_000 } } } })
+    await using gateway = await startGateway({ upstreams: { Shop: { endpoints: [origin.url] } }, messages: { GetOrder: { upstream: 'Shop', policy: { bodyIdleTimeoutMs: 15_000 } } } })
     await gateway.waitForEndpoint(origin.url)
     using silent = await ask(gateway)
     using reading = await ask(gateway)
