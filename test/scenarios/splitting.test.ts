@@ -274,7 +274,12 @@ describe('two services of one name', { timeout: 900_000 }, () => {
     await world.gateway.reload({ messages: { Echo: { upstream: 'Orders' } }, registry: { file: world.file } })
     await call(world.gateway, 20)
     assert.deepEqual(world.counts(), [20, 0])
+    await world.gateway.metricBecomes('postern_routes', 1, { state: 'quarantined' })
+    assert.equal(await world.gateway.metric('postern_conflicts'), 0, 'postern.yaml has settled it')
+    await world.gateway.reload({ registry: { file: world.file } })
     await world.gateway.metricBecomes('postern_conflicts', 1)
+    await call(world.gateway, 20)
+    assert.deepEqual(world.counts(), [20, 0], 'its owner keeps it')
   })
 
   const toNext = (part: object, breaker: object): PartialConfig => ({
