@@ -168,7 +168,7 @@ export function createEngine (options: EngineOptions): Engine {
   const first = new FirstTable(options.applied, options.firstTableMs)
   const firstWord = new FirstWord()
   const knows = (url: string) => knowledge.has(url)
-  const mayStart = (next: Decision) => committed !== undefined || first.mayGo(next, { missing: missing().length + (admission.isResolving ? 1 : 0), hasAny: registries.hasAny || fixed.length > 0, knows })
+  const mayStart = (next: Decision) => committed !== undefined || first.mayGo(next, { missing: registries.unanswered(config.registry).length + (admission.isResolving ? 1 : 0), unread: missing().length > 0, hasAny: registries.hasAny || fixed.length > 0, knows })
   const canCommit = (next: Decision) => mayStart(next) && firstWord.mayGo(committed === undefined && options.applied.upstreams.size === 0 ? undefined : sent, next.plan, config, knows)
   /** What is not found may be what a registry knows that has not answered yet. */
   let sentIncomplete = false

@@ -68,7 +68,7 @@ const none: readonly Claimant[] = []
 /** Decides all names that anybody claims or postern.yaml gives to somebody. */
 export function decideNames (context: NameContext): NamesDecided {
   const planned: NamePlan[] = []
-  // Who does not claim a name any more keeps it only until every registry has spoken.
+  // Who does not claim a name any more keeps it only until every registry has spoken, of all that is watched.
   const owners = new Map<string, Owner>(context.complete ? [] : context.owners)
   const watched = new Set<string>()
   const moves: Move[] = []

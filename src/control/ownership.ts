@@ -62,7 +62,7 @@ export interface OwnershipRules {
   /** The upstream that postern.yaml names. */
   readonly settled: string | undefined
   readonly ownerGoneMs: number
-  /** Every registry has answered: who does not claim a name has really left it. */
+  /** Every registry has answered, for all that is watched of it: who does not claim a name has really left it. */
   readonly complete: boolean
   /** Whether any registration of the recorded owner is left. */
   readonly ownerIsThere: boolean

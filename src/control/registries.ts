@@ -1,6 +1,6 @@
 // What each registry is remembered to have said, where its answers come from, and whether it has answered since the start. Pure but for what it remembers.
 import type { Config } from '../config/schema.ts'
-import type { Registration, Snapshot, WatchState } from '../registry/registration.ts'
+import type { Registration, Snapshot, UnreadPart, WatchState } from '../registry/registration.ts'
 import { expire, remember, type CatalogEntry, type RegistryMemory } from './catalog.ts'
 import { failsFor, isFailing, isUnvouched } from './stale.ts'
 import { memoriesOf, type KeptState } from './state-file.ts'
@@ -59,16 +59,26 @@ export class Registries {
     return count
   }
 
-  /** All that are configured have answered since the start. */
-  isComplete (config: Config['registry']): boolean { return registriesOf(config).every(registry => this.#answered.has(registry)) }
+  /** All that are configured have answered since the start, and whole: an owner may be in the part that could not be read. */
+  isComplete (config: Config['registry']): boolean {
+    return registriesOf(config).every(registry => this.#answered.has(registry) && this.#missingOf(registry).length === 0)
+  }
 
-  /** Configured, and nothing known of it, from disk neither; of what is known: for which services that is so. */
+  /** Configured, and nothing known of it, from disk neither. */
+  unanswered (config: Config['registry']): Registry[] {
+    return registriesOf(config).filter(registry => !this.#answered.has(registry) && !this.#restored.has(registry))
+  }
+
+  /** See `unanswered`; of those that are known: for which services nothing is. */
   missing (config: Config['registry']): string[] {
+    const unanswered = this.unanswered(config)
     return registriesOf(config).flatMap(registry => {
-      if (!this.#answered.has(registry) && !this.#restored.has(registry)) return [registry]
-      return (this.#memories.get(registry)?.missing ?? []).map(({ service, datacenter }) => `${registry} (${service}${datacenter === undefined ? '' : ` in ${datacenter}`})`)
+      if (unanswered.includes(registry)) return [registry]
+      return this.#missingOf(registry).map(({ service, datacenter }) => `${registry} (${service}${datacenter === undefined ? '' : ` in ${datacenter}`})`)
     })
   }
+
+  #missingOf (registry: Registry): readonly UnreadPart[] { return this.#memories.get(registry)?.missing ?? [] }
 
   /** To be written down. `vouchedAtOf`: see stale.ts. */
   keep (vouchedAtOf: (entry: CatalogEntry) => number): KeptState['registries'] {

@@ -1,0 +1,27 @@
+// Which registries count as having answered: only where one has for all that is watched of it may anybody be thought gone.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Value } from 'typebox/value'
+import { ConfigSchema, type Config } from '../../src/config/schema.ts'
+import { Registries } from '../../src/control/registries.ts'
+import { registration } from './support.ts'
+
+const { registry: config } = Value.Default(ConfigSchema, { registry: { consul: { services: ['api', 'web'] } } }) as Config
+const api = { registry: 'consul' as const, registrations: [registration({ id: 'a1' })], index: 100, reset: false }
+const part = { ...api, unread: [{ service: 'web', datacenter: undefined, awaited: true }] }
+const far = { ...api, unread: [{ service: 'web', datacenter: 'far', awaited: false }] }
+
+for (const [sentence, snapshots, complete, unanswered, missing] of [
+  ['nothing', [], false, ['consul'], ['consul']],
+  ['all of it', [api], true, [], []],
+  ['a part: it has answered, and who is not in it may be in the other', [part], false, [], ['consul (web)']],
+  ['the other part later', [part, api], true, [], []],
+  ['all of it, and then a part: the other is remembered', [api, part], true, [], []],
+  ['all but what is not waited for', [far], true, [], []]
+] as const) {
+  test(`a registry has told ${sentence}`, () => {
+    const registries = new Registries()
+    for (const snapshot of snapshots) registries.told(snapshot, 1_000, undefined)
+    assert.deepEqual([registries.isComplete(config), registries.unanswered(config), registries.missing(config)], [complete, unanswered, missing])
+  })
+}
