@@ -174,7 +174,7 @@ export function createEngine (options: EngineOptions): Engine {
   let sentIncomplete = false
 
   async function run (): Promise<void> {
-    await questions.listen(decision?.watched ?? [])
+    await questions.listen(knowledge.keys())
     const time = now()
     registries.expire(time, config.registry.unconfirmedMs)
     const all = [...entries()]

@@ -16,7 +16,7 @@ import { registration, toAnswer, type RegistrationLike } from './support.ts'
 
 const toConfig = (like: object) => Value.Default(ConfigSchema, like) as Config
 
-function setUp (t: TestContext, config: Config, more: { firstTableMs?: number } = {}) {
+function setUp (t: TestContext, config: Config, more: { firstTableMs?: number, now?: () => number } = {}) {
   const registries = new Map<string, WatchListener>()
   const closed: string[] = []
   const answers = new Map<string, Parameters<typeof toAnswer>[0]>()
@@ -267,4 +267,32 @@ test('an owner that answers calls and none of our questions keeps its name for a
   lastCalled.set(url(9201), () => called)
   await until('it has passed', () => messages.get('placeorder')?.upstream === 'Billing')
   assert.ok(Date.now() >= called + ownerGoneMs)
+})
+
+test('what calls have heard of an owner counts in the very decision in which another comes to claim its name', async t => {
+  const ownerGoneMs = 30_000
+  let time = 1_000_000
+  const { engine, tell, answers, lastCalled, messages, asked } = setUp(t, toConfig({ registry: { consul: {}, ownerGoneMs, ask: { intervalMs: 50, maxIntervalMs: 100 } } }), { now: () => time })
+  const askedTimes = () => asked.filter(one => one === url(9201)).length
+  answers.set(url(9201), { id: 'o1', lists: ['PlaceOrder'] })
+  answers.set(url(9202), { id: 'b1', lists: ['PlaceOrder'] })
+  await engine.start()
+  tell('consul', [orders])
+  await until('it has the name', () => messages.get('placeorder')?.state === 'routed')
+  answers.set(url(9201), 'slow')
+  const alone = { ...orders, health: 'critical' as const }
+  tell('consul', [alone])
+  const before = askedTimes()
+  await until('it has been asked in vain', () => askedTimes() > before + 2)
+  await engine.idle()
+  time += 2 * ownerGoneMs
+  const calledAt = time
+  lastCalled.set(url(9201), () => calledAt)
+  tell('consul', [alone, { ...orders, id: 'b1', port: 9202, service: 'Billing' }])
+  await until('the other is known', async () => {
+    await engine.idle()
+    return engine.describe('routes').includes('"Billing"') && asked.includes(url(9202))
+  })
+  await engine.idle()
+  assert.equal(messages.get('placeorder')?.upstream, 'Orders')
 })
