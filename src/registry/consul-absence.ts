@@ -37,15 +37,15 @@ export function judgeAbsence (acl: 'on' | 'off' | 'unknown', index: number | und
 const mostNodes = 4
 
 /**
- * What the nodes say on which something was registered: that it still is (`listed`); that the catalogue is the one that it was in, which is a positive word
+ * What the nodes say on which something was registered: that it still is, under that name (`listed`); that the catalogue is the one that it was in, which is a positive word
  * (`gone`); or that it was begun anew, or that they left with all that was on them (`doubtful`). Pure.
  */
 export function judgeNodes (before: readonly Registration[], nodes: ReadonlyMap<string, CatalogNode | 'unknown'>): 'gone' | 'doubtful' | 'listed' {
   let [same, others] = [0, 0]
-  for (const { id, node, nodeIdentity } of before) {
+  for (const { id, registeredAs, node, nodeIdentity } of before) {
     const now = nodes.get(node)
     if (now === undefined || now === 'unknown') continue
-    if (now.ids.includes(id)) return 'listed'
+    if (now.services.get(id) === registeredAs) return 'listed'
     if (nodeIdentity === undefined) continue
     if (now.identity === nodeIdentity) same++
     else others++

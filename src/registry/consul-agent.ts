@@ -35,8 +35,8 @@ export interface HealthQuery {
 export interface CatalogNode {
   /** See identityOf; undefined where there is no node of that name. */
   readonly identity: string | undefined
-  /** Of what is registered on it. */
-  readonly ids: readonly string[]
+  /** Of what is registered on it: by id the name of the service, which may be another one by now. */
+  readonly services: ReadonlyMap<string, string>
 }
 
 export interface AgentSelf {
@@ -169,9 +169,9 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
       try {
         const [, body] = await call(signal, (ctx) => consul.catalog.node.services({ node, timeout: answerTimeoutMs, ctx } as never))
         // Consul's word for one that is not there.
-        if (body === null) return { identity: undefined, ids: [] }
-        const { Node, Services } = body as { Node?: Record<string, unknown>, Services?: object | null }
-        return typeof Node === 'object' && typeof Services === 'object' ? { identity: identityOf(Node), ids: Object.keys(Services ?? {}) } : 'unknown'
+        if (body === null) return { identity: undefined, services: new Map() }
+        const { Node, Services } = body as { Node?: Record<string, unknown>, Services?: Record<string, { Service?: unknown } | null> | null }
+        return typeof Node === 'object' && typeof Services === 'object' ? { identity: identityOf(Node), services: new Map(Object.entries(Services ?? {}).map(([id, one]) => [id, String(one?.Service)])) } : 'unknown'
       } catch (error) {
         const { status = 0 } = error instanceof AgentError ? error : {}
         if (status >= 400 && status < 500) return 'unknown'

@@ -18,12 +18,14 @@ for (const [sentence, acl, index, before, after, expected] of [
 
 const on = (node: string, id: string) => registration({ id, node, nodeIdentity: `${node}-id/10` })
 const [here, also, there] = [on('a', 'one'), on('a', 'two'), on('b', 'three')]
-const same = (node: string, ...ids: string[]) => [node, { identity: `${node}-id/10`, ids }] as const
-const another = (node: string) => [node, { identity: `${node}-new/10`, ids: [] }] as const
-const left = (node: string) => [node, { identity: undefined, ids: [] }] as const
+const same = (node: string, ...ids: string[]) => [node, { identity: `${node}-id/10`, services: new Map(ids.map(id => [id, 'api'])) }] as const
+const renamed = (node: string, id: string) => [node, { identity: `${node}-id/10`, services: new Map([[id, 'other']]) }] as const
+const another = (node: string) => [node, { identity: `${node}-new/10`, services: new Map<string, string>() }] as const
+const left = (node: string) => [node, { identity: undefined, services: new Map<string, string>() }] as const
 for (const [sentence, before, nodes, expected] of [
   ['its node is the one it was, without it: an operator took it out', [here, also], [same('a', 'another')], 'gone'],
   ['its node still has it: who answered lies', [here, also], [same('a', 'two')], 'listed'],
+  ['its node has it under another name: it was registered anew', [here], [renamed('a', 'one')], 'gone'],
   ['its node was made anew: the catalogue has lost what it had', [here, there], [another('a'), another('b')], 'doubtful'],
   ['its node has left, with all that was on it', [here], [left('a')], 'doubtful'],
   ['one of two nodes has left, and the other tells that it is still the same catalogue', [here, there], [left('a'), same('b')], 'gone'],
