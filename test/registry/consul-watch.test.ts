@@ -137,7 +137,7 @@ for (const [sentence, answer, error] of [
     const watch = watching(t, config([consul.url], { services: ['api', 'web'] }), { random: () => 0.5, patienceMs: 200 })
     await watch.listed('a')
     assert.deepEqual(watch.snapshots.at(-1)!.unread, [{ service: 'web', datacenter: undefined, awaited: true }])
-    const state = await until('the state to say it', () => watch.states.find((state) => error.test(state.error ?? '')))
+    const state = await until('the state to say it', () => watch.states.find((state) => error.test(state.error ?? '') && state.lastGoodAt !== undefined))
     assert.deepEqual([state.ok, typeof state.lastGoodAt, state.failing], [false, 'number', [{ service: 'web', datacenter: undefined, lastGoodAt: undefined }]])
     // What the others have to say goes on.
     consul.list([healthEntry('a'), healthEntry('b')], 95)
