@@ -13,7 +13,7 @@ const skip = process.platform === 'linux' ? await consulSkip() : 'SKIPPED: what 
 const holes = 200
 const answer = () => ({ body: {} })
 /** What is promised is a second; without the promise kept it is eleven. ms, on an idle machine. */
-const soonMs = 4_000
+const soonMs = 8_000
 
 const hostOf = (service: string) => startServiceStackHost({ service, messages: { [`Get${service}`]: answer } })
 /** Half of them passing, the others unchecked. */
