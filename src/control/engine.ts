@@ -182,7 +182,7 @@ export function createEngine (options: EngineOptions): Engine {
     admission.forgetUnused()
     if (claimed.read(all, knowledge.values(), config.messages)) options.log({ level: 'error', fields: { names: claimed.keys.size }, message: 'more names were claimed than can be remembered; unknown messages go to no fallback any more' })
     const hasFallback = config.exposure.fallback !== undefined && !claimed.overflown
-    const next = decide({ entries: all, knowledge, distances, leftOut, config, memory, isUnheard: (entry, since) => isUnheard(entry, since, stateOf), claimed: hasFallback ? claimed.keys : undefined, complete: registries.isComplete(config.registry), now: time })
+    const next = decide({ entries: all, knowledge, distances, leftOut, config, memory, isUnheard: (entry, since) => isUnheard(entry, since, stateOf), claimed: hasFallback ? claimed.keys : undefined, complete: registries.isComplete(config.registry, time), now: time })
     questions.update(toTargets(next, config.upstreams, tls))
     forgetEndpoints(next)
     for (const { because } of next.moves) moves[because]++

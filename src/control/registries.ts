@@ -13,8 +13,8 @@ export class Registries {
   /** Counted once: registries tell how they are far more often than what they list changes. */
   readonly #unvouched = new WeakMap<RegistryMemory, number>()
   readonly #sources = new Map<Registry, string>()
-  /** Those that have answered since the start, and those whose last good answer came from disk. */
-  readonly #answered = new Set<Registry>()
+  /** Those that have answered since the start, since when (ms since epoch), and those whose last good answer came from disk. */
+  readonly #answered = new Map<Registry, number>()
   readonly #restored = new Set<Registry>()
 
   /** Something has been told at all, by a registry or from disk. */
@@ -24,7 +24,7 @@ export class Registries {
   told (snapshot: Snapshot, now: number, lastGoodAt: number | undefined): void {
     const { registry } = snapshot
     this.#memories.set(registry, remember(this.#memories.get(registry), snapshot, now, lastGoodAt))
-    this.#answered.add(registry)
+    if (!this.#answered.has(registry)) this.#answered.set(registry, now)
     this.#restored.delete(registry)
   }
 
@@ -59,9 +59,15 @@ export class Registries {
     return count
   }
 
-  /** All that are configured have answered since the start, and whole: an owner may be in the part that could not be read. */
-  isComplete (config: Config['registry']): boolean {
-    return registriesOf(config).every(registry => this.#answered.has(registry) && this.#missingOf(registry).length === 0)
+  /**
+   * All that are configured have answered since the start, and whole: an owner may be in the part that could not be read. He is waited for as long as one
+   * whom a registry has forgotten: a part that may never be read must not keep names for ever.
+   */
+  isComplete (config: Config['registry'], now: number): boolean {
+    return registriesOf(config).every(registry => {
+      const since = this.#answered.get(registry)
+      return since !== undefined && (this.#missingOf(registry).length === 0 || now - since >= config.unconfirmedMs)
+    })
   }
 
   /** Configured, and nothing known of it, from disk neither. */

@@ -22,6 +22,12 @@ for (const [sentence, snapshots, complete, unanswered, missing] of [
   test(`a registry has told ${sentence}`, () => {
     const registries = new Registries()
     for (const snapshot of snapshots) registries.told(snapshot, 1_000, undefined)
-    assert.deepEqual([registries.isComplete(config), registries.unanswered(config), registries.missing(config)], [complete, unanswered, missing])
+    assert.deepEqual([registries.isComplete(config, 2_000), registries.unanswered(config), registries.missing(config)], [complete, unanswered, missing])
   })
 }
+
+test('a part that cannot be read is waited for as long as what a registry has forgotten, and no longer', () => {
+  const registries = new Registries()
+  for (const at of [1_000, 5_000]) registries.told(part, at, undefined)
+  assert.deepEqual([0, config.unconfirmedMs - 1, config.unconfirmedMs].map(ms => registries.isComplete(config, 1_000 + ms)), [false, false, true])
+})
