@@ -259,6 +259,10 @@ export function createStateFile (directory: string, onProblem: (problem: string,
     },
     async close () {
       closed = true
+      clearTimeout(timer)
+      timer = undefined
+      // What is being written may fail, and is then what still waits.
+      await writing
       await flush()
     }
   }

@@ -132,6 +132,19 @@ test('what could not be written before is written at the end', async t => {
   assert.deepEqual(await readdir(directory), ['control-state.json'])
 })
 
+test('what fails while the end comes is tried once more', async t => {
+  const directory = join(await folder(t), 'later')
+  await writeFile(directory, '')
+  let made = 0
+  const file = createStateFile(directory, () => {}, { delayMs: 600_000, retryMs: 600_000 })
+  file.save(() => { made++; return state })
+  const underWay = file.flush()
+  const closing = file.close()
+  assert.equal(await underWay, false)
+  await closing
+  assert.equal(made, 2)
+})
+
 test('at the end it is tried once: who stops does not wait for room', async t => {
   const directory = join(await folder(t), 'never')
   await writeFile(directory, '')
