@@ -48,8 +48,8 @@ function takenFrom (owner: UpstreamView, living: readonly Verdict[]): Verdict[] 
  */
 function hasReturned ({ name, verdicts }: UpstreamView, since: number, leftOut: LeftOutBook): boolean {
   const then = new Set(verdicts.filter(({ entry }) => entry.firstSeenAt <= since).map(({ url }) => url))
-  // Until the data plane has connected there itself, calls would find nobody.
-  return verdicts.some(verdict => then.has(verdict.url) && leftOut.of(name, verdict.url)?.cause !== 'unreachable' && isLiving(verdict) && (verdict.tier === 1 || verdict.tier === 2) && verdict.knowledge?.key === verdict.key)
+  // Until the data plane has connected there itself, calls would find nobody; nor is who takes connections and answers nothing there again.
+  return verdicts.some(verdict => then.has(verdict.url) && leftOut.of(name, verdict.url)?.cause !== 'unreachable' && isLiving(verdict) && (verdict.tier === 1 || verdict.tier === 2) && verdict.knowledge?.key === verdict.key && verdict.knowledge.silent?.listens === undefined)
 }
 
 /**

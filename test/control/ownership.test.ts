@@ -265,12 +265,13 @@ test('a newer twin of a service of one instance has its names while that restart
   const dead = decideWorld({ registrations: [a, twin], before: { 9101: lists('a', 'Pay') }, says: { 9101: 'silent', 9102: lists('b', 'Pay') }, memory: ownedByAlpha })
   assert.deepEqual([namesOf(dead, 'Pay'), dead.moves], [stays, [{ from: 'Alpha', because: 'stopped' }]])
   assert.ok(dead.watched.has('http://10.0.0.1:9101'), 'it is asked on')
-  const after = (ms: number, registrations: RegistrationLike[], says: World['says'], config: World['config'] = {}) =>
-    decideWorld({ config, registrations: [...registrations.map(one => ({ ...one, firstSeenAt: one.id === 'a' ? 1_000_000 : 1_000_000 + ms })), twin], says: { 9102: lists('b', 'Pay'), ...says }, memory: dead.memory, now: 1_000_000 + ms })
+  const after = (ms: number, registrations: RegistrationLike[], says: World['says'], config: World['config'] = {}, before: World['before'] = {}) =>
+    decideWorld({ config, before, registrations: [...registrations.map(one => ({ ...one, firstSeenAt: one.id === 'a' ? 1_000_000 : 1_000_000 + ms })), twin], says: { 9102: lists('b', 'Pay'), ...says }, memory: dead.memory, now: 1_000_000 + ms })
   const again = after(29_000, [a, back], { 9101: lists('a2', 'Pay') })
   assert.deepEqual([namesOf(again, 'Pay'), again.moves], [returned, [{ from: 'Beta', because: 'returned' }]])
   assert.deepEqual(namesOf(after(29_000, [a], { 9101: lists('a', 'Pay') }), 'Pay'), returned, 'the same registration')
   assert.deepEqual(namesOf(after(29_000, [a, back], { 9101: 'silent' }), 'Pay'), stays, 'it does not answer')
+  assert.deepEqual(namesOf(after(29_000, [a], { 9101: 'slow' }, {}, { 9101: lists('a', 'Pay') }), 'Pay'), stays, 'it takes connections and answers nobody')
   assert.deepEqual(namesOf(after(30_000, [a, back], { 9101: lists('a2', 'Pay') }), 'Pay'), stays, 'so late it is the newcomer')
   assert.deepEqual(namesOf(after(29_000, [{ ...back, port: 9104 }], { 9104: lists('a2', 'Pay') }), 'Pay'), stays, 'it is a new one, elsewhere')
   assert.deepEqual(namesOf(after(30_000, [a, back], { 9101: lists('a2', 'Pay') }, { messages: { Pay: { upstream: 'Alpha' } } }), 'Pay'), returned, 'postern.yaml says so')
