@@ -76,9 +76,10 @@ const nodeOf = ({ datacenter, node }: Registration): string => `${datacenter}/${
 
 function isBegunAnew (answered: readonly CatalogEntry[], { registrations }: Snapshot): boolean {
   const nodes = new Map(registrations.map(registration => [nodeOf(registration), registration.nodeIdentity]))
-  return answered.some(({ registration, unconfirmedSince }) => {
+  // Of what cannot be read now an older form is remembered, with the node of that time.
+  return answered.some(({ registration, unconfirmedSince, unread }) => {
     const now = nodes.get(nodeOf(registration))
-    return unconfirmedSince === undefined && now !== undefined && registration.nodeIdentity !== undefined && now !== registration.nodeIdentity
+    return unconfirmedSince === undefined && unread === undefined && now !== undefined && registration.nodeIdentity !== undefined && now !== registration.nodeIdentity
   })
 }
 

@@ -129,6 +129,15 @@ test('a node that is another one of the same name has a catalogue begun anew: wh
   assert.deepEqual(shortly(remember(before, snapshot(at('x/10', 'a1'), 101), 2_000)), ['a1'])
 })
 
+test('the node that is remembered of what cannot be read any more doubts no later answer', () => {
+  const on = (nodeIdentity: string, like: object) => ({ ...registration({ id: 'a1' }), nodeIdentity, ...like })
+  const before = remember(undefined, snapshot([on('x/10', {}), on('x/10', { id: 'a2' })], 100), 1_000)
+  const unreadable = on('y/10', { names: [], malformed: 'its tags are no list of texts' })
+  const anew = remember(before, snapshot([unreadable, on('y/10', { id: 'a3' })], 112), 2_000)
+  assert.deepEqual(shortly(anew), ['a1', 'a3', 'a2?2000'])
+  assert.deepEqual(shortly(remember(anew, snapshot([unreadable], 113), 3_000)), ['a1', 'a2?2000'])
+})
+
 test('what is unconfirmed stays so, keeps its time, and is confirmed when it is named again', () => {
   const forgotten = remember(first, snapshot([], 3, true), 2_000)
   const later = remember(forgotten, snapshot(of('Beta', 'b1'), 4), 3_000)
