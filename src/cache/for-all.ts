@@ -18,11 +18,12 @@ const ofRequest = [
 ]
 /** And of himself and his page: old systems, as they stand below a prefix, make other pages by it, and their logs live by it. */
 const ofClient = ['user-agent', 'referer']
+/** Both: what tells no answers apart, and is left out of questions on everybody's behalf. */
 export const ownHeaders = [...ofRequest, ...ofClient]
 /** The same of cookies of analytics. */
 export const ownCookies = ['ss-opt', 'x-uaid', '_ga*', '_gid', '_gat*', '_gcl_*', '_fbp', '_fbc', '__utm*', '_pk_*', '_hj*', 'ajs_*', 'optimizely*', '_clck', '_clsk', '_uetsid', '_uetvid']
-/** Cookies that shape no answer and are told all the same: a balancer that misses its own sets it anew on each answer. */
-export const toldCookies = ['arraffinity*', 'awsalb*', 'awselb*', 'bigipserver*', '__cf_bm', '__cflb', '_cfuvid', 'cf_clearance']
+/** Those of balancers tell no answers apart either, and are sent all the same: one that misses its own sets it anew on each answer. */
+export const balancerCookies = ['arraffinity*', 'awsalb*', 'awselb*', 'bigipserver*', '__cf_bm', '__cflb', '_cfuvid', 'cf_clearance']
 
 /** Who asks for everybody. Some hosts refuse whoever does not say who he is. */
 const ownAgent: readonly string[] = ['User-Agent', 'postern (cache)']

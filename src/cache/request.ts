@@ -3,7 +3,7 @@ import type { PolicyConfig } from '../config/schema.ts'
 import { identityPairs, isProxyIdentity, toIdentityCookies, toIdentityHeaders } from '../exchange/identity.ts'
 import { toMatch, type Match } from '../lib/match-names.ts'
 import { nothingAsked, requestDirectives, type RequestDirectives } from './directives.ts'
-import { cookieName, ownCookies, ownHeaders, toldCookies } from './for-all.ts'
+import { cookieName, ownCookies, ownHeaders, balancerCookies } from './for-all.ts'
 
 export interface CacheRequest {
   /** The method that decides; HEAD and GET share entries. */
@@ -100,7 +100,7 @@ export class RequestReader {
     this.#isIdentity = toIdentityHeaders(identity.headers)
     this.#isInert = toMatch([...inertHeaders, correlationHeader, ...key.inertHeaders])
     this.#isIdentityCookie = toIdentityCookies(identity.cookies)
-    this.#isInertCookie = toMatch([...ownCookies, ...toldCookies, ...key.inertCookies])
+    this.#isInertCookie = toMatch([...ownCookies, ...balancerCookies, ...key.inertCookies])
     this.#keyHeaders = new Set(key.headers.map(name => name.toLowerCase()))
     this.#keyCookies = new Set(key.cookies.map(name => name.toLowerCase()))
   }

@@ -10,8 +10,9 @@ export const cacheHelp: Help = {
   usage: `postern cache show [--url URL | --message NAME | --service NAME] [--copies]
        postern cache purge --url URL | --tag TAG | --message NAME | --service NAME | --all [--soft]
        postern cache put URL --file FILE [--status N] [--header "Name: value"]... [--request-header "Name: value"]...`,
-  text: `purge says how many answers went, of those that this gateway has in memory; what others have, and what they share, goes too. With --soft they stay and count as stale from now on: they are given out only while they are
-refreshed, or when the service cannot answer, as far as that is allowed for them. Outage copies go with what is removed, and are fetched anew.
+  text: `purge says how many answers went, of those that this gateway has in memory; what others have, and what they share, goes too.
+With --soft they stay and count as stale from now on: they are given out only while they are refreshed, or when the service cannot
+answer, as far as that is allowed for them. Outage copies go with what is removed, and are fetched anew.
 put stores a file as if a GET of the URL had brought it: a lifetime in --header "Cache-Control: max-age=60" (or of the message's own) is
 needed, and what a GET could not have stored is refused with the reason. The URL is the clients' own, host included.`,
   flags: {
@@ -60,7 +61,8 @@ async function purge (base: string, named: Named, args: Arguments, terminal: Ter
   const text = await askGateway(base, '/api/cache/purge', { method: 'POST', body: { ...named, all: args.has('all'), soft: args.has('soft') } })
   const { purged, copies, told } = JSON.parse(text) as { purged: number, copies: number, told?: number }
   const further = copies === 0 ? '' : `, and ${copies} outage ${copies === 1 ? 'copy' : 'copies'}`
-  terminal.out(args.has('json') ? text : `${purged} stored ${purged === 1 ? 'answer' : 'answers'} ${args.has('soft') ? 'made stale' : 'removed'}${told === undefined ? '' : ' here'}${further}${told === undefined ? '' : `; ${told === 1 ? '1 other gateway was' : `${told} other gateways were`} told`}.\n`)
+  const [here, others] = told === undefined ? ['', ''] : [' here', `; ${told} other ${told === 1 ? 'gateway was' : 'gateways were'} told`]
+  terminal.out(args.has('json') ? text : `${purged} stored ${purged === 1 ? 'answer' : 'answers'} ${args.has('soft') ? 'made stale' : 'removed'}${here}${further}${others}.\n`)
   return exitCodes.ok
 }
 

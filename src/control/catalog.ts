@@ -56,8 +56,8 @@ const servicesOf = (entries: Iterable<CatalogEntry>): Set<string> => {
 
 /**
  * Whether an answer is to be doubted where it leaves something out: the index went backwards or got lost, or all endpoints of two or more
- * services vanished at once, or a node is another one of the same name (an agent restarted without data, or a token that lost its rights, answers a calm `200 []`). `answered`: what is
- * remembered of what the answer is about.
+ * services vanished at once, or a node is another one of the same name (an agent restarted without data, or a token that lost its rights, answers a
+ * calm `200 []`). `answered`: what is remembered of what the answer is about.
  */
 export function looksForgetful (index: number | undefined, answered: readonly CatalogEntry[], snapshot: Snapshot): boolean {
   // A file forgets nothing: what an operator took out is out.

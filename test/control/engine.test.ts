@@ -248,14 +248,20 @@ test('postern.yaml says it over every marker', async t => {
   assert.deepEqual(effects(), [['GetProduct', 'unsafe', 'yaml'], ['Other', 'by method', undefined]])
 })
 
+/** Orders has a name that Billing will claim. Questions are asked often. */
+async function startOwner (t: TestContext, ownerGoneMs: number, options: Parameters<typeof setUp>[2] = {}): Promise<ReturnType<typeof setUp>> {
+  const world = setUp(t, toConfig({ registry: { consul: {}, ownerGoneMs, ask: { intervalMs: 50, maxIntervalMs: 100 } } }), options)
+  world.answers.set(url(9201), { id: 'o1', lists: ['PlaceOrder'] })
+  world.answers.set(url(9202), { id: 'b1', lists: ['PlaceOrder'] })
+  await world.engine.start()
+  world.tell('consul', [orders])
+  await until('it has the name', () => world.messages.get('placeorder')?.state === 'routed')
+  return world
+}
+
 test('an owner that answers calls and none of our questions keeps its name for as long as it does', async t => {
   const ownerGoneMs = 200
-  const { engine, tell, answers, lastCalled, messages, asked } = setUp(t, toConfig({ registry: { consul: {}, ownerGoneMs, ask: { intervalMs: 50, maxIntervalMs: 100 } } }))
-  answers.set(url(9201), { id: 'o1', lists: ['PlaceOrder'] })
-  answers.set(url(9202), { id: 'b1', lists: ['PlaceOrder'] })
-  await engine.start()
-  tell('consul', [orders])
-  await until('it has the name', () => messages.get('placeorder')?.state === 'routed')
+  const { engine, tell, answers, lastCalled, messages, asked } = await startOwner(t, ownerGoneMs)
   answers.set(url(9201), 'slow')
   lastCalled.set(url(9201), () => Date.now())
   tell('consul', [{ ...orders, health: 'critical' }, { ...orders, id: 'b1', port: 9202, service: 'Billing' }])
@@ -272,13 +278,8 @@ test('an owner that answers calls and none of our questions keeps its name for a
 test('what calls have heard of an owner counts in the very decision in which another comes to claim its name', async t => {
   const ownerGoneMs = 30_000
   let time = 1_000_000
-  const { engine, tell, answers, lastCalled, messages, asked } = setUp(t, toConfig({ registry: { consul: {}, ownerGoneMs, ask: { intervalMs: 50, maxIntervalMs: 100 } } }), { now: () => time })
+  const { engine, tell, answers, lastCalled, messages, asked } = await startOwner(t, ownerGoneMs, { now: () => time })
   const askedTimes = () => asked.filter(one => one === url(9201)).length
-  answers.set(url(9201), { id: 'o1', lists: ['PlaceOrder'] })
-  answers.set(url(9202), { id: 'b1', lists: ['PlaceOrder'] })
-  await engine.start()
-  tell('consul', [orders])
-  await until('it has the name', () => messages.get('placeorder')?.state === 'routed')
   answers.set(url(9201), 'slow')
   const alone = { ...orders, health: 'critical' as const }
   tell('consul', [alone])
