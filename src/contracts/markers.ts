@@ -1,6 +1,6 @@
 // What the DTOs say of themselves: the markers in an answer of GET /types/metadata.json, as the effect of each message. Pure.
-import { createHash } from 'node:crypto'
 import { stricter, type Effect } from '../exchange/effect.ts'
+import { SharedByText } from '../lib/shared-by-text.ts'
 import type { GetResult } from './get.ts'
 import { operationLimits, property, type Operation } from './operations.ts'
 
@@ -53,20 +53,12 @@ export function toMarkers (result: GetResult, parse: (body: string) => Markers |
   return result.status === 200 ? parse(result.body) ?? noMarkers : noMarkers
 }
 
-/** Instances of a service share one object, although each writes its own address into its answer. Remembers the last `most` different ones. */
-export function createMarkerCache (most: number): (body: string) => Markers | undefined {
-  const known = new Map<string, Markers>()
+/** A parser whose results are one object for the instances of a service, although each writes its own address into its answer. */
+export function createMarkerParser (): (body: string) => Markers | undefined {
+  const shared = new SharedByText<Markers>()
   return body => {
     const markers = parseMarkers(body)
-    if (markers === undefined) return undefined
-    const digest = createHash('sha256').update(JSON.stringify([...markers])).digest('base64')
-    const shared = known.get(digest) ?? markers
-    // Youngest last, so that the oldest is the first to go.
-    known.delete(digest)
-    known.set(digest, shared)
-    const oldest = known.size > most ? known.keys().next().value : undefined
-    if (oldest !== undefined) known.delete(oldest)
-    return shared
+    return markers && shared.get(JSON.stringify([...markers]), () => markers)
   }
 }
 

@@ -1,8 +1,9 @@
 // The control thread: glue between the main thread's messages and the engine. Started by control-plane.ts.
 import { parentPort, workerData } from 'node:worker_threads'
 import { ask, askMarkers } from '../contracts/ask.ts'
-import { createListCache } from '../contracts/list-cache.ts'
-import { createMarkerCache } from '../contracts/markers.ts'
+import { createMarkerParser } from '../contracts/markers.ts'
+import { parseOperations, type OperationList } from '../contracts/operations.ts'
+import { SharedByText } from '../lib/shared-by-text.ts'
 import { watchConsul } from '../registry/consul-watch.ts'
 import { watchEmbedded } from '../registry/embedded-watch.ts'
 import { startEmbeddedRegistry } from '../registry/embedded.ts'
@@ -35,9 +36,6 @@ try {
   log({ level: 'warn', fields: { error: (error as Error).message }, message: 'the control thread cannot be put behind requests' })
 }
 
-/** Different lists kept in parsed form: one a service and version. */
-const mostLists = 5_000
-
 /** One batch is on the way at a time; the main thread says when it has it. */
 let acknowledge: ((error: string | undefined) => void) | undefined
 const send = (batch: ChangeBatch) => new Promise<void>((resolve, reject) => {
@@ -67,8 +65,10 @@ const startersWith = (ownNodes: OwnNodes): WatchStarters => ({
   }
 })
 
-const parse = createListCache(mostLists)
-const parseMarkers = createMarkerCache(mostLists)
+// Instances of a service send the same bytes: they share one list.
+const lists = new SharedByText<OperationList>()
+const parse = (body: string) => lists.get(body, () => parseOperations(body))
+const parseMarkers = createMarkerParser()
 const stateFile = start.config.dataDirectory === undefined
   ? undefined
   : createStateFile(start.config.dataDirectory, (problem, error) => log({ level: 'error', fields: { error: error.message }, message: problem }), { onKept: isKept => post({ kind: 'kept', isKept }) })
