@@ -4,6 +4,21 @@ import { getPriority, setPriority } from 'node:os'
 
 /** Nice value: where cores are few, requests come first. */
 const behind = 10
+/**
+ * From so many registrations on: deciding of fewer takes some milliseconds, which no request misses, while a thread that stands behind everybody
+ * hears of the end of a process seconds late on a machine that others keep busy.
+ */
+const largeFleet = 500
+
+/** Told how many registrations there are; `put` is called once, when they are many. There is no way back: to come forward takes rights. */
+export function createFleetWatch (put: () => void): (registrations: number) => void {
+  let isBehind = false
+  return registrations => {
+    if (isBehind || registrations <= largeFleet) return
+    isBehind = true
+    put()
+  }
+}
 
 /**
  * Of the calling thread and the helpers. Only Linux has a nice value for each thread; elsewhere it would be the whole process's, so nothing is done.
@@ -11,7 +26,7 @@ const behind = 10
  */
 export function standBehindRequests (): void {
   if (process.platform !== 'linux') return
-  // A process that was started behind others stays there: to come forward takes rights.
+  // A process that was started behind others stays there.
   const nice = Math.max(behind, getPriority())
   setPriority(nice)
   for (const thread of readdirSync('/proc/self/task')) {

@@ -13,7 +13,7 @@ import type { ChangeBatch } from '../routing/plan.ts'
 import type { LastHeard } from '../upstream/last-heard.ts'
 import { createAdmission } from './admission.ts'
 import { loadAskTls } from './ask-tls.ts'
-import { standBehindRequests } from './behind-requests.ts'
+import { createFleetWatch, standBehindRequests } from './behind-requests.ts'
 import { createEngine, type Engine } from './engine.ts'
 import type { LogLine } from './changes-log.ts'
 import { unknownPlan } from './diff.ts'
@@ -30,11 +30,13 @@ const start = workerData as ControlStart
 const post = (message: FromThread) => port.postMessage(message)
 const { log, flush } = createPacedLog(({ level, fields, message }: LogLine) => post({ kind: 'log', level, fields, message }))
 
-try {
-  standBehindRequests()
-} catch (error) {
-  log({ level: 'warn', fields: { error: (error as Error).message }, message: 'the control thread cannot be put behind requests' })
-}
+const heedSize = createFleetWatch(() => {
+  try {
+    standBehindRequests()
+  } catch (error) {
+    log({ level: 'warn', fields: { error: (error as Error).message }, message: 'the control thread cannot be put behind requests' })
+  }
+})
 
 /** One batch is on the way at a time; the main thread says when it has it. */
 let acknowledge: ((error: string | undefined) => void) | undefined
@@ -82,7 +84,10 @@ async function open (): Promise<Engine> {
     generation: start.generation,
     send,
     log,
-    onStatus: status => post({ kind: 'status', status }),
+    onStatus (status) {
+      heedSize(Object.values(status.counts.registrations).reduce((sum, count) => sum + count, 0))
+      post({ kind: 'status', status })
+    },
     starters: startersWith(ownNodes),
     ask: (question, limits, signal, onConnect) => ask(question, limits, signal, onConnect, parse),
     askMarkers: (question, limits, signal) => askMarkers(question, limits, signal, parseMarkers),
