@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect, liveMemory, type Inspector } from './support/inspector.ts'
+import { startIdleThread, type IdleDelay, type IdleThread } from './support/idle-thread.ts'
 import { ask, freePorts, waitUntil } from './support/network.ts'
 import { openStage } from './support/stage.ts'
 import { quantile } from './support/statistics.ts'
@@ -41,6 +42,8 @@ export interface CatalogResult {
   readonly p999: number
   /** Without what was spent waiting for a core, over the whole time, ms. */
   readonly own999: number
+  /** Of an event loop beside it that had nothing to do. */
+  readonly idle: IdleDelay
   readonly swaps: number
   /** From the change in the catalogue until the new name is in the table, ms. */
   readonly propagationsMs: readonly number[]
@@ -77,7 +80,7 @@ export function describeCatalog (result: CatalogResult): string {
     '| --: | --: | --: | --: | --: | --: | --: | --: | --: |',
     ...result.samples.map(row),
     '',
-    `Event-loop delay of the data plane at p99.9 over the whole time: ${result.p999.toFixed(1)} ms (at most ${mostDelayMs}); without its waiting for a core of this machine ${result.own999.toFixed(1)} ms.`,
+    `Event-loop delay of the data plane at p99.9 over the whole time: ${result.p999.toFixed(1)} ms (at most ${mostDelayMs}); without its waiting for a core of this machine ${result.own999.toFixed(1)} ms; of an event loop beside it with nothing to do ${result.idle.p999.toFixed(1)} ms, ${result.idle.longest.toFixed(1)} at the longest.`,
     `The resident set of the last quarter is ${(growthOf(result.samples) / 1_048_576).toFixed(0)} MB above that of the first (at most ${mostGrowth / 1_048_576}).`,
     `Live heap of both planes after a full collection: ${(result.liveBefore / 1_048_576).toFixed(1)} MB before, ${(result.liveAfter / 1_048_576).toFixed(1)} MB after (at most ${mostLiveGrowth / 1_048_576} more).`,
     `${result.swaps} tables swapped; a change was in the table after ${quantile(result.propagationsMs, 0.5).toFixed(0)} ms (median), ${quantile(result.propagationsMs, 0.99).toFixed(0)} ms (p99).`,
@@ -135,6 +138,7 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
     await keepChanging(started, port, performance.now() + warmUpMs)
 
     const inspector = await inspect(inspectorPort)
+    let idleThread: IdleThread | undefined
     try {
       const threads = [inspector, ...await inspector.workers()]
       const liveBefore = await liveIn(threads)
@@ -162,6 +166,7 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
           benchOwn.record(us); benchOwnAll.record(us)
         }, 1)
       })()`)
+      idleThread = startIdleThread()
       const swapsBefore = await readSwaps(adminPort)
       const untilMs = performance.now() + minutes * 60_000
       const changing = keepChanging(started, port, untilMs)
@@ -181,11 +186,13 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
       }
       const p999 = await inspector.evaluate<number>('benchAll.percentile(99.9) / 1e6')
       const own999 = await inspector.evaluate<number>('benchOwnAll.percentile(99.9) / 1e3')
+      const idle = await idleThread.read()
       const propagationsMs = await changing
       const swaps = await readSwaps(adminPort) - swapsBefore
-      return { samples, p999, own999, propagationsMs, swaps, liveBefore, liveAfter: await liveIn(threads) }
+      return { samples, p999, own999, idle, propagationsMs, swaps, liveBefore, liveAfter: await liveIn(threads) }
     } finally {
       inspector.close()
+      await idleThread?.close()
     }
   } finally {
     await stage.close()

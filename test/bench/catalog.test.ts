@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { describeCatalog, growthOf, isMet, type CatalogResult } from '../../bench/catalog.ts'
 
 const result = (p999: number, megabytes: readonly number[], liveMb = 130): CatalogResult =>
-  ({ liveBefore: 129.5 * 1_048_576, liveAfter: liveMb * 1_048_576, p999, own999: 1.5, swaps: 9, propagationsMs: [100, 200, 300], samples: megabytes.map(rss => ({ p50: 1, p99: 2, p999, longest: 9, own999: 1.5, ownLongest: 4, busy: 0.07, rss: rss * 1_048_576 })) })
+  ({ liveBefore: 129.5 * 1_048_576, liveAfter: liveMb * 1_048_576, p999, own999: 1.5, idle: { p999: 1.3, longest: 3 }, swaps: 9, propagationsMs: [100, 200, 300], samples: megabytes.map(rss => ({ p50: 1, p99: 2, p999, longest: 9, own999: 1.5, ownLongest: 4, busy: 0.07, rss: rss * 1_048_576 })) })
 
 test('met: the delay is short and memory is flat', () => {
   assert.equal(isMet(result(9.9, [400, 410, 405, 400, 412, 407, 401, 409])), true)
