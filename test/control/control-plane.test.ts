@@ -213,14 +213,17 @@ test('a registry that answers from the first has not failed: it was only awaited
   assert.equal(errors, 0)
 })
 
-test('the control thread stands behind the one that serves requests', { skip: process.platform !== 'linux' }, async t => {
+test('with a large fleet, and only then, the control thread stands behind the one that serves requests', { skip: process.platform !== 'linux' }, async t => {
   const told = (thread: string | number, file: string) => existsSync(`/proc/self/task/${thread}`) ? readFileSync(`/proc/self/task/${thread}/${file}`, 'latin1') : ''
   const niceOf = (thread: string | number) => Number(told(thread, 'stat').split(') ').at(-1)!.split(' ')[16])
   const before = niceOf(process.pid)
-  const { control } = await setUp(t, toConfig({ upstreams: { Legacy: { endpoints: ['http://127.0.0.1:9/'] } } }))
+  const fleet = (size: number) => toConfig({ upstreams: { Legacy: { endpoints: Array.from({ length: size }, (_, n) => `http://127.0.0.1:${n + 1}/`) } } })
+  const { control, until } = await setUp(t, fleet(10))
   await control.start()
   const threads = readdirSync('/proc/self/task').filter(thread => /postern-control|V8Worker/.test(told(thread, 'comm')))
   assert.ok(threads.length > 1)
-  assert.deepEqual(threads.map(niceOf).filter(nice => nice < 10), [])
+  assert.deepEqual(threads.map(niceOf).filter(nice => nice !== before), [])
+  control.configure(fleet(501), 2)
+  await until('they stand behind', () => threads.map(niceOf).every(nice => nice >= 10))
   assert.equal(niceOf(process.pid), before)
 })
