@@ -216,8 +216,12 @@ export class Http1Reply implements Reply, BodySink, PutOff, Unread {
     req.removeAllListeners('data')
     req.on('error', () => {}).resume()
     const timer = setTimeout(() => socket.destroy(), lingerMs)
-    const done = () => clearTimeout(timer)
+    const done = () => {
+      clearTimeout(timer)
+      socket.removeListener('close', done)
+    }
     req.once('end', done)
+    // Of a kept connection there are many requests.
     socket.once('close', done)
   }
 }

@@ -106,3 +106,20 @@ test('an answer that waits behind one whose service takes its time is not unread
   open()
   assert.deepEqual([(await connection.response()).status, (await connection.response()).status], [200, 200])
 })
+
+test('requests that are answered before their body is read leave nothing on their connection', async t => {
+  await using fake = await startFake()
+  const warnings: Error[] = []
+  const note = (warning: Error) => { warnings.push(warning) }
+  process.on('warning', note)
+  t.after(() => process.removeListener('warning', note))
+  const socket = connectTcp(fake.port, '127.0.0.1')
+  let text = ''
+  socket.on('data', (bytes: Buffer) => { text += bytes.toString() })
+  for (let asked = 1; asked <= 20; asked++) {
+    socket.write('POST /json/reply/hidden HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}')
+    await until('it is answered', () => text.split('HTTP/1.1 404').length - 1 === asked)
+  }
+  socket.destroy()
+  assert.deepEqual(warnings, [])
+})
