@@ -4,7 +4,7 @@ import type { Operation } from '../contracts/operations.ts'
 import { stricter, type Effect } from '../exchange/effect.ts'
 import type { EndpointPlan, LevelPlan } from '../routing/plan.ts'
 import type { Verdict } from './endpoints.ts'
-import { groupOffers, type OfferGroup, type Standing } from './offers.ts'
+import { groupOffers, toOffers, type Offer, type OfferGroup, type Standing } from './offers.ts'
 import type { Locate } from './locality.ts'
 import type { Claimant } from './ownership.ts'
 import type { Splits } from './splits.ts'
@@ -66,6 +66,13 @@ function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
   return since
 }
 
+/** What a registration carries whose process is still asked who it is: it may have it. */
+function addUntold (claims: Map<string, Claim>, { key, name, standing }: Offer): void {
+  const claim = claims.get(key)
+  if (claim === undefined) claims.set(key, { key, name, standing, restricted: false, visible: true, effect: undefined, groups: [] })
+  else if (strength[standing] > strength[claim.standing]) claim.standing = standing
+}
+
 /** Joins what the endpoints of one upstream offer. `believed`: lower-cased names that are believed without a list. */
 export function viewUpstream (name: string, verdicts: readonly Verdict[], trustTags: boolean, believed: ReadonlySet<string>): UpstreamView {
   const groups = groupOffers(verdicts, trustTags, believed)
@@ -91,6 +98,7 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
       if (isConfirmed(standing)) claim.groups.push(index)
     }
   })
+  for (const { registration: { names }, untold } of verdicts) if (untold === true) for (const offer of toOffers(names, undefined, trustTags, believed)) addUntold(claims, offer)
   const speakers = verdicts.filter(({ speaks }) => speaks)
   const firstIndex = speakers.reduce((first, { registration }) => Math.min(first, registration.createIndex), Infinity)
   const claimant = { upstream: name, firstIndex, silentSince: silentSinceOf(verdicts) }

@@ -34,6 +34,8 @@ export interface Verdict {
   readonly twin?: Registration
   /** Ghosts and refused ones say nothing about messages. */
   readonly speaks: boolean
+  /** It does not speak because nobody knows yet whether its process is there: what it carries may be called soon. */
+  readonly untold?: true
 }
 
 const letter: Record<Registration['health'], string> = { passing: 'p', warning: 'p', unchecked: 'u', critical: 'c', maintenance: 'm' }
@@ -47,6 +49,9 @@ export function toAskKey (entries: readonly CatalogEntry[]): string {
 
 /** Whether two keys are of the same registrations, however those stand. */
 export const isSameAddress = (a: string, b: string): boolean => [a, b].map(key => key.replace(/=[pucmx]h?(?= |$)/g, '')).every((ids, _, [first]) => ids === first)
+
+/** Whether a registration is one of a key: that it stands otherwise by now makes the process there no other. */
+const isToldOf = (key: string, { registry, id }: Registration): boolean => ` ${key}`.includes(` ${registry}/${id}=`)
 
 /** Indexes of different registries cannot be compared; what an operator wrote counts most. */
 const rank: Record<Registration['registry'], number> = { config: 4, file: 3, consul: 2, embedded: 1 }
@@ -166,9 +171,11 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
         const twin = registration.health === 'maintenance' ? { ...drain(registration), speaks: false } : make(0, 'standby', 'twin', false)
         return { ...twin, twin: truth.registration }
       }
-      if (knowledge?.ownId !== undefined && isAsked && knowledge.silent === undefined) return make(0, 'ghost', 'other-id', false, knowledge.ownId)
+      // Registered before the process that spoke last, or known to the registry when that was asked: of an earlier one, also while nobody answers.
+      const isPast = knowledge?.ownId === truth.registration.id && isNewer(truth, entry)
+      if (knowledge?.ownId !== undefined && (isPast || (isAsked ? knowledge.silent === undefined : isToldOf(knowledge.key, registration)))) return make(0, 'ghost', 'other-id', false, knowledge.ownId)
       // The new process of a restart has registered and the old one's answer still stands.
-      if (knowledge?.ownId === truth.registration.id) return make(0, 'waiting', 'old-process', false, truth.registration.id)
+      if (knowledge?.ownId === truth.registration.id) return { ...registration.health === 'maintenance' ? { ...drain(registration), speaks: false } : make(0, 'waiting', 'old-process', false, truth.registration.id), untold: true }
       return make(0, 'ghost', 'newer', false, truth.registration.id)
     }
     if (order !== undefined) return drain(order)

@@ -9,7 +9,7 @@ import type { Decision, EndpointDecision } from './plan.ts'
 
 /**
  * Asker targets of all endpoints. Those that may not be connected to are left alone, and those that only stand in maintenance, unless it has to
- * be known whether they are still there.
+ * be known whether they are still there, or of several registrations which one holds.
  */
 export function toTargets (decision: Decision, upstreams: Config['upstreams'], tls: ReadonlyMap<string, AskTls>): Target[] {
   const byUrl = new Map<string, EndpointDecision[]>()
@@ -23,7 +23,8 @@ export function toTargets (decision: Decision, upstreams: Config['upstreams'], t
   const targets: Target[] = []
   for (const [url, endpoints] of byUrl) {
     const registrations = endpoints.map(({ verdict }) => verdict.registration)
-    if (registrations.every(({ health }) => health === 'maintenance') && !decision.watched.has(url)) continue
+    const isOneUntold = endpoints.some(({ verdict: { untold } }) => untold === true)
+    if (registrations.every(({ health }) => health === 'maintenance') && !decision.watched.has(url) && !isOneUntold) continue
     const isPlugin = registrations.some(({ kind }) => kind !== 'plain')
     // What the upstream of the one that speaks says about TLS and paths.
     const upstream = (endpoints.find(({ verdict }) => verdict.speaks) ?? endpoints[0])?.upstream ?? ''

@@ -30,7 +30,7 @@ export function tellClaim (view: UpstreamView | undefined, key: string): Pick<To
   const standing = view?.claims.get(key)?.standing
   if (view === undefined || isConfirmed(standing ?? 'unread')) return { standing, isDrained: false, unread: undefined }
   // Of a name that no registration has, the list of any may tell.
-  const having = view.verdicts.filter(({ speaks, registration: { names } }) => speaks && (standing === undefined || names.some(name => name.toLowerCase() === key)))
+  const having = view.verdicts.filter(({ speaks, untold, registration: { names } }) => (speaks || untold === true) && (standing === undefined || names.some(name => name.toLowerCase() === key)))
   const reasons = having.map(({ registration: { unresolved }, knowledge }) => unresolved?.reason ?? whyUnread(knowledge))
   return { standing, isDrained: having.length > 0 && having.every(({ state }) => state === 'draining'), unread: reasons.find(reason => reason !== undefined) }
 }

@@ -49,7 +49,7 @@ const rows: ReadonlyArray<readonly [sentence: string, world: World, table: strin
   ['where the endpoint reports no id the highest CreateIndex decides', { registrations: [{ id: 'z', createIndex: 5 }, { id: 'a', createIndex: 99 }], says: { 9101: get } }, ['GetProduct→Catalog 9101'], { z: 'ghost', a: 'routed' }],
   ['an id that nobody registered makes all registrations there ghosts', { registrations: [{ id: 'a' }], says: { 9101: { id: 'somebody', ...get } } }, [], { a: 'ghost' }],
   ['an entry of a file holds at its address, whatever id the process there runs under', { registrations: [{ id: 'file-1', registry: 'file' }], says: { 9101: { id: 'ss-Catalog-77', ...get } } }, ['GetProduct→Catalog 9101'], { 'file-1': 'routed' }],
-  ['the new id of a restart waits while the old answer stands, and the old one keeps its traffic', { registrations: [{ id: 'old' }, { id: 'new', health: 'unchecked' }], before: { 9101: { id: 'old', ...get } }, memory: had }, ['GetProduct→Catalog 9101'], { old: 'routed', new: 'waiting' }],
+  ['the new id of a restart waits while the old answer stands, and the old one keeps its traffic', { registrations: [{ id: 'old' }, { id: 'new', health: 'unchecked', createIndex: 20 }], before: { 9101: { id: 'old', ...get } }, memory: had }, ['GetProduct→Catalog 9101'], { old: 'routed', new: 'waiting' }],
   ['somebody else answers there: a list without any of its names makes a stranger', { registrations: [{ id: 'a' }], says: { 9101: { lists: ['Invoice'] } } }, [], { a: 'stranger' }],
   ['what is refused is never used', { registrations: [{ id: 'a', refused: '169.254.169.254 is link-local' }] }, [], { a: 'refused' }],
 
