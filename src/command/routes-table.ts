@@ -1,4 +1,5 @@
 // The answer of /api/routes as text for a screen of any width. Pure.
+import { sayFailing } from '../control/stale.ts'
 import { printable } from './terminal.ts'
 
 export interface RouteRow {
@@ -98,10 +99,11 @@ const sayFallback = ({ upstream, endpoints }: NonNullable<RoutesAnswer['fallback
   `every other message → ${printable(upstream)} (fallback, ${endpoints} ${endpoints === 1 ? 'endpoint' : 'endpoints'}): names that nobody ever claimed, as far as expose and hide let them out\n`
 
 /** What of a registry is not as it should be, a line each: it is why other lines may be out of date. */
-function sayTroubles ({ registry, ok, lastGoodAt, error, stale, dropped }: RegistryRow): string[] {
+function sayTroubles (row: RegistryRow): string[] {
+  const { registry, ok, stale, dropped } = row
   const force = stale === 1 ? '1 registration stays in force' : `${stale} registrations stay in force`
   const lines: string[] = []
-  if (!ok) lines.push(`${registry} does not answer${lastGoodAt === undefined ? '' : `, last at ${new Date(lastGoodAt).toISOString().slice(0, 19)}Z`}${error === undefined ? '' : ` (${error})`}: ${force} as it said last (stale).`)
+  if (!ok) lines.push(`${sayFailing(row)}: ${force} as it said last (stale).`)
   else if (stale > 0) lines.push(`${registry} answers, and does not vouch for all that it listed: ${force} without its word (stale).`)
   if (dropped !== undefined) lines.push(`${registry} lists ${dropped.count} that cannot be read (${dropped.reasons[0] ?? 'no reason'}); the others are not affected.`)
   return lines

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts'
 import type { EndpointState } from '../control/endpoints.ts'
 import type { NameState } from '../control/plan.ts'
 import { createControlPlane, type ControlPlane } from '../control/control-plane.ts'
+import { whatFails } from '../control/stale.ts'
 import { adminBase, askGateway } from './ask-admin.ts'
 import { didYouMean, type Arguments } from './arguments.ts'
 import type { Help } from './help.ts'
@@ -87,7 +88,7 @@ async function fromCatalog (args: Arguments, terminal: Terminal): Promise<string
     await control.start()
     const settled = await waitForRoutes(control, waitMs)
     const { registries } = control.status()
-    for (const { registry, ok, error } of registries) if (!ok) terminal.err(`postern: ${registry} does not answer: ${printable(error ?? 'no answer yet')}\n`)
+    for (const { registry, ok, error } of registries) if (!ok) terminal.err(`postern: ${whatFails(registry)}: ${(error ?? 'no answer yet').split('\n').map(printable).join('\n')}\n`)
     if (registries.length > 0 && !registries.some(registry => registry.ok)) throw new CommandError('no registry answers, so there is nothing to show.')
     if (!settled) terminal.err(`postern: after ${waitMs} ms not every service has told its list; --wait MS waits longer.\n`)
     return await control.describe('routes')

@@ -129,13 +129,18 @@ function explainUnwell ({ verdict, state, byPanic, isLast }: EndpointDecision): 
 function sayUnconfirmed ({ verdict, byPanic, isLast }: EndpointDecision): string {
   const { cause, knowledge, entry: { unread } } = verdict
   const forgotten = unread === undefined
-    ? 'Unconfirmed: its registry has forgotten it together with others'
+    ? 'Unconfirmed: its registry no longer names it, without a sign that it was deregistered'
     : `Unconfirmed: its registry does not name it, but lists an entry that may be it and cannot be read (${unread})`
   if (cause === 'unconfirmed') return `${forgotten}, ${unread === undefined ? 'but it answers us; served for registry.unconfirmedMs at most' : 'and it answers us'}.`
   if (cause === 'unconfirmed-silent') return `${forgotten}, and it does not answer us.`
   const unwell = knowledge?.sick === undefined ? 'its checks failed before that, although it answers us' : sayUnwell(verdict)
   return `${forgotten}, and ${unwell}; ${byPanic ? `served because ${sayLack(isLast, nobodyWell)}` : 'it gets traffic only when no other endpoint is well, by the panic rule (registry.panic)'}.`
 }
+
+/** What ends it: who was forgotten registers again; who only cannot be seen is registered all the time. */
+const sayNameAgain = ({ registry }: Registration): string => registry === 'consul'
+  ? 'It has to register again; if Consul still has it, look whether Postern\'s token (registry.consul.token) may read the service.'
+  : 'It has to register again.'
 
 const sayOrder = ({ registration, order = registration }: Verdict) =>
   `an operator set ${order === registration ? 'it' : `${order.id}, at the same address,`} to maintenance${sayNotes(order)}`
@@ -212,6 +217,6 @@ function explainCause (decision: EndpointDecision): Explanation {
     case 'says-nothing': return explainStranger(verdict)
     case 'unconfirmed':
     case 'unconfirmed-unwell':
-    case 'unconfirmed-silent': return { why: sayUnconfirmed(decision), hint: unread === undefined ? 'It has to register again.' : 'Its registry has to list it in a form that can be read.' }
+    case 'unconfirmed-silent': return { why: sayUnconfirmed(decision), hint: unread === undefined ? sayNameAgain(registration) : 'Its registry has to list it in a form that can be read.' }
   }
 }

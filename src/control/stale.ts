@@ -44,18 +44,29 @@ export function staleness (entry: CatalogEntry, stateOf: StateOf): string | unde
   const { registry } = entry.registration
   const state = stateOf(registry)
   if (registry === 'config') return undefined
-  if (entry.stale && state?.failing !== undefined) return `known from before, and ${registry} has not answered for ${entry.registration.registeredAs} since it is watched${sayError(state)}`
-  if (entry.stale) return `read from disk, and ${registry} has not answered since the start`
-  if (failsFor(state, entry.registration)) return `${registry} does not answer${sayLast(state)}`
+  if (entry.stale && state?.failing !== undefined) return `known from before, and ${registry} has not answered for ${entry.registration.registeredAs} since it is watched${sayError(shortly(state.error))}`
+  if (entry.stale) return `read from disk, and ${registry === 'file' ? 'the services file could not be read' : `${registry} has not answered`} since the start`
+  if (state !== undefined && failsFor(state, entry.registration)) return sayFailing({ ...state, error: shortly(state.error) })
   if (entry.unconfirmedSince !== undefined) return ''
   return entry.unread === undefined ? undefined : `what ${registry} lists of it now cannot be read (${entry.unread}), and its last good form stays in force`
 }
 
-/** Since when, and what went wrong. */
-export function sayLast (state: WatchState | undefined): string {
-  const { lastGoodAt, error } = state ?? {}
-  const since = lastGoodAt === undefined ? '' : `, last at ${new Date(lastGoodAt).toISOString().slice(0, 19)}Z`
-  return `${since}${sayError({ error })}`
+/** Of a file nobody is asked. */
+export const whatFails = (registry: string): string => registry === 'file' ? 'the services file cannot be read' : `${registry} does not answer`
+
+/** That it fails, since when its last good word counts, and what went wrong. */
+export function sayFailing ({ registry, lastGoodAt, error }: { readonly registry: string, readonly lastGoodAt?: number | undefined, readonly error?: string | undefined }): string {
+  const at = lastGoodAt === undefined ? undefined : `${new Date(lastGoodAt).toISOString().slice(0, 19)}Z`
+  const since = at === undefined ? '' : registry === 'file' ? `, and counts as it was at ${at}` : `, last at ${at}`
+  return `${whatFails(registry)}${since}${sayError(error)}`
 }
 
-const sayError = ({ error }: Pick<WatchState, 'error'>): string => error === undefined ? '' : ` (${error.slice(0, 200)})`
+const sayError = (error: string | undefined): string => error === undefined ? '' : ` (${error})`
+
+const mostOfError = 200
+
+/** For the end of a sentence: the first line has the place in a file and what is wrong there; what comes below it is the line of that file, and more mistakes. */
+function shortly (error: string | undefined): string | undefined {
+  const line = error?.split('\n', 1)[0]?.trimEnd()
+  return line === undefined || line.length <= mostOfError ? line : `${line.slice(0, mostOfError)}…`
+}

@@ -25,7 +25,7 @@ export interface ErrorSpec {
 }
 
 export const errorTable = {
-  MessageNotFound: { status: 404, source: 'client', retry: 'never', proxyStatus: 'destination_not_found', message: 'The message does not exist.', help: 'No route has this name or path, or it is hidden: both answer alike. `postern routes` says which.' },
+  MessageNotFound: { status: 404, source: 'client', retry: 'never', proxyStatus: 'destination_not_found', message: 'The message does not exist.', help: 'No route has this name or path, or it is hidden, or several services claim it and nobody gets it (`conflict`): all answer alike. `postern routes` says which.' },
   RoutesNotReady: { status: 503, source: 'gateway', retry: 'never', proxyStatus: 'destination_unavailable', retryAfterS: 1, message: 'The routes are not known yet.', help: 'No route table yet, a registry has not answered since the start, the service has registered but its list of operations is not read yet, or an upstream of postern.yaml has not said yet what it is (`postern routes` says which).' },
   BadRequest: { status: 400, source: 'client', retry: 'never', proxyStatus: 'http_request_error', security: true, message: 'The request is not valid HTTP.', help: 'The HTTP parser refused it, it has no Host or a malformed one, it has two of Content-Length, Host or Content-Type, or it names another HTTP version than it is sent by.' },
   BadRequestTarget: { status: 400, source: 'client', retry: 'never', proxyStatus: 'http_request_denied', security: true, message: 'The request target is spelled in a way that is not accepted.', help: 'Dot segments, encoded slashes, NUL, bad escapes, or text after the message name: hosts read them as another message than an edge does.' },

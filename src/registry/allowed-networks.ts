@@ -68,7 +68,7 @@ export function createNetworkRules (cidrs: readonly string[], ownListeners: read
     const what = whyNever(ip)
     if (what !== undefined) return { reason: `${written} is ${what}` }
     for (const listener of ownListeners) {
-      if (listener.port === port && reaches(ip, unmapped(listener.host), toOurselves, has(own, ip))) return { reason: `${written}:${port} is Postern's own listener` }
+      if (listener.port === port && reaches(ip, unmapped(listener.host), toOurselves, has(own, ip))) return { reason: `${isIP(written) === 6 ? `[${written}]` : written}:${port} is Postern's own listener` }
     }
     // Whoever writes postern.yaml says by that where may be connected to. What nobody has a service at is refused to him too.
     if (facts.registry === 'config') return undefined

@@ -67,7 +67,7 @@ export const metricTable = {
   registryUp: { name: 'postern_registry_up', type: 'gauge', labels: ['registry'], help: '1 while the last question to the registry was answered.' },
   registryAge: { name: 'postern_registry_age_seconds', type: 'gauge', labels: ['registry'], help: 'Since the registry\'s last good answer.' },
   registryErrors: { name: 'postern_registry_errors_total', type: 'counter', labels: ['registry'], help: 'Questions to the registry that failed: no answer, an error, or one that must not be believed.' },
-  routes: { name: 'postern_routes', type: 'gauge', labels: ['state'], help: 'Names known, by state: routed, hidden, unread (its service\'s list is not read yet), cached (its service has left, and answers of it are stored), and so on.' },
+  routes: { name: 'postern_routes', type: 'gauge', labels: ['state'], help: 'Names known, by state: routed, hidden, unread (its service\'s list is not read yet), cached (its service has left, and answers of it are stored), and so on. Names that postern routes shows as absent are not counted.' },
   conflicts: { name: 'postern_conflicts', type: 'gauge', labels: [], help: 'Message names that two services have and nobody has settled, and paths that two messages want.' },
   registrations: { name: 'postern_registrations', type: 'gauge', labels: ['state'], help: 'Registrations known, by state: routed, out, standby, waiting, critical, draining, ghost, stranger, unconfirmed, refused. docs/OPERATIONS.md says what each means.' },
   registryStale: { name: 'postern_registry_stale', type: 'gauge', labels: ['registry'], help: 'Registrations in force that the registry does not vouch for now: it does not answer, has not answered since the start, has forgotten them, or lists them in a form that cannot be read.' },

@@ -150,6 +150,6 @@ no messages, 1 path in conflict
 })
 
 test('what a registry says in several lines is shown in as many', () => {
-  const shown = formatRoutes({ ...onlyMessages, routes: [], registries: [{ registry: 'file', ok: false, stale: 0, error: 'services.yaml:1:1  is wrong\n  1 | x\u001b\n    | ^' }] }, { columns: undefined, colours: false })
-  assert.ok(shown.startsWith('file does not answer (services.yaml:1:1  is wrong\n  1 | x\uFFFD\n    | ^): 0 registrations'), shown)
+  const shown = formatRoutes({ ...onlyMessages, routes: [], registries: [{ registry: 'file', ok: false, stale: 0, lastGoodAt: Date.UTC(2026, 10, 27, 1, 2, 3), error: 'services.yaml:1:1  is wrong\n  1 | x\u001b\n    | ^' }] }, { columns: undefined, colours: false })
+  assert.ok(shown.startsWith('the services file cannot be read, and counts as it was at 2026-11-27T01:02:03Z (services.yaml:1:1  is wrong\n  1 | x\uFFFD\n    | ^): 0 registrations'), shown)
 })

@@ -225,13 +225,17 @@ test('so is that of the embedded registry', async t => {
   assert.equal(child.out(), '')
 })
 
-test('nobody to ask is exit code 1 and says whom it asked', async () => {
+test('nobody to ask is exit code 1 and says whom it asked', async t => {
   await using gateway = startChild(['routes', '--admin', '127.0.0.1:1'])
   assert.equal(await gateway.ended, 1)
   assert.match(gateway.err(), /no gateway answers at http:\/\/127\.0\.0\.1:1 \(ECONNREFUSED\)/)
-  await using catalog = startChild(['routes', '--consul', 'http://127.0.0.1:1', '--wait', '3000'])
+  const cwd = await directoryOf(t)
+  await writeFile(join(cwd, 'postern.yaml'), 'registry: { file: services.yaml }')
+  await writeFile(join(cwd, 'services.yaml'), '- a\n')
+  await using catalog = startChild(['routes', '--consul', 'http://127.0.0.1:1', '--config', 'postern.yaml', '--wait', '3000'], { cwd })
   assert.equal(await catalog.ended, 1)
   assert.match(catalog.err(), /consul does not answer: .*[\s\S]*no registry answers/)
+  assert.match(catalog.err(), /^postern: the services file cannot be read: .*services\.yaml:1:3 {2}\[0\]: must be a service.*\n {2}1 \| - a\n/m)
 })
 
 test('the demo: three calls to try, each does what is said, and it ends with its fleet', async () => {

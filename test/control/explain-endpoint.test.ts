@@ -84,6 +84,14 @@ test('a fixed endpoint that has not said what it is delays calls only where post
   assert.deepEqual(fixed(false), { why: 'Routed: a fixed endpoint of postern.yaml. It has not said yet what it is.', hint: 'It gets calls all the same. It is asked again and again (/operations/metadata).' })
 })
 
+test('of what its registry no longer names nothing is said of others, and that a token may be why', () => {
+  const said = (like: Partial<RegistrationLike> = {}, one: World['says'] = { 9101: { id: 'a', ...get } }) => saidOf({ registrations: [{ id: 'a', unconfirmedSince: 999_000, ...like }], says: one })
+  const begin = 'Unconfirmed: its registry no longer names it, without a sign that it was deregistered'
+  assert.deepEqual(said(), { why: `${begin}, but it answers us; served for registry.unconfirmedMs at most.`, hint: 'It has to register again; if Consul still has it, look whether Postern\'s token (registry.consul.token) may read the service.' })
+  assert.equal(said({}, { 9101: 'silent' }).why, `${begin}, and it does not answer us.`)
+  assert.equal(said({ registry: 'embedded' }).hint, 'It has to register again.', 'our own registry asks for no token')
+})
+
 test('of what is refused only that is advised which can help', async t => {
   const admission = createAdmission({
     settings: { allowedNetworks: ['10.0.0.0/8'], nameServers: [] },

@@ -9,6 +9,9 @@ import { registration } from './support.ts'
 
 const well: WatchState = { registry: 'consul', ok: true, lastGoodAt: Date.UTC(2026, 10, 27), error: undefined, agent: 'http://a' }
 const failing: WatchState = { ...well, ok: false, error: 'HTTP 500' }
+/** As the watch of a file tells it: each mistake with the line of the file. */
+const broken: WatchState = { ...well, registry: 'file', ok: false, error: 'services.yaml:2:8  [0].url: must be a base URL. Hint: For example http://h:1\n  2 |   url: nowhere\n    |        ^\nservices.yaml:3:3  [0].wieght: is not a known setting' }
+const inFile = registration({ id: 'f', registry: 'file' })
 const entry: CatalogEntry = { registration: registration({ id: 'a' }), firstSeenAt: 0, unconfirmedSince: undefined, stale: false }
 
 const rows: ReadonlyArray<readonly [sentence: string, state: WatchState | undefined, entry: Partial<CatalogEntry>, stale: RegExp | undefined]> = [
@@ -21,6 +24,9 @@ const rows: ReadonlyArray<readonly [sentence: string, state: WatchState | undefi
   ['a datacenter that fails makes stale what it listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc1', lastGoodAt: 1 }] }, {}, /does not answer/],
   ['and not what another listed', { ...failing, failing: [{ service: 'api', datacenter: 'dc2', lastGoodAt: 1 }] }, {}, undefined],
   ['nor another service', { ...failing, failing: [{ service: 'web', datacenter: undefined, lastGoodAt: 1 }] }, {}, undefined],
+  ['a mistake in a file is told in one line, with its place, without the line of the file', broken, { registration: inFile }, /^the services file cannot be read, and counts as it was at 2026-11-27T00:00:00Z \(services\.yaml:2:8 {2}\[0\]\.url: must be a base URL\. Hint: For example http:\/\/h:1\)$/],
+  ['what is cut says so', { ...broken, error: 'x'.repeat(201) }, { registration: inFile }, /\(x{200}…\)$/],
+  ['a file that was read by an earlier run only', { ...broken, lastGoodAt: undefined }, { registration: inFile, stale: true }, /^read from disk, and the services file could not be read since the start$/],
   ['postern.yaml is never stale', failing, { registration: registration({ id: 'f', registry: 'config' }) }, undefined]
 ]
 for (const [sentence, state, over, stale] of rows) {

@@ -82,6 +82,10 @@ for (const [sentence, url, listener, refused] of own) {
   })
 }
 
+test('an IPv6 address beside a port stands in brackets', () => {
+  for (const host of ['[::]', '[::1]', '127.0.0.1']) assert.equal(rules(everything, [{ host: '0.0.0.0', port: 8080 }]).check(at(`http://${host}:8080`), ours)?.reason, `${host}:8080 is Postern's own listener`)
+})
+
 test('a host name is judged by every address it resolves to', () => {
   const { resolved } = rules()
   assert.equal(resolved(at('http://orders:80'), ['10.0.0.7', 'fd00::7'], theirs), undefined)

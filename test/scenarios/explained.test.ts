@@ -100,7 +100,7 @@ test('what a running agent no longer vouches for is marked stale and counted whi
     }
     consul.list([])
     await until('what it forgot is, and it answers', async () => { const { fresh, registry } = await marks(); return await stale() === 2 && fresh.length === 0 && registry.ok })
-    for (const row of (await marks()).stale) assert.match(row.why, row.registration === undefined ? /^Routed to \w+: .*; stale: consul no longer names its registrations\.$/ : /^Unconfirmed: its registry has forgotten it together with others, but it answers us/)
+    for (const row of (await marks()).stale) assert.match(row.why, row.registration === undefined ? /^Routed to \w+: .*; stale: consul no longer names its registrations\.$/ : /^Unconfirmed: its registry no longer names it, without a sign that it was deregistered, but it answers us/)
     assert.match(await postern(gateway), /^consul answers, and does not vouch for all that it listed: 2 registrations stay in force without its word \(stale\)\.$/m)
     assert.equal((await gateway.get('/json/reply/First')).status, 200)
     consul.list(entries)

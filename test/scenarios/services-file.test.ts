@@ -65,6 +65,11 @@ test('a file of fixed services is changed, broken, mended and disputed beside a 
   assert.match(broken.error ?? '', /services\.yaml:2:27 {2}\[1\]\.url: this is not a valid URL: nowhere/)
   await gateway.metricBecomes('postern_registry_up', 0, { registry: 'file' })
   await until('the log to say so', async () => (await gateway.log()).some(({ msg, registry, error }) => msg === 'registry does not answer; its last good list stays in force' && registry === 'file' && /services\.yaml:2:/.test(String(error))))
+  // The sentence of each row is one line; the line of the file stands in the log.
+  const rows = Object.values(await gateway.api('routes')).flat() as Array<{ stale?: true, why: string }>
+  const stale = rows.filter(row => row.stale === true)
+  assert.equal(stale.length, 4, 'two messages and two registrations')
+  for (const { why } of stale) assert.match(why, /; stale: the services file cannot be read, and counts as it was at \S+Z \([^\n]*services\.yaml:2:27 {2}\[1\]\.url: this is not a valid URL: nowhere\)\.$/)
   await called(one, two)
   assert.equal(await status('Cancel'), 200)
 
