@@ -1,6 +1,6 @@
 // What the registries say, remembered against their forgetting (decisions 1.5): snapshot after snapshot, entry by entry. Pure.
 import { sameData } from '../lib/same-data.ts'
-import type { Dropped, Registration, Snapshot, UnreadPart } from '../registry/registration.ts'
+import type { Dropped, LastWord, Registration, Snapshot, UnreadPart } from '../registry/registration.ts'
 import { isOf } from './stale.ts'
 
 export interface CatalogEntry {
@@ -171,6 +171,12 @@ export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot
     entries.set(id, { ...entry, stale: false, unconfirmedSince: entry.unconfirmedSince ?? now, vouchedAt: entry.vouchedAt ?? lastGoodAt, unread: forgetful || isForgotten ? undefined : suspect?.reason })
   }
   return { index: highestIndex(known.index, snapshot), entries, suspects, missing }
+}
+
+/** What a registry named last, for a watch of it that begins anew; nothing where another one has taken its place. */
+export function lastWordOf (memory: RegistryMemory | undefined): LastWord | undefined {
+  if (memory === undefined || memory.replaced === true) return undefined
+  return { registrations: [...memory.entries.values()].filter(({ unconfirmedSince }) => unconfirmedSince === undefined).map(({ registration }) => registration), index: memory.index }
 }
 
 /** Drops what has been unconfirmed for longer than `unconfirmedMs`. Gives back the same object when nothing is. */

@@ -122,9 +122,9 @@ export function createEngine (options: EngineOptions): Engine {
     },
     distances: told => { distances = told; trigger() },
     started (registry, source) {
-      registries.started(registry, source)
       states.started(registry)
       postStatus()
+      return registries.started(registry, source)
     },
     stopped (registry) {
       registries.stopped(registry)

@@ -1,7 +1,7 @@
 // What each registry is remembered to have said, where its answers come from, and whether it has answered since the start. Pure but for what it remembers.
 import type { Config } from '../config/schema.ts'
-import type { Registration, Snapshot, UnreadPart, WatchState } from '../registry/registration.ts'
-import { expire, remember, type CatalogEntry, type RegistryMemory } from './catalog.ts'
+import type { LastWord, Registration, Snapshot, UnreadPart, WatchState } from '../registry/registration.ts'
+import { expire, lastWordOf, remember, type CatalogEntry, type RegistryMemory } from './catalog.ts'
 import { failsFor, isFailing, isUnvouched } from './stale.ts'
 import { memoriesOf, type KeptState } from './state-file.ts'
 import { registriesOf } from './watches.ts'
@@ -28,12 +28,13 @@ export class Registries {
     this.#restored.delete(registry)
   }
 
-  /** Another source is another truth: its first answer replaces what the former said, without doubting what it leaves out; until then that serves on. */
-  started (registry: Registry, source: string): void {
+  /** Another source is another truth: its first answer replaces what the former said, without doubting what it leaves out; until then that serves on. Gives back what this one is known to have said. */
+  started (registry: Registry, source: string): LastWord | undefined {
     const before = this.#sources.get(registry)
     const known = this.#memories.get(registry)
     if (before !== undefined && before !== source && known !== undefined) this.#memories.set(registry, { ...known, replaced: true })
     this.#sources.set(registry, source)
+    return lastWordOf(this.#memories.get(registry))
   }
 
   stopped (registry: Registry): void {

@@ -57,7 +57,7 @@ const splitAddress = (address: string) => {
 }
 
 const startersWith = (ownNodes: OwnNodes): WatchStarters => ({
-  consul: (config, listener) => watchConsul(config, listener, { ownNodes }),
+  consul: (config, listener, known) => watchConsul(config, listener, { ownNodes, known }),
   file: (path, listener) => watchFile(path, listener),
   async embedded (config, listener, networks) {
     const { host, port } = splitAddress(config.address)

@@ -1,13 +1,14 @@
 // The registries being watched, as configured: started, restarted where their settings changed, stopped. I/O.
 import type { Config, RegistryConfig } from '../config/schema.ts'
 import type { NetworkRules, OwnListener } from '../registry/allowed-networks.ts'
-import type { Registration, Watch, WatchListener } from '../registry/registration.ts'
+import type { LastWord, Registration, Watch, WatchListener } from '../registry/registration.ts'
 
 export type WatchedRegistry = Exclude<Registration['registry'], 'config'>
 
 /** How each registry is watched; the composition in thread.ts gives the real ones, tests give their own. */
 export interface WatchStarters {
-  consul (config: NonNullable<RegistryConfig['consul']>, listener: WatchListener): Watch
+  /** `known`: what this Consul is known to have said before. */
+  consul (config: NonNullable<RegistryConfig['consul']>, listener: WatchListener, known: LastWord | undefined): Watch
   file (path: string, listener: WatchListener): Watch
   /** Starts the registry itself, then watches it. `networks`: where its checks may go, now. */
   embedded (config: NonNullable<RegistryConfig['embedded']>, listener: WatchListener, networks: () => NetworkRules): Promise<Watch & EmbeddedStarted>
@@ -17,8 +18,8 @@ export interface WatchStarters {
 export interface EmbeddedStarted { readonly url: string, readonly listener: OwnListener }
 
 export interface WatchesEvents extends WatchListener {
-  /** `source`: what the answers come from; answers of another source replace the earlier ones whole. */
-  started (registry: WatchedRegistry, source: string): void
+  /** `source`: what the answers come from; answers of another source replace the earlier ones whole. Gives back what this one is known to have said. */
+  started (registry: WatchedRegistry, source: string): LastWord | undefined
   stopped (registry: WatchedRegistry): void
   embedded (started: EmbeddedStarted | undefined): void
   failed (registry: WatchedRegistry, error: Error): void
@@ -69,10 +70,10 @@ export function createWatches (starters: WatchStarters, networks: () => NetworkR
       state: state => { if (gate.open) events.state(state) },
       distances: distances => { if (gate.open) events.distances?.(distances) }
     }
-    events.started(kind, sourceOf(registry, kind))
+    const known = events.started(kind, sourceOf(registry, kind))
     try {
       let watch: Watch
-      if (kind === 'consul') watch = starters.consul(registry.consul!, listener)
+      if (kind === 'consul') watch = starters.consul(registry.consul!, listener, known)
       else if (kind === 'file') watch = starters.file(registry.file!, listener)
       else {
         const embedded = await starters.embedded(registry.embedded!, listener, networks)

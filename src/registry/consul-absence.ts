@@ -1,6 +1,7 @@
 // Whether what an answer of Consul leaves out is gone: an empty one may only say that our token may not see it, or that everything was lost (all come as a calm `200 []`), and one under the same index says that nothing has changed.
 import { AgentError, type AgentAnswer, type AgentConnection, type CatalogNode } from './consul-agent.ts'
-import type { Registration } from './registration.ts'
+import { placeIn, placeOf } from './consul-entry.ts'
+import type { LastWord, Registration } from './registration.ts'
 
 /**
  * `gone`: Consul positively says so. `doubtful`: it has access rules and nothing tells the two apart (a rule of the same policy was edited);
@@ -8,16 +9,23 @@ import type { Registration } from './registration.ts'
  */
 export type Absence = 'gone' | 'doubtful' | 'withheld'
 
-interface View { readonly registrations: readonly Registration[], readonly index: number | undefined }
-
 /**
  * Whether an answer leaves out what one under the same index named: a proxy or an agent that lost something, for every deregistration moves
  * the index. So does one without an index where others had one: what it lost may be more. Pure.
  */
-export function contradicts (before: View | undefined, after: View): boolean {
+export function contradicts (before: LastWord | undefined, after: LastWord): boolean {
   if (before === undefined || before.index === undefined || (after.index !== undefined && before.index !== after.index)) return false
-  const named = new Set(after.registrations.map(({ node, id }) => `${node}/${id}`))
-  return before.registrations.some(({ node, id }) => !named.has(`${node}/${id}`))
+  const named = new Set(after.registrations.map(placeOf))
+  return before.registrations.some((registration) => !named.has(placeOf(registration)))
+}
+
+/**
+ * Whether an answer names nothing of what was registered, and is therefore to be asked about like an empty one, whatever else it names: another catalogue may
+ * have taken the place of the one that was. Of several nodes one that leaves leaves the others behind. An entry that cannot be told may be any. Pure.
+ */
+export function leavesOutAll (before: readonly Registration[], entries: readonly unknown[]): boolean {
+  const named = new Set(entries.map(placeIn))
+  return before.length > 0 && !named.has(undefined) && !before.some((registration) => named.has(placeOf(registration)))
 }
 
 /** Nobody registers under this name. */
@@ -53,15 +61,16 @@ export function judgeNodes (before: readonly Registration[], nodes: ReadonlyMap<
   return same === 0 && others > 0 ? 'doubtful' : 'gone'
 }
 
-async function askNodes (connection: AgentConnection, before: readonly Registration[], signal: AbortSignal): Promise<'gone' | 'doubtful'> {
+/** Asks the nodes on which something was registered, of which an answer names nothing. Throws AgentError where they still list it, and the signal's reason. */
+export async function askNodes (connection: AgentConnection, before: readonly Registration[], signal: AbortSignal): Promise<'gone' | 'doubtful'> {
   const names = [...new Set(before.map(({ node }) => node))].slice(0, mostNodes)
   const nodes = new Map(await Promise.all(names.map(async (name) => [name, await connection.nodeOf(name, signal)] as const)))
   const said = judgeNodes(before, nodes)
-  if (said === 'listed') throw new AgentError('the answer is empty although the catalogue lists what was registered')
+  if (said === 'listed') throw new AgentError('the answer names nothing of what was registered, although the catalogue lists it')
   return said
 }
 
-/** Asks on. `before`: what was registered. Throws AgentError where the token is refused, the service is withheld or still listed, and the signal's reason. */
+/** Asks on about an empty answer. `before`: what was registered. Throws AgentError where the token is refused, the service is withheld or still listed, and the signal's reason. */
 export async function explainAbsence (connection: AgentConnection, service: string, before: readonly Registration[], signal: AbortSignal): Promise<'gone' | 'doubtful'> {
   const acl = await connection.acl(signal)
   if (acl !== 'on') return await askNodes(connection, before, signal)

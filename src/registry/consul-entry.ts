@@ -84,6 +84,15 @@ export function readEntry (entry: unknown, rules: EntryRules): ReadEntry {
   }
 }
 
+/** Where an entry stands in its datacenter, as node and id; undefined where it does not say so. */
+export function placeIn (entry: unknown): string | undefined {
+  if (!isObject(entry) || !isObject(entry.Node) || !isObject(entry.Service)) return undefined
+  const [node, id] = [text(entry.Node.Node), text(entry.Service.ID)]
+  return node === '' || id === '' ? undefined : placeOf({ node, id })
+}
+
+export const placeOf = ({ node, id }: Pick<Registration, 'node' | 'id'>): string => `${node}/${id}`
+
 /** Which node of its name a Node object of Consul is: after a lost data directory it was made anew, under another ID or another index. */
 export function identityOf ({ ID, CreateIndex }: Readonly<Record<string, unknown>>): string | undefined {
   return typeof CreateIndex === 'number' ? `${text(ID)}/${CreateIndex}` : undefined

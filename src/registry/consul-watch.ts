@@ -1,13 +1,13 @@
 // Watches services of a Consul catalog: one loop of blocking queries per service and datacenter, merged into one snapshot.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulConfig } from '../config/schema.ts'
-import { contradicts, explainAbsence } from './consul-absence.ts'
+import { askNodes, contradicts, explainAbsence, leavesOutAll } from './consul-absence.ts'
 import { connectAgent } from './consul-agent.ts'
 import type { AgentAnswer, AgentConnection } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
 import { readEntry } from './consul-entry.ts'
 import { OwnNodes } from './own-nodes.ts'
-import type { Dropped, Registration, UnreadPart, Watch, WatchListener } from './registration.ts'
+import type { Dropped, LastWord, Registration, UnreadPart, Watch, WatchListener } from './registration.ts'
 import { answeredEarly, delayAfterAnswer, delayAfterFailure, stepIndex } from './watch-pace.ts'
 
 export interface WatchOptions {
@@ -19,6 +19,8 @@ export interface WatchOptions {
   readonly ownNodes?: OwnNodes
   /** How long what has been answered waits for what has not, neither well nor badly, ms. Default: 2,000. */
   readonly patienceMs?: number
+  /** What the catalog is known to have said before: first answers are compared with it, as later ones are with those before them. Default: nothing. */
+  readonly known?: LastWord | undefined
 }
 
 /** What one service's latest good answer said. */
@@ -38,6 +40,8 @@ interface LoopState {
   /** Not the nearest of several. */
   readonly far: boolean
   view: ServiceView | undefined
+  /** What was said before the watch began; of no use once there is a view. */
+  known: LastWord | undefined
   /** The index under which an answer left out what another had named: until it moves every answer is read anew. */
   contradicted: number | undefined
   error: string | undefined
@@ -58,23 +62,29 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const random = options.random ?? Math.random
   const now = options.now ?? Date.now
   const ownNodes = options.ownNodes ?? new OwnNodes()
+  const patienceMs = options.patienceMs ?? defaultPatienceMs
   const closing = new AbortController()
   let errors = 0
   let patience: NodeJS.Timeout | undefined
+  /** An answer that has not been told yet, because others are waited for or the listener threw, is to be doubted in what it leaves out. */
+  let isDoubted = false
   const datacenters = config.datacenters.length > 0 ? config.datacenters : [config.datacenter]
-  const loops = datacenters.flatMap((datacenter, index) => [...new Set(config.services)].map((service): LoopState =>
-    ({ service, datacenter, far: index > 0, view: undefined, contradicted: undefined, error: undefined, lastGoodAt: undefined, agent: undefined })))
+  const services = [...new Set(config.services)]
+  const isSole = datacenters.length * services.length === 1
+  const loops = datacenters.flatMap((datacenter, index) => services.map((service): LoopState =>
+    ({ service, datacenter, far: index > 0, view: undefined, known: knownOf(options.known, service, datacenter, isSole), contradicted: undefined, error: undefined, lastGoodAt: undefined, agent: undefined })))
 
   const publish = (reset: boolean): void => {
     const views: ServiceView[] = []
     const unread: UnreadPart[] = []
+    isDoubted ||= reset
     for (const { view, far, error, service, datacenter } of loops) {
       if (view !== undefined) views.push(view)
       else if (error !== undefined) unread.push({ service, datacenter, awaited: !far })
     }
     if (views.length === 0) return
     if (views.length + unread.length < loops.length) {
-      patience ??= setTimeout(endWaiting, options.patienceMs ?? defaultPatienceMs)
+      patience ??= setTimeout(endWaiting, patienceMs)
       return
     }
     const indexes = views.flatMap((view) => view.index ?? [])
@@ -83,10 +93,11 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
       registry,
       registrations: views.length === 1 ? views[0]!.registrations : views.flatMap((view) => view.registrations),
       index: indexes.length === 0 ? undefined : Math.max(...indexes),
-      reset,
+      reset: isDoubted,
       ...(dropped.length === 0 ? {} : { dropped }),
       ...(unread.length === 0 ? {} : { unread })
     })
+    isDoubted = false
   }
 
   /** Publishes what the others have answered. Whether that was possible: else the error says what the listener has against it. */
@@ -217,10 +228,12 @@ function accept (answer: AgentAnswer, loop: LoopState): void {
 }
 
 /** Whether what is missing from an answer may be missing only because our token lost a right, or the catalogue all it had. Throws where that is certain. */
-async function doubt (answer: AgentAnswer, { view, service }: LoopState, connection: AgentConnection, signal: AbortSignal): Promise<boolean> {
+async function doubt (answer: AgentAnswer, { view, known, service }: LoopState, connection: AgentConnection, signal: AbortSignal): Promise<boolean> {
   if (answer.filteredByAcl && view?.filtered === false) return true
-  if (answer.entries.length > 0 || view?.registrations.length === 0) return false
-  return await explainAbsence(connection, service, view?.registrations ?? [], signal) === 'doubtful'
+  const before = (view ?? known)?.registrations ?? []
+  if (answer.entries.length > 0) return leavesOutAll(before, answer.entries) && await askNodes(connection, before, signal) === 'doubtful'
+  if (view?.registrations.length === 0) return false
+  return await explainAbsence(connection, service, before, signal) === 'doubtful'
 }
 
 /** Whether an answer may say something else than the last one. */
@@ -231,9 +244,17 @@ function isNews ({ index }: AgentAnswer, { view, contradicted }: LoopState): boo
 function take (view: ServiceView, loop: LoopState): void {
   // An answer without an index stands under the last one.
   const index = view.index ?? loop.view?.index
-  if (contradicts(loop.view, view)) loop.contradicted = index
+  if (contradicts(loop.view ?? loop.known, view)) loop.contradicted = index
   else if (index !== loop.contradicted) loop.contradicted = undefined
   loop.view = { ...view, index }
+  loop.known = undefined
+}
+
+/** What is known of one service in one datacenter. An index is that of several where it is not the sole one watched. */
+function knownOf (known: LastWord | undefined, service: string, datacenter: string | undefined, isSole: boolean): LastWord | undefined {
+  if (known === undefined) return undefined
+  const isOurs = (one: Registration): boolean => one.registeredAs === service && (datacenter === undefined || one.datacenter === datacenter)
+  return { registrations: known.registrations.filter(isOurs), index: isSole ? known.index : undefined }
 }
 
 function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1], { service, datacenter }: LoopState): ServiceView {

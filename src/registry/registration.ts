@@ -90,6 +90,9 @@ export interface Snapshot {
   readonly unread?: readonly UnreadPart[]
 }
 
+/** What a registry said last, as far as its next answer is compared with it. */
+export type LastWord = Pick<Snapshot, 'registrations' | 'index'>
+
 /** A service, in one datacenter where several are watched. */
 export interface UnreadPart {
   readonly service: string

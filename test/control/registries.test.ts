@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { Value } from 'typebox/value'
 import { ConfigSchema, type Config } from '../../src/config/schema.ts'
 import { Registries } from '../../src/control/registries.ts'
+import { sourceOf } from '../../src/control/watches.ts'
 import { registration } from './support.ts'
 
 const { registry: config } = Value.Default(ConfigSchema, { registry: { consul: { services: ['api', 'web'] } } }) as Config
@@ -30,4 +31,30 @@ test('a part that cannot be read is waited for as long as what a registry has fo
   const registries = new Registries()
   for (const at of [1_000, 5_000]) registries.told(part, at, undefined)
   assert.deepEqual([0, config.unconfirmedMs - 1, config.unconfirmedMs].map(ms => registries.isComplete(config, 1_000 + ms)), [false, false, true])
+})
+
+test('a watch that begins anew is told what its registry named last, and nothing of another one or of what is forgotten', () => {
+  const registries = new Registries()
+  const ids = (source: string) => registries.started('consul', source)?.registrations.map(({ id }) => id)
+  assert.equal(ids('here'), undefined)
+  registries.told({ ...api, registrations: ['a1', 'a2'].map(id => registration({ id })) }, 1_000, undefined)
+  registries.told({ ...api, reset: true }, 2_000, 1_000)
+  assert.deepEqual([ids('here'), registries.started('consul', 'here')?.index], [['a1'], 100])
+  assert.equal(ids('there'), undefined, 'another Consul')
+  assert.equal(ids('there'), undefined, 'which has not answered yet')
+  registries.told(api, 3_000, undefined)
+  assert.deepEqual(ids('there'), ['a1'])
+})
+
+test('what is known from disk of the same registry is known to its watch', () => {
+  const kept = new Registries()
+  kept.started('consul', sourceOf(config, 'consul'))
+  kept.told(api, 1_000, undefined)
+  const state = { registries: kept.keep(() => 1_000), knowledge: [], owners: [] }
+  const [same, other] = [config, { ...config, consul: { ...config.consul!, agents: ['http://elsewhere:8500'] } }].map(settings => {
+    const registries = new Registries()
+    registries.restore(state, settings)
+    return registries.started('consul', sourceOf(settings, 'consul'))
+  })
+  assert.deepEqual([same, other], [{ registrations: api.registrations, index: 100 }, undefined])
 })

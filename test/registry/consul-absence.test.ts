@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { judgeAbsence, judgeNodes } from '../../src/registry/consul-absence.ts'
+import { judgeAbsence, judgeNodes, leavesOutAll } from '../../src/registry/consul-absence.ts'
 import type { CatalogNode } from '../../src/registry/consul-agent.ts'
 import { registration } from '../control/support.ts'
+import { healthEntry } from '../support/fake-consul.ts'
 
 for (const [sentence, acl, index, before, after, expected] of [
   ['without access rules nothing is withheld', 'off', 17, 21, 21, 'gone'],
@@ -34,4 +35,19 @@ for (const [sentence, before, nodes, expected] of [
   ['nothing was registered', [], [], 'gone']
 ] as const) {
   test(`what the nodes say: ${sentence}`, () => assert.equal(judgeNodes(before, new Map<string, CatalogNode | 'unknown'>(nodes)), expected))
+}
+
+const listed = (node: string, id: string) => healthEntry(id, { node: { Node: node } })
+for (const [sentence, before, entries, expected] of [
+  ['it is empty', [here], [], true],
+  ['it names others only, of another node', [here, also, there], [listed('c', 'four')], true],
+  ['it names others only, of the same node', [here, also], [listed('a', 'four')], true],
+  ['it names the same ids on another node', [here, also], [listed('c', 'one'), listed('c', 'two')], true],
+  ['it still names one of them', [here, also], [listed('c', 'four'), listed('a', 'two')], false],
+  ['one of two nodes has left', [here, also, there], [listed('b', 'three')], false],
+  ['an entry of it has no id, and may be one of them', [here], [listed('c', 'four'), listed('a', '')], false],
+  ['an entry of it has no node, and may be one of them', [here], [listed('', 'one')], false],
+  ['nothing was registered', [], [listed('c', 'four')], false]
+] as const) {
+  test(`whether an answer leaves out all that was registered: ${sentence}`, () => assert.equal(leavesOutAll(before, entries), expected))
 }

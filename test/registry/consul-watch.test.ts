@@ -439,6 +439,75 @@ describe('an empty answer of an agent with access rules', () => {
   })
 })
 
+describe('an answer that names nothing of what was registered', () => {
+  const node = (name: string, ID: string) => ({ Node: name, ID, Datacenter: 'dc1', CreateIndex: 7 })
+  const sayNode = (ID: string, ...ids: string[]) => ({ Node: node('vm', ID), Services: Object.fromEntries(ids.map(id => [id, { Service: 'api' }])) })
+  const before = [healthEntry('a', { node: node('vm', 'first') }), healthEntry('b', { node: node('vm', 'first') })]
+  const others = [healthEntry('c', { node: node('elsewhere', 'another') })]
+  for (const [moment, isAnew] of [['while a watch runs', false], ['as the first one of a watch that knows from before', true]] as const) {
+    for (const [kind, entries] of [['an empty one', []], ['one with others on another node', others]] as const) {
+      const given = async (t: TestContext, vm: object | null) => {
+        const consul = await fake(t)
+        consul.list(before, 10)
+        const watch = watching(t, config([consul.url]))
+        await watch.listed('a', 'b')
+        if (isAnew) await watch.watch.close()
+        consul.nodes['vm'] = vm
+        consul.list([...entries], 30)
+        return isAnew ? watching(t, config([consul.url]), { known: watch.snapshots.at(-1)! }) : watch
+      }
+      const answered = async (t: TestContext, vm: object | null) => (await (await given(t, vm)).snapshot('what is left', ({ index }) => index === 30)).reset
+
+      test(`${kind}, ${moment}: it is not believed while their node has them`, async (t) => {
+        const watch = await given(t, sayNode('first', 'b'))
+        await watch.failed(/although the catalogue lists it/)
+        assert.deepEqual(watch.snapshots.filter(({ index }) => index === 30), [])
+      })
+
+      test(`${kind}, ${moment}: they are gone where their node is there without them`, async (t) => assert.equal(await answered(t, sayNode('first')), false))
+      test(`${kind}, ${moment}: it is doubted where their node is gone`, async (t) => assert.equal(await answered(t, null), true))
+      test(`${kind}, ${moment}: it is doubted where their node is another one`, async (t) => assert.equal(await answered(t, sayNode('second')), true))
+    }
+  }
+})
+
+test('a watch that knows from before doubts a first answer that leaves one out under the same index, and only that', async (t) => {
+  const consul = await fake(t)
+  consul.list([healthEntry('a'), healthEntry('b')], 94)
+  const first = watching(t, config([consul.url]))
+  await first.listed('a', 'b')
+  for (const [index, reset] of [[94, true], [95, false]] as const) {
+    consul.list([healthEntry('a')], index)
+    const watch = watching(t, config([consul.url]), { known: first.snapshots.at(-1)! })
+    await watch.listed('a')
+    assert.equal(watch.snapshots.at(-1)!.reset, reset)
+  }
+})
+
+for (const [sentence, registeredAs, reset] of [
+  ['a first answer that is doubted is told as such, although another service answers later', 'api', true],
+  ['what was known of a service that is not watched doubts no answer', 'other', false]
+] as const) {
+  test(sentence, async (t) => {
+    const consul = await fake(t)
+    consul.list([healthEntry('a', { node: { ID: 'first', CreateIndex: 7 }, service: { Service: registeredAs } })], 10)
+    const first = watching(t, config([consul.url]))
+    await first.listed('a')
+    consul.nodes['vm'] = null
+    let answerWeb: (() => void) | undefined
+    consul.answer(({ service, index, response }) => {
+      if (index > 0) return // Waits for what does not come.
+      if (service === 'web') answerWeb = () => answerList(response, [healthEntry('w')], 20)
+      else answerList(response, [], 20)
+    })
+    const watch = watching(t, config([consul.url], { services: ['api', 'web'] }), { known: first.snapshots.at(-1)!, patienceMs: 60_000 })
+    await until('the empty answer to be read', () => answerWeb !== undefined && consul.queries.some(({ service, index }) => service === 'api' && index === 20))
+    answerWeb!()
+    await watch.listed('w')
+    assert.deepEqual(watch.snapshots.map((snapshot) => snapshot.reset), [reset])
+  })
+}
+
 test('one broken entry does not spoil the others, and is counted with a reason', async (t) => {
   const consul = await fake(t)
   consul.list([healthEntry('a'), null as unknown as object, { Service: {} }, healthEntry('b', { service: { Address: 'ftp://x' } })])

@@ -41,8 +41,10 @@ async function register (consul: RealConsul, host: ServiceStackHost): Promise<vo
   for (const check of checkBodies(host, { heartbeatIntervalS: 1 })) await consul.put('/v1/agent/check/register', check)
 }
 
+const behind = (agent: string, more: object = {}) => ({ registry: { consul: { agents: [agent], waitMs: 1_000, maxBackoffMs: 500, ...more } } })
+
 async function startBehind (agent: string, token?: string, only: ReadonlyArray<readonly [service: string, message: string]> = services): Promise<TestGateway> {
-  const gateway = await startGateway({ registry: { consul: { agents: [agent], ...(token === undefined ? {} : { token }), waitMs: 1_000, maxBackoffMs: 500 } } } as never)
+  const gateway = await startGateway(behind(agent, token === undefined ? {} : { token }))
   for (const [, message] of only) await until(`${message} is routed`, async () => (await gateway.get(`/json/reply/${message}`)).status === 200)
   return gateway
 }
@@ -152,6 +154,63 @@ describe('a fleet of one service', { timeout: 300_000, skip }, () => {
       assert.deepEqual(misdirected(hosts), [])
     })
   }
+
+  test('in place of the agent stands one of another node, with nothing but another service: not one call fails', async () => {
+    await using stack = new AsyncDisposableStack()
+    const { hosts, proxy, gateway } = await start(stack)
+    const other = await startConsul()
+    stack.defer(() => other.stop())
+    await using load = startLoad(gateway.url, targets[0]!)
+    proxy.mood = 'refuse'
+    for (let n = 0; n < 100; n++) await other.put('/v1/agent/service/register', { ID: `other-${n}`, Name: 'other', Port: 1 })
+    await register(other, stack.use(await startServiceStackHost({ service: 'Two', messages: { Second: answer } })))
+    proxy.agent = other.url
+    proxy.mood = 'honest'
+    await gateway.waitForRoute('Second')
+    assert.equal(await registrations(gateway, 'unconfirmed'), 2)
+    const { calls } = load
+    await until('calls go on', () => load.calls > calls + 100)
+    for (const host of hosts) await register(other, host)
+    await until('both are listed again', async () => await registrations(gateway, 'routed') === 3)
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+    assert.deepEqual(misdirected(hosts), [])
+  })
+
+  test('a watch that begins anew, after a change of its settings or a start of Postern, judges no otherwise than one that runs', async () => {
+    await using stack = new AsyncDisposableStack()
+    const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-outages-'))
+    stack.defer(() => rm(dataDirectory, { recursive: true, force: true }))
+    const world = stack.use(await startWorld({}, one))
+    const proxy = stack.use(await startLyingProxy(world.consul.url))
+    const begin = async () => await startGateway({ ...behind(proxy.url), dataDirectory })
+    const refused = async (gateway: TestGateway) => {
+      const answered = proxy.answered('empty')
+      await until('more empty answers are not believed', async () => proxy.answered('empty') >= answered + 2 && !await isUp(gateway) && await stale(gateway) === 2, { everyMs: 25 })
+    }
+    {
+      await using gateway = await begin()
+      await until('both are routed', async () => await registrations(gateway, 'routed') === 2)
+      await using load = startLoad(gateway.url, targets[0]!)
+      proxy.mood = 'empty'
+      await refused(gateway)
+      await gateway.reload({ ...behind(proxy.url, { waitMs: 1_100 }), dataDirectory })
+      await refused(gateway)
+      await load.stop()
+      assert.deepEqual(load.failures, [])
+    }
+    {
+      await using gateway = await begin()
+      await refused(gateway)
+      assert.equal((await gateway.get('/json/reply/First')).status, 200)
+    }
+    await world.consul.restart()
+    for (let n = 0; n < 100; n++) await world.consul.put('/v1/agent/service/register', { ID: `other-${n}`, Name: 'other', Port: 1 })
+    proxy.mood = 'honest'
+    await using gateway = await begin()
+    await until('what is forgotten is unconfirmed', async () => await registrations(gateway, 'unconfirmed') === 2, { everyMs: 25 })
+    assert.equal((await gateway.get('/json/reply/First')).status, 200)
+  })
 })
 
 test('an agent that restarts without its data, whose services register again one by one', { timeout: 300_000, skip }, async () => {

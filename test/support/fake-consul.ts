@@ -37,6 +37,8 @@ export interface FakeConsul {
   acl: boolean
   /** What /v1/coordinate/nodes and /datacenters answer; 403 where nothing is set. */
   coordinates: Record<string, object[]>
+  /** What /v1/catalog/node/NAME answers, null for one that is not there; 404 where nothing is set. */
+  nodes: Record<string, object | null>
   /** Breaks every connection, as a crash does. */
   breakConnections (): void
   /** Resolves when this many queries have arrived in all. */
@@ -66,7 +68,9 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
       return
     }
     if (url.pathname.startsWith('/v1/catalog/node/')) {
-      response.writeHead(404).end()
+      const node = fake.nodes[decodeURIComponent(url.pathname.slice('/v1/catalog/node/'.length))]
+      if (node === undefined) response.writeHead(404).end()
+      else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(node))
       return
     }
     if (url.pathname.startsWith('/v1/coordinate/')) {
@@ -114,6 +118,7 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
     nodeName: 'vm',
     acl: false,
     coordinates: {},
+    nodes: {},
     list (listed, at) {
       entries = listed
       index = at ?? index + 1

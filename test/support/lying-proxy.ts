@@ -11,6 +11,8 @@ export type Mood = 'honest' | 'error' | 'half' | 'html' | 'slow' | 'hang' | 'emp
 
 export interface LyingProxy extends AsyncDisposable {
   readonly url: string
+  /** Which agent it stands before. */
+  agent: string
   mood: Mood
   /** The only service whose answers the mood spoils; undefined: all. */
   only: string | undefined
@@ -25,13 +27,13 @@ const broken = [null, 17, 'text', {}, { Service: null }, { Service: { ID: '' } }
 
 export async function startLyingProxy (agent: string): Promise<LyingProxy> {
   const counts = new Map<Mood, number>()
-  const state = { mood: 'honest' as Mood, only: undefined as string | undefined, forgets: '' }
+  const state = { agent, mood: 'honest' as Mood, only: undefined as string | undefined, forgets: '' }
   const server = http.createServer(async (request, response) => {
     const isWatch = new RegExp(`^/v1/health/service/${state.only ?? ''}`).test(request.url!)
     // What breaks does so at once; a question that waits in the agent gets the mood of its answer.
     const early = isWatch ? state.mood : 'honest'
     if (early === 'refuse' || early === 'error' || early === 'html') return refuse(early, response)
-    const answer = await fetch(agent + (early === 'honest' ? request.url! : request.url!.replace(/([?&])index=\d+/, '$1x=0')), { headers: request.headers['x-consul-token'] === undefined ? {} : { 'x-consul-token': String(request.headers['x-consul-token']) } }).catch(() => undefined)
+    const answer = await fetch(state.agent + (early === 'honest' ? request.url! : request.url!.replace(/([?&])index=\d+/, '$1x=0')), { headers: request.headers['x-consul-token'] === undefined ? {} : { 'x-consul-token': String(request.headers['x-consul-token']) } }).catch(() => undefined)
     if (answer === undefined) return response.destroy()
     let body = await answer.text()
     let index = Number(answer.headers.get('x-consul-index') ?? 1)
@@ -58,6 +60,8 @@ export async function startLyingProxy (agent: string): Promise<LyingProxy> {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get agent () { return state.agent },
+    set agent (url) { state.agent = url },
     get mood () { return state.mood },
     // Questions that wait are cut, so that the new mood shows at once.
     set mood (mood) { state.mood = mood; server.closeAllConnections() },
