@@ -1,5 +1,5 @@
 // Host names of endpoints -> IP addresses, off the request path: bounded in time and number, TTLs honoured, the last good answer kept.
-import { lookup, Resolver } from 'node:dns/promises'
+import { createAsk, type Ask } from './name-servers.ts'
 
 export interface Resolution {
   readonly ips: readonly string[]
@@ -18,14 +18,9 @@ export interface ResolverOptions {
   /** How long after a question that got no good answer the name is asked again. Milliseconds. */
   readonly retryMs: number
   /** Asks the network. Default: DNS for A and AAAA, then the system's own resolver (hosts file), whose answers have no TTL. */
-  readonly ask?: (name: string, servers: readonly string[], signal: AbortSignal) => Promise<Answer>
+  readonly ask?: Ask
   /** ms, monotonic. */
   readonly now?: () => number
-}
-
-export interface Answer {
-  readonly ips: readonly string[]
-  readonly ttlMs: number
 }
 
 interface Entry {
@@ -52,13 +47,10 @@ export interface NameResolver {
 /** Most questions at one time, so that a large catalog is no storm at its name server; their time runs from when they are asked. */
 export const mostQuestions = 64
 
-/** What DNS gives no TTL for (hosts file) is asked again after this long. */
-const systemTtlMs = 30_000
-
 /** Creates a resolver. It starts no timers of its own between questions. */
 export function createNameResolver (options: ResolverOptions): NameResolver {
   const now = options.now ?? (() => performance.now())
-  const ask = options.ask ?? askNetwork
+  const ask = options.ask ?? createAsk(options.timeoutMs, now)
   const entries = new Map<string, Entry>()
   const closed = new AbortController()
   /** As many as there are names, at most. */
@@ -117,25 +109,6 @@ export function createNameResolver (options: ResolverOptions): NameResolver {
       for (const entry of entries.values()) entry.expiresAt = -Infinity
     },
     close () { closed.abort(new Error('the resolver was closed')) }
-  }
-}
-
-async function askNetwork (name: string, servers: readonly string[], signal: AbortSignal): Promise<Answer> {
-  const resolver = new Resolver()
-  if (servers.length > 0) resolver.setServers(servers)
-  const cancel = (): void => resolver.cancel()
-  signal.addEventListener('abort', cancel, { once: true })
-  try {
-    const answers = await Promise.allSettled([resolver.resolve4(name, { ttl: true }), resolver.resolve6(name, { ttl: true })])
-    const records = answers.flatMap((answer) => answer.status === 'fulfilled' ? answer.value : [])
-    if (records.length > 0) {
-      return { ips: records.map((record) => record.address), ttlMs: Math.min(...records.map((record) => record.ttl)) * 1_000 }
-    }
-    signal.throwIfAborted()
-    const found = await lookup(name, { all: true })
-    return { ips: found.map((item) => item.address), ttlMs: systemTtlMs }
-  } finally {
-    signal.removeEventListener('abort', cancel)
   }
 }
 

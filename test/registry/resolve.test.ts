@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createNameResolver, mostQuestions } from '../../src/registry/resolve.ts'
-import type { Answer, ResolverOptions } from '../../src/registry/resolve.ts'
+import type { Answer } from '../../src/registry/name-servers.ts'
+import type { ResolverOptions } from '../../src/registry/resolve.ts'
 
 const options = { timeoutMs: 1_000, maxNames: 3, minTtlMs: 1_000, maxTtlMs: 60_000, retryMs: 1_000 }
 function scripted (answers: Array<Answer | Error | 'hang'>, over: Partial<ResolverOptions> = {}) {

@@ -23,9 +23,9 @@ const idOf = (n: number) => `ss-Shop-00000000-0000-4000-8000-00000000000${n}`
 
 const startHost = (message: string, more: { host?: string, port?: number, id?: string } = {}) => startServiceStackHost({ service: 'Shop', id: idOf(1), messages: { [message]: answer }, ...more })
 
-/** A gateway that asks this name server, with a registry of its own in which a host stands under the name shop.test. */
-async function startBehind (names: NameServer, host: { id: string, port: number, tags: readonly string[] }): Promise<TestGateway> {
-  const gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' }, nameServers: [names.address], allowedNetworks: ['127.0.0.0/8'] } } as PartialConfig)
+/** A gateway that asks these name servers, with a registry of its own in which a host stands under the name shop.test. */
+async function startBehind (names: NameServer | readonly NameServer[], host: { id: string, port: number, tags: readonly string[] }): Promise<TestGateway> {
+  const gateway = await startGateway({ registry: { embedded: { address: '127.0.0.1:0' }, nameServers: [names].flat().map(({ address }) => address), allowedNetworks: ['127.0.0.0/8'] } } as PartialConfig)
   await registerAsPlugin(gateway.embedded!, { ...host, address: `http://shop.test:${host.port}/` }, { heartbeat: false })
   await gateway.waitForRoute('Browse')
   return gateway
@@ -100,6 +100,26 @@ describe('a host name', { timeout: 240_000, concurrency: true }, () => {
     await load.stop()
     assert.deepEqual(load.failures, [])
     assert.equal((await stateOf(gateway, host.id))?.state, 'routed')
+  })
+
+  test('of two name servers one is silent, the other drops AAAA questions: it counts; later it falls silent, the first is back, and calls follow what that says', async () => {
+    await using first = await startNameServer()
+    await using second = await startNameServer()
+    await using before = await startHost('Browse', { host: '127.0.0.8' })
+    await using after = await startHost('Browse', { host: '127.0.0.9', port: before.port })
+    first.silent = true
+    second.dropped = 'AAAA'
+    second.point('shop.test', '127.0.0.8')
+    await using gateway = await startBehind([first, second], before)
+    assert.ok(first.asked.length > 0)
+    await using load = startLoad(gateway.url, get('Browse'), calmly)
+    await until('it is called', () => before.executed.length > 20)
+    second.silent = true
+    first.point('shop.test', '127.0.0.9')
+    first.silent = false
+    await until('the new address is called', () => after.executed.length > 20, patience)
+    await load.stop()
+    assert.deepEqual(load.failures, [])
   })
 
   test('the name server is silent when a host registers: what it has is not there yet (503), not unknown, and callable as soon as it answers', async () => {

@@ -41,7 +41,7 @@ export const Registry = section({
   }, { description: 'Runs a registry of our own that speaks the part of Consul\'s HTTP API that services use. All services registered there are seen, whatever their name. A change of these settings starts it anew, with nothing registered.' })),
   file: Type.Optional(path('A services.yaml with fixed registrations, watched. What may stand in it: config/services.example.yaml, and OPERATIONS.md (Services in a file).')),
   allowedNetworks: names('Networks that endpoints may stand in (CIDR), and checks of the embedded registry go to. Link-local and metadata addresses and Postern\'s own listeners are refused always.', ['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),
-  nameServers: names('DNS servers that host names of endpoints are asked of (ADDRESS or ADDRESS:PORT, e.g. 127.0.0.1:8600 for Consul\'s). Default: the system\'s. What they do not know is looked up as the system does it. Answers hold for their TTL, between 1 and 300 s; a name whose endpoint cannot be connected to is asked again every 5 s.', []),
+  nameServers: names('DNS servers that host names of endpoints are asked of (ADDRESS or ADDRESS:PORT, e.g. 127.0.0.1:8600 for Consul\'s). Default: the system\'s. The next is asked when one is silent or fails; the first to answer is believed, so all should say the same. What they do not know is looked up as the system does it. Answers hold for their TTL, between 1 and 300 s; a name whose endpoint cannot be connected to is asked again every 5 s.', []),
   ask: section({
     intervalMs: ms('How often an unchecked endpoint is asked during its first minute.', 300, 50),
     maxIntervalMs: ms('How often after that.', 5_000, 100),
