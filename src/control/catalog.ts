@@ -46,18 +46,15 @@ export type Catalog = ReadonlyMap<Registration['registry'], RegistryMemory>
 /** Most entries kept that a registry no longer names: a registry of ours may forget, it may not grow us without end. */
 export const mostUnconfirmed = 10_000
 
-const servicesOf = (entries: Iterable<CatalogEntry>): Set<string> => {
-  const services = new Set<string>()
-  for (const { registration, unconfirmedSince } of entries) {
-    if (unconfirmedSince === undefined && registration.address !== undefined) services.add(registration.service)
-  }
-  return services
-}
+/** Only the registry's own word counts: that nobody answers us there may come of what made it forget, the end of a machine. */
+const isInService = ({ registration: { address, health }, unconfirmedSince }: CatalogEntry): boolean =>
+  unconfirmedSince === undefined && address !== undefined && health !== 'maintenance' && health !== 'critical'
 
 /**
  * Whether an answer is to be doubted where it leaves something out: the index went backwards or got lost, or all endpoints of two or more
- * services vanished at once, or a node is another one of the same name (an agent restarted without data, or a token that lost its rights, answers a
- * calm `200 []`). `answered`: what is remembered of what the answer is about.
+ * services in service vanished at once, or a node is another one of the same name (an agent restarted without data, or a token that lost its rights,
+ * answers a calm `200 []`). Services that were drained or failed their checks are on their way out: that they go together is no sign. `answered`:
+ * what is remembered of what the answer is about.
  */
 export function looksForgetful (index: number | undefined, answered: readonly CatalogEntry[], snapshot: Snapshot): boolean {
   // A file forgets nothing: what an operator took out is out.
@@ -67,9 +64,9 @@ export function looksForgetful (index: number | undefined, answered: readonly Ca
   if (isBegunAnew(answered, snapshot)) return true
   const named = new Set<string>()
   for (const { service } of snapshot.registrations) named.add(service)
-  let vanished = 0
-  for (const service of servicesOf(answered)) if (!named.has(service) && ++vanished === 2) return true
-  return false
+  const vanished = new Set<string>()
+  for (const entry of answered) if (isInService(entry) && !named.has(entry.registration.service)) vanished.add(entry.registration.service)
+  return vanished.size >= 2
 }
 
 const nodeOf = ({ datacenter, node }: Registration): string => `${datacenter}/${node}`

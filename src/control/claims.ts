@@ -3,7 +3,8 @@ import { markedEffect } from '../contracts/markers.ts'
 import type { Operation } from '../contracts/operations.ts'
 import { stricter, type Effect } from '../exchange/effect.ts'
 import type { EndpointPlan, LevelPlan } from '../routing/plan.ts'
-import type { Verdict } from './endpoints.ts'
+import { isTimed } from './catalog.ts'
+import { isGoing, type Verdict } from './endpoints.ts'
 import { groupOffers, toOffers, type Offer, type OfferGroup, type Standing } from './offers.ts'
 import type { Locate } from './locality.ts'
 import type { Claimant } from './ownership.ts'
@@ -36,6 +37,8 @@ export interface UpstreamView {
   readonly weak: readonly Claimant[]
   /** Whether strangers are all that answers at the addresses of what speaks for it. */
   readonly isStrange: boolean
+  /** See Claimant. */
+  readonly isLost: boolean
 }
 
 const strength: Record<Standing, number> = { listed: 5, trusted: 4, unread: 3, unlisted: 2, strange: 1, absent: 0 }
@@ -101,8 +104,10 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
   for (const { registration: { names }, untold } of verdicts) if (untold === true) for (const offer of toOffers(names, undefined, trustTags, believed)) addUntold(claims, offer)
   const speakers = verdicts.filter(({ speaks }) => speaks)
   const firstIndex = speakers.reduce((first, { registration }) => Math.min(first, registration.createIndex), Infinity)
-  const claimant = { upstream: name, firstIndex, silentSince: silentSinceOf(verdicts) }
-  return { name, verdicts, groups, claims, unspoken: findUnspoken(verdicts, claims), confirmed: [{ ...claimant, confirmed: true, unread: false }], unread: [{ ...claimant, confirmed: false, unread: true }], weak: [{ ...claimant, confirmed: false, unread: false }], isStrange: speakers.length > 0 && speakers.every(({ state }) => state === 'stranger') }
+  const known = verdicts.filter(({ speaks, untold }) => speaks || untold === true)
+  const isLost = known.length > 0 && known.every(verdict => isTimed(verdict.entry) && isGoing(verdict))
+  const claimant = { upstream: name, firstIndex, silentSince: silentSinceOf(verdicts), isLost }
+  return { name, verdicts, groups, claims, unspoken: findUnspoken(verdicts, claims), confirmed: [{ ...claimant, confirmed: true, unread: false }], unread: [{ ...claimant, confirmed: false, unread: true }], weak: [{ ...claimant, confirmed: false, unread: false }], isStrange: speakers.length > 0 && speakers.every(({ state }) => state === 'stranger'), isLost }
 }
 
 /** Endpoints of an upstream's list that has the message, for messages that no tag names (Authenticate). Undefined = no list has it. */

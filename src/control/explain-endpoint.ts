@@ -125,12 +125,14 @@ function explainUnwell ({ verdict, state, byPanic, isLast }: EndpointDecision): 
     : { why: `Waiting: ${sayUnchecked(verdict)}, and ${sayUnwell(verdict)}.`, hint: `It gets traffic as soon as it answers well${verdict.registration.checkless === true ? '' : ' or its checks pass'}.` }
 }
 
-/** Of what its registry has forgotten. */
+/** Of what its registry does not name. */
+const sayForgotten = ({ entry: { unread } }: Verdict) => unread === undefined
+  ? 'its registry no longer names it, without a sign that it was deregistered'
+  : `its registry does not name it, but lists an entry that may be it and cannot be read (${unread})`
+
 function sayUnconfirmed ({ verdict, byPanic, isLast }: EndpointDecision): string {
   const { cause, knowledge, entry: { unread } } = verdict
-  const forgotten = unread === undefined
-    ? 'Unconfirmed: its registry no longer names it, without a sign that it was deregistered'
-    : `Unconfirmed: its registry does not name it, but lists an entry that may be it and cannot be read (${unread})`
+  const forgotten = `Unconfirmed: ${sayForgotten(verdict)}`
   if (cause === 'unconfirmed') return `${forgotten}, ${unread === undefined ? 'but it answers us; served for registry.unconfirmedMs at most' : 'and it answers us'}.`
   if (cause === 'unconfirmed-silent') return `${forgotten}, and it does not answer us.`
   const unwell = knowledge?.sick === undefined ? 'its checks failed before that, although it answers us' : sayUnwell(verdict)
@@ -138,12 +140,22 @@ function sayUnconfirmed ({ verdict, byPanic, isLast }: EndpointDecision): string
 }
 
 /** What ends it: who was forgotten registers again; who only cannot be seen is registered all the time. */
-const sayNameAgain = ({ registry }: Registration): string => registry === 'consul'
-  ? 'It has to register again; if Consul still has it, look whether Postern\'s token (registry.consul.token) may read the service.'
-  : 'It has to register again.'
+function sayNameAgain ({ registration: { registry }, entry: { unread } }: Verdict): string {
+  if (unread !== undefined) return 'Its registry has to list it in a form that can be read.'
+  return registry === 'consul'
+    ? 'It has to register again; if Consul still has it, look whether Postern\'s token (registry.consul.token) may read the service.'
+    : 'It has to register again.'
+}
 
 const sayOrder = ({ registration, order = registration }: Verdict) =>
   `an operator set ${order === registration ? 'it' : `${order.id}, at the same address,`} to maintenance${sayNotes(order)}`
+
+/** Who was forgotten in maintenance stays drained: nobody can take that off before it is named again. */
+function explainDraining (verdict: Verdict): Explanation {
+  return verdict.entry.unconfirmedSince === undefined
+    ? { why: `Draining: ${sayOrder(verdict)}.`, hint: 'It comes back when maintenance is taken off.' }
+    : { why: `Draining: ${sayOrder(verdict)}; unconfirmed: ${sayForgotten(verdict)}.`, hint: `${sayNameAgain(verdict)} In maintenance it stays out then, too.` }
+}
 
 function explainFixed ({ verdict: { registration: { service }, knowledge }, isOpen }: EndpointDecision): Explanation {
   const isUnread = knowledge?.listed?.state === 'unread'
@@ -191,7 +203,7 @@ export function explainEndpoint (decision: EndpointDecision): Explanation {
 
 function explainCause (decision: EndpointDecision): Explanation {
   const { verdict } = decision
-  const { registration, otherId, entry: { unread } } = verdict
+  const { registration, otherId } = verdict
   switch (verdict.cause) {
     case 'refused': return explainRefused(verdict)
     case 'resolving':
@@ -200,7 +212,7 @@ function explainCause (decision: EndpointDecision): Explanation {
     case 'passing':
     case 'warning':
     case 'critical': return explainChecked(decision)
-    case 'maintenance': return { why: `Draining: ${sayOrder(verdict)}.`, hint: 'It comes back when maintenance is taken off.' }
+    case 'maintenance': return explainDraining(verdict)
     case 'answered': return { why: `Routed: ${sayUnchecked(verdict)}, and it answered our own question.`, hint: registration.checkless === true ? 'It leaves when it no longer answers well, or a connection to it fails.' : 'Its checks decide as soon as they have run; until then it leaves when it no longer answers well.' }
     case 'restarted': return { why: `Routed: the process at this address restarted as ${otherId}, which its registry cannot tell us, and it answers us.`, hint: 'When its registry answers again, what that says of the address counts.' }
     case 'had-traffic': return { why: 'Routed: it had traffic, and is being asked again.', hint: 'Its answer decides.' }
@@ -217,6 +229,6 @@ function explainCause (decision: EndpointDecision): Explanation {
     case 'says-nothing': return explainStranger(verdict)
     case 'unconfirmed':
     case 'unconfirmed-unwell':
-    case 'unconfirmed-silent': return { why: sayUnconfirmed(decision), hint: unread === undefined ? sayNameAgain(registration) : 'Its registry has to list it in a form that can be read.' }
+    case 'unconfirmed-silent': return { why: sayUnconfirmed(decision), hint: sayNameAgain(verdict) }
   }
 }

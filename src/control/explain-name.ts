@@ -36,9 +36,9 @@ function sayLeaving ({ upstream, cause }: NameDecision, message: string): string
 
 /** Of what was lent: how it goes back, and what keeps it where it is. */
 function sayReturn ({ name, lent }: NameDecision): string {
-  const { from, to, until } = lent!
+  const { from, to, until, isLost } = lent!
   return until === undefined
-    ? `It goes back to ${from} when maintenance is taken off there, and stays when what is in maintenance is deregistered. If ${to} is to have it now, run postern settle ${shellWord(name)} ${shellWord(to)}`
+    ? `It goes back to ${from} ${isLost ? 'if that one registers again and is not in maintenance then; else it stays' : 'when maintenance is taken off there, and stays when what is in maintenance is deregistered'}. If ${to} is to have it now, run postern settle ${shellWord(name)} ${shellWord(to)}`
     : `It goes back to ${from} if what that one had is called again, or a new process in its place, until ${sayTime(until)} (registry.ownerGoneMs); else it stays. If ${to} is to have it now, run postern settle ${shellWord(name)} ${shellWord(to)}`
 }
 
@@ -49,7 +49,7 @@ function sayWait (decision: NameDecision): string {
   const has = owner?.name ?? 'its owner'
   if (lent?.from === upstream) {
     return lent.until === undefined
-      ? `It comes back by itself when maintenance is taken off. To have it now, ${sayHow(decision)}`
+      ? `It comes back by itself ${lent.isLost ? 'if it registers again and is not in maintenance then' : 'when maintenance is taken off'}. To have it now, ${sayHow(decision)}`
       : `It comes back by itself if ${upstream} can be called again until ${sayTime(lent.until)} (registry.ownerGoneMs). To have it later, ${sayHow(decision)}`
   }
   if (standing === 'unlisted') return `It does not pass to ${upstream} by itself, which publishes no list of operations. If it is to have it, write upstreams.${yamlKey(upstream)}.trustTags: true and messages.${message}.upstream: ${yamlKey(upstream)}`

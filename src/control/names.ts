@@ -9,7 +9,7 @@ import { isGoing, type Verdict } from './endpoints.ts'
 import type { Exposure } from './exposure.ts'
 import type { LeftOutBook } from './left-out-book.ts'
 import { timed, type MarkBook } from './marks.ts'
-import { lenderOf, resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
+import { countingOf, lenderOf, resolveOwner, type Claimant, type Move, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
 import type { Splits } from './splits.ts'
 import { Takeovers } from './takeover.ts'
@@ -183,7 +183,7 @@ function toPlan (context: NameContext, current: Case, upstream: string, outcome:
   const { book, leftOut } = context
   const { key, resolution, claimants, owner } = current
   const { name, state, cause, choice, marker, letOut, suggest = false } = outcome
-  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : claimants.filter(other => other.upstream !== upstream && (resolution.waitsFor === undefined ? other.confirmed : other.upstream === resolution.waitsFor) && !isShared(context, current, upstream, other.upstream)).map(other => other.upstream)
+  const conflictWith = claimants.length < 2 && claimants[0]?.upstream === upstream ? nobody : countingOf(claimants.filter(other => other.upstream !== upstream && (resolution.waitsFor === undefined ? other.confirmed : other.upstream === resolution.waitsFor) && !isShared(context, current, upstream, other.upstream))).map(other => other.upstream)
   const endpoints = choice === undefined ? 0 : leftOut.countIn(upstream, choice)
   const view = context.views.get(upstream)
   // Routed to nobody is told as something else, so it has a time of its own.

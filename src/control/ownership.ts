@@ -42,6 +42,14 @@ export interface Claimant {
   readonly firstIndex: number
   /** Since when no endpoint of it answers at all; undefined while one does, or while that is unknown. ms since epoch. */
   readonly silentSince: number | undefined
+  /** Its registry has forgotten all of it, and nothing of it can be called: where others claim a name too, it does not count. */
+  readonly isLost: boolean
+}
+
+/** Those who count among several claimants: who is lost only where all are. */
+export function countingOf<T extends Pick<Claimant, 'isLost'>> (claimants: readonly T[]): readonly T[] {
+  const counting = claimants.filter(({ isLost }) => !isLost)
+  return counting.length > 0 ? counting : claimants
 }
 
 export interface Resolution {
@@ -105,7 +113,7 @@ export function resolveOwner (claimants: readonly Claimant[], recorded: Owner | 
   const lentBy = lenderOf(recorded, rules)
   const lender = confirmed.find(({ upstream }) => upstream === lentBy)
   if (lender !== undefined && rules.hasReturned(lender.upstream, recorded.since)) return settle(lender.upstream, 'moved', { because: 'returned' })
-  const others = confirmed.filter(claimant => claimant.upstream !== recorded.upstream)
+  const others = countingOf(confirmed.filter(claimant => claimant.upstream !== recorded.upstream))
   const owner = claimants.find(claimant => claimant.upstream === recorded.upstream)
   const successor = others.length === 1 ? others[0] : undefined
   if (owner === undefined) {

@@ -45,7 +45,7 @@ export interface NameDecision {
   readonly state: NameState
   readonly cause: Exclude<ExposureCause, 'exposed'> | 'listed' | 'trusted' | 'no-list' | 'stranger' | 'not-read' | 'waits' | 'not-listed' | 'unspoken' | 'owned' | 'several' | 'split' | 'yaml' | 'lacks'
   readonly by: Resolution['by']
-  /** The other upstreams that claim it. */
+  /** The other upstreams that claim it, and count. */
   readonly conflictWith: readonly string[]
   /** Where its owner has it from, why, and since when (ms since epoch); undefined for the first owner, and for those who only claim it. */
   readonly moved: (Move & { readonly at: number }) | undefined
@@ -59,8 +59,8 @@ export interface NameDecision {
   readonly owner: { readonly name: string, readonly isRegistered: boolean } | undefined
   /** Whose word has given it to its owner, where more than its history decides; undefined: nobody's. */
   readonly settled: { readonly by: 'yaml' | 'operator', readonly note: string | undefined } | undefined
-  /** Its owner, `to`, has it only until `from` can be called again; `until`: but no longer than that, ms since epoch. */
-  readonly lent: { readonly to: string, readonly from: string, readonly until: number | undefined } | undefined
+  /** Its owner, `to`, has it only until `from` can be called again; `until`: but no longer than that, ms since epoch. `isLost`: `from`'s registry has forgotten it. */
+  readonly lent: { readonly to: string, readonly from: string, readonly until: number | undefined, readonly isLost: boolean } | undefined
   /** What this upstream's word on it is worth; undefined where no registration of it names it. */
   readonly standing: Standing | undefined
   /** All of this upstream that may have it is in maintenance. */

@@ -3,7 +3,7 @@ import { isConfirmed, type Claim, type UpstreamView } from './claims.ts'
 import { isGoing, isNewer, isSameAddress, type Verdict } from './endpoints.ts'
 import { isDead } from './knowledge.ts'
 import type { LeftOutBook } from './left-out-book.ts'
-import type { TakeoverSign } from './ownership.ts'
+import { countingOf, type TakeoverSign } from './ownership.ts'
 
 /** Whether calls can still go to an endpoint, as far as is known. */
 const isLiving = (verdict: Verdict): boolean =>
@@ -79,7 +79,7 @@ const isSpentWhole = ({ verdicts }: UpstreamView): boolean => {
 const endOf = ({ verdicts }: UpstreamView): TakeoverSign => verdicts.some(({ speaks, state }) => speaks && state === 'draining') ? 'drained' : 'stopped'
 
 /**
- * The services that `owner` was split into: nothing of it can be called, and each of its several names has one other service, which came later and lives.
+ * The services that `owner` was split into: nothing of it can be called, and each of its several names has one other service that counts, which came later and lives.
  * Together they are what a single one with all its names would be. Empty: it was not split.
  */
 function partsOf (owner: UpstreamView, views: ReadonlyMap<string, UpstreamView>): ReadonlySet<string> {
@@ -88,7 +88,7 @@ function partsOf (owner: UpstreamView, views: ReadonlyMap<string, UpstreamView>)
   if (names.length < 2 || !isSpentWhole(owner)) return parts
   const last = newestOf(owner.verdicts.filter(({ speaks }) => speaks))
   for (const { key } of names) {
-    const [part, another] = [...views.values()].filter(view => view !== owner && isConfirmed(view.claims.get(key)?.standing ?? 'absent'))
+    const [part, another] = countingOf([...views.values()].filter(view => view !== owner && isConfirmed(view.claims.get(key)?.standing ?? 'absent')))
     const newest = newestOf(part?.verdicts.filter(isLiving) ?? [])
     if (part === undefined || another !== undefined || newest === undefined || (last !== undefined && !isNewer(newest.entry, last.entry))) return new Set()
     parts.add(part.name)

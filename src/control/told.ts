@@ -17,11 +17,11 @@ export function tellOwner (context: ToldContext, resolution: Resolution, owner: 
   const name = resolution.owner ?? owner?.upstream
   const isOwners = owner !== undefined && owner.upstream === resolution.owner
   const lender = resolution.by === 'yaml' || !isOwners ? undefined : lenderOf(owner, context)
-  const isThere = lender !== undefined && claimants.some(({ upstream, confirmed }) => confirmed && upstream === lender)
+  const lending = lender === undefined ? undefined : claimants.find(({ upstream, confirmed }) => confirmed && upstream === lender)
   return {
     owner: name === undefined ? undefined : { name, isRegistered: (context.views.get(name)?.verdicts.length ?? 0) > 0 },
     settled: resolution.by === 'yaml' ? { by: 'yaml', note: undefined } : isOwners && owner.settled !== undefined ? { by: 'operator', note: owner.settled.note } : undefined,
-    lent: isThere ? { to: owner!.upstream, from: lender, until: owner!.moved?.because === 'stopped' ? owner!.since + context.ownerGoneMs : undefined } : undefined
+    lent: lending === undefined ? undefined : { to: owner!.upstream, from: lending.upstream, until: owner!.moved?.because === 'stopped' ? owner!.since + context.ownerGoneMs : undefined, isLost: lending.isLost }
   }
 }
 

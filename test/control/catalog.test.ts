@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { expire, remember, type RegistryMemory } from '../../src/control/catalog.ts'
+import type { Registration } from '../../src/registry/registration.ts'
 import { registration } from './support.ts'
 
 const of = (service: string, ...ids: string[]) => ids.map(id => registration({ id, service }))
@@ -20,6 +21,26 @@ for (const [sentence, next, expected] of [
 ] as const) {
   test(sentence, () => assert.deepEqual(shortly(remember(first, next, 2_000)), expected))
 }
+
+const standing = (...all: ReadonlyArray<readonly [service: string, health: Registration['health']]>) => all.map(([service, health], n) => registration({ id: `${service}${n}`, service, health }))
+const kept = registration({ id: 'kept', service: 'Kept' })
+for (const [sentence, vanishing, expected] of [
+  ['all of two services that were drained are gone', standing(['A', 'maintenance'], ['B', 'maintenance']), []],
+  ['so is what Consul removes because it was critical for long', standing(['A', 'critical'], ['B', 'critical'], ['B', 'maintenance']), []],
+  ['one service in service beside drained ones is a single one', standing(['A', 'passing'], ['B', 'maintenance'], ['C', 'critical']), []],
+  ['an instance in service is enough', standing(['A', 'warning'], ['A', 'maintenance'], ['B', 'critical'], ['B', 'unchecked']), ['A0', 'A1', 'B2', 'B3']],
+  ['what was drained is doubted with the others', standing(['A', 'passing'], ['B', 'passing'], ['C', 'maintenance']), ['A0', 'B1', 'C2']]
+] as const) {
+  test(`of what vanishes at once, ${sentence}`, () => {
+    const after = remember(remember(undefined, snapshot([kept, ...vanishing], 100), 1_000), snapshot([kept], 101), 2_000)
+    assert.deepEqual(shortly(after), ['kept', ...expected.map(id => `${id}?2000`)])
+  })
+}
+
+test('after the index went backwards what was drained is unconfirmed too: its names are not unknown', () => {
+  const before = remember(undefined, snapshot([kept, ...standing(['A', 'maintenance'])], 100), 1_000)
+  assert.deepEqual(shortly(remember(before, snapshot([kept], 7, true), 2_000)), ['kept', 'A0?2000'])
+})
 
 // ---- What is watched and not read ----
 

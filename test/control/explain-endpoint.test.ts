@@ -121,3 +121,13 @@ test('of what is refused only that is advised which can help', async t => {
   ] as ReadonlyArray<readonly [string, string, string, Partial<RegistrationLike>?]>) assert.deepEqual(await said(url, more), [why, hint], url)
   assert.deepEqual(saidOf({ registrations: [{ id: 'a', refused: 'it has no usable port (0)' }] }), { why: 'Refused: it has no usable port (0).', hint: `${where}: no setting lets it in.` })
 })
+
+test('what was forgotten in maintenance stays drained, and both are said', () => {
+  const like = { id: 'a', health: 'maintenance', notes: 'deploy', unconfirmedSince: 999_000 } as const
+  const drained = decideWorld({ registrations: [like], says: { 9101: { id: 'a', ...get } } })
+  assert.deepEqual(statesOf(drained), { a: 'draining' })
+  assert.deepEqual(saidOf({ registrations: [like] }), { why: 'Draining: an operator set it to maintenance: deploy; unconfirmed: its registry no longer names it, without a sign that it was deregistered.', hint: 'It has to register again; if Consul still has it, look whether Postern\'s token (registry.consul.token) may read the service. In maintenance it stays out then, too.' })
+  const [endpoint] = drained.endpoints
+  const unread = explainEndpoint({ ...endpoint!, verdict: { ...endpoint!.verdict, entry: { ...endpoint!.verdict.entry, unread: 'an entry has no ID' } } })
+  assert.deepEqual(unread, { why: 'Draining: an operator set it to maintenance: deploy; unconfirmed: its registry does not name it, but lists an entry that may be it and cannot be read (an entry has no ID).', hint: 'Its registry has to list it in a form that can be read. In maintenance it stays out then, too.' })
+})

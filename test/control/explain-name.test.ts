@@ -111,6 +111,21 @@ test('the same in maintenance, where nothing but that lasts', () => {
   for (const upstream of ['Orders', 'Staging']) assert.equal(saidOf(pinned, upstream).hint, 'It stays so until messages.Pay.upstream is changed in postern.yaml.')
 })
 
+test('what its registry has forgotten, and nobody can call, is no rival; lent by it, a name goes back when it registers again', () => {
+  const forgotten = { ...orders, unconfirmedSince: 999_000, firstSeenAt: 1 }
+  const before: World['before'] = { 9101: { id: 'orders', lists: ['Pay'] } }
+  const three: World = { registrations: [forgotten, { ...billing }, paper], before, says: { ...says, 9101: 'silent' }, memory: { ...emptyMemory, owners: new Map([['pay', { upstream: 'Billing', since: 1 }]]) } }
+  assert.match(saidOf(decideWorld(three), 'Paper').hint, /^It passes to Paper when Billing is deregistered/)
+  assert.match(saidOf(decideWorld(three), 'Billing').why, /; Paper claims it too and is quarantined\.$/)
+  assert.match(saidOf(decideWorld({ ...three, says }), 'Paper').hint, /^When Billing goes, nobody gets it, because Orders claims it too\./, 'while it answers it is one')
+  const drained: World = { registrations: [{ ...orders, health: 'maintenance', firstSeenAt: 1 }, staging], before, says: lentSays, memory: owned }
+  const lent = decideWorld({ ...drained, registrations: [{ ...forgotten, health: 'maintenance' }, staging], memory: decideWorld(drained).memory })
+  assert.equal(saidOf(lent, 'Staging').hint, 'It goes back to Orders if that one registers again and is not in maintenance then; else it stays. If Staging is to have it now, run postern settle Pay Staging')
+  assert.equal(saidOf(lent, 'Orders').hint, `It comes back by itself if it registers again and is not in maintenance then. To have it now, ${settleBy('Orders')}`)
+  const again = decideWorld({ ...drained, registrations: [{ ...orders, firstSeenAt: 1 }, staging], says: { ...lentSays, ...before }, memory: lent.memory })
+  assert.deepEqual(namesOf(again, 'Pay'), { Orders: 'routed', Staging: 'quarantined' })
+})
+
 test('a list that is not read because all is in maintenance: that is said, and what helps', () => {
   const drained = decideWorld({ registrations: [{ ...orders, health: 'maintenance' }] })
   assert.deepEqual(saidOf(drained, 'Orders'), { why: 'Unread: the list of operations of Orders is not read yet, and all of it that may have the name is in maintenance; calls are answered 503 RoutesNotReady.', hint: 'It is read when maintenance is taken off.' })

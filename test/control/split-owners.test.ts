@@ -46,6 +46,30 @@ for (const [sentence, registrations, said, table] of rows) {
   })
 }
 
+/** It had both names before it was merged into Whole with another one. */
+const former = { id: 'f', port: 9110, service: 'Former', names: ['Cc', 'Dd'], createIndex: 5 }
+const forgotten = { ...former, unconfirmedSince: 999_000 }
+const store = { id: 's', port: 9120, service: 'Store', names: ['Cc', 'Dd'], createIndex: 40 }
+for (const [sentence, first, said, counts] of [
+  ['forgotten by its registry and dead it does not count', forgotten, { 9110: 'silent' }, false],
+  ['forgotten by its registry and drained neither', { ...forgotten, ...maintained }, {}, false],
+  ['forgotten and answering it does', forgotten, {}, true],
+  ['forgotten and slow it does', forgotten, { 9110: 'slow' }, true],
+  ['dead and still listed it does', former, { 9110: 'silent' }, true]
+] as const) {
+  test(`of what was merged into a service, where that is split or renamed later: ${sentence}`, () => {
+    const drained = { ...whole, ...maintained }
+    const after = (...later: RegistrationLike[]) => decideWorld({ registrations: [first, drained, ...later], before: { ...says([first]), ...says([whole]) }, says: { ...says([first, ...later]), ...said }, memory: owned })
+    assert.equal(tableOfBoth(after(halfC, halfD)), counts ? 'Cc→Whole  Dd→Whole ' : halves)
+    assert.equal(tableOfBoth(after(store)), counts ? 'Cc→Whole  Dd→Whole ' : 'Cc→Store 9120 Dd→Store 9120')
+    // Who is deregistered leaves them to the only other one that counts; where that is what was forgotten, it has them as before.
+    const gone = decideWorld({ registrations: [first, store], before: says([first]), says: { ...says([first, store]), ...said }, memory: owned })
+    assert.deepEqual(gone.plan.messages.get('cc')?.upstream, counts ? undefined : 'Store')
+    const alone = decideWorld({ registrations: [first], before: says([first]), says: { ...says([first]), ...said }, memory: owned })
+    assert.equal(alone.plan.messages.get('cc')?.upstream, 'Former')
+  })
+}
+
 test('each name is logged as moved, and goes back where the service was only restarted', () => {
   const before = decided(all, {})
   const split = decided(all, { 9101: 'silent' }, before.memory as typeof owned)
