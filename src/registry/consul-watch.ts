@@ -1,11 +1,12 @@
 // Watches services of a Consul catalog: one loop of blocking queries per service and datacenter, merged into one snapshot.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulConfig } from '../config/schema.ts'
+import { sameData } from '../lib/same-data.ts'
 import { askNodes, contradicts, explainAbsence, leavesOutAll } from './consul-absence.ts'
 import { connectAgent } from './consul-agent.ts'
 import type { AgentAnswer, AgentConnection } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
-import { readEntry } from './consul-entry.ts'
+import { placeOf, readEntry } from './consul-entry.ts'
 import { OwnNodes } from './own-nodes.ts'
 import type { Dropped, LastWord, Registration, UnreadPart, Watch, WatchListener } from './registration.ts'
 import { answeredEarly, delayAfterAnswer, delayAfterFailure, stepIndex } from './watch-pace.ts'
@@ -258,14 +259,19 @@ function knownOf (known: LastWord | undefined, service: string, datacenter: stri
 }
 
 function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1], { service, datacenter }: LoopState): ServiceView {
-  const registrations: Registration[] = []
+  const registrations = new Map<string, Registration>()
   const dropped: Dropped[] = []
   for (const entry of answer.entries) {
     const read = readEntry(entry, rules)
-    if ('registration' in read) registrations.push(read.registration)
-    else if ('dropped' in read) dropped.push({ ...read.dropped, registeredAs: read.dropped.registeredAs ?? service, datacenter: read.dropped.datacenter ?? datacenter })
+    if ('registration' in read) {
+      const place = placeOf(read.registration)
+      const twin = registrations.get(place)
+      // No registry does that: of two words of one registration neither is the later one.
+      if (twin === undefined) registrations.set(place, read.registration)
+      else if (!sameData(twin, read.registration)) dropped.push({ reason: 'it is listed twice, and not alike', id: twin.id, registeredAs: twin.registeredAs, node: twin.node, datacenter: twin.datacenter })
+    } else if ('dropped' in read) dropped.push({ ...read.dropped, registeredAs: read.dropped.registeredAs ?? service, datacenter: read.dropped.datacenter ?? datacenter })
   }
-  return { registrations, dropped, index: answer.index, filtered: answer.filteredByAcl }
+  return { registrations: [...registrations.values()], dropped, index: answer.index, filtered: answer.filteredByAcl }
 }
 
 /** Agent URLs may carry a user name and password. */

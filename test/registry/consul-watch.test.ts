@@ -508,6 +508,17 @@ for (const [sentence, registeredAs, reset] of [
   })
 }
 
+test('of a registration that is listed twice the first word counts, and another one is counted with a reason', async (t) => {
+  const consul = await fake(t)
+  const elsewhere = (id: string) => healthEntry(id, { service: { Address: 'http://169.254.169.254/' } })
+  consul.list([healthEntry('a'), healthEntry('b'), healthEntry('b'), elsewhere('a')])
+  const watch = watching(t, config([consul.url]))
+  await watch.listed('a', 'b')
+  const [snapshot] = watch.snapshots
+  assert.deepEqual(snapshot!.registrations.map(({ id, refused }) => [id, refused]), [['a', undefined], ['b', undefined]])
+  assert.deepEqual(snapshot!.dropped!.map(({ id, reason }) => [id, reason]), [['a', 'it is listed twice, and not alike']])
+})
+
 test('one broken entry does not spoil the others, and is counted with a reason', async (t) => {
   const consul = await fake(t)
   consul.list([healthEntry('a'), null as unknown as object, { Service: {} }, healthEntry('b', { service: { Address: 'ftp://x' } })])
