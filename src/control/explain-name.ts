@@ -44,7 +44,7 @@ function sayReturn ({ name, lent }: NameDecision): string {
 
 /** How a name of somebody else may come to a service that claims it. */
 function sayWait (decision: NameDecision): string {
-  const { upstream, owner, conflictWith, standing, lent } = decision
+  const { upstream, owner, conflictWith, standing, lent, isLost } = decision
   const message = yamlKey(decision.name)
   const has = owner?.name ?? 'its owner'
   if (lent?.from === upstream) {
@@ -55,7 +55,7 @@ function sayWait (decision: NameDecision): string {
   if (standing === 'unlisted') return `It does not pass to ${upstream} by itself, which publishes no list of operations. If it is to have it, write upstreams.${yamlKey(upstream)}.trustTags: true and messages.${message}.upstream: ${yamlKey(upstream)}`
   if (standing === 'strange') return `It does not pass to ${upstream} as long as only strangers answer at its addresses.`
   const rivals = conflictWith.filter(other => other !== has)
-  if (rivals.length > 0) return `When ${has} goes, ${standing === 'unread' && rivals.length === 1 ? `${rivals[0]} gets it` : `nobody gets it, because ${listWith(rivals, 'claims', 'claim')} it too`}. If it is to be ${upstream}'s, ${sayHow(decision)}`
+  if (rivals.length > 0) return `When ${has} goes, ${(isLost || standing === 'unread') && rivals.length === 1 ? `${rivals[0]} gets it` : `nobody gets it, because ${listWith(rivals, 'claims', 'claim')} it too`}. If it is to be ${upstream}'s, ${sayHow(decision)}`
   const isRead = standing === 'unread' ? `, once the list of operations of ${upstream} is read and has it` : ''
   return `It passes to ${upstream} when ${has} is deregistered, no longer has it, is replaced by it under another name, or nobody can be reached there for registry.ownerGoneMs${isRead}; or ${sayHow(decision)}`
 }

@@ -188,7 +188,7 @@ function toPlan (context: NameContext, current: Case, upstream: string, outcome:
   const view = context.views.get(upstream)
   // Routed to nobody is told as something else, so it has a time of its own.
   const since = book.mark(upstream, key, state === 'routed' && endpoints === 0 ? 'routed to nobody' : state)
-  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, isStrange: view?.isStrange ?? false, letOut, ...tellOwner(context, resolution, owner, claimants), ...tellClaim(view, key), since }
+  const decision: NameDecision = { key, name, upstream, state, cause, by: resolution.by, conflictWith, moved: owner?.upstream === upstream && owner.moved !== undefined ? { ...owner.moved, at: owner.since } : undefined, marker, endpoints, isStrange: view?.isStrange ?? false, isLost: view?.isLost ?? false, letOut, ...tellOwner(context, resolution, owner, claimants), ...tellClaim(view, key), since }
   return { decision, choice, suggest }
 }
 

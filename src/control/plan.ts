@@ -63,6 +63,8 @@ export interface NameDecision {
   readonly lent: { readonly to: string, readonly from: string, readonly until: number | undefined, readonly isLost: boolean } | undefined
   /** What this upstream's word on it is worth; undefined where no registration of it names it. */
   readonly standing: Standing | undefined
+  /** Its upstream does not count beside others: see Claimant. */
+  readonly isLost: boolean
   /** All of this upstream that may have it is in maintenance. */
   readonly isDrained: boolean
   /** What of postern.yaml lets it out, where its service restricts it. */

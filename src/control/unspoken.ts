@@ -35,7 +35,7 @@ export function decideUnspoken (views: ReadonlyMap<string, UpstreamView>, claime
     for (const [key, { name, others, verdict: { registration, state } }] of unspoken) {
       if (claimed.has(key)) continue
       const since = book.mark(upstream, key, `only ${state}`)
-      decisions.push({ key, name, upstream, state: 'absent', cause: 'unspoken', by: 'nobody', conflictWith: [], moved: undefined, marker: undefined, endpoints: 0, isStrange: false, letOut: undefined, owner: undefined, settled: undefined, lent: undefined, standing: undefined, isDrained: false, unread: undefined, only: { id: registration.id, state, others }, since })
+      decisions.push({ key, name, upstream, state: 'absent', cause: 'unspoken', by: 'nobody', conflictWith: [], moved: undefined, marker: undefined, endpoints: 0, isStrange: false, isLost: false, letOut: undefined, owner: undefined, settled: undefined, lent: undefined, standing: undefined, isDrained: false, unread: undefined, only: { id: registration.id, state, others }, since })
     }
   }
   return decisions

@@ -116,6 +116,7 @@ test('what its registry has forgotten, and nobody can call, is no rival; lent by
   const before: World['before'] = { 9101: { id: 'orders', lists: ['Pay'] } }
   const three: World = { registrations: [forgotten, { ...billing }, paper], before, says: { ...says, 9101: 'silent' }, memory: { ...emptyMemory, owners: new Map([['pay', { upstream: 'Billing', since: 1 }]]) } }
   assert.match(saidOf(decideWorld(three), 'Paper').hint, /^It passes to Paper when Billing is deregistered/)
+  assert.match(saidOf(decideWorld(three), 'Orders').hint, /^When Billing goes, Paper gets it\./)
   assert.match(saidOf(decideWorld(three), 'Billing').why, /; Paper claims it too and is quarantined\.$/)
   assert.match(saidOf(decideWorld({ ...three, says }), 'Paper').hint, /^When Billing goes, nobody gets it, because Orders claims it too\./, 'while it answers it is one')
   const drained: World = { registrations: [{ ...orders, health: 'maintenance', firstSeenAt: 1 }, staging], before, says: lentSays, memory: owned }
