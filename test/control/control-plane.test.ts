@@ -165,7 +165,7 @@ test('with a data directory a start serves from disk while the registry is away,
   const second = await setUp(t, config)
   await second.control.start()
   await second.until('the message from disk', () => second.state('getproduct') === 'routed')
-  assert.match(JSON.parse(await second.control.describe('upstreams')).upstreams[0].endpoints[0].why, /; stale: read from disk, and file has not answered since the start\.$/)
+  assert.match(JSON.parse(await second.control.describe('upstreams')).upstreams[0].endpoints[0].why, /; stale: read from disk, and the services file could not be read since the start\.$/)
   await second.control.close()
 
   await writeFile(join(directory, 'data', 'control-state.json'), '{"version":1,"regi')
