@@ -46,14 +46,14 @@ export type Catalog = ReadonlyMap<Registration['registry'], RegistryMemory>
 /** Most entries kept that a registry no longer names: a registry of ours may forget, it may not grow us without end. */
 export const mostUnconfirmed = 10_000
 
-/** Only the registry's own word counts: that nobody answers us there may come of what made it forget, the end of a machine. */
+/** An order of an operator counts, whose next step is to deregister; failing checks do not: they may come of what made the registry forget, the end of a machine. */
 const isInService = ({ registration: { address, health }, unconfirmedSince }: CatalogEntry): boolean =>
-  unconfirmedSince === undefined && address !== undefined && health !== 'maintenance' && health !== 'critical'
+  unconfirmedSince === undefined && address !== undefined && health !== 'maintenance'
 
 /**
  * Whether an answer is to be doubted where it leaves something out: the index went backwards or got lost, or all endpoints of two or more
  * services in service vanished at once, or a node is another one of the same name (an agent restarted without data, or a token that lost its rights,
- * answers a calm `200 []`). Services that were drained or failed their checks are on their way out: that they go together is no sign. `answered`:
+ * answers a calm `200 []`). Services that were drained are on their way out: that they go together is no sign. `answered`:
  * what is remembered of what the answer is about.
  */
 export function looksForgetful (index: number | undefined, answered: readonly CatalogEntry[], snapshot: Snapshot): boolean {

@@ -57,8 +57,8 @@ const toSilence = ({ failedSince }: NonNullable<Verdict['registration']['unresol
 function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
   let since: number | undefined
   for (const verdict of verdicts) {
-    const { speaks, state, registration, knowledge, key } = verdict
-    if (!speaks) continue
+    const { speaks, untold, state, registration, knowledge, key } = verdict
+    if (!speaks && untold !== true) continue
     const silence = registration.unresolved === undefined ? knowledge?.silent : toSilence(registration.unresolved)
     // Merely unhealthy or slow, or not asked yet: that is not gone.
     if (isSlow(verdict) || registration.registry === 'config' || silence === undefined || silence.reached) return undefined

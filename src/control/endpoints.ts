@@ -171,9 +171,9 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
         const twin = registration.health === 'maintenance' ? { ...drain(registration), speaks: false } : make(0, 'standby', 'twin', false)
         return { ...twin, twin: truth.registration }
       }
-      // Registered before the process that spoke last, or known to the registry when that was asked: of an earlier one, also while nobody answers.
-      const isPast = knowledge?.ownId === truth.registration.id && isNewer(truth, entry)
-      if (knowledge?.ownId !== undefined && (isPast || (isAsked ? knowledge.silent === undefined : isToldOf(knowledge.key, registration)))) return make(0, 'ghost', 'other-id', false, knowledge.ownId)
+      // Registered before the process that spoke last, also while nobody answers; or known to the registry when that was asked: of an earlier one.
+      const isPast = knowledge?.ownId === truth.registration.id && registration.registry === truth.registration.registry && isNewer(truth, entry)
+      if (knowledge?.ownId !== undefined && (isPast || (knowledge.silent === undefined && (isAsked || isToldOf(knowledge.key, registration))))) return make(0, 'ghost', 'other-id', false, knowledge.ownId)
       // The new process of a restart has registered and the old one's answer still stands.
       if (knowledge?.ownId === truth.registration.id) return { ...registration.health === 'maintenance' ? { ...drain(registration), speaks: false } : make(0, 'waiting', 'old-process', false, truth.registration.id), untold: true }
       return make(0, 'ghost', 'newer', false, truth.registration.id)

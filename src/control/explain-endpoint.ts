@@ -77,7 +77,8 @@ function explainTwin ({ registration, twin, knowledge }: Verdict): Explanation {
   }
 }
 
-function explainGhost ({ verdict: { cause, registration: { registry }, otherId = 'somebody else' }, elsewhere }: EndpointDecision): Explanation {
+function explainGhost ({ verdict: { cause, registration: { registry }, otherId = 'somebody else', knowledge }, elsewhere }: EndpointDecision): Explanation {
+  if (cause === 'other-id' && elsewhere === undefined && knowledge?.silent !== undefined) return { why: `Ghost: the process at this address last said that it runs as ${otherId}, and nobody answers now.`, hint: 'It goes when its registry removes it. Should its own process come back, that says so and gets the traffic.' }
   if (cause === 'other-id' || elsewhere !== undefined) return { why: `Ghost: the process at this address says that it runs as ${otherId}${elsewhere === undefined ? '' : `, which is registered at ${elsewhere}`}.`, hint: 'It goes when its registry removes it; deregistering it by hand is safe.' }
   if (cause === 'unknown-id') return { why: `Ghost: the process at this address says that it runs as ${otherId}, which no registry lists there.`, hint: 'The process has to register, or this registration has to go.' }
   return registry === 'file'

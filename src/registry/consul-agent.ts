@@ -167,7 +167,7 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
     },
     async nodeOf (node, signal) {
       try {
-        const [, body] = await call(signal, (ctx) => consul.catalog.node.services({ node, timeout: answerTimeoutMs, ctx } as never))
+        const [, body] = await call(signal, (ctx) => consul.catalog.node.services({ node, timeout: selfTimeoutMs, ctx } as never))
         // Consul's word for one that is not there.
         if (body === null) return { identity: undefined, services: new Map() }
         const { Node, Services } = body as { Node?: Record<string, unknown>, Services?: Record<string, { Service?: unknown } | null> | null }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulConfig } from '../config/schema.ts'
 import { sameData } from '../lib/same-data.ts'
 import { askNodes, contradicts, explainAbsence, leavesOutAll } from './consul-absence.ts'
-import { connectAgent } from './consul-agent.ts'
+import { AgentError, connectAgent } from './consul-agent.ts'
 import type { AgentAnswer, AgentConnection } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
 import { placeOf, readEntry } from './consul-entry.ts'
@@ -232,9 +232,19 @@ function accept (answer: AgentAnswer, loop: LoopState): void {
 async function doubt (answer: AgentAnswer, { view, known, service }: LoopState, connection: AgentConnection, signal: AbortSignal): Promise<boolean> {
   if (answer.filteredByAcl && view?.filtered === false) return true
   const before = (view ?? known)?.registrations ?? []
-  if (answer.entries.length > 0) return leavesOutAll(before, answer.entries) && await askNodes(connection, before, signal) === 'doubtful'
+  if (answer.entries.length > 0) return leavesOutAll(before, answer.entries) && await isDoubtful(connection, before, signal)
   if (view?.registrations.length === 0) return false
   return await explainAbsence(connection, service, before, signal) === 'doubtful'
+}
+
+/** What an answer names is served whatever the nodes say, or do not say: only of what it leaves out that is no word. */
+async function isDoubtful (connection: AgentConnection, before: readonly Registration[], signal: AbortSignal): Promise<boolean> {
+  try {
+    return await askNodes(connection, before, signal) === 'doubtful'
+  } catch (error) {
+    if (error instanceof AgentError) return true
+    throw error
+  }
 }
 
 /** Whether an answer may say something else than the last one. */

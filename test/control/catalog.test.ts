@@ -26,9 +26,9 @@ const standing = (...all: ReadonlyArray<readonly [service: string, health: Regis
 const kept = registration({ id: 'kept', service: 'Kept' })
 for (const [sentence, vanishing, expected] of [
   ['all of two services that were drained are gone', standing(['A', 'maintenance'], ['B', 'maintenance']), []],
-  ['so is what Consul removes because it was critical for long', standing(['A', 'critical'], ['B', 'critical'], ['B', 'maintenance']), []],
-  ['one service in service beside drained ones is a single one', standing(['A', 'passing'], ['B', 'maintenance'], ['C', 'critical']), []],
-  ['an instance in service is enough', standing(['A', 'warning'], ['A', 'maintenance'], ['B', 'critical'], ['B', 'unchecked']), ['A0', 'A1', 'B2', 'B3']],
+  ['not so those whose checks failed: a machine whose agent has ended fails them too, and its hosts may live', standing(['A', 'critical'], ['B', 'critical'], ['B', 'maintenance']), ['A0', 'B1', 'B2']],
+  ['one service in service beside drained ones is a single one', standing(['A', 'passing'], ['B', 'maintenance'], ['C', 'maintenance']), []],
+  ['an instance in service is enough', standing(['A', 'warning'], ['A', 'maintenance'], ['B', 'maintenance'], ['B', 'unchecked']), ['A0', 'A1', 'B2', 'B3']],
   ['what was drained is doubted with the others', standing(['A', 'passing'], ['B', 'passing'], ['C', 'maintenance']), ['A0', 'B1', 'C2']]
 ] as const) {
   test(`of what vanishes at once, ${sentence}`, () => {

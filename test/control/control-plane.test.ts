@@ -217,7 +217,7 @@ test('with a large fleet, and only then, the control thread stands behind the on
   const told = (thread: string | number, file: string) => existsSync(`/proc/self/task/${thread}`) ? readFileSync(`/proc/self/task/${thread}/${file}`, 'latin1') : ''
   const niceOf = (thread: string | number) => Number(told(thread, 'stat').split(') ').at(-1)!.split(' ')[16])
   const before = niceOf(process.pid)
-  const fleet = (size: number) => toConfig({ upstreams: { Legacy: { endpoints: Array.from({ length: size }, (_, n) => `http://127.0.0.1:${n + 1}/`) } } })
+  const fleet = (size: number) => toConfig({ upstreams: { Legacy: { endpoints: Array.from({ length: size }, (_, n) => `http://127.0.0.1:9/e${n}/`) } } })
   const { control, until } = await setUp(t, fleet(10))
   await control.start()
   const threads = readdirSync('/proc/self/task').filter(thread => /postern-control|V8Worker/.test(told(thread, 'comm')))

@@ -49,3 +49,33 @@ test('in maintenance the order is said of the new one too, and the address is as
   assert.deepEqual(statesOf(told), { [old]: 'ghost', [now]: 'draining' })
   assert.deepEqual(toTargets(told, {}, new Map()), [], 'whoever is known is left alone')
 })
+
+test('nobody is a ghost by a question that nobody answered: the one that is starting waits on when a check turns', () => {
+  const silent = { ...alone, registrations: [{ id: old }, refund], before: alone.says!, says: { 9101: 'silent' as const } }
+  for (const health of ['passing', 'critical'] as const) {
+    const decision = decideAfter(silent, { registrations: [{ id: old, health }, refund] })
+    assert.deepEqual([statesOf(decision)[now], namesOf(decision, 'Refund')], ['waiting', { Catalog: 'unread' }])
+  }
+})
+
+test('nor by the age of a registration in another registry', () => {
+  assert.equal(statesOf(decideAfter(alone, { registrations: [{ id: old }, { ...refund, registry: 'embedded' }] }))[now], 'waiting')
+})
+
+test('where nobody answers any more a ghost is not called safe to remove: it may be its own process that comes back', () => {
+  const silent: World = { ...asked, before: asked.says!, says: { 9101: 'silent' } }
+  const ghost = decideAfter(silent, two()).endpoints.find(({ verdict }) => verdict.registration.id === old)!
+  assert.match(explainEndpoint(ghost).why, /last said that it runs as .*, and nobody answers now\.$/)
+  assert.doesNotMatch(explainEndpoint(ghost).hint, /safe/)
+})
+
+test('a name does not stay with a service whose only process never came: after a while it is of the one that has it', () => {
+  const pay: World = { registrations: [{ id: 'o1', service: 'Old', names: ['Gone'], createIndex: 5 }, { id: 'c2', createIndex: 20, names: ['Pay'] }, { id: 'z1', service: 'Zeta', port: 9102, names: ['Pay'], createIndex: 30 }] }
+  const before = inputOf({ ...pay, says: { 9101: { id: 'o1', lists: ['Gone'] }, 9102: { id: 'z1', lists: ['Pay'] } } }).knowledge
+  const silent = inputOf({ ...pay, before: { 9101: { id: 'o1', lists: ['Gone'] } }, says: { 9101: 'silent', 9102: { id: 'z1', lists: ['Pay'] } } }).knowledge
+  const owned = { ...decide({ ...inputOf(pay), knowledge: before }).memory, owners: new Map([['pay', { upstream: 'Catalog', since: 1 }]]) }
+  const at = (seconds: number) => decide({ ...inputOf({ ...pay, memory: owned }), knowledge: silent, now: 1_000_000 + seconds * 1_000 })
+  assert.deepEqual(tableOf(at(1)), ['Gone→Old 9101', 'Pay unread'])
+  assert.ok(at(1).nextAt !== undefined)
+  assert.deepEqual(tableOf(at(31)), ['Gone→Old 9101', 'Pay→Zeta 9102'])
+})

@@ -446,7 +446,7 @@ describe('an answer that names nothing of what was registered', () => {
   const others = [healthEntry('c', { node: node('elsewhere', 'another') })]
   for (const [moment, isAnew] of [['while a watch runs', false], ['as the first one of a watch that knows from before', true]] as const) {
     for (const [kind, entries] of [['an empty one', []], ['one with others on another node', others]] as const) {
-      const given = async (t: TestContext, vm: object | null) => {
+      const given = async (t: TestContext, vm: object | number | null) => {
         const consul = await fake(t)
         consul.list(before, 10)
         const watch = watching(t, config([consul.url]))
@@ -456,13 +456,19 @@ describe('an answer that names nothing of what was registered', () => {
         consul.list([...entries], 30)
         return isAnew ? watching(t, config([consul.url]), { known: watch.snapshots.at(-1)! }) : watch
       }
-      const answered = async (t: TestContext, vm: object | null) => (await (await given(t, vm)).snapshot('what is left', ({ index }) => index === 30)).reset
+      const answered = async (t: TestContext, vm: object | number | null) => (await (await given(t, vm)).snapshot('what is left', ({ index }) => index === 30)).reset
 
-      test(`${kind}, ${moment}: it is not believed while their node has them`, async (t) => {
-        const watch = await given(t, sayNode('first', 'b'))
-        await watch.failed(/although the catalogue lists it/)
-        assert.deepEqual(watch.snapshots.filter(({ index }) => index === 30), [])
-      })
+      for (const [why, vm, error] of [['while their node has them', sayNode('first', 'b'), /although the catalogue lists it/], ['while their node cannot be asked', 500, /500/]] as const) {
+        if (entries.length > 0) {
+          test(`${kind}, ${moment}: what it names counts, and the rest is doubted, ${why}`, async (t) => assert.equal(await answered(t, vm), true))
+          continue
+        }
+        test(`${kind}, ${moment}: it is not believed ${why}`, async (t) => {
+          const watch = await given(t, vm)
+          await watch.failed(error)
+          assert.deepEqual(watch.snapshots.filter(({ index }) => index === 30), [])
+        })
+      }
 
       test(`${kind}, ${moment}: they are gone where their node is there without them`, async (t) => assert.equal(await answered(t, sayNode('first')), false))
       test(`${kind}, ${moment}: it is doubted where their node is gone`, async (t) => assert.equal(await answered(t, null), true))

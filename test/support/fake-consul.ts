@@ -37,8 +37,8 @@ export interface FakeConsul {
   acl: boolean
   /** What /v1/coordinate/nodes and /datacenters answer; 403 where nothing is set. */
   coordinates: Record<string, object[]>
-  /** What /v1/catalog/node/NAME answers, null for one that is not there; 404 where nothing is set. */
-  nodes: Record<string, object | null>
+  /** What /v1/catalog/node/NAME answers, null for one that is not there, or a status; 404 where nothing is set. */
+  nodes: Record<string, object | number | null>
   /** Breaks every connection, as a crash does. */
   breakConnections (): void
   /** Resolves when this many queries have arrived in all. */
@@ -69,7 +69,7 @@ export async function startFakeConsul (options: { port?: number, tls?: https.Ser
     }
     if (url.pathname.startsWith('/v1/catalog/node/')) {
       const node = fake.nodes[decodeURIComponent(url.pathname.slice('/v1/catalog/node/'.length))]
-      if (node === undefined) response.writeHead(404).end()
+      if (node === undefined || typeof node === 'number') response.writeHead(node ?? 404).end()
       else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(node))
       return
     }
