@@ -9,7 +9,7 @@ export type Tier = 0 | 1 | 2 | 3
 
 export type EndpointCause =
   | 'refused' | 'resolving' | 'unresolved' | 'fixed' | 'passing' | 'warning' | 'critical' | 'maintenance' | 'answered' | 'restarted' | 'had-traffic' | 'not-asked' | 'no-answer' | 'sick' | 'warns'
-  | 'other-id' | 'unknown-id' | 'newer' | 'twin' | 'lists-nothing' | 'says-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process'
+  | 'other-id' | 'unknown-id' | 'newer' | 'twin' | 'lists-nothing' | 'says-nothing' | 'unconfirmed' | 'unconfirmed-unwell' | 'unconfirmed-silent' | 'old-process' | 'was-dead'
 
 /** `out` and `standby` are decide.ts's: they take more than the registrations of one address. */
 export type EndpointState = 'routed' | 'out' | 'standby' | 'waiting' | 'critical' | 'draining' | 'ghost' | 'stranger' | 'unconfirmed' | 'refused'
@@ -129,6 +129,8 @@ function judgeUnconfirmed ({ health }: Registration, said: EndpointCause): [Tier
 }
 
 function judgeChecked (health: Registration['health'], said: EndpointCause, knowledge: Knowledge | undefined): [Tier, EndpointState, EndpointCause] {
+  // Whoever makes its checks pass again may be another process, with other messages: that one says so in a moment.
+  if ((health === 'passing' || health === 'warning') && said === 'not-asked' && isDead(knowledge)) return [0, 'waiting', 'was-dead']
   switch (health) {
     case 'passing': return [1, 'routed', 'passing']
     case 'warning': return [2, 'routed', 'warning']

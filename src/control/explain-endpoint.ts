@@ -226,6 +226,7 @@ function explainCause (decision: EndpointDecision): Explanation {
     case 'unknown-id':
     case 'newer': return explainGhost(decision)
     case 'old-process': return { why: `Waiting: the process at this address last said that it runs as ${otherId}; it is being asked again.`, hint: 'It gets traffic as soon as the process there answers under this id.' }
+    case 'was-dead': return { why: 'Waiting: nobody was there when it was asked last, and it is being asked again.', hint: 'It gets traffic as soon as that question is answered.' }
     case 'lists-nothing':
     case 'says-nothing': return explainStranger(verdict)
     case 'unconfirmed':

@@ -79,3 +79,13 @@ test('a name does not stay with a service whose only process never came: after a
   assert.ok(at(1).nextAt !== undefined)
   assert.deepEqual(tableOf(at(31)), ['Gone→Old 9101', 'Pay→Zeta 9102'])
 })
+
+test('a check that passes again where nobody was brings no calls before the process there has said what it is', () => {
+  const elsewhere = { id: next, port: 9102 }
+  const dead: World = { registrations: [{ id: old, health: 'critical' }, elsewhere], before: alone.says!, says: { 9101: 'silent', 9102: { id: next, ...get } } }
+  const back: World = { registrations: [{ id: old }, elsewhere] }
+  assert.deepEqual([statesOf(decideAfter(dead, back)), tableOf(decideAfter(dead, back))], [{ [old]: 'waiting', [next]: 'routed' }, ['GetProduct→Catalog 9102']])
+  // It had traffic until now, which is kept from it by the data plane until it can connect; and once asked the check counts, whatever came of the question.
+  assert.equal(statesOf(decide({ ...inputOf(back), knowledge: inputOf(dead).knowledge, memory: decideAfter(alone, back).memory }))[old], 'routed')
+  assert.equal(statesOf(decideAfter({ ...back, before: alone.says!, says: { 9101: 'silent' } }, back))[old], 'routed')
+})
