@@ -4,7 +4,7 @@ import type { Operation } from '../contracts/operations.ts'
 import { stricter, type Effect } from '../exchange/effect.ts'
 import type { EndpointPlan, LevelPlan } from '../routing/plan.ts'
 import { isTimed } from './catalog.ts'
-import { isGoing, type Verdict } from './endpoints.ts'
+import { isGoing, mayHave, type Verdict } from './endpoints.ts'
 import { groupOffers, toOffers, type Offer, type OfferGroup, type Standing } from './offers.ts'
 import type { Locate } from './locality.ts'
 import type { Claimant } from './ownership.ts'
@@ -57,8 +57,8 @@ const toSilence = ({ failedSince }: NonNullable<Verdict['registration']['unresol
 function silentSinceOf (verdicts: readonly Verdict[]): number | undefined {
   let since: number | undefined
   for (const verdict of verdicts) {
-    const { speaks, untold, state, registration, knowledge, key } = verdict
-    if (!speaks && untold !== true) continue
+    if (!mayHave(verdict)) continue
+    const { state, registration, knowledge, key } = verdict
     const silence = registration.unresolved === undefined ? knowledge?.silent : toSilence(registration.unresolved)
     // Merely unhealthy or slow, or not asked yet: that is not gone.
     if (isSlow(verdict) || registration.registry === 'config' || silence === undefined || silence.reached) return undefined
@@ -101,11 +101,12 @@ export function viewUpstream (name: string, verdicts: readonly Verdict[], trustT
       if (isConfirmed(standing)) claim.groups.push(index)
     }
   })
-  for (const { registration: { names }, untold } of verdicts) if (untold === true) for (const offer of toOffers(names, undefined, trustTags, believed)) addUntold(claims, offer)
+  const untold = verdicts.filter(verdict => verdict.untold === true).map(({ registration: { names } }) => names)
+  for (const offer of toOffers([...new Set(untold.flat())], undefined, trustTags, believed)) addUntold(claims, offer)
   const speakers = verdicts.filter(({ speaks }) => speaks)
   const firstIndex = speakers.reduce((first, { registration }) => Math.min(first, registration.createIndex), Infinity)
-  const known = verdicts.filter(({ speaks, untold }) => speaks || untold === true)
-  const isLost = known.length > 0 && known.every(verdict => isTimed(verdict.entry) && isGoing(verdict))
+  const having = verdicts.filter(mayHave)
+  const isLost = having.length > 0 && having.every(verdict => isTimed(verdict.entry) && isGoing(verdict))
   const claimant = { upstream: name, firstIndex, silentSince: silentSinceOf(verdicts), isLost }
   return { name, verdicts, groups, claims, unspoken: findUnspoken(verdicts, claims), confirmed: [{ ...claimant, confirmed: true, unread: false }], unread: [{ ...claimant, confirmed: false, unread: true }], weak: [{ ...claimant, confirmed: false, unread: false }], isStrange: speakers.length > 0 && speakers.every(({ state }) => state === 'stranger'), isLost }
 }

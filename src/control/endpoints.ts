@@ -38,6 +38,9 @@ export interface Verdict {
   readonly untold?: true
 }
 
+/** Whether it has messages, or may have them. */
+export const mayHave = ({ speaks, untold }: Verdict): boolean => speaks || untold === true
+
 const letter: Record<Registration['health'], string> = { passing: 'p', warning: 'p', unchecked: 'u', critical: 'c', maintenance: 'm' }
 
 /** The key of a question: which registrations stand at the address and how. Every change of it is a reason to ask again. */
@@ -102,6 +105,15 @@ function findOrder (truth: CatalogEntry | undefined, entries: readonly CatalogEn
  */
 const isTwin = (one: Registration, truth: Registration, ownId: string | undefined): boolean =>
   one.id === truth.id || (one.registry !== truth.registry && (one.registry === 'file' || ownId === undefined))
+
+/**
+ * Whether a registration beside the one that holds is, by the word of the process there, of an earlier process: it was registered before that one, also while
+ * nobody answers; or it stood there already when that one was asked and answered.
+ */
+function isOfEarlier (entry: CatalogEntry, truth: CatalogEntry, { ownId, silent, key }: Knowledge, isAsked: boolean): boolean {
+  const isOlder = ownId === truth.registration.id && entry.registration.registry === truth.registration.registry && isNewer(truth, entry)
+  return isOlder || (silent === undefined && (isAsked || isToldOf(key, entry.registration)))
+}
 
 /** Whether nothing that a registration names is in the endpoint's own list: somebody else answers there. */
 function listsNothing (registration: Registration, knowledge: Knowledge | undefined): boolean {
@@ -173,9 +185,7 @@ export function judgeAddress (url: string, entries: readonly CatalogEntry[], kno
         const twin = registration.health === 'maintenance' ? { ...drain(registration), speaks: false } : make(0, 'standby', 'twin', false)
         return { ...twin, twin: truth.registration }
       }
-      // Registered before the process that spoke last, also while nobody answers; or known to the registry when that was asked: of an earlier one.
-      const isPast = knowledge?.ownId === truth.registration.id && registration.registry === truth.registration.registry && isNewer(truth, entry)
-      if (knowledge?.ownId !== undefined && (isPast || (knowledge.silent === undefined && (isAsked || isToldOf(knowledge.key, registration))))) return make(0, 'ghost', 'other-id', false, knowledge.ownId)
+      if (knowledge?.ownId !== undefined && isOfEarlier(entry, truth, knowledge, isAsked)) return make(0, 'ghost', 'other-id', false, knowledge.ownId)
       // The new process of a restart has registered and the old one's answer still stands.
       if (knowledge?.ownId === truth.registration.id) return { ...registration.health === 'maintenance' ? { ...drain(registration), speaks: false } : make(0, 'waiting', 'old-process', false, truth.registration.id), untold: true }
       return make(0, 'ghost', 'newer', false, truth.registration.id)

@@ -1,5 +1,6 @@
 // What is told of a name beside its state: whose it is and by whose word, how long it is lent, and what its service's own word on it is worth. Pure.
 import { isConfirmed, type UpstreamView } from './claims.ts'
+import { mayHave } from './endpoints.ts'
 import { whyUnread } from './knowledge.ts'
 import { lenderOf, type Claimant, type Owner, type Resolution } from './ownership.ts'
 import type { NameDecision } from './plan.ts'
@@ -30,7 +31,7 @@ export function tellClaim (view: UpstreamView | undefined, key: string): Pick<To
   const standing = view?.claims.get(key)?.standing
   if (view === undefined || isConfirmed(standing ?? 'unread')) return { standing, isDrained: false, unread: undefined }
   // Of a name that no registration has, the list of any may tell.
-  const having = view.verdicts.filter(({ speaks, untold, registration: { names } }) => (speaks || untold === true) && (standing === undefined || names.some(name => name.toLowerCase() === key)))
+  const having = view.verdicts.filter(mayHave).filter(({ registration: { names } }) => standing === undefined || names.some(name => name.toLowerCase() === key))
   const reasons = having.map(({ registration: { unresolved }, knowledge }) => unresolved?.reason ?? whyUnread(knowledge))
   return { standing, isDrained: having.length > 0 && having.every(({ state }) => state === 'draining'), unread: reasons.find(reason => reason !== undefined) }
 }

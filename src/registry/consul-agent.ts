@@ -79,7 +79,8 @@ export interface AgentConnection {
 /** Limits of their own, because the agent is near or not worth waiting for: the next one is tried. Milliseconds. */
 const connectTimeoutMs = 2_000
 const answerTimeoutMs = 10_000
-const selfTimeoutMs = 2_000
+/** Of questions beside the watch, whose answers are small. */
+const quickTimeoutMs = 2_000
 
 /** The part of `papi` (below the `consul` package) whose extension point lets every request pass through our hands. */
 interface Extensible {
@@ -155,7 +156,7 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
     },
     async self (signal) {
       try {
-        const [, body] = await call(signal, (ctx) => consul.agent.self({ timeout: selfTimeoutMs, ctx } as never))
+        const [, body] = await call(signal, (ctx) => consul.agent.self({ timeout: quickTimeoutMs, ctx } as never))
         const { NodeName: node, Datacenter: datacenter } = (body as { Config?: { NodeName?: unknown, Datacenter?: unknown } } | undefined)?.Config ?? {}
         return { node: typeof node === 'string' ? node : undefined, datacenter: typeof datacenter === 'string' ? datacenter : undefined }
       } catch (error) {
@@ -167,7 +168,7 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
     },
     async nodeOf (node, signal) {
       try {
-        const [, body] = await call(signal, (ctx) => consul.catalog.node.services({ node, timeout: selfTimeoutMs, ctx } as never))
+        const [, body] = await call(signal, (ctx) => consul.catalog.node.services({ node, timeout: quickTimeoutMs, ctx } as never))
         // Consul's word for one that is not there.
         if (body === null) return { identity: undefined, services: new Map() }
         const { Node, Services } = body as { Node?: Record<string, unknown>, Services?: Record<string, { Service?: unknown } | null> | null }
