@@ -6,7 +6,8 @@ import https from 'node:https'
 import type { Socket } from 'node:net'
 import Consul from 'consul'
 import type { ConsulConfig } from '../config/schema.ts'
-import { identityOf } from './consul-entry.ts'
+import { RepeatedList } from '../lib/repeated-list.ts'
+import { identityOf, placeIn } from './consul-entry.ts'
 
 export type AgentConfig = Pick<ConsulConfig, 'token' | 'tls' | 'stale' | 'maxAnswerBytes'> & {
   /** Undefined: the agent's own. */
@@ -15,6 +16,7 @@ export type AgentConfig = Pick<ConsulConfig, 'token' | 'tls' | 'stale' | 'maxAns
 
 /** What `GET /v1/health/service/:name` answered. */
 export interface AgentAnswer {
+  /** One that says what it said in the last answer on this connection is the same object. */
   readonly entries: readonly unknown[]
   /** X-Consul-Index; undefined when missing or no number. */
   readonly index: number | undefined
@@ -82,6 +84,9 @@ const answerTimeoutMs = 10_000
 /** Of questions beside the watch, whose answers are small. */
 const quickTimeoutMs = 2_000
 
+/** Bytes: below it remembering costs more than parsing. */
+const smallList = 65_536
+
 /** The part of `papi` (below the `consul` package) whose extension point lets every request pass through our hands. */
 interface Extensible {
   _ext (event: 'onRequest', extension: (request: PapiRequest, next: () => void) => void): void
@@ -116,7 +121,10 @@ export async function connectAgent (url: string, config: AgentConfig): Promise<A
     ...(config.token === undefined ? {} : { token: config.token }),
     ...(config.datacenter === undefined ? {} : { dc: config.datacenter })
   }
-  const options = { baseUrl: `${url.replace(/\/+$/, '')}/v1`, agent: httpAgent, defaults }
+  // The list of a large catalogue comes whole whatever changed in it, and is by far the longest of what comes.
+  const list = new RepeatedList(placeIn)
+  const decode = (body: Buffer): unknown => body.length < smallList ? JSON.parse(body.toString()) : list.read(body)
+  const options = { baseUrl: `${url.replace(/\/+$/, '')}/v1`, agent: httpAgent, defaults, decoders: { 'application/json': decode } }
   const consul = new Consul(options as ConstructorParameters<typeof Consul>[0])
   const extensible = consul as unknown as Extensible
   extensible._ext('onRequest', (request, next) => {
@@ -245,9 +253,12 @@ function bounded (transport: Transport, maxBytes: number, onResponse: (response:
       request.once('socket', (socket) => {
         if (!socket.connecting) return
         const timer = setTimeout(() => fail(`no connection within ${connectTimeoutMs} ms`), connectTimeoutMs)
-        const stop = (): void => clearTimeout(timer)
-        socket.once('connect', stop)
-        socket.once('close', stop)
+        const stop = (): void => {
+          clearTimeout(timer)
+          // A listener that stayed would keep this request's whole answer for as long as the connection lives.
+          socket.off('connect', stop).off('close', stop)
+        }
+        socket.on('connect', stop).on('close', stop)
       })
       request.once('response', (response) => {
         onResponse(response)

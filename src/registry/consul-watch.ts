@@ -1,14 +1,13 @@
 // Watches services of a Consul catalog: one loop of blocking queries per service and datacenter, merged into one snapshot.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulConfig } from '../config/schema.ts'
-import { sameData } from '../lib/same-data.ts'
 import { askNodes, contradicts, explainAbsence, leavesOutAll } from './consul-absence.ts'
 import { AgentError, connectAgent } from './consul-agent.ts'
 import type { AgentAnswer, AgentConnection } from './consul-agent.ts'
 import { followCoordinates } from './consul-coordinates.ts'
-import { placeOf, readEntry } from './consul-entry.ts'
+import { ListReader, type ServiceView } from './consul-list.ts'
 import { OwnNodes } from './own-nodes.ts'
-import type { Dropped, LastWord, Registration, UnreadPart, Watch, WatchListener } from './registration.ts'
+import type { LastWord, Registration, UnreadPart, Watch, WatchListener } from './registration.ts'
 import { answeredEarly, delayAfterAnswer, delayAfterFailure, stepIndex } from './watch-pace.ts'
 
 export interface WatchOptions {
@@ -22,15 +21,6 @@ export interface WatchOptions {
   readonly patienceMs?: number
   /** What the catalog is known to have said before: first answers are compared with it, as later ones are with those before them. Default: nothing. */
   readonly known?: LastWord | undefined
-}
-
-/** What one service's latest good answer said. */
-interface ServiceView {
-  readonly registrations: readonly Registration[]
-  readonly dropped: readonly Dropped[]
-  readonly index: number | undefined
-  /** Something was withheld from our token. */
-  readonly filtered: boolean
 }
 
 /** How the loop of one service in one datacenter is doing. */
@@ -138,6 +128,8 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
   const follow = async (loop: LoopState): Promise<void> => {
     const { signal } = closing
     const { service, datacenter } = loop
+    const isOurs = (node: string, at: string | undefined): boolean => ownNodes.has(node, at ?? datacenter)
+    const reader = new ListReader(loop, { ...config, registry, isOurs })
     let connection: AgentConnection | undefined
     let agent = 0
     let asked = 0
@@ -171,10 +163,11 @@ export function watchConsul (config: ConsulConfig, listener: WatchListener, opti
           if (self?.node !== undefined) ownNodes.told(url, { node: self.node, datacenter: self.datacenter }, config.agents)
           else if (!loop.far) ownNodes.guess(url, answer.entries, config.agents)
         }
-        if (mustPublish || judgedWith !== ownNodes.changes || step.reset || isNews(answer, loop)) {
+        const isJudgedAnew = judgedWith !== ownNodes.changes
+        if (mustPublish || isJudgedAnew || step.reset || isNews(answer, loop)) {
+          if (isJudgedAnew) reader.forget()
           judgedWith = ownNodes.changes
-          const isOurs = (node: string, at: string | undefined): boolean => ownNodes.has(node, at ?? datacenter)
-          take(readAll(answer, { ...config, registry, isOurs }, loop), loop)
+          take(reader.read(answer), loop)
           publish(step.reset || isDoubtful || loop.contradicted !== undefined)
           mustPublish = false
         }
@@ -266,22 +259,6 @@ function knownOf (known: LastWord | undefined, service: string, datacenter: stri
   if (known === undefined) return undefined
   const isOurs = (one: Registration): boolean => one.registeredAs === service && (datacenter === undefined || one.datacenter === datacenter)
   return { registrations: known.registrations.filter(isOurs), index: isSole ? known.index : undefined }
-}
-
-function readAll (answer: AgentAnswer, rules: Parameters<typeof readEntry>[1], { service, datacenter }: LoopState): ServiceView {
-  const registrations = new Map<string, Registration>()
-  const dropped: Dropped[] = []
-  for (const entry of answer.entries) {
-    const read = readEntry(entry, rules)
-    if ('registration' in read) {
-      const place = placeOf(read.registration)
-      const twin = registrations.get(place)
-      // No registry does that: of two words of one registration neither is the later one.
-      if (twin === undefined) registrations.set(place, read.registration)
-      else if (!sameData(twin, read.registration)) dropped.push({ reason: 'it is listed twice, and not alike', id: twin.id, registeredAs: twin.registeredAs, node: twin.node, datacenter: twin.datacenter })
-    } else if ('dropped' in read) dropped.push({ ...read.dropped, registeredAs: read.dropped.registeredAs ?? service, datacenter: read.dropped.datacenter ?? datacenter })
-  }
-  return { registrations: [...registrations.values()], dropped, index: answer.index, filtered: answer.filteredByAcl }
 }
 
 /** Agent URLs may carry a user name and password. */

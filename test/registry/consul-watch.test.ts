@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test'
 import type { ConsulConfig } from '../../src/config/schema.ts'
 import { watchConsul } from '../../src/registry/consul-watch.ts'
 import type { WatchOptions } from '../../src/registry/consul-watch.ts'
+import { OwnNodes } from '../../src/registry/own-nodes.ts'
 import type { Snapshot, WatchState } from '../../src/registry/registration.ts'
 import { makeCertificate } from '../support/certificates.ts'
 import { answerList, healthEntry, startFakeConsul } from '../support/fake-consul.ts'
@@ -67,6 +68,29 @@ test('a change arrives at once, and passing, tag and near are not asked for', as
   // Long before its query would end by itself; how soon is measured at a real agent.
   assert.ok(performance.now() - changedAt < 10_000)
   for (const { query } of consul.queries) assert.deepEqual([...query.keys()].filter((key) => !['index', 'wait', 'stale'].includes(key)), [])
+})
+
+test('of a large list only what changed is read again, and all of it when it is known otherwise which nodes are ours', async (t) => {
+  const consul = await fake(t)
+  const ids = Array.from({ length: 300 }, (_, n) => `id-${n}`)
+  const node = { Node: 'elsewhere', Address: '10.9.8.7' }
+  const all = ids.map((id) => healthEntry(id, { node }))
+  consul.list(all)
+  const ownNodes = new OwnNodes()
+  const watch = watching(t, config([consul.url], { waitMs: 60_000 }), { ownNodes })
+  await watch.listed(...ids)
+  const first = watch.snapshots.at(-1)!.registrations
+  const changed = healthEntry('id-7', { node, service: { Tags: ['Other'] } })
+  consul.list(all.with(7, changed).toSpliced(100, 1))
+  await watch.listed(...ids.toSpliced(100, 1))
+  const second = watch.snapshots.at(-1)!.registrations
+  assert.deepEqual(second.filter((registration) => !first.includes(registration)).map(({ id }) => id), ['id-7'])
+  assert.deepEqual(second[7]!.tags, ['Other'])
+  assert.ok(second.every(({ ownNode }) => !ownNode))
+  ownNodes.told('http://127.0.0.1:1', { node: 'elsewhere', datacenter: undefined }, [consul.url, 'http://127.0.0.1:1'])
+  consul.list(all)
+  await watch.listed(...ids)
+  assert.ok(watch.snapshots.at(-1)!.registrations.every(({ ownNode }) => ownNode))
 })
 
 test('token, datacenter and stale go with every query', async (t) => {
