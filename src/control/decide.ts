@@ -1,6 +1,7 @@
 // What is routed, from what the registries say, what the endpoints say and what the operator wrote. Pure: same input, same plan.
 import type { Config, UpstreamConfig } from '../config/schema.ts'
 import { neverRouted } from '../config/never-routed.ts'
+import { LargeMap } from '../lib/large-map.ts'
 import type { Distances } from '../registry/coordinates.ts'
 import type { MessagePlan, UpstreamPlan } from '../routing/plan.ts'
 import { isOpen, isRoutedTo } from '../routing/routed-to.ts'
@@ -146,7 +147,7 @@ function nextTime (names: NamesDecided, verdicts: readonly Verdict[], unconfirme
 /** What was ever claimed stays a name: with a fallback for unknown ones it must not be taken for one of them. */
 function withClaimed (messages: ReadonlyMap<string, MessagePlan>, claimed: ReadonlySet<string> | undefined): ReadonlyMap<string, MessagePlan> {
   if (claimed === undefined) return messages
-  const all = new Map(messages)
+  const all = new LargeMap(messages)
   for (const key of [...neverRouted, ...claimed]) if (!all.has(key)) all.set(key, { key, name: key, state: 'hidden', upstream: '', endpoints: undefined, suggest: false, effect: undefined })
   return all
 }

@@ -9,15 +9,20 @@ export const mostDeparted = 20_000
 
 /** What is remembered after a decision. `before` and `owners`: who had which name before it, and after it. */
 export function rememberDeparted (departed: Departed, before: ReadonlyMap<string, Owner>, owners: ReadonlyMap<string, Owner>): Departed {
-  const isBack = [...departed.keys()].some(key => owners.has(key))
-  const gone = [...before].filter(([key]) => !owners.has(key))
-  if (!isBack && gone.length === 0) return departed
-  const all = new Map([...departed].filter(([key]) => !owners.has(key)))
+  const back = departed.keys().filter(key => owners.has(key)).toArray()
+  const gone = before.entries().filter(([key]) => !owners.has(key)).toArray()
+  if (back.length === 0 && gone.length === 0) return departed
+  const all = new Map(departed)
+  for (const key of back) all.delete(key)
   for (const [key, { upstream }] of gone) {
     all.delete(key)
     all.set(key, upstream)
   }
-  return all.size <= mostDeparted ? all : new Map([...all].slice(-mostDeparted))
+  for (const key of all.keys()) {
+    if (all.size <= mostDeparted) break
+    all.delete(key)
+  }
+  return all
 }
 
 /** The resolution of a name that had no owner, as a move where it had one before. */

@@ -1,5 +1,6 @@
 // What becomes of each name: whose it is, whether it may be called, and which endpoints get it. Pure.
 import { stricter, type Effect } from '../exchange/effect.ts'
+import { LargeMap } from '../lib/large-map.ts'
 import type { MessagePlan } from '../routing/plan.ts'
 import { isOpen } from '../routing/routed-to.ts'
 import type { Choices } from './choices.ts'
@@ -69,7 +70,7 @@ const none: readonly Claimant[] = []
 export function decideNames (context: NameContext): NamesDecided {
   const planned: NamePlan[] = []
   // Who does not claim a name any more keeps it only until every registry has spoken, of all that is watched.
-  const owners = new Map<string, Owner>(context.complete ? [] : context.owners)
+  const owners = new LargeMap<Owner>(context.complete ? [] : context.owners)
   const watched = new Set<string>()
   const moves: Move[] = []
   const takeovers = new Takeovers(context.views, context.leftOut)
@@ -90,8 +91,8 @@ export function decideNames (context: NameContext): NamesDecided {
   return { names: [...planned.map(({ decision }) => decision), ...decideUnspoken(context.views, claimed, context.book)], messages: toMessages(context, planned), owners, departed: rememberDeparted(context.departed, context.owners, owners), moves, watched, nextAt }
 }
 
-function claimsByKey ({ views, settled }: NameContext): Map<string, UpstreamView[]> {
-  const claimed = new Map<string, UpstreamView[]>()
+function claimsByKey ({ views, settled }: NameContext): LargeMap<UpstreamView[]> {
+  const claimed = new LargeMap<UpstreamView[]>()
   for (const view of views.values()) {
     for (const key of view.claims.keys()) {
       const same = claimed.get(key)
@@ -237,8 +238,8 @@ function planSettled (context: NameContext, current: Case, view: UpstreamView, w
 }
 
 /** The table of messages. Only after all choices are made is it known which are all endpoints of their upstream. */
-function toMessages ({ choices }: NameContext, planned: readonly NamePlan[]): Map<string, MessagePlan> {
-  const messages = new Map<string, MessagePlan>()
+function toMessages ({ choices }: NameContext, planned: readonly NamePlan[]): ReadonlyMap<string, MessagePlan> {
+  const messages = new LargeMap<MessagePlan>()
   const shared = Map.groupBy(planned.filter(({ decision: { cause, state } }) => cause === 'split' && state === 'routed'), ({ decision }) => decision.key)
   for (const { decision: { key, name, state, upstream, cause, marker }, choice, suggest } of planned) {
     if ((state !== 'routed' && state !== 'hidden' && state !== 'unread') || cause === 'split') continue

@@ -4,6 +4,7 @@ import type { EndListener, Exchange, PartMeter, Policy, UpstreamHandle } from '.
 import { endpointsAt, nowhere } from '../exchange/follow.ts'
 import { cookieValue, headerValue } from '../exchange/headers.ts'
 import type { Rest, Selector } from '../exchange/selection.ts'
+import { hashOf } from '../lib/hash.ts'
 import { callerKey, readProperty, readQuery } from './split-values.ts'
 
 type SplitPolicy = Policy['split']
@@ -101,11 +102,5 @@ function toCondition ({ header, cookie, query, property, value }: NonNullable<Pa
 
 const toPattern = (text: string): RegExp => new RegExp(`^${text.split('*').map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`, 'is')
 
-/** 0 to 100, the same for the same text (FNV-1a, 32 bits, mixed once more so that near texts fall apart). */
-function hundredth (text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b)
-  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35)
-  return ((hash ^ hash >>> 16) >>> 0) / 0x1_0000_0000 * 100
-}
+/** 0 to 100, the same for the same text. */
+const hundredth = (text: string): number => hashOf(text) / 0x1_0000_0000 * 100

@@ -1,4 +1,5 @@
 // An immutable map of many entries, of which few change at a time: an edit copies the parts that it touches and shares the rest.
+import { fnv1a } from './hash.ts'
 
 /** 20,000 entries are 40 a part: touching one costs microseconds, where copying the whole map holds everybody up for milliseconds. */
 const parts = 512
@@ -79,9 +80,7 @@ export class ShardedMapEdit<V> {
   }
 }
 
-/** FNV-1a. */
 function partOf (key: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193)
+  const hash = fnv1a(key)
   return (hash ^ (hash >>> 15)) & (parts - 1)
 }

@@ -1,4 +1,5 @@
 // Consistent hash with bounded load: the same endpoint for the same key, unless it has too many calls already. Multi-probe ring.
+import { hashOf, mix } from '../../lib/hash.ts'
 import { mayGet, type Call, type Candidate, type Picker } from './candidate.ts'
 import type { Level } from './level.ts'
 
@@ -72,19 +73,4 @@ function firstAtOrAfter (places: Uint32Array, place: number): number {
     else high = middle
   }
   return low === places.length ? 0 : low
-}
-
-/** 32 bits of a text: FNV-1a, mixed once more, for similar texts must not stand beside each other. */
-export function hashOf (text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  return mix(hash)
-}
-
-/** The finalizer of MurmurHash3. */
-function mix (value: number): number {
-  let hash = value >>> 0
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }

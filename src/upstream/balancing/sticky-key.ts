@@ -2,7 +2,7 @@
 import type { BalancerConfig } from '../../config/schema.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { cookieValue, headerValue, sessionId } from '../../exchange/headers.ts'
-import { hashOf } from './hash-ring.ts'
+import { hashOf } from '../../lib/hash.ts'
 
 /** Undefined when the call has nothing of it. */
 export function stickyKey ({ request, upstreamRequest: { headers } }: Exchange, { stickTo, name = '' }: BalancerConfig): number | undefined {
