@@ -1,4 +1,5 @@
 // A large catalogue that never rests: 1 % of its instances change every second. What that costs the data plane's event loop, and whether memory is flat.
+import { Agent } from 'node:http'
 import { join } from 'node:path'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -96,8 +97,11 @@ export function describeCatalog (result: CatalogResult): string {
   ].join('\n')
 }
 
+/** Of what asks what is in the table: a new connection for each question would be work of the thread that is measured. */
+const connections = new Agent({ keepAlive: true })
+
 /** Whether the gateway knows a message: the fleet behind it answers 404 too, but not in these words. */
-const isKnown = async (port: number, message: string): Promise<boolean> => !/MessageNotFound|RoutesNotReady/.test((await ask(port, `/json/reply/${message}`)).body.toString())
+const isKnown = async (port: number, message: string): Promise<boolean> => !/MessageNotFound|RoutesNotReady/.test((await ask(port, `/json/reply/${message}`, 'GET', undefined, connections)).body.toString())
 
 /** Changes one service in a hundred every second, and notes when the last of them is in the table. */
 async function keepChanging (fleet: Fleet, port: number, untilMs: number): Promise<{ readonly propagationsMs: number[], readonly namesGone: number }> {
@@ -206,6 +210,7 @@ export async function measureCatalog ({ messages, endpoints, minutes, progress }
       await idleThread?.close()
     }
   } finally {
+    connections.destroy()
     await stage.close()
     await fleet?.close()
   }

@@ -1,7 +1,7 @@
 // Free ports, and waiting until a server on one of them answers.
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server } from 'node:net'
-import { request } from 'node:http'
+import { request, type Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunningProcess } from './stage.ts'
 
@@ -20,10 +20,10 @@ export const freePorts = async (count: number): Promise<number[]> => {
 
 export interface Answer { readonly status: number, readonly body: Buffer }
 
-/** One request on a connection of its own. Rejects when there is no complete answer within 2 s. */
-export const ask = (port: number, path: string, method = 'GET', body?: Buffer): Promise<Answer> => new Promise((resolve, reject) => {
+/** One request, without an agent on a connection of its own. Rejects when there is no complete answer within 2 s. */
+export const ask = (port: number, path: string, method = 'GET', body?: Buffer, agent: Agent | false = false): Promise<Answer> => new Promise((resolve, reject) => {
   const headers = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.length }
-  const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent: false, signal: AbortSignal.timeout(2_000) }, incoming => {
+  const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent, signal: AbortSignal.timeout(2_000) }, incoming => {
     const chunks: Buffer[] = []
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
     incoming.on('error', reject)

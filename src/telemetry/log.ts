@@ -29,7 +29,9 @@ export interface LogOptions {
 }
 
 /** What nobody may read in a log, wherever a caller puts it. */
-const secretNames = ['authorization', 'cookie', 'set-cookie', 'token', 'password', 'apiKey', 'x-api-key', 'x-consul-token', 'proxy-authorization']
+const secretNames = new Set(['authorization', 'cookie', 'set-cookie', 'token', 'password', 'apiKey', 'x-api-key', 'x-consul-token', 'proxy-authorization'])
+/** Levels of fields; what is deeper is not written either. */
+const depthLimit = 5
 
 /**
  * Throws when a destination that is a file cannot be opened. Afterwards nothing here throws or waits: lines beyond 4 MB of backlog are
@@ -49,10 +51,10 @@ export function createLog (config: Config['log'], options: LogOptions = {}): Log
     level: config.level,
     base: { gateway },
     timestamp,
-    formatters: { level: (severity, level) => ({ level, severity }) },
+    // Not pino's own redaction: its wildcards cost 50 microseconds and 5 KB of garbage a line on the thread that answers requests.
+    formatters: { level: (severity, level) => ({ level, severity }), log: fields => withoutSecrets(fields) as Record<string, unknown> },
     serializers: { err: describeError },
-    redact: { paths: secretNames.flatMap(name => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]), censor: '[redacted]' },
-    depthLimit: 5,
+    depthLimit,
     edgeLimit: 50
   }, { write: (line: string) => { sink.write(line, urgent.test(line.slice(0, 11))) } })
 
@@ -79,6 +81,17 @@ export function createLog (config: Config['log'], options: LogOptions = {}): Log
     async flush () { await Promise.all([...sinks].map(one => one.flush())) },
     async close () { await Promise.all([...sinks].map(one => one.close())) }
   }
+}
+
+/** The same value where it holds none, else a copy. Errors are left to their serializer. */
+function withoutSecrets (value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Error || depth === depthLimit) return value
+  let copy: Record<string, unknown> | undefined
+  for (const [name, field] of Object.entries(value)) {
+    const clean = secretNames.has(name) ? '[redacted]' : withoutSecrets(field, depth + 1)
+    if (clean !== field) (copy ??= Object.assign(Array.isArray(value) ? [] : {}, value) as Record<string, unknown>)[name] = clean
+  }
+  return copy ?? value
 }
 
 /** error and fatal: whatever happens next, they should be on disk. */

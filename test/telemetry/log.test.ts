@@ -84,11 +84,17 @@ test('secrets are not written, wherever a caller puts them', async t => {
   const file = join(await directory(t), 'log')
   const log = createLog({ ...settings, destination: file })
   const error = Object.assign(new Error('agent said no'), { request: { headers: { 'x-consul-token': 'hunter2' } }, code: 'E_TOKEN' })
-  log.info({ token: 'hunter2', headers: { authorization: 'hunter2', cookie: 'hunter2' }, registry: { consul: { token: 'hunter2' } }, err: error }, 'secrets')
+  const at = new Date(0)
+  const fields = { token: 'hunter2', headers: { authorization: 'hunter2', cookie: 'hunter2' }, registry: { consul: { token: 'hunter2' } }, agents: [{ url: 'http://agent', token: 'hunter2' }, 'plain'], at, err: error }
+  const before = structuredClone({ ...fields, err: undefined })
+  log.info(fields, 'secrets')
+  assert.deepEqual({ ...fields, err: undefined }, before, 'what the caller has is not touched')
   await log.close()
   const text = await readFile(file, 'utf8')
   assert.equal(text.includes('hunter2'), false, text)
   assert.equal(text.includes('E_TOKEN'), true)
+  const [{ agents, registry, at: when }] = (await linesOf(file)) as [Record<string, unknown>]
+  assert.deepEqual({ agents, registry, when }, { agents: [{ url: 'http://agent', token: '[redacted]' }, 'plain'], registry: { consul: { token: '[redacted]' } }, when: at.toISOString() })
 })
 
 test('a destination that cannot be opened is told at once', () => {
