@@ -1,4 +1,5 @@
 // What the registries say, remembered against their forgetting (decisions 1.5): snapshot after snapshot, entry by entry. Pure.
+import { LargeMap } from '../lib/large-map.ts'
 import { sameData } from '../lib/same-data.ts'
 import type { Dropped, LastWord, Registration, Snapshot, UnreadPart } from '../registry/registration.ts'
 import { isOf } from './stale.ts'
@@ -128,7 +129,7 @@ function take (before: CatalogEntry | undefined, registration: Registration, now
 const isUnread = ({ unread }: Snapshot, { registration }: CatalogEntry): boolean => unread?.some(part => isOf(part, registration)) === true
 
 /** Adds what was known of what is not read: it stays as it is, and nobody vouches for it. Gives back the rest. */
-function keepUnread (entries: Map<string, CatalogEntry>, memory: RegistryMemory | undefined, snapshot: Snapshot, lastGoodAt: number): CatalogEntry[] {
+function keepUnread (entries: LargeMap<CatalogEntry>, memory: RegistryMemory | undefined, snapshot: Snapshot, lastGoodAt: number): CatalogEntry[] {
   const answered: CatalogEntry[] = []
   for (const [id, entry] of memory?.entries ?? []) {
     if (!isUnread(snapshot, entry)) answered.push(entry)
@@ -146,7 +147,7 @@ function highestIndex (before: number | undefined, { index, unread }: Snapshot):
 export function remember (memory: RegistryMemory | undefined, snapshot: Snapshot, now: number, lastGoodAt = now): RegistryMemory {
   const { dropped: suspects = [] } = snapshot
   const known = memory?.replaced === true ? undefined : memory
-  const entries = new Map<string, CatalogEntry>()
+  const entries = new LargeMap<CatalogEntry>()
   for (const registration of snapshot.registrations) {
     const key = keyOf(registration)
     entries.set(key, take(known?.entries.get(key), registration, now, lastGoodAt))

@@ -1,4 +1,5 @@
 // What an operator reads when names and endpoints change: one line each, in the words of `postern routes`. Pure.
+import { LargeMap } from '../lib/large-map.ts'
 import { keyOf } from './catalog.ts'
 import type { WatchState } from '../registry/registration.ts'
 import { explainEndpoint } from './explain-endpoint.ts'
@@ -120,12 +121,12 @@ const idOf = ({ verdict: { registration } }: EndpointDecision): string => `${reg
 
 function describeEndpoints (before: Decision | undefined, after: Decision): LogLine[] {
   const lines: LogLine[] = []
-  const endpoints = new Map(before?.endpoints.map(decision => [idOf(decision), decision]))
+  const endpoints = new LargeMap<{ readonly decision: EndpointDecision, isThere: boolean }>(before?.endpoints.map(decision => [idOf(decision), { decision, isThere: false }]))
   for (const decision of after.endpoints) {
     const { state, upstream, verdict } = decision
-    const id = idOf(decision)
-    const old = endpoints.get(id)
-    endpoints.delete(id)
+    const known = endpoints.get(idOf(decision))
+    if (known !== undefined) known.isThere = true
+    const old = known?.decision
     const level = isAmiss(decision) ? 'warn' : worst[state]
     if (isSameEndpoint(old, decision) || (before === undefined && level === undefined)) continue
     lines.push({
@@ -134,6 +135,8 @@ function describeEndpoints (before: Decision | undefined, after: Decision): LogL
       message: `endpoint ${state}`
     })
   }
-  for (const { verdict, upstream } of endpoints.values()) lines.push({ level: 'info', fields: { service: upstream, endpoint: verdict.url, registration: verdict.registration.id }, message: 'endpoint deregistered' })
+  for (const { decision: { verdict, upstream }, isThere } of endpoints.values()) {
+    if (!isThere) lines.push({ level: 'info', fields: { service: upstream, endpoint: verdict.url, registration: verdict.registration.id }, message: 'endpoint deregistered' })
+  }
   return lines
 }

@@ -16,8 +16,8 @@ export interface Loop {
 const longestPauseMs = 1_000
 
 /**
- * `everyMs`: shortest time between the end of a run and the next; after one that was more work as long as that took (CPU), so that whatever
- * else the thread has to do gets half of it. `retryMs`: after a run that failed.
+ * `everyMs`: shortest time between the end of a run and the next; after one that was more work twice as long as that took (CPU), so that two
+ * thirds of the thread's core are left to whatever else there is to do. `retryMs`: after a run that failed.
  */
 export function createLoop (run: () => Promise<void>, options: { everyMs: number, retryMs: number, onError: (error: Error) => void }): Loop {
   let wanted = false
@@ -42,7 +42,7 @@ export function createLoop (run: () => Promise<void>, options: { everyMs: number
       runs++
       lastAt = performance.now()
       const { user, system } = process.threadCpuUsage(before)
-      pauseMs = Math.max(options.everyMs, Math.min(longestPauseMs, (user + system) / 1_000))
+      pauseMs = Math.max(options.everyMs, Math.min(longestPauseMs, 2 * (user + system) / 1_000))
       if (wanted) trigger()
     })
   }

@@ -1,4 +1,5 @@
 // A JSON list that comes again and again, mostly as it was: an element whose text is that of before is the same object as before, and is not parsed.
+import { LargeMap } from './large-map.ts'
 
 const [quote, backslash, comma, openBracket, closeBracket, openBrace, closeBrace] = Buffer.from('"\\,[]{}') as unknown as [number, number, number, number, number, number, number]
 
@@ -70,7 +71,7 @@ export class RepeatedList {
   }
 
   #indexes (): ReadonlyMap<string, number> {
-    const indexes = new Map<string, number>()
+    const indexes = new LargeMap<number>()
     for (const [index, { value }] of this.#elements.entries()) {
       const key = this.#keyOf(value)
       if (key !== undefined) indexes.set(key, index)

@@ -24,6 +24,9 @@ export function contradicts (before: LastWord | undefined, after: LastWord): boo
  * have taken the place of the one that was. Of several nodes one that leaves leaves the others behind. An entry that cannot be told may be any. Pure.
  */
 export function leavesOutAll (before: readonly Registration[], entries: readonly unknown[]): boolean {
+  const [first] = before
+  // Nearly always: nothing has to be made of many entries.
+  if (first !== undefined && entries.some((entry) => placeIn(entry) === placeOf(first))) return false
   const named = new Set(entries.map(placeIn))
   return before.length > 0 && !named.has(undefined) && !before.some((registration) => named.has(placeOf(registration)))
 }
