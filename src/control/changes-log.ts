@@ -58,6 +58,7 @@ export function describeDropped (registry: string, before: Unreadable | undefine
 }
 
 function describeNames (before: Decision | undefined, after: Decision): LogLine[] {
+  const lines: LogLine[] = []
   // By upstream, then by key: 20,000 names would be 20,000 texts to join.
   const names = new Map<string, Map<string, NameDecision>>()
   for (const decision of before?.names ?? []) {
@@ -65,25 +66,26 @@ function describeNames (before: Decision | undefined, after: Decision): LogLine[
     if (own === undefined) names.set(decision.upstream, new Map([[decision.key, decision]]))
     else own.set(decision.key, decision)
   }
-  const news: Array<{ readonly decision: NameDecision, readonly old: NameDecision | undefined }> = []
   for (const decision of after.names) {
     const own = names.get(decision.upstream)
     const old = own?.get(decision.key)
     own?.delete(decision.key)
     const isSame = old?.state === decision.state && old.cause === decision.cause && (old.endpoints === 0) === (decision.endpoints === 0) && old.isStrange === decision.isStrange && isDisputed(old) === isDisputed(decision)
     const isExpected = before === undefined && levelOf(decision) === undefined
-    if (decision.state === 'absent' ? old !== undefined && isMissed(old, after) : !isSame && !isExpected) news.push({ decision, old })
+    if (decision.state === 'absent') {
+      if (old !== undefined && isMissed(old, after)) lines.push(toGoneLine(old, decision.cause === 'unspoken' ? 'warn' : 'info', explainName(decision)))
+    } else if (!isSame && !isExpected) lines.push(toNameLine(decision, old, ownerIn(before, decision.key)))
   }
-  const keys = new Set(news.map(({ decision }) => decision.key))
-  const owners = new Map(before?.names.filter(({ key, state }) => state === 'routed' && keys.has(key)).map(({ key, upstream }) => [key, upstream]))
-  const lines = news.map(({ decision, old }) => decision.state === 'absent'
-    ? toGoneLine(old ?? decision, decision.cause === 'unspoken' ? 'warn' : 'info', explainName(decision))
-    : toNameLine(decision, old, owners.get(decision.key)))
   const left = new Set(after.endpoints.map(({ upstream }) => upstream))
   for (const decision of names.values().flatMap(own => own.values())) {
     if (isMissed(decision, after)) lines.push(toGoneLine(decision, 'info', { why: `Gone: ${left.has(decision.upstream) ? `no registration of ${decision.upstream} has it any more` : `nothing of ${decision.upstream} is registered any more`}.` }))
   }
   return lines
+}
+
+const ownerIn = (decision: Decision | undefined, key: string): string | undefined => {
+  const plan = decision?.plan.messages.get(key)
+  return plan?.state === 'routed' ? plan.upstream : undefined
 }
 
 /** Whether a name that stands no more was one that could be called, or may have been; one that moved has its own line. */
