@@ -30,7 +30,7 @@ export interface LogOptions {
 
 /** What nobody may read in a log, wherever a caller puts it. */
 const secretNames = new Set(['authorization', 'cookie', 'set-cookie', 'token', 'password', 'apiKey', 'x-api-key', 'x-consul-token', 'proxy-authorization'])
-/** Levels of fields; what is deeper is not written either. */
+/** Levels of fields that are looked through and written: pino keeps to it only where JSON cannot be made. */
 const depthLimit = 5
 
 /**
@@ -83,9 +83,10 @@ export function createLog (config: Config['log'], options: LogOptions = {}): Log
   }
 }
 
-/** The same value where it holds none, else a copy. Errors are left to their serializer. */
+/** The same value where it holds none and is not too deep, else a copy. Errors are left to their serializer. */
 function withoutSecrets (value: unknown, depth = 0): unknown {
-  if (typeof value !== 'object' || value === null || value instanceof Error || depth === depthLimit) return value
+  if (typeof value !== 'object' || value === null || value instanceof Error) return value
+  if (depth === depthLimit) return '[too deep]'
   let copy: Record<string, unknown> | undefined
   for (const [name, field] of Object.entries(value)) {
     const clean = secretNames.has(name) ? '[redacted]' : withoutSecrets(field, depth + 1)

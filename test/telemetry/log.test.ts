@@ -85,7 +85,7 @@ test('secrets are not written, wherever a caller puts them', async t => {
   const log = createLog({ ...settings, destination: file })
   const error = Object.assign(new Error('agent said no'), { request: { headers: { 'x-consul-token': 'hunter2' } }, code: 'E_TOKEN' })
   const at = new Date(0)
-  const fields = { token: 'hunter2', headers: { authorization: 'hunter2', cookie: 'hunter2' }, registry: { consul: { token: 'hunter2' } }, agents: [{ url: 'http://agent', token: 'hunter2' }, 'plain'], at, err: error }
+  const fields = { token: 'hunter2', headers: { authorization: 'hunter2', cookie: 'hunter2' }, registry: { consul: { token: 'hunter2' } }, agents: [{ url: 'http://agent', token: 'hunter2' }, 'plain'], deep: { a: { b: { c: { d: { token: 'hunter2' } } } } }, at, err: error }
   const before = structuredClone({ ...fields, err: undefined })
   log.info(fields, 'secrets')
   assert.deepEqual({ ...fields, err: undefined }, before, 'what the caller has is not touched')
@@ -93,8 +93,8 @@ test('secrets are not written, wherever a caller puts them', async t => {
   const text = await readFile(file, 'utf8')
   assert.equal(text.includes('hunter2'), false, text)
   assert.equal(text.includes('E_TOKEN'), true)
-  const [{ agents, registry, at: when }] = (await linesOf(file)) as [Record<string, unknown>]
-  assert.deepEqual({ agents, registry, when }, { agents: [{ url: 'http://agent', token: '[redacted]' }, 'plain'], registry: { consul: { token: '[redacted]' } }, when: at.toISOString() })
+  const [{ agents, registry, deep, at: when }] = (await linesOf(file)) as [Record<string, unknown>]
+  assert.deepEqual({ agents, registry, deep, when }, { agents: [{ url: 'http://agent', token: '[redacted]' }, 'plain'], registry: { consul: { token: '[redacted]' } }, deep: { a: { b: { c: { d: '[too deep]' } } } }, when: at.toISOString() })
 })
 
 test('a destination that cannot be opened is told at once', () => {
