@@ -49,7 +49,7 @@ export interface ControlPlane {
 
 /** Heap of the thread. A catalog of 5,000 instances (16 MB of JSON) takes about 200 MB while it is compared. */
 const heapMb = 1_024
-/** Beside it for what is new. An answer just parsed fills any: V8's own would be tens of MB more in use, for a tenth less work of a thread that gives way. */
+/** Beside it for what is new. What one decision makes fills any: V8's own would be tens of MB more in use, for a tenth less work of a thread that gives way. */
 const youngMb = 24
 /** Longest that anybody waits for an endpoint to say who it is, ms: who has nothing else, and who has. */
 const recheckMs = 1_000

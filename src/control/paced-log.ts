@@ -8,7 +8,7 @@ export interface PacedLog {
 }
 
 export interface PaceRules {
-  /** Lines that leave in one go, and how long after it the next may: 20 lines are about 1 ms of the main thread. */
+  /** Lines that leave in one go, and how long after it the next may: 20 lines are some 0.2 ms of the main thread. */
   readonly atOnce: number
   readonly everyMs: number
   /** Most lines that wait; what is beyond is counted in one line. */
